@@ -1,0 +1,26 @@
+# As root on Debian 12 or 13; each target installs what it needs, once. See README.md for using Signalbox itself.
+.PHONY: help demo test drill lint clean
+PYTHON := .venv/bin/python
+
+help:  ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
+
+demo:  ## a converged Debian host on this machine, with simulated models, to look at
+	@scripts/bootstrap
+	@$(PYTHON) -m tests.demo
+
+test:  ## everything that must pass, in under 30 minutes (TIER=unit for one tier)
+	@scripts/bootstrap
+	@$(PYTHON) -m tests $(if $(TIER),--tier $(TIER))
+
+drill:  ## the whole proof on lab hosts (NAME=reboot for one drill); results go to docs/drills/
+	@scripts/bootstrap
+	@$(PYTHON) -m tests.drills $(NAME)
+
+lint:  ## ruff and mypy
+	@scripts/bootstrap
+	@$(PYTHON) -m tests --tier lint
+
+clean:  ## take down the lab's hosts and remove what the demo and the tests left here
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tests.lab down; fi
+	@rm -rf .signalbox .mypy_cache .ruff_cache .pytest_cache

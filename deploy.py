@@ -1,0 +1,35 @@
+"""What a host becomes. `pyinfra inventory.py deploy.py`; with --dry it only tells what it would do."""
+
+from pyinfra import host
+
+from signalbox import addresses, routes
+from signalbox.lanes import lane_records, lane_secrets
+from signalbox.settings import settings_for
+from tasks.base import base
+from tasks.gateway import gateway
+from tasks.launchers import launchers
+from tasks.preflight import preflight
+from tasks.rootless_docker import rootless_docker
+from tasks.secrets import secrets
+from tasks.service_user import service_user
+from tasks.toolchain import toolchain
+
+s = settings_for(host)
+root = s.privileges()
+claude, keeper = s.service_account, s.gateway_account
+keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(lane_secrets(s))
+
+# First, and read-only: a machine that cannot become a host is left as it is.
+preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), **root)
+# CAs and packages: every download after this needs them.
+base(s.base, tuple(s.extra_ca_certificates), s.mirrors.debian, **root)
+# The users, with linger: Docker and the gateway run in their systemd managers.
+login = s.secret(s.service_user.password) if s.service_user.password else None
+service_user(s.service_user, claude, (keeper,) if keeper != claude else (), login, **root)
+rootless_docker(s.rootless_docker, tuple(dict.fromkeys((claude, keeper))), s.mirrors.docker, **root)
+toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
+# Keys before the gateway, which does not start without them.
+secrets(s.secrets, keys, lane_keys, keeper, claude, **root)
+gateway(s.gateway, keeper, routes.container(s), keys, **root)
+# Last: a launcher that is there works.
+launchers(s.launchers, lane_records(s), **root)

@@ -1,0 +1,218 @@
+"""Every setting of Signalbox: its default and what it means. Nothing else holds a default.
+
+Sections merge deeply: all (this file) < groups < host < command line
+(`--data gateway='{"port": 4001}'` or `--data gateway.port=4001`). So write only what differs:
+in group_data/<group>.py, or beside a host in inventory.py. `signalbox settings --inventory inventory.py`
+shows what a host gets, and from where.
+A value in angle brackets, such as "<LMSTUDIO_IP>", is one that only you can give.
+"""
+
+# ---- how pyinfra reaches the hosts (its own settings; any ssh_* of pyinfra may be used) ----
+ssh_user = "root"  # or an admin user, together with connection.sudo
+ssh_strict_host_key_checking = "yes"  # an unknown or changed SSH host key stops the run
+
+connection = {
+    "host_key": None,  # the host's public key, "ssh-ed25519 AAAA…"; None: your known_hosts file decides
+    "sudo": False,  # True when ssh_user is not root
+    "sudo_password": None,  # name of the secret that holds ssh_user's sudo password; None: sudo asks for none
+}
+
+# ---- where downloads come from; air-gapped and corporate networks change these ----
+mirrors = {
+    "debian": None,  # base URL of a Debian mirror; None: keep the host's own apt sources
+    "docker": "https://download.docker.com/linux/debian",  # for rootless_docker.source = "docker"
+    "mise": "https://github.com/jdx/mise/releases/download",  # holds v<version>/mise-v<version>-linux-x64.tar.gz
+    "node": "https://nodejs.org/dist",  # a nodejs.org-style tree: index.json, v<version>/SHASUMS256.txt
+    "npm": None,  # URL of an npm registry; None: npm's own configuration decides
+    "litellm": "ghcr.io/berriai/litellm",  # the gateway image's repository, without tag or digest
+}
+extra_ca_certificates = []  # PEM files on the controller that the hosts shall trust too (paths or PEM text)
+
+# ---- versions with their checksums: `signalbox pin` resolves those that are None and writes them here ----
+pins = {
+    "mise": {
+        "version": "2026.9.15",  # of mise, which installs the other two
+        "sha256": {  # of mise-v<version>-linux-{x64,arm64}.tar.gz
+            "amd64": None,  # for Intel and AMD machines
+            "arm64": None,  # for ARM machines
+        },
+    },
+    "node": {
+        "version": "22.23.3",  # of Node, for npm and for MCP servers
+        "sha256": {  # of node-v<version>-linux-{x64,arm64}.tar.gz
+            "amd64": None,  # for Intel and AMD machines
+            "arm64": None,  # for ARM machines
+        },
+    },
+    "claude_code": {
+        "version": "2.1.329",  # on npm; 2.1.265 to 2.1.267 fail on endpoints other than Anthropic's
+        "integrity": {  # npm's own checksums, sha512
+            "package": "sha512-WQ7RY331gsODjOoDBbeG1fjMfKY1Ur9yxWAOI9SgdLZvqA9sAREaezXt7e3uNbHlgjVAZg1IqlJT1J7WKViEFA==",  # of @anthropic-ai/claude-code
+            "amd64": "sha512-+n4lu1ubYAp02Y0X/MAUnxw9yY6SHHZ77F+IoW+V0wVoFuiI9opdH6gofjf14gXJCEYMTNpks7Gn1i8XZTKAWA==",  # of its binary for Intel and AMD machines
+            "arm64": "sha512-IiG5umFToSCVWqB1lEsxxwIxKgxPXyZ3DRU915v8J4Bz5Q3JpslM0ew1m5yaT+lFXBPvYxmsEgi0XI68XHND0A==",  # of its binary for ARM machines
+        },
+    },
+    "litellm": {
+        "version": "1.108.11",  # the image's tag, for people; the digest decides
+        "digest": None,  # "sha256:…" of the image's index or manifest
+    },
+}
+
+# ---- tasks, in the order of deploy.py ----
+preflight = {
+    "enabled": True,
+    "min_disk_mib": 8192,  # free space needed under / (MiB)
+    "min_memory_mib": 3072,  # total memory needed (MiB)
+    "max_clock_skew_seconds": 120,  # against the controller; TLS and tokens fail beyond it
+    "probe_timeout_seconds": 2,  # backends and mirrors are probed side by side for at most this long
+}
+
+base = {
+    "enabled": True,
+    "packages": ["git", "ripgrep", "jq", "tmux", "unzip"],  # what you like to have beside what tasks need
+    "timezone": None,  # such as "Europe/Berlin"; None: leave as it is
+    "unattended_upgrades": True,  # Debian's security updates without a person
+}
+
+service_user = {
+    "enabled": True,
+    "name": "claude",  # Claude Code runs as this user; it is made if need be
+    "shell": "/bin/bash",  # its login shell
+    "authorized_keys": [],  # public keys, or paths of .pub files on the controller, that may log in as this user
+    "sudo": "none",  # none, password (as in the guide) or nopasswd, which makes the agent root
+    "password": None,  # name of the secret that holds its password; needed for sudo = "password"
+    "linger": True,  # its services start at boot, without a login
+}
+
+rootless_docker = {
+    "enabled": True,
+    "source": "debian",  # debian (docker.io) or docker (upstream's repository, key fingerprint pinned)
+    "host_loopback": False,  # True: containers reach services on the host's own loopback as host.docker.internal
+    "registry_mirrors": [],  # URLs that Docker Hub pulls go through
+}
+
+toolchain = {
+    "enabled": True,
+}
+
+secrets = {
+    "enabled": True,
+    "source": "environment",  # environment, vault, ansible_vault, sops, age, op or pass: see docs/secrets.md
+    "key": "prompt",  # opens vault and ansible_vault files: prompt, file:PATH, env:NAME or command:WORDS
+    "keys": {},  # {"<group or host>": "file:…"} where a vault file has another key
+    "vault_files": "secrets/{scope}.yml",  # scope: all, a group or a host; a host's secrets go before its groups'
+    "ansible_vault_files": ["group_vars/{scope}/vault.yml", "host_vars/{scope}/vault.yml"],  # read as they are
+    "sops_files": "secrets/{scope}.sops.json",  # decrypted by sops, which knows with which key
+    "age_files": "secrets/{scope}.age",  # decrypted by age: NAME=value lines
+    "age_identity": "~/.config/age/key.txt",  # opens age files; None: age asks for a passphrase
+    "op_entry": "op://signalbox/{name}/{scope}",  # in 1Password: vault, item, field
+    "pass_entry": "signalbox/{scope}/{name}",  # in the password store of pass
+}
+
+gateway = {
+    "enabled": True,
+    "user": None,  # runs Docker and the gateway, and holds the provider keys; None: the service user
+    "port": 4000,  # on the host's loopback only
+    "entrypoint": "/app/docker-entrypoint.sh",  # of the image; takes --config and --port
+    "start_timeout_seconds": 180,  # until the gateway answers, or the start has failed
+    "stream_timeout_seconds": 120,  # to a model's first byte and between chunks: longer than its slowest prefill
+    "request_timeout_seconds": 600,  # for a whole request
+    "retries": 0,  # of one model before its fallback; each costs seconds
+    "cooldown_seconds": 30,  # a model that failed is left alone for this long
+    "health_check_interval_seconds": 10,  # a local server that does not answer is asked again after this long; a cloud is never probed
+    "fallbacks": {"local": ["claude-haiku-4-5"]},  # model: the models tried after it, in order
+}
+
+# ---- records: what serves models, and who uses which ----
+defaults = {  # what a record below has when it does not say
+    "backend": {
+        "enabled": True,
+        "kind": None,  # lm_studio
+        "url": None,  # the server's address, without /v1
+        "token": None,  # name of the secret with the server's token, where it asks for one
+        "models": {},  # name at the gateway: what the server has for it
+    },
+    "cloud": {
+        "enabled": True,
+        "kind": None,  # anthropic or azure_foundry
+        "url": None,  # the API's address, without /v1; azure_foundry has a resource instead
+        "resource": None,  # the first label of https://<resource>.services.ai.azure.com
+        "secret": None,  # name of the secret with the account's key; never ANTHROPIC_API_KEY
+        "models": {},  # name at the gateway: what the cloud has for it
+    },
+    "backend_model": {
+        "id": None,  # what the server calls the model
+        "context_length": 32768,  # as loaded, in tokens; Claude Code needs at least 32768
+        "max_output_tokens": 4096,  # leave room: prompt and answer share the context
+        "aliases": [],  # other names under which the gateway serves it
+    },
+    "cloud_model": {
+        "id": None,  # what the cloud calls the model; at Foundry, the deployment
+        "aliases": [],  # other names under which the gateway serves it
+    },
+    "lane": {
+        "enabled": True,
+        "via": "gateway",  # gateway, direct (a backend's own Anthropic endpoint) or first-party
+        "models": {},  # of each slot: main, opus, sonnet, haiku (background), fable, subagent
+        "config_dir": None,  # Claude Code's settings and sessions of this lane, below the user's home
+        "credential": "gateway",  # gateway (the gateway's key), none, or the name of a secret
+        "billed": None,  # who pays, in words, as people read it before they start
+        "private": False,  # True: nothing may leave for a cloud, so its models have no fallback
+        "effort": "high",  # low, medium or high; many backends reject xhigh
+    },
+}
+
+backends = {  # servers on your own network
+    "lmstudio": {
+        "kind": "lm_studio",
+        "url": "http://<LMSTUDIO_IP>:1234",
+        "token": None,  # name of the secret with the server's token, where it asks for one
+        "models": {
+            "local": {"id": "<LOCAL_MODEL_ID>", "context_length": 32768},  # the id from LM Studio's /v1/models
+        },
+    },
+}
+
+clouds = {  # accounts that bill
+    "anthropic": {
+        "kind": "anthropic",
+        "url": "https://api.anthropic.com",
+        "secret": "ANTHROPIC_DIRECT_KEY",  # a name; never ANTHROPIC_API_KEY: Claude Code itself would bill it
+        "models": {  # canonical names: Claude Code knows their window and abilities
+            "claude-sonnet-4-6": {"id": "claude-sonnet-4-6", "aliases": ["claude-sonnet"]},
+            "claude-opus-4-8": {"id": "claude-opus-4-8", "aliases": ["claude-opus"]},
+            "claude-haiku-4-5": {"id": "claude-haiku-4-5", "aliases": ["claude-haiku"]},
+        },
+    },
+    "foundry": {
+        "enabled": False,
+        "kind": "azure_foundry",
+        "resource": "<FOUNDRY_RESOURCE>",  # the first label of https://<resource>.services.ai.azure.com
+        "secret": "FOUNDRY_API_KEY",
+        "models": {},  # {"claude-sonnet-4-6": {"id": "<SONNET_DEPLOYMENT>", "aliases": ["foundry-sonnet"]}, …}
+    },
+}
+
+lanes = {  # one launcher each: claude-<lane>
+    "routed": {
+        "models": {
+            "main": "claude-sonnet-4-6",
+            "opus": "claude-opus-4-8",
+            "sonnet": "claude-sonnet-4-6",
+            "haiku": "local",  # Claude Code's background work goes to the local model
+            "fable": "claude-opus-4-8",
+        },
+        "config_dir": "~/.claude-routed",
+        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY; background work is local and free",
+    },
+    "local": {
+        "models": {"main": "local", "opus": "local", "sonnet": "local", "haiku": "local", "fable": "local"},
+        "config_dir": "~/.claude-local",
+        "billed": "nobody, unless the local server fails: then the Claude API account of ANTHROPIC_DIRECT_KEY",
+    },
+}
+
+launchers = {
+    "enabled": True,
+    "flags": [],  # added to every claude call; --dangerously-skip-permissions would let the agent run anything unasked
+}

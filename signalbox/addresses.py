@@ -1,0 +1,40 @@
+"""Network addresses ("host:port") that a host will talk to, from its settings."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from signalbox.settings import Settings
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def of_url(url: str) -> str:
+    """Return "host:port" of an http or https URL."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+
+
+def of_image(repository: str) -> str:
+    """Return "host:port" of the registry of an image repository such as ghcr.io/berriai/litellm."""
+    return of_url(f"https://{repository}")
+
+
+def of_mirrors(settings: Settings) -> tuple[str, ...]:
+    """Return where the enabled tasks download from."""
+    mirrors = settings.mirrors
+    found = [mirrors.debian] if settings.base.enabled else []
+    if settings.rootless_docker.enabled and settings.rootless_docker.source == "docker":
+        found.append(mirrors.docker)
+    if settings.toolchain.enabled:
+        found += [mirrors.mise, mirrors.node, mirrors.npm]
+    addresses = [of_url(url) for url in found if url]
+    if settings.gateway.enabled:
+        addresses.append(of_image(mirrors.litellm))
+    return tuple(dict.fromkeys(addresses))
+
+
+def of_backends(settings: Settings) -> tuple[str, ...]:
+    """Return where the enabled local model servers listen."""
+    backends = settings.backends.values()
+    return tuple(dict.fromkeys(of_url(backend.url) for backend in backends if backend.enabled and backend.url))

@@ -1,0 +1,19 @@
+"""The Claude API, with a key that bills an account."""
+
+from __future__ import annotations
+
+from signalbox.backends.shape import Params, Probe, key
+from signalbox.settings.records import Cloud, Model
+
+
+def litellm_params(record: Cloud, model: Model) -> Params:
+    return {"model": f"anthropic/{model.id}", "api_base": str(record.url), **key(record.secret)}
+
+
+def probe(record: Cloud) -> Probe:
+    # Without a key it answers 401, which costs nothing and shows that DNS, route and TLS are right.
+    return Probe(f"{record.url}/v1/models")
+
+
+def native_anthropic(record: Cloud) -> str | None:
+    return record.url

@@ -1,0 +1,50 @@
+"""The `signalbox` command: names its subcommands and imports only the one that is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "pin": "Resolve the checksums and digests of versions.",
+    "secrets": "Keep secrets encrypted in the repository.",
+    "settings": "Show a host's settings and where each comes from.",
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are the modules of signalbox.commands; each is imported when it is called."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"signalbox.commands.{name}"), name)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="signalbox")
+def cli() -> None:
+    """Debian 13 machines as always-on Claude Code hosts.
+
+    \b
+    Hosts are described in inventory.py and group_data/all.py, and made by
+        pyinfra inventory.py deploy.py
+    These commands are for what comes before and after.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    # pyinfra's command line patches the standard library for gevent on import, which must come before
+    # anything else is imported.
+    import_module("pyinfra_cli")
+    cli()

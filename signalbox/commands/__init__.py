@@ -1,0 +1,1 @@
+"""The subcommands of `signalbox`, one module each; signalbox/cli.py names them."""

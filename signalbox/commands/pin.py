@@ -1,0 +1,155 @@
+"""`signalbox pin`: resolve checksums and digests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pprint import pformat
+from typing import Any
+
+import click
+
+from signalbox.commands.options import FILE, inventory_options, read_layers
+from signalbox.console import (
+    DRIFT,
+    Failure,
+    downloading,
+    json_option,
+    note,
+    print_json,
+    print_table,
+    verbose_option,
+    working,
+)
+from signalbox.pins import NAMES, Found, PinError, Web, resolve, rewrite, unset, write
+from signalbox.settings import SettingsError
+from signalbox.settings.layers import DEFAULTS
+from signalbox.settings.settings import sections
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[mise|node|claude_code|litellm]...")
+@click.option("--check", is_flag=True, help="Only tell what is unset: exit status 2 if something is.")
+@click.option("--again", is_flag=True, help="Resolve what is pinned already too, as after a change of version.")
+@click.option("--verify", is_flag=True, help="Download what can be downloaded, and compare (about 500 MB).")
+@click.option("-y", "--yes", is_flag=True, help="Write without asking.")
+@click.option("--output", type=FILE, metavar="FILE", help="Write to this file instead of group_data/all.py.")
+@inventory_options
+@json_option
+@verbose_option
+def pin(
+    names: tuple[str, ...],
+    check: bool,
+    again: bool,
+    verify: bool,
+    yes: bool,
+    output: Path | None,
+    inventory: Path | None,
+    host: str | None,
+    as_json: bool,
+    verbose: int,
+) -> None:
+    """Resolve the checksums and digests of the versions in `pins`.
+
+    They come from the mirrors that settings name: SHASUMS256.txt beside the archives of mise and Node, npm's
+    integrity of Claude Code, the image digest of LiteLLM. What was found is shown, and written after a yes
+    into group_data/all.py, where nothing else changes; what was there before stays beside it as all.py.bak.
+
+    \b
+    signalbox pin                  resolve what is unset
+    signalbox pin node --again     after writing another version of Node
+    signalbox pin --check          in CI: is everything pinned?
+    """
+    layers, name = read_layers(inventory, host)
+
+    try:
+        part = sections(layers, name, ("pins", "mirrors", "extra_ca_certificates"))
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+    chosen = names or NAMES
+    if check:
+        missing = [each for each in unset(part["pins"]) if each.split(".")[0] in chosen]
+        if as_json:
+            print_json({"unset": missing})
+        else:
+            print_table(["unset"], [[each] for each in missing])
+        if missing:
+            raise SystemExit(DRIFT)
+        return
+    found: list[Found] = []
+    errors: list[str] = []
+    with Web(part["extra_ca_certificates"]) as web:
+        for each in chosen:
+            try:
+                with working(f"Resolving {each}"):
+                    found += resolve(web, part["pins"], part["mirrors"], [each], again)
+            except PinError as error:
+                errors.append(str(error))
+        if verify:
+            with downloading() as progress:
+                try:
+                    for one in found:
+                        one.verify(web, progress)
+                except PinError as error:
+                    raise Failure(str(error)) from None
+    target = output or DEFAULTS
+    changed = [one for one in found if one.old != one.new]
+    if not as_json:
+        _show_pins(changed, verbose)
+    written = bool(changed) and (yes or (not as_json and _agreed(target)))
+    if written:
+        _write_pins(target, part["pins"].model_dump(), changed)
+    if as_json:
+        print_json(
+            {
+                "pins": [
+                    {"pin": one.name, "version": one.version, "old": one.old, "new": one.new, "source": one.source}
+                    for one in found
+                ],
+                "written": str(target) if written else None,
+                "errors": errors,
+            }
+        )
+    if errors:
+        raise Failure("\n".join(errors))
+
+
+def _show_pins(changed: list[Found], verbose: int) -> None:
+    def short(value: str | None) -> str:
+        return "unset" if value is None else value if verbose else f"{value[:19]}…"
+
+    print_table(
+        ["pin", "version", "old", "new", "source"],
+        [[one.name, one.version, short(one.old), short(one.new), one.source] for one in changed],
+    )
+
+
+def _agreed(target: Path) -> bool:
+    try:
+        return click.confirm(f"Write this to {target}?", default=True, err=True)
+    except click.Abort:
+        raise Failure("nothing was written; run with --yes to write without a question") from None
+
+
+def _write_pins(target: Path, pins: dict[str, Any], changed: list[Found]) -> None:
+
+    try:
+        if target.exists():
+            changes = {("pins", *one.path): one.new for one in changed}
+            text = rewrite(target.read_text(encoding="utf-8"), changes, str(target))
+        else:
+            text = _new_file(pins, changed)
+        backup = write(target, text)
+    except PinError as error:
+        raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(f"{target}: cannot be written ({error.strerror})") from None
+    note(f"Wrote {target}" + (f"; what it was is in {backup.name}" if backup else ""))
+
+
+def _new_file(pins: dict[str, Any], changed: list[Found]) -> str:
+    for one in changed:
+        section = pins
+        for part in one.path[:-1]:
+            section = section[part]
+        section[one.path[-1]] = one.new
+    return f'"""Versions with their checksums, resolved by `signalbox pin`."""\n\npins = {pformat(pins, width=110)}\n'

@@ -1,0 +1,122 @@
+"""What Signalbox does inside pyinfra, however pyinfra was started: its entry point in `pyinfra.connectors`.
+
+pyinfra loads every connector entry point when it makes an inventory, so before it connects to anything.
+That makes this the one place for a faster transport, for settings that are checked before a host is
+touched, and for the host keys that the inventory names.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from pyinfra.api import Host, State, connect
+from pyinfra.api.exceptions import InventoryError
+from pyinfra.api.inventory import Inventory
+from pyinfra.connectors.base import BaseConnector
+from pyinfra.connectors.ssh import SSHConnector
+
+from signalbox import askpass, transport
+from signalbox.lanes import lane_secrets
+from signalbox.readahead import install as readahead
+from signalbox.routes import required_secrets
+from signalbox.secrets import SecretError
+from signalbox.settings import settings_for, validate_run
+from signalbox.settings.layers import layers_of, merged
+
+
+class Hooks(BaseConnector):
+    """Not a connector: importing this module is its purpose."""
+
+    handles_execution = False
+
+    @staticmethod
+    def make_names_data(name: str | None) -> Any:
+        """Refuse `@signalbox` as an inventory."""
+        raise InventoryError(f"@signalbox/{name or ''} is no inventory; name a file such as inventory.py")
+
+
+def _runs_a_deploy() -> bool:
+    """Tell whether pyinfra was called with deploy files; `exec`, `fact` and the like must work in any state."""
+    context = click.get_current_context(silent=True)
+    operations = context.params.get("operations") if context else None
+    return bool(operations) and all(str(name).endswith(".py") for name in operations or ())
+
+
+def _is_signalbox(inventory: Inventory) -> bool:
+    return "lanes" in (inventory.get_data() or {})  # type: ignore[no-untyped-call]
+
+
+def _check_secrets(hosts: list[Host]) -> None:
+    """Have every secret of these hosts at hand, or end the run with all that is missing, told at once."""
+    missing = []
+    for host in hosts:
+        settings = settings_for(host)
+        own = (settings.connection.sudo_password, settings.service_user.password)
+        names = [*required_secrets(settings), *lane_secrets(settings), *own]
+        for name in dict.fromkeys(name for name in names if name):
+            try:
+                settings.secret(name)
+            except SecretError as error:
+                missing.append(str(error))
+    if missing:
+        raise SecretError("secrets are missing; nothing was done on any host\n  " + "\n  ".join(missing))
+
+
+@cache
+def _own_directory() -> tempfile.TemporaryDirectory[str]:
+    """Return this process's directory, which goes when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="signalbox-")
+
+
+def _trust_host_keys(inventory: Inventory) -> None:
+    """Let a host with `connection.host_key` be reached with that key and no other."""
+    for host in inventory:
+        connection = merged(layers_of(inventory, host.name)).get("connection")
+        key = connection.get("host_key") if isinstance(connection, dict) else None
+        if not isinstance(key, str):
+            continue
+        address = host.data.get("ssh_hostname") or host.name
+        port = int(host.data.get("ssh_port") or 22)
+        known_hosts = Path(_own_directory().name, host.name.replace("/", "_"))
+        known_hosts.write_text(f"{address if port == 22 else f'[{address}]:{port}'} {key}\n")
+        # The connector has its own copy of the host's data, made before anything connects.
+        if isinstance(host.connector, SSHConnector):
+            host.connector.data["ssh_known_hosts_file"] = str(known_hosts)
+            host.connector.data["ssh_strict_host_key_checking"] = "yes"
+
+
+def _before(original: Callable[[State], None]) -> Callable[[State], None]:
+    @wraps(original)
+    def connect_all(state: State) -> None:
+        if _is_signalbox(state.inventory):
+            if _runs_a_deploy():
+                hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
+                validate_run(state.inventory, hosts)
+                _check_secrets(hosts)
+            _trust_host_keys(state.inventory)
+        original(state)
+
+    connect_all.signalbox = True  # type: ignore[attr-defined]
+    return connect_all
+
+
+def install() -> None:
+    """Install all of it: `connect_all` is wrapped where pyinfra and where its command line look it up."""
+    transport.install()
+    askpass.install()
+    readahead.install()
+    if getattr(connect.connect_all, "signalbox", False):
+        return
+    wrapped = _before(connect.connect_all)
+    connect.connect_all = wrapped  # type: ignore[assignment]
+    if "pyinfra_cli.cli" in sys.modules:
+        sys.modules["pyinfra_cli.cli"].connect_all = wrapped  # type: ignore[attr-defined]
+
+
+install()

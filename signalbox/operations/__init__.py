@@ -1,0 +1,40 @@
+"""The operations that tasks are made of: each compares a fact with what is wanted, then changes or does nothing.
+
+They exist where pyinfra has none (linger, subordinate ids, user units that run what is on disk) and where
+what is placed must be written to the manifest in the same breath.
+"""
+
+from signalbox.operations.accounts import authorized_keys, linger, password, subordinate_ids, sudo_rule, user
+from signalbox.operations.containers import image
+from signalbox.operations.files import absent, directories, file, first_line, link
+from signalbox.operations.keys import generated_key, key_copy
+from signalbox.operations.packages import docker_repository, packages
+from signalbox.operations.services import manager_environment, service
+from signalbox.operations.system import kernel_modules, trusted_certificates
+from signalbox.operations.tools import claude_code, mise, node
+
+__all__ = [
+    "absent",
+    "authorized_keys",
+    "claude_code",
+    "directories",
+    "docker_repository",
+    "file",
+    "first_line",
+    "generated_key",
+    "image",
+    "kernel_modules",
+    "key_copy",
+    "linger",
+    "link",
+    "manager_environment",
+    "mise",
+    "node",
+    "packages",
+    "password",
+    "service",
+    "subordinate_ids",
+    "sudo_rule",
+    "trusted_certificates",
+    "user",
+]

@@ -1,0 +1,104 @@
+"""Users as always-on services need them: keys, subordinate ids, linger, and sudo only where it was asked for."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from signalbox import manifest
+from signalbox.facts import Placed, User
+from signalbox.operations.commands import Commands
+from signalbox.operations.files import file
+from signalbox.run_as import as_owner, run_as
+
+SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
+
+
+@operation()
+def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
+    """Have the user `account` with this home (mode 700 when created) and login shell."""
+    now = host.get_fact(User, user=account)
+    if not now.exists:
+        yield (
+            f"{manifest.record(manifest.Entry('user', account))}"
+            f" && useradd --create-home --home-dir {home} -K HOME_MODE=0700 --shell {shell} --user-group {account}"
+        )
+    elif now.shell != shell:
+        yield f"usermod --shell {shell} {account}"
+    else:
+        host.noop(f"user {account} exists")
+
+
+@operation()
+def password(account: str, value: str) -> Commands:
+    """Give `account` a first password over stdin. One that is already set is left alone: it is the person's."""
+    if host.get_fact(User, user=account).has_password:
+        host.noop(f"user {account} has a password")
+        return
+    yield StringCommand("chpasswd", _stdin=f"{account}:{value}")
+
+
+@operation()
+def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
+    """Have these public keys in the user's authorized_keys; other keys there are left alone."""
+    now = host.get_fact(User, user=account)
+    present = {tuple(key.split()[:2]) for key in now.authorized_keys}
+    missing = [key for key in keys if tuple(key.split()[:2]) not in present]
+    path = f"{home}/.ssh/authorized_keys"
+    if not missing:
+        host.noop(f"{account} has its authorized keys")
+        return
+    script = (
+        f"umask 077; mkdir -p {home}/.ssh && chmod 700 {home}/.ssh"
+        # A last line without its newline would swallow the first new key.
+        f' && if [ -s {path} ] && [ -n "$(tail -c1 {path})" ]; then echo >> {path}; fi'
+        f" && cat >> {path} && chmod 600 {path}"
+    )
+    yield StringCommand(as_owner(account, script), _stdin="\n".join(missing))
+
+
+@operation()
+def subordinate_ids(account: str) -> Commands:
+    """Have at least 65536 subordinate user and group ids for `account`, in a range that nobody else has."""
+    now = host.get_fact(User, user=account)
+    if now.subuids >= SUBIDS and now.subgids >= SUBIDS:
+        host.noop(f"{account} has subordinate ids")
+        return
+    first = "$(awk -F: 'BEGIN {n=100000} $2+$3>n {n=$2+$3} END {print n}' /etc/subuid /etc/subgid)"
+    ids = f"$first-$((first+{SUBIDS - 1}))"
+    yield (
+        f"{manifest.record(manifest.Entry('subids', account))} && touch /etc/subuid /etc/subgid && first={first}"
+        f" && usermod --add-subuids {ids} --add-subgids {ids} {account}"
+    )
+
+
+@operation()
+def linger(account: str, home: str, wanted: bool = True) -> Commands:
+    """Have the user's services start at boot and outlive logins (or not), with the manager and its bus running now."""
+    now = host.get_fact(User, user=account)
+    if wanted and not (now.linger and now.bus):
+        # A manager that was started before dbus-user-session was installed has no bus until it is told.
+        bus = run_as(account, home, "systemctl --user daemon-reload && systemctl --user start dbus.socket")
+        yield (
+            f"{manifest.record(manifest.Entry('linger', account))} && loginctl enable-linger {account}"
+            f" && systemctl start user@$(id -u {account}).service && {bus}"
+        )
+    elif not wanted and now.linger:
+        yield f"loginctl disable-linger {account} && {manifest.forget('linger', account)}"
+    else:
+        host.noop(f"linger of {account} is as wanted")
+
+
+@operation()
+def sudo_rule(account: str, rule: str | None) -> Commands:
+    """Have `rule` (what follows the user's name in sudoers) for `account`, checked by visudo; None: none of ours."""
+    path = f"/etc/sudoers.d/signalbox-{account}"
+    if rule is not None:
+        content = f"{account} {rule}\n"
+        yield from file._inner(path=path, content=content, mode="440")
+        return
+    now = host.get_fact(Placed, path=path, kind="file")
+    if now.type is None:
+        host.noop(f"{account} has no sudo rule of ours")
+        return
+    yield f"rm -f {path} && {manifest.forget('file', path)}"

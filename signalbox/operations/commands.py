@@ -1,0 +1,9 @@
+"""The type of what an operation yields."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from pyinfra.api import StringCommand
+
+Commands = Generator[StringCommand | str, None, None]

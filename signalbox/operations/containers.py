@@ -1,0 +1,29 @@
+"""Images of a user's rootless Docker."""
+
+from __future__ import annotations
+
+import shlex
+
+from pyinfra import host
+from pyinfra.api import operation
+
+from signalbox import manifest
+from signalbox.facts import UserCommand
+from signalbox.operations.commands import Commands
+from signalbox.run_as import run_as
+
+
+@operation()
+def image(account: str, home: str, reference: str) -> Commands:
+    """Have the image `reference` (repository@sha256:…) in the rootless Docker of `account`.
+
+    A pull that was cut off leaves no image under its digest, and Docker keeps the layers it has.
+    """
+    script = f"docker image inspect --format '{{{{.Id}}}}' {shlex.quote(reference)}"
+    if host.get_fact(UserCommand, user=account, home=home, script=script):
+        host.noop(f"image {reference} is there")
+        return
+    yield (
+        f"{manifest.record(manifest.Entry('image', f'{account}:{reference}'))}"
+        f" && {run_as(account, home, f'docker pull --quiet {shlex.quote(reference)}')}"
+    )

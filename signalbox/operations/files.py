@@ -1,0 +1,140 @@
+"""Files, directories and links: placed atomically, recorded first, what they replace kept."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+
+from pyinfra import host, state
+from pyinfra.api import StringCommand, operation
+from pyinfra.operations.util.files import generate_color_diff
+
+from signalbox import manifest
+from signalbox.facts import Directories, FirstLine, Placed, PlacedState
+from signalbox.operations.commands import Commands
+from signalbox.run_as import as_owner
+
+
+def sha256(content: str) -> str:
+    """Return the SHA-256 of `content` as it lands on the host (UTF-8), in hexadecimal."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _prepare(kind: str, path: str, now: PlacedState, digest: str) -> str:
+    """Return shell that keeps what a person left at `path`, then records what is about to be placed."""
+    original = now.entry.original if now.entry else None
+    keep = ""
+    if now.entry is None and now.type is not None:
+        original = manifest.original_path(kind, path)
+        keep = f" && cp -a --no-target-directory {shlex.quote(path)} {shlex.quote(original)}"
+    record = manifest.record(manifest.Entry(kind=kind, id=path, hash=digest, original=original))
+    return f"install -d -m 700 {manifest.STATE} {manifest.ORIGINALS}{keep} && {record}"
+
+
+@operation()
+def file(
+    path: str,
+    content: str,
+    mode: str = "644",
+    user: str = "root",
+    group: str | None = None,
+    secret: bool = False,
+) -> Commands:
+    """Have exactly `content` in the file `path`.
+
+    + path: absolute path; its directory exists.
+    + content: text; it ends in a newline (that is how it travels).
+    + mode: octal digits. user, group: owner; group None: the user's own group name.
+    + secret: True: its content and difference are never shown. It travels over stdin in any case.
+    """
+    if not content.endswith("\n"):
+        raise ValueError(f"{path}: content must end in a newline")
+    group = group or user
+    digest = sha256(content)
+    now = host.get_fact(Placed, path=path, kind="file")
+    placed = (now.type, now.sha256, now.mode, now.user, now.group) == ("file", digest, mode, user, group)
+    if placed and now.entry and now.entry.hash == digest:
+        host.noop(f"{path} is as wanted")
+        return
+    if state.config.DIFF and not secret and not placed:
+        _show_difference(path, content, now)
+    path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
+    write = (
+        f"umask 077; rm -f {new} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path_}"
+    )
+    yield StringCommand(f"{_prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)
+
+
+def _show_difference(path: str, content: str, now: PlacedState) -> None:
+    from pyinfra.facts.files import FileContents
+
+    current = host.get_fact(FileContents, path=path) if now.type == "file" else []
+    host.log(f"difference of {path}:")
+    for line in generate_color_diff([f"{line}\n" for line in current or []], content.splitlines(keepends=True)):
+        host.log(f"  {line}")
+
+
+@operation()
+def directories(paths: list[str], mode: str = "755", user: str = "root", group: str | None = None) -> Commands:
+    """Have these directories, parents before children, with this owner and, where we made them, this mode (octal).
+
+    A directory that was there before keeps its mode and is not recorded: it is not ours to take away.
+    """
+    owner = f"{user}:{group or user}"
+    now = host.get_fact(Directories, paths=tuple(paths))
+    commands = []
+    for path in paths:
+        path_, state = shlex.quote(path), now.get(path)
+        if state is None:
+            commands.append(manifest.record(manifest.Entry("directory", path)))
+            commands.append(as_owner(user, f"mkdir -m {mode} {path_} && chgrp {group or user} {path_}"))
+            continue
+        if state.owner != owner and user == "root":
+            commands.append(f"chown {owner} {path_}")
+        elif state.owner != owner:
+            message = f"{path} belongs to {state.owner}; give it back, or move it away: chown {owner} {path}"
+            commands.append(f"{{ echo {shlex.quote(message)} >&2; false; }}")
+        if state.ours and state.mode != mode:
+            commands.append(as_owner(user, f"chmod {mode} {path_}"))
+    if commands:
+        yield " && ".join(commands)
+    else:
+        host.noop(f"{', '.join(paths)}: as wanted")
+
+
+@operation()
+def link(path: str, target: str, user: str = "root") -> Commands:
+    """Have the symbolic link `path` point to `target`, owned by `user`."""
+    now = host.get_fact(Placed, path=path, kind="link")
+    if (now.type, now.target, now.user) == ("link", target, user) and now.entry and now.entry.hash == target:
+        host.noop(f"{path} is as wanted")
+        return
+    path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
+    write = f"ln -sfT {shlex.quote(target)} {new} && mv -fT {new} {path_}"
+    yield f"{_prepare('link', path, now, target)} && {as_owner(user, write)}"
+
+
+@operation()
+def absent(path: str, kind: str = "file") -> Commands:
+    """Take away the file or link `path` if Signalbox placed it, and give back what it had replaced."""
+    now = host.get_fact(Placed, path=path, kind=kind)
+    if now.entry is None:
+        host.noop(f"{path} is not ours or not there")
+        return
+    give_back = f" && mv -fT {shlex.quote(now.entry.original)} {shlex.quote(path)}" if now.entry.original else ""
+    yield f"rm -f {shlex.quote(path)}{give_back} && {manifest.forget(kind, path)}"
+
+
+@operation()
+def first_line(path: str, line: str, user: str) -> Commands:
+    """Have `line` as the first line of the file `path`, which is the person's own otherwise."""
+    if host.get_fact(FirstLine, path=path) == line:
+        host.noop(f"{path} starts with our line")
+        return
+    now = host.get_fact(Placed, path=path, kind="line")
+    path_, new, line_ = shlex.quote(path), shlex.quote(f"{path}.signalbox-new"), shlex.quote(line)
+    write = (
+        f"touch {path_} && rm -f {new} && {{ echo {line_}; grep -vxF {line_} {path_} || true; }} > {new}"
+        f" && chmod --reference={path_} {new} && mv -fT {new} {path_}"
+    )
+    yield f"{_prepare('line', path, now, line)} && {as_owner(user, write)}"

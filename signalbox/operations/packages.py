@@ -1,0 +1,72 @@
+"""Debian packages: one transaction, and a record of which were not there before."""
+
+from __future__ import annotations
+
+import shlex
+
+from pyinfra import host
+from pyinfra.api import operation
+
+from signalbox import manifest
+from signalbox.facts import Packages, Placed
+from signalbox.operations.commands import Commands
+from signalbox.operations.files import file
+
+# A run that was killed may have left apt running, or dpkg half way: wait for the one, finish the other.
+_FINISH = (
+    "timeout 600 sh -c 'until dpkg --configure -a; do sleep 2; done'"
+    " && apt-get -y -o DPkg::Lock::Timeout=600 --fix-broken install"
+)
+_INSTALL = (
+    "DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=600"
+    " -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends install"
+)
+
+
+@operation()
+def packages(wanted: list[str]) -> Commands:
+    """Have these Debian packages installed, whole, in one apt transaction.
+
+    One unknown name aborts apt's whole transaction, so apt's own message then fails the operation.
+    """
+    status = host.get_fact(Packages, packages=tuple(sorted(wanted)))
+    missing = [package for package in wanted if status.get(package) != "installed"]
+    if not missing:
+        host.noop("packages are installed")
+        return
+    records = [
+        manifest.record(manifest.Entry("package", package))
+        for package in missing
+        if status.get(package, "config-files") in ("config-files", "not-installed")
+    ]
+    names = " ".join(map(shlex.quote, missing))
+    yield " && ".join(
+        [
+            "export DEBIAN_FRONTEND=noninteractive",
+            *records,
+            _FINISH,
+            "apt-get -o DPkg::Lock::Timeout=600 -q update",
+            f"{_INSTALL} {names}",
+        ]
+    )
+
+
+DOCKER_KEY = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"  # https://docs.docker.com/engine/install/debian/
+_KEYRING = "/etc/apt/keyrings/docker.asc"
+
+
+@operation()
+def docker_repository(url: str) -> Commands:
+    """Have apt know Docker's own repository at `url`, with its signing key only if it has the pinned fingerprint."""
+    suite = f"Types: deb\nURIs: {url}\nSuites: trixie\nComponents: stable\nSigned-By: {_KEYRING}\n"
+    key = host.get_fact(Placed, path=_KEYRING, kind="file")
+    if key.type is None:
+        fingerprint = "gpg --show-keys --with-colons $k | awk -F: '$1==\"fpr\" {print $10; exit}'"
+        yield (
+            f"{_INSTALL} gnupg && k=$(mktemp) && curl -fsSL -o $k {shlex.quote(url)}/gpg"
+            f' && {{ [ "$({fingerprint})" = {DOCKER_KEY} ]'
+            f" || {{ echo 'the key at {url}/gpg is not {DOCKER_KEY}' >&2; exit 1; }}; }}"
+            f" && {manifest.record(manifest.Entry('file', _KEYRING))}"
+            f" && install -D -m 644 $k {_KEYRING} && rm $k"
+        )
+    yield from file._inner(path="/etc/apt/sources.list.d/docker.sources", content=suite)

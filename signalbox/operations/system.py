@@ -1,0 +1,32 @@
+"""The system's own switches: trusted CAs and kernel modules."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import operation
+
+from signalbox.facts import LoadableModules, TrustedCertificates
+from signalbox.operations.commands import Commands
+
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # what update-ca-certificates writes
+
+
+@operation()
+def trusted_certificates(names: list[str]) -> Commands:
+    """Have the system's bundle rebuilt since these files in /usr/local/share/ca-certificates last changed."""
+    now = host.get_fact(TrustedCertificates)
+    if all(now.get(name) for name in names) and not set(now) - set(names):
+        host.noop("the system trusts our CA certificates")
+        return
+    stale = " ".join(f"/usr/local/share/ca-certificates/{name}" for name in sorted(set(now) - set(names)))
+    yield f"rm -f {stale} && update-ca-certificates" if stale else "update-ca-certificates"
+
+
+@operation()
+def kernel_modules(names: list[str]) -> Commands:
+    """Have these kernel modules loaded where the kernel has them as modules; modules-load.d does it at boot."""
+    missing = host.get_fact(LoadableModules, modules=tuple(names))
+    if not missing:
+        host.noop("kernel modules are there")
+        return
+    yield f"modprobe -a {' '.join(missing)}"

@@ -1,0 +1,86 @@
+"""What an npm registry says of a package: by the npm client, which knows the machine's configuration, or HTTPS."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from signalbox.pins.errors import PinError
+from signalbox.pins.web import Web
+
+
+@dataclass(frozen=True)
+class Package:
+    """One version of a package: npm's integrity, where its tarball is, and its optional dependencies."""
+
+    integrity: str
+    tarball: str
+    optional: dict[str, str]  # name: version
+
+
+def package(web: Web, name: str, version: str, registry: str | None) -> Package:
+    """What the registry says of a package's version.
+
+    Args:
+        registry: base URL; None: the one npm is configured for.
+
+    Raises:
+        PinError: there is no npm and no registry, or no such package.
+    """
+    client = _client()
+    if client:
+        data = _view(client, f"{name}@{version}", registry)
+    elif registry:
+        url = f"{registry}/{name.replace('/', '%2f')}/{version}"
+        try:
+            data = json.loads(web.text(url, f"{name} {version}"))
+        except ValueError:
+            raise PinError(f"{url}: what came is no JSON; is mirrors.npm a registry?") from None
+    else:
+        raise PinError("npm is not installed here and mirrors.npm is None; install npm, or set mirrors.npm")
+    dist = data.get("dist") or {}
+    integrity = str(dist.get("integrity", ""))
+    try:
+        good = len(base64.b64decode(integrity.removeprefix("sha512-"), validate=True)) == 64
+    except binascii.Error:
+        good = False
+    if not (good and integrity.startswith("sha512-")):
+        raise PinError(f"{name} {version}: the registry has no sha512 integrity for it; use another registry")
+    return Package(integrity, str(dist.get("tarball", "")), dict(data.get("optionalDependencies") or {}))
+
+
+def _client() -> list[str] | None:
+    """npm as the machine has it, else the one that comes with this project's development packages."""
+    beside = Path(sys.executable).parent / "npm"
+    found = shutil.which("npm") or (str(beside) if os.access(beside, os.X_OK) else None)
+    return [found] if found else None
+
+
+def _view(client: list[str], spec: str, registry: str | None) -> dict[str, Any]:
+    # With one field npm prints its value without its name: "name" makes them several.
+    command = [*client, "view", "--json", spec, "name", "dist", "optionalDependencies"]
+    if registry:
+        command += ["--registry", registry]
+    with tempfile.TemporaryDirectory(prefix="signalbox-") as nowhere:  # no project's .npmrc
+        try:
+            done = subprocess.run(command, cwd=nowhere, capture_output=True, text=True, timeout=120, check=False)
+        except subprocess.TimeoutExpired:
+            raise PinError(f"npm view {spec}: no answer within 120 s; check the network and npm's registry") from None
+    try:
+        data = json.loads(done.stdout or "null")
+    except ValueError:
+        data = None
+    if done.returncode != 0 or not isinstance(data, dict):
+        error = data.get("error", {}) if isinstance(data, dict) else {}
+        why = error.get("summary") or (done.stderr.strip().splitlines() or ["it found nothing"])[-1]
+        raise PinError(f"npm view {spec}: {why}")
+    return data

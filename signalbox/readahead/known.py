@@ -1,0 +1,138 @@
+"""What is known of one host, and until when: nothing after the first change, and no answer older than 15 seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from paramiko import SSHException
+from pyinfra.api import Host, StringCommand
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.connectors import ssh
+
+from signalbox.readahead.question import PRIVILEGES, Privileges, Question
+from signalbox.readahead.record import Record
+from signalbox.readahead.stream import Answer, Channel, Stream
+
+MAX_AGE = 15.0  # seconds; who reads a plan before confirming it confirms what is, not what was
+PATIENCE = 10.0  # seconds that a fact waits for its turn before it is asked in the ordinary way
+DRAIN = 2.0  # seconds that what is still being asked may take before a change is made
+CHANNELS = 2  # for each privilege; sshd's MaxSessions allows ten on a connection, a hardened one less
+MAX_CHANNELS = 4
+
+_Group = tuple[Privileges, str | None]  # with sudo's password, which is in no record
+
+
+def open_channel(host: Host, arguments: Mapping[str, Any]) -> Channel:
+    """Start a shell that reads its script from stdin, with the privileges of a command with these arguments."""
+    # Looked up in the connector's module: signalbox.askpass has put its own there.
+    privileges = {key: arguments[key] for key in PRIVILEGES if key in arguments}
+    command = ssh.make_unix_command_for_host(host.state, host, StringCommand("exec sh -s"), **privileges)
+    transport = cast(ssh.SSHConnector, host.connector).client.get_transport()  # type: ignore[union-attr]
+    channel = transport.open_session()  # type: ignore[union-attr]
+    channel.exec_command(command.get_raw_value())
+    return cast(Channel, channel)
+
+
+class Known:
+    """One host in one run of one deploy."""
+
+    def __init__(self, host: Host, record: Record) -> None:
+        self._host, self._record = host, record
+        self._planned = record.load()
+        self._learnt: dict[Question, None] = {}
+        self._changed = False
+        self._asked_ahead = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._answers: dict[tuple[Question, str | None], Answer] = {}
+        self._streams: dict[_Group, list[Stream]] = {}
+
+    def find(self, question: Question, arguments: Mapping[str, Any]) -> list[str] | None:
+        """Return the lines that answer a fact; None: ask in the ordinary way, and `learn`."""
+        if self._changed:
+            return None
+        answer = self._find(question, arguments)
+        if answer and time.monotonic() - answer.at > MAX_AGE:
+            self._ask_ahead_again()
+            answer = self._find(question, arguments)
+        if answer:
+            self._learnt[question] = None
+            return answer.lines
+        return None
+
+    def learn(self, question: Question, arguments: Mapping[str, Any], lines: list[str], at: float) -> None:
+        """Keep a question that was well answered in the ordinary way; `at`: time.monotonic() when it was asked."""
+        self._learnt[question] = None
+        if not self._changed:
+            self._answers[question, self._password(arguments)] = Answer(lines, at)
+
+    def changed(self) -> None:
+        """Forget what is known, and read no further ahead in this run: what was changed may take its time to settle."""
+        if not self._changed:
+            self._changed = True
+            self.settle()
+            self._forget()
+
+    def settle(self) -> bool:
+        """Let what is still being asked come to its end; tell whether this run has asked ahead at all."""
+        for group in self._streams.values():
+            for stream in group:
+                stream.finish(DRAIN)
+        return self._asked_ahead
+
+    def save(self) -> None:
+        """Record what was asked; only a run that found nothing to change has asked all that the next one will."""
+        for group in self._streams.values():
+            for stream in group:
+                stream.close()
+        state = self._host.state
+        complete = not (
+            self._changed or self._host in state.failed_hosts or state.get_meta_for_host(self._host).ops_change
+        )
+        questions = [*self._learnt] if complete else [*dict.fromkeys([*self._learnt, *self._planned])]
+        if self._learnt and questions != self._planned:
+            self._record.save(questions)
+
+    def _password(self, arguments: Mapping[str, Any]) -> str | None:
+        if not arguments.get("_sudo"):
+            return None
+        return arguments.get("_sudo_password") or self._host.connector_data.get("prompted_sudo_password")
+
+    def _find(self, question: Question, arguments: Mapping[str, Any]) -> Answer | None:
+        password = self._password(arguments)
+        if answer := self._answers.get((question, password)):
+            return answer
+        group = (question.privileges, password)
+        if group not in self._streams:
+            self._streams[group] = self._start(question.privileges, arguments)
+        for stream in self._streams[group]:
+            if question in stream.questions:
+                return stream.answer(question, PATIENCE)
+        return None
+
+    def _start(self, privileges: Privileges, arguments: Mapping[str, Any]) -> list[Stream]:
+        questions = [each for each in self._planned if each.privileges == privileges]
+        room = MAX_CHANNELS - sum(map(len, self._streams.values()))
+        streams: list[Stream] = []
+        for part in _parts(questions, min(CHANNELS, room)):
+            try:
+                streams.append(Stream(open_channel(self._host, arguments), part))
+                self._asked_ahead = True
+            # A server that grants no further session, or a connection that is gone: the ordinary way will tell.
+            except (OSError, EOFError, SSHException, PyinfraError):
+                break
+        return streams
+
+    def _ask_ahead_again(self) -> None:
+        self.settle()
+        self._forget()
+        self._planned = [*dict.fromkeys([*self._learnt, *self._planned])]
+
+
+def _parts(questions: Sequence[Question], number: int) -> list[Sequence[Question]]:
+    """Deal the questions out like cards: facts are asked in order, so all channels are needed from the start."""
+    parts = [questions[start::number] for start in range(number)] if len(questions) > 1 else []
+    return [part for part in parts if part]

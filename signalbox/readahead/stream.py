@@ -1,0 +1,128 @@
+"""Many questions over one SSH channel, each answered as soon as its command has ended.
+
+A shell on the host reads a script: each question's command as it would be run alone (`sh -c`, nothing on stdin), then
+a line with a random word, the question's number and the exit status. Lines before that line are the answer.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import gevent
+from gevent.event import Event
+from paramiko import SSHException
+
+from signalbox.readahead.question import Question
+
+MAX_ANSWER = 1024 * 1024  # bytes; more is no fact
+_CHUNK = 64 * 1024
+
+
+class Channel(Protocol):
+    """What a stream needs of paramiko's Channel once its command, a shell that reads stdin, was started."""
+
+    def sendall(self, data: bytes) -> None: ...
+    def shutdown_write(self) -> None: ...
+    def recv(self, size: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The lines that a command printed before it ended with exit status 0, and when (time.monotonic())."""
+
+    lines: list[str]
+    at: float
+
+
+def script(questions: Sequence[Question], word: str) -> str:
+    """Return the POSIX shell script that asks `questions` and ends each answer with `word`, number and status."""
+    # On success a fact's stderr is not looked at; a fact that fails is asked again, alone.
+    return "".join(
+        f"sh -c {shlex.quote(each.command)} </dev/null 2>/dev/null; printf '\\n%s %d %d\\n' {word} {number} $?\n"
+        for number, each in enumerate(questions)
+    )
+
+
+def lines_of(output: bytes) -> list[str] | None:
+    """Return the lines as pyinfra would, None where they are not UTF-8."""
+    try:
+        text = output.decode()
+    except UnicodeDecodeError:
+        return None
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+class Stream:
+    """Asks at once when made; `answer` waits for one question's turn."""
+
+    def __init__(self, channel: Channel, questions: Sequence[Question]) -> None:
+        self._channel = channel
+        self.questions = dict.fromkeys(questions)
+        self._answers: dict[Question, Answer | None] = {}
+        self._progress = Event()
+        self._word = secrets.token_hex(16)
+        self._reader = gevent.spawn(self._run)
+
+    def answer(self, question: Question, seconds: float) -> Answer | None:
+        """Return the answer, None if there is none to be had: another status, a broken stream, not in `seconds`.
+
+        A stream that lets anyone wait for so long is closed.
+        """
+        deadline = time.monotonic() + seconds
+        while question not in self._answers and not self._reader.ready():
+            self._progress.clear()
+            if not self._progress.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
+                self.close()
+        return self._answers.get(question)
+
+    @property
+    def busy(self) -> bool:
+        """Whether questions are still being asked."""
+        return not self._reader.ready()
+
+    def finish(self, seconds: float) -> None:
+        """Let it come to its end, for at most so long; then close it."""
+        self._reader.join(seconds)
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening; what was answered stays known."""
+        self._reader.kill()
+        self._channel.close()
+
+    def _run(self) -> None:
+        try:
+            self._channel.sendall(script([*self.questions], self._word).encode())
+            self._channel.shutdown_write()
+            self._read()
+            while self._channel.recv(_CHUNK):
+                pass  # the session lasts until the shell has ended
+        except (OSError, EOFError, SSHException):
+            pass  # the ordinary way remains
+        finally:
+            self._channel.close()
+            self._progress.set()
+
+    def _read(self) -> None:
+        end = re.compile(rb"\n%s (\d+) (\d+)\n" % self._word.encode())
+        buffer = bytearray()
+        for number, question in enumerate(self.questions):
+            while not (found := end.search(buffer)):
+                data = self._channel.recv(_CHUNK)
+                if not data or len(buffer) > MAX_ANSWER:
+                    return
+                buffer += data
+            if int(found[1]) != number:
+                return
+            lines = lines_of(bytes(buffer[: found.start()])) if int(found[2]) == 0 else None
+            self._answers[question] = None if lines is None else Answer(lines, time.monotonic())
+            del buffer[: found.end()]
+            self._progress.set()

@@ -1,0 +1,27 @@
+"""Templates: templates/<task>/<destination name>.j2, rendered strictly."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+@cache
+def _environment() -> Environment:
+    # Nothing here is HTML; escaping would corrupt configuration files.
+    return Environment(  # noqa: S701
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Return templates/<template>.j2 with `values`. Raises jinja2.UndefinedError for a name it was not given."""
+    return _environment().get_template(f"{template}.j2").render(**values)

@@ -1,0 +1,139 @@
+"""From settings to LiteLLM's configuration. Pure: no file, no network, no secret's value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from signalbox.backends import kind_of
+from signalbox.settings import Settings
+from signalbox.settings.records import Backend, BackendModel, Cloud, Model
+
+Config = dict[str, Any]
+
+_REFERENCE = "os.environ/"  # LiteLLM reads what follows from its environment
+_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # the host's own; the unit mounts it at the same path
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the gateway's container is made of.
+
+    image: repository@digest. config: LiteLLM's. environment: variables, nothing secret.
+    host_loopback: whether host.docker.internal leads to services on the host's own loopback.
+    """
+
+    image: str
+    config: Config
+    environment: dict[str, str]
+    host_loopback: bool
+
+
+def container(settings: Settings) -> Container:
+    """Return the gateway's container."""
+    return Container(
+        image=f"{settings.mirrors.litellm}@{settings.pins.litellm.digest}",
+        config=litellm_config(settings),
+        environment=container_environment(settings),
+        host_loopback=settings.rootless_docker.host_loopback,
+    )
+
+
+def litellm_config(settings: Settings) -> Config:
+    """Return LiteLLM's config.yaml as a dict (https://docs.litellm.ai/docs/proxy/config_settings).
+
+    A provider's key is always a reference, see `required_secrets`.
+    """
+    return {
+        "model_list": [_deployment(record, model) for record, model in served(settings)],
+        "router_settings": _router(settings),
+        "litellm_settings": {
+            "drop_params": True,  # Claude Code sends parameters that not every backend knows
+            "modify_params": True,  # repairs what Foundry refuses, such as a late system message
+            "request_timeout": settings.gateway.request_timeout_seconds,
+            "callbacks": "reachability.plugin",
+        },
+        "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY"},
+    }
+
+
+def served(settings: Settings) -> Iterator[tuple[Backend | Cloud, Model]]:
+    """Yield each model of each enabled backend and cloud, with its record."""
+    records: list[Backend | Cloud] = [*settings.backends.values(), *settings.clouds.values()]
+    for record in records:
+        if record.enabled:
+            for model in record.models.values():
+                yield record, model
+
+
+def required_secrets(settings: Settings) -> list[str]:
+    """Return the names of the secrets that the gateway needs, sorted; its own key is not among them."""
+    keys = (kind_of(record).litellm_params(record, model).get("api_key") for record, model in served(settings))
+    return sorted({key.removeprefix(_REFERENCE) for key in keys if key})
+
+
+def container_environment(settings: Settings) -> dict[str, str]:
+    """Return the container's environment. `docker inspect` shows it, so nothing in it is secret."""
+    environment = {
+        "HOME": "/tmp",  # noqa: S108 (all that a read-only container may write to)
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it fetches a price list at every start
+        "PYTHONPATH": "/tmp/signalbox",  # noqa: S108 (where `start` puts the plug-in)
+        "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
+        "SIGNALBOX_REQUIRED": " ".join(required_secrets(settings)),
+        "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108
+    }
+    if settings.extra_ca_certificates:
+        environment["SSL_CERT_FILE"] = _CA_BUNDLE
+    return environment
+
+
+def _deployment(record: Backend | Cloud, model: Model) -> Config:
+    kind = kind_of(record)
+    params = kind.litellm_params(record, model)
+    params["api_base"] = _from_container(params["api_base"])
+    deployment: Config = {"model_name": model.name, "litellm_params": params}
+    if isinstance(record, Backend) and isinstance(model, BackendModel):
+        deployment["model_info"] = {
+            "max_input_tokens": model.context_length - model.max_output_tokens,
+            "max_output_tokens": model.max_output_tokens,
+            "probe_url": _from_container(kind.probe(record).url),  # for templates/gateway/reachability.py
+        }
+    return deployment
+
+
+def _from_container(url: str) -> str:
+    """Return `url` as the container reaches it: the host's own loopback has another name in there."""
+    parts = urlsplit(url)
+    if parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        return url
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"host.docker.internal{port}").geturl()
+
+
+def _router(settings: Settings) -> Config:
+    gateway = settings.gateway
+    return {
+        "num_retries": gateway.retries,
+        "timeout": gateway.request_timeout_seconds,
+        "stream_timeout": gateway.stream_timeout_seconds,
+        "allowed_fails": 0,
+        "cooldown_time": gateway.cooldown_seconds,
+        "model_group_alias": {alias: model.name for _, model in served(settings) for alias in model.aliases},
+        "fallbacks": _fallbacks(settings),
+        # For the overflows that LiteLLM recognises; LM Studio's "n_keep >= n_ctx" takes the other list.
+        "context_window_fallbacks": _fallbacks(settings),
+        # No default_fallbacks: a model without an entry never leaves its server, which private lanes rely on.
+    }
+
+
+def _fallbacks(settings: Settings) -> list[dict[str, list[str]]]:
+    # LiteLLM looks a fallback up by the name as asked for: an alias needs an entry of its own.
+    wanted = settings.gateway.fallbacks
+    return [
+        {name: list(wanted[model.name])}
+        for _, model in served(settings)
+        if model.name in wanted
+        for name in model.names
+    ]

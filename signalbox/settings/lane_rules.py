@@ -1,0 +1,159 @@
+"""Rules of lanes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from signalbox.settings.fields import PLACEHOLDER
+from signalbox.settings.layers import Path
+from signalbox.settings.names import known_models
+from signalbox.settings.problems import Problem, nearest, show
+from signalbox.settings.records import SLOTS, Lane
+
+if TYPE_CHECKING:
+    from signalbox.settings.settings import Settings
+
+Raw = Mapping[str, Any]
+
+# claude-<lane> would be one of these commands, Claude Code's own or the project's.
+RESERVED = {
+    "code": "Claude Code's own name",
+    "switch": "the command that changes lanes",
+    "doctor": "the command that checks a host",
+    "logs": "the command that follows the routing",
+    "usage": "the command that shows usage",
+    "session": "the command that opens a lasting session",
+    "status": "a word of claude-switch",
+    "list": "a word of claude-switch",
+    "help": "a word of claude-switch",
+    "private": "an option of every local lane",
+}
+
+
+def undefined(model: str, known: Iterable[str]) -> str:
+    """What to say of a model that no enabled backend or cloud has."""
+    names = list(dict.fromkeys(known))
+    hint = nearest(model, names) or (f"; write one of {', '.join(names)}" if names else "; define one")
+    return f"no enabled backend or cloud has a model {show(model)}{hint}"
+
+
+def lane_names(_: Settings, raw: Raw) -> Iterator[Problem]:
+    """A lane's name makes a command of its own."""
+    for name in raw["lanes"]:
+        at: Path = ("lanes", name)
+        if name in RESERVED:
+            yield Problem(at, f"claude-{name} is {RESERVED[name]}; give the lane another name")
+        elif not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > 24:
+            yield Problem(at, f"{show(name)} makes no command claude-…; write a-z, 0-9 and single -, at most 24")
+
+
+def lane_directories(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """A lane's sessions and settings are its own, and never those of a subscription's login."""
+    owner: dict[str, str] = {}
+    for name, lane in _enabled(settings):
+        if lane.config_dir is None:
+            continue
+        at: Path = ("lanes", name, "config_dir")
+        if lane.config_dir == "~/.claude" and lane.via != "first-party":
+            yield Problem(
+                at, f'"~/.claude" belongs to plain claude and its login; write one such as "~/.claude-{name}"'
+            )
+        if lane.config_dir in owner:
+            other = owner[lane.config_dir]
+            yield Problem(at, f'{show(lane.config_dir)} is the directory of lane {other} too; write "~/.claude-{name}"')
+        owner.setdefault(lane.config_dir, name)
+
+
+def lanes_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """What an enabled lane needs is there."""
+    for name, lane in _enabled(settings):
+        at: Path = ("lanes", name)
+        if lane.config_dir is None:
+            yield Problem((*at, "config_dir"), f'missing; write a directory of its own, such as "~/.claude-{name}"')
+        if lane.billed is None:
+            yield Problem((*at, "billed"), "missing; write in words who pays for it")
+        missing = [slot for slot in SLOTS if slot not in lane.models]
+        if missing and lane.via != "first-party":
+            yield Problem((*at, "models"), f"no model for {', '.join(missing)}; Claude Code asks for each, so name one")
+
+
+def lane_models(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """Slots name models that exist and that the lane may use."""
+    paths = dict(known_models(settings, raw))
+    for name, lane in _enabled(settings):
+        if lane.via == "first-party":
+            continue
+        records: set[Path] = set()
+        for slot, model in lane.models.items():
+            at: Path = ("lanes", name, "models", slot)
+            if PLACEHOLDER.search(model):
+                continue
+            if model not in paths:
+                yield Problem(at, undefined(model, paths))
+                continue
+            records.add(paths[model][:2])
+            if lane.via == "direct" and paths[model][0] == "clouds":
+                yield Problem(at, f'{show(model)} is a cloud\'s, and direct goes to one backend; write via = "gateway"')
+        if lane.via == "direct" and len({path for path in records if path[0] == "backends"}) > 1:
+            found = " and ".join(sorted(str(path[1]) for path in records))
+            yield Problem(
+                ("lanes", name, "models"), f"direct goes to one backend, these are of {found}; use models of one"
+            )
+
+
+def lane_credentials(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """The credential fits where the lane goes."""
+    for name, lane in _enabled(settings):
+        at: Path = ("lanes", name, "credential")
+        if lane.via == "gateway" and lane.credential != "gateway":
+            yield Problem(at, f'{show(lane.credential)} is not what the gateway takes; write "gateway"')
+        if lane.via != "gateway" and lane.credential == "gateway":
+            yield Problem(
+                at, f'"gateway" opens only the gateway, and this lane is {lane.via}; write "none" or a secret\'s name'
+            )
+
+
+def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """Nothing of a private lane may leave: LiteLLM's fallbacks fire on any error, a typo's 400 included."""
+    paths = dict(known_models(settings, raw))
+    for name, lane in _enabled(settings):
+        if not lane.private:
+            continue
+        if lane.via == "first-party":
+            yield Problem(
+                ("lanes", name, "private"), 'first-party is a cloud; write via = "direct", or private = False'
+            )
+        for slot, model in lane.models.items():
+            at: Path = ("lanes", name, "models", slot)
+            if model not in paths:
+                continue
+            if paths[model][0] == "clouds":
+                yield Problem(at, f"{show(model)} is a cloud's, and the lane is private; write a model of a backend")
+            elif lane.via == "gateway" and (key := _fallback_key(model, paths, settings)):
+                yield Problem(
+                    at,
+                    f"{show(model)} has fallbacks, and the lane is private; "
+                    f"write gateway.fallbacks.{key} = [] or a model without",
+                )
+
+
+def _fallback_key(model: str, paths: Mapping[str, Path], settings: Settings) -> str | None:
+    """Under which of its names a model has fallbacks, if it has."""
+    names = [name for name, path in paths.items() if path[:4] == paths[model][:4]]
+    return next((name for name in names if settings.gateway.fallbacks.get(name)), None)
+
+
+def _enabled(settings: Settings) -> Iterator[tuple[str, Lane]]:
+    return ((name, lane) for name, lane in settings.lanes.items() if lane.enabled)
+
+
+RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [
+    lane_names,
+    lane_directories,
+    lanes_complete,
+    lane_models,
+    lane_credentials,
+    private_lanes,
+]

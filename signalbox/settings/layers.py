@@ -1,0 +1,113 @@
+"""Layers of settings: where values come from, and how later layers change earlier ones."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path as File
+from types import ModuleType
+from typing import Any
+
+from pyinfra.api.inventory import Inventory
+
+Path = tuple[str | int, ...]
+Layer = tuple[str, Mapping[str, Any]]
+
+DEFAULTS = File(__file__).resolve().parents[2] / "group_data" / "all.py"
+COMMAND_LINE = "--data"
+_ASKED = {"ssh_password", "ssh_key_password"}  # pyinfra keeps here what a person typed; it is no setting
+_NONE = object()
+HOST = "host"
+_GROUP = "group "
+
+
+def layers_of(inventory: Inventory, host: str) -> list[Layer]:
+    """The layers of a pyinfra host's settings, lowest first: defaults < all < groups < host < command line.
+
+    pyinfra's own `host.data` gives the first layer that has a key, whole; these layers are for merging.
+    The shipped group_data/all.py is always the lowest: an inventory directory may have its own
+    group_data/all.py, which need not repeat it. Where pyinfra read the shipped one too, it is there once.
+    """
+    data: Any = inventory  # pyinfra's getters are untyped
+    given = data.get_override_data()
+    groups = [name for name in data.get_host(host).groups if name != "all"]
+    return [
+        ("group_data/all.py", defaults()),
+        ("all", {key: value for key, value in data.get_data().items() if defaults().get(key, _NONE) != value}),
+        *((f"{_GROUP}{name}", data.get_group_data(name)) for name in dict.fromkeys(groups)),
+        (HOST, data.get_host_data(host)),
+        (COMMAND_LINE, expanded({key: value for key, value in given.items() if key not in _ASKED})),
+    ]
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """The shipped group_data/all.py, read as pyinfra reads it."""
+    values = runpy.run_path(str(DEFAULTS))
+    return {
+        key: value for key, value in values.items() if not key.startswith("__") and not isinstance(value, ModuleType)
+    }
+
+
+def expanded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Command-line data with dotted keys as sections: `{"gateway.port": 1}` -> `{"gateway": {"port": 1}}`."""
+    sections: dict[str, Any] = {}
+    for key, value in data.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        sections = merge(sections, value)
+    return sections
+
+
+def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """`low` changed by `high`: sections (dicts) merge key by key, everything else is replaced whole.
+
+    Neither argument is changed, and the result shares no dict or list with them. Tuples become lists.
+    """
+    result = {key: _copy(value) for key, value in low.items()}
+    for key, value in high.items():
+        below = result.get(key)
+        both = isinstance(below, dict) and isinstance(value, Mapping)
+        result[key] = merge(below, value) if both else _copy(value)  # type: ignore[arg-type]
+    return result
+
+
+def merged(layers: Sequence[Layer]) -> dict[str, Any]:
+    """All layers, lowest first, as one."""
+    result: dict[str, Any] = {}
+    for _, data in layers:
+        result = merge(result, data)
+    return result
+
+
+def origin(layers: Sequence[Layer], path: Path) -> str:
+    """The label of the layer that `path`'s value comes from: the highest that has it, or the most of it."""
+    best, depth = "", 0
+    for label, data in reversed(layers):
+        found = _depth(data, path)
+        if found > depth:
+            best, depth = label, found
+    return best
+
+
+def groups_of(layers: Sequence[Layer]) -> list[str]:
+    """The groups among the layers, the lowest first."""
+    return [label.removeprefix(_GROUP) for label, _ in layers if label.startswith(_GROUP)]
+
+
+def _depth(data: Any, path: Path) -> int:
+    for depth, part in enumerate(path):
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return depth
+    return len(path)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item) for item in value]
+    return value

@@ -1,0 +1,39 @@
+"""Names of models at the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from signalbox.settings.layers import Path
+
+if TYPE_CHECKING:
+    from signalbox.settings.settings import Settings
+
+
+def model_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Every name and alias of an enabled backend's or cloud's model, with the path where it stands.
+
+    Works on merged data with records filled, valid or not: an unfinished model still has its name.
+    """
+    for section in ("backends", "clouds"):
+        for record, data in raw[section].items():
+            models = data.get("models")
+            if data.get("enabled") is False or not isinstance(models, dict):
+                continue
+            for name, model in models.items():
+                path: Path = (section, record, "models", str(name))
+                yield str(name), path
+                aliases = model.get("aliases") if isinstance(model, dict) else None
+                if isinstance(aliases, list):
+                    yield from (
+                        (alias, (*path, "aliases", index))
+                        for index, alias in enumerate(aliases)
+                        if isinstance(alias, str)
+                    )
+
+
+def known_models(settings: Settings, raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """The same for rules that look names up: not applied (IncompleteError) while a record has no name at all."""
+    _ = settings.backends, settings.clouds
+    return model_names(raw)

@@ -1,0 +1,109 @@
+"""The records: what serves models (backends, clouds) and who uses which (lanes)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from signalbox.settings.fields import (
+    ConfigDir,
+    Context,
+    Effort,
+    ModelId,
+    ModelName,
+    Resource,
+    SecretName,
+    ServerUrl,
+    Words,
+    between,
+    checked,
+    secret_name,
+)
+from signalbox.settings.sections import Section
+
+Slot = Literal["main", "opus", "sonnet", "haiku", "fable", "subagent"]
+SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those Claude Code always asks for; subagent is optional
+
+
+class Model(Section):
+    """A model: its name at the gateway, its id at the server, and other names the gateway serves it under."""
+
+    name: ModelName
+    id: ModelId | None
+    aliases: list[ModelName]
+
+    @property
+    def names(self) -> list[str]:
+        """Its name and its aliases."""
+        return [self.name, *self.aliases]
+
+
+class BackendModel(Model):
+    """A model on your own network; both lengths in tokens."""
+
+    context_length: Context
+    max_output_tokens: Annotated[int, between(1, 1 << 24, "tokens")]
+
+    @field_validator("max_output_tokens")
+    @classmethod
+    def leaves_room(cls, value: int, info: ValidationInfo) -> int:
+        context = info.data.get("context_length")
+        if context is not None and value > context // 2:
+            raise ValueError(
+                f"{value} leaves too little of the context of {context} for the prompt; write {context // 4} or less"
+            )
+        return value
+
+
+class CloudModel(Model):
+    """A model of a cloud, which knows its own lengths."""
+
+    @property
+    def context_length(self) -> None:
+        """Not a setting: the cloud decides."""
+
+    @property
+    def max_output_tokens(self) -> None:
+        """Not a setting: the cloud decides."""
+
+
+class Backend(Section):
+    """A model server on your own network; `url` has no /v1, `token` is a secret's name."""
+
+    name: str
+    enabled: bool
+    kind: Literal["lm_studio"] | None
+    url: ServerUrl | None
+    token: SecretName | None
+    models: dict[str, BackendModel]
+
+
+class Cloud(Section):
+    """An account that bills; `secret` is a secret's name, `resource` is Foundry's in place of a URL."""
+
+    name: str
+    enabled: bool
+    kind: Literal["anthropic", "azure_foundry"] | None
+    url: ServerUrl | None
+    resource: Resource | None
+    secret: SecretName | None
+    models: dict[str, CloudModel]
+
+
+def _credential(value: str) -> str:
+    return value if value in {"gateway", "none"} else secret_name(value)
+
+
+class Lane(Section):
+    """One way to run Claude Code, started by `claude-<name>`; `models` maps slots to models of the gateway."""
+
+    name: str
+    enabled: bool
+    via: Literal["gateway", "direct", "first-party"]
+    models: dict[Slot, ModelName]
+    config_dir: ConfigDir | None
+    credential: Annotated[str, checked(_credential)]
+    billed: Words | None
+    private: bool
+    effort: Effort

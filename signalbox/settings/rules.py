@@ -1,0 +1,221 @@
+"""Rules between settings, each a function from what is valid so far to its problems.
+
+`settings` may lack sections: reading one that has problems of its own raises IncompleteError, and the rule
+is not applied. `raw` is the merged data with records filled: the names of records that are not valid
+are there too, so that one mistake is told once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from signalbox.settings import lane_rules, text_rules
+from signalbox.settings.fields import PLACEHOLDER, address_of
+from signalbox.settings.layers import Path
+from signalbox.settings.names import known_models, model_names
+from signalbox.settings.problems import Problem, show
+from signalbox.settings.records import Backend
+from signalbox.settings.sections import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from signalbox.settings.settings import Settings
+
+Raw = Mapping[str, Any]
+Rule = Callable[["Settings", Raw], Iterator[Problem]]
+
+
+class IncompleteError(Exception):
+    """A rule read a section that is not valid."""
+
+
+def connection(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """Root at the other end, and nobody in between."""
+    user, sudo = raw.get("ssh_user"), settings.connection.sudo
+    if user not in (None, "root") and not sudo:
+        yield Problem(("connection", "sudo"), f"ssh_user {show(user)} is not root; write True")
+    if settings.connection.sudo_password and not sudo:
+        yield Problem(
+            ("connection", "sudo_password"), "is not used while connection.sudo is False; write True there or None here"
+        )
+    checking = raw.get("ssh_strict_host_key_checking")
+    if checking in ("no", "off", False):
+        yield Problem(
+            ("ssh_strict_host_key_checking",),
+            f'{show(checking)} lets any machine pose as this host; write "yes" and the key in connection.host_key',
+        )
+
+
+def service_user(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """sudo with a password needs one."""
+    user = settings.service_user
+    if user.enabled and user.sudo == "password" and user.password is None:
+        yield Problem(
+            ("service_user", "password"),
+            'sudo = "password" needs one; write the name of the secret that holds it, such as CLAUDE_PASSWORD',
+        )
+
+
+def pins(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """What is installed is pinned, for at least one architecture."""
+    pins, run = settings.pins, "run `signalbox pin`"
+    if settings.toolchain.enabled:
+        for name, pin in (("mise", pins.mise), ("node", pins.node)):
+            if not any(getattr(pin.sha256, each) for each in ARCHITECTURES):
+                yield Problem(("pins", name, "sha256"), f"no checksum of {name} {pin.version} is known; {run}")
+        known = pins.claude_code.integrity
+        if not known.package or not any(getattr(known, each) for each in ARCHITECTURES):
+            version = pins.claude_code.version
+            yield Problem(("pins", "claude_code", "integrity"), f"no checksum of Claude Code {version} is known; {run}")
+    if settings.gateway.enabled and pins.litellm.digest is None:
+        version = pins.litellm.version
+        yield Problem(("pins", "litellm", "digest"), f"the digest of LiteLLM {version} is not known; {run}")
+
+
+def records_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """What an enabled backend or cloud needs is there."""
+    for section, records in (("backends", settings.backends), ("clouds", settings.clouds)):
+        for name, record in records.items():
+            if not record.enabled:
+                continue
+            at: Path = (section, name)
+            if record.kind is None:
+                yield Problem((*at, "kind"), "missing; write what it is, such as " + _KIND_OF[section])
+            elif record.kind != "azure_foundry" and record.url is None:
+                yield Problem((*at, "url"), "missing; write the server's address, such as http://192.168.1.20:1234")
+            for model in record.models.values():
+                if model.id is None:
+                    yield Problem((*at, "models", model.name, "id"), "missing; write what the server calls the model")
+            if not record.models:
+                yield Problem((*at, "models"), "no model is served; name one, or write enabled = False")
+    for name, cloud in settings.clouds.items():
+        if not cloud.enabled:
+            continue
+        foundry = cloud.kind == "azure_foundry"
+        if foundry and cloud.resource is None:
+            yield Problem(("clouds", name, "resource"), 'missing; write the resource\'s name, such as "myfoundry"')
+        if foundry and cloud.url is not None:
+            yield Problem(("clouds", name, "url"), "azure_foundry is found by its resource; write None here")
+        if not foundry and cloud.resource is not None:
+            yield Problem(("clouds", name, "resource"), "only azure_foundry has one; write None here")
+        if cloud.secret is None:
+            yield Problem(
+                ("clouds", name, "secret"), "missing; write the name of the secret, such as ANTHROPIC_DIRECT_KEY"
+            )
+        if (
+            cloud.url
+            and cloud.url.startswith("http://")
+            and not PLACEHOLDER.search(cloud.url)
+            and not _is_private(address_of(cloud.url))
+        ):
+            yield Problem(("clouds", name, "url"), f"{show(cloud.url)} would send the key in clear; write https://…")
+
+
+_KIND_OF = {"backends": '"lm_studio"', "clouds": '"anthropic"'}
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
+
+
+def backend_urls(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """One server is one backend: two records of one URL would be probed and cooled down apart."""
+    owner: dict[str, Backend] = {}
+    for name, backend in settings.backends.items():
+        if not backend.enabled or not backend.url or PLACEHOLDER.search(backend.url):
+            continue
+        if backend.url in owner:
+            yield Problem(
+                ("backends", name, "url"),
+                f"{show(backend.url)} is the backend {owner[backend.url].name} too; put its models there",
+            )
+        owner.setdefault(backend.url, backend)
+
+
+def names(_: Settings, raw: Raw) -> Iterator[Problem]:
+    """A name means one model; a local one is not taken for a cloud's."""
+    for section in ("backends", "clouds"):
+        for name in raw[section]:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+                yield Problem((section, name), f"{show(name)} is no record's name; write a-z, 0-9, _ and -")
+    owner: dict[str, Path] = {}
+    for name, path in model_names(raw):
+        if path[0] == "backends" and name.lower().startswith("claude"):
+            yield Problem(
+                path,
+                f"{show(name)} is a name that Claude Code takes for a cloud model with its window; "
+                'name a local model otherwise, such as "local"',
+            )
+        if name in owner:
+            first = ".".join(map(str, owner[name]))
+            yield Problem(path, f"{show(name)} is already the name of {first}; give one of them another name")
+        owner.setdefault(name, path[:4])
+
+
+def gateway(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """The gateway can be started, and reaches what it needs."""
+    gateway = settings.gateway
+    if not gateway.enabled:
+        return
+    if gateway.stream_timeout_seconds > gateway.request_timeout_seconds:
+        yield Problem(
+            ("gateway", "stream_timeout_seconds"),
+            f"{gateway.stream_timeout_seconds} is longer than request_timeout_seconds "
+            f"{gateway.request_timeout_seconds}, which ends it first; write less",
+        )
+    if gateway.port == raw.get("ssh_port"):
+        yield Problem(("gateway", "port"), f"{gateway.port} is ssh_port too; write another")
+    for name, backend in settings.backends.items():
+        if not backend.enabled or not backend.url or address_of(backend.url) not in _LOOPBACK:
+            continue
+        at = ("backends", name, "url")
+        if backend.url.endswith(f":{gateway.port}"):
+            yield Problem(
+                at, f"{show(backend.url)} is the gateway itself (gateway.port); write the model server's port"
+            )
+        elif settings.rootless_docker.enabled and not settings.rootless_docker.host_loopback:
+            yield Problem(
+                at,
+                f"{show(backend.url)} is the host's own loopback, which the gateway's container cannot reach; "
+                "write rootless_docker.host_loopback = True, or an address in your network",
+            )
+
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1", "host.docker.internal"}
+
+
+def fallbacks(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """Fallbacks go from a model that exists to others that exist."""
+    if not settings.gateway.enabled:
+        return
+    known = [name for name, _ in known_models(settings, raw)]
+    for model, targets in settings.gateway.fallbacks.items():
+        at: Path = ("gateway", "fallbacks", model)
+        if targets and model not in known:
+            yield Problem(at, lane_rules.undefined(model, known))
+        for index, target in enumerate(targets):
+            if target == model:
+                yield Problem((*at, index), f"{show(model)} falls back to itself; take it out")
+            elif target in targets[:index]:
+                yield Problem((*at, index), f"{show(target)} is there twice; take one out")
+            elif target not in known:
+                yield Problem((*at, index), lane_rules.undefined(target, known))
+
+
+RULES: list[Rule] = [
+    *text_rules.RULES,
+    connection,
+    service_user,
+    pins,
+    records_complete,
+    names,
+    backend_urls,
+    gateway,
+    fallbacks,
+    *lane_rules.RULES,
+]

@@ -1,0 +1,221 @@
+"""The sections of group_data/all.py, typed. The models hold no default: group_data/all.py does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from signalbox.settings.fields import (
+    PLACEHOLDER,
+    AbsolutePath,
+    Digest,
+    FilePath,
+    Flag,
+    Image,
+    Integrity,
+    KeySource,
+    ModelName,
+    Package,
+    Port,
+    ScopedFile,
+    SecretName,
+    Sha256,
+    TimeZone,
+    UserName,
+    Version,
+    WebUrl,
+    between,
+    checked,
+    matching,
+)
+from signalbox.settings.keys import ca_certificates, host_key, public_keys
+from signalbox.settings.problems import holds_key, show
+
+ARCHITECTURES = ("amd64", "arm64")  # as Debian calls them
+
+Seconds = Annotated[int, between(1, 86400, "seconds")]
+Mebibytes = Annotated[int, between(0, 1 << 24, "MiB")]
+
+
+class Section(BaseModel):
+    """One section: unknown keys are refused, and values are never converted ("4000" is no number)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Connection(Section):
+    """How pyinfra becomes root on a host; `sudo_password` is a secret's name."""
+
+    host_key: Annotated[str, checked(host_key)] | None
+    sudo: bool
+    sudo_password: SecretName | None
+
+
+class Mirrors(Section):
+    """Base URLs of downloads, without a trailing slash; None: the default of the tool that downloads."""
+
+    debian: WebUrl | None
+    docker: WebUrl
+    mise: WebUrl
+    node: WebUrl
+    npm: WebUrl | None
+    litellm: Image
+
+
+class Checksums(Section):
+    """A sha256 for each architecture; None: not resolved."""
+
+    amd64: Sha256 | None
+    arm64: Sha256 | None
+
+
+class Integrities(Section):
+    """npm's integrity of a package and of its binary for each architecture; None: not resolved."""
+
+    package: Integrity | None
+    amd64: Integrity | None
+    arm64: Integrity | None
+
+
+class ArchivePin(Section):
+    """A version whose release archives have known checksums."""
+
+    version: Version
+    sha256: Checksums
+
+
+class ClaudeCodePin(Section):
+    """A version of Claude Code on npm."""
+
+    version: Version
+    integrity: Integrities
+
+    @field_validator("version")
+    @classmethod
+    def works(cls, value: str) -> str:
+        # Their own release notes: requests to endpoints other than Anthropic's fail.
+        if value in {"2.1.265", "2.1.266", "2.1.267"}:
+            raise ValueError(f"{show(value)} is broken on endpoints other than Anthropic's; write 2.1.268 or newer")
+        return value
+
+
+class ImagePin(Section):
+    """An image's tag, for people, and the digest that decides."""
+
+    version: Version
+    digest: Digest | None
+
+    @field_validator("version")
+    @classmethod
+    def clean(cls, value: str) -> str:
+        if value in {"1.82.7", "1.82.8"}:
+            raise ValueError(f"{show(value)} was malware that stole credentials; write another version")
+        return value
+
+
+class Pins(Section):
+    """Versions with their checksums."""
+
+    mise: ArchivePin
+    node: ArchivePin
+    claude_code: ClaudeCodePin
+    litellm: ImagePin
+
+
+class Preflight(Section):
+    """What must be so before anything is changed."""
+
+    enabled: bool
+    min_disk_mib: Mebibytes
+    min_memory_mib: Mebibytes
+    max_clock_skew_seconds: Seconds
+    probe_timeout_seconds: Annotated[int, between(1, 60, "seconds")]
+
+
+class Base(Section):
+    """The Debian system itself."""
+
+    enabled: bool
+    packages: list[Package]
+    timezone: TimeZone | None
+    unattended_upgrades: bool
+
+
+class ServiceUser(Section):
+    """The user that Claude Code runs as; `authorized_keys` holds keys (files are read), `password` a secret's name."""
+
+    enabled: bool
+    name: UserName
+    shell: AbsolutePath
+    authorized_keys: list[str]
+    sudo: Literal["none", "password", "nopasswd"]
+    password: SecretName | None
+    linger: bool
+
+    @field_validator("authorized_keys")
+    @classmethod
+    def as_keys(cls, values: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("enabled") is False and not any(map(holds_key, values)):
+            return values  # their files need not exist where nobody logs in
+        keys: list[str] = []
+        for value in values:
+            keys += [value] if PLACEHOLDER.search(value) else public_keys(value)
+        return list(dict.fromkeys(keys))
+
+
+class RootlessDocker(Section):
+    """Docker of an unprivileged user."""
+
+    enabled: bool
+    source: Literal["debian", "docker"]
+    host_loopback: bool
+    registry_mirrors: list[WebUrl]
+
+
+class Toolchain(Section):
+    """mise, Node and Claude Code of the service user."""
+
+    enabled: bool
+
+
+class Secrets(Section):
+    """Where secrets come from; `key` opens files, `keys` those of a scope, the patterns say where entries are."""
+
+    enabled: bool
+    source: Literal["environment", "vault", "ansible_vault", "sops", "age", "op", "pass"]
+    key: KeySource
+    keys: dict[str, KeySource]
+    vault_files: ScopedFile
+    ansible_vault_files: list[ScopedFile]
+    sops_files: ScopedFile
+    age_files: ScopedFile
+    age_identity: FilePath | None
+    op_entry: Annotated[str, matching(r"op://[^{]*\{name\}.*", "a 1Password reference", '"op://VAULT/{name}/FIELD"')]
+    pass_entry: Annotated[str, matching(r"[^-{].*\{name\}.*", "a pattern of entries", '"signalbox/{scope}/{name}"')]
+
+
+class Gateway(Section):
+    """LiteLLM, on the host's loopback; times in seconds."""
+
+    enabled: bool
+    user: UserName | None
+    port: Port
+    entrypoint: AbsolutePath
+    start_timeout_seconds: Seconds
+    stream_timeout_seconds: Seconds
+    request_timeout_seconds: Seconds
+    retries: Annotated[int, between(0, 10, "tries")]
+    cooldown_seconds: Seconds
+    health_check_interval_seconds: Seconds
+    fallbacks: dict[ModelName, list[ModelName]]
+
+
+class Launchers(Section):
+    """The commands that start Claude Code in a lane; `flags` go before the caller's own."""
+
+    enabled: bool
+    flags: list[Flag]
+
+
+CaCertificate = Annotated[str, AfterValidator(ca_certificates)]

@@ -1,0 +1,209 @@
+"""Settings of one host: layers in, typed sections out, or every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from signalbox.secrets import Secret, get
+from signalbox.secrets.choice import source_for
+from signalbox.settings.account import Account
+from signalbox.settings.explain import problems_of, unknown
+from signalbox.settings.filling import RECORDS, filled, with_text_keys
+from signalbox.settings.layers import COMMAND_LINE, Layer, groups_of, merged, origin
+from signalbox.settings.problems import Problem, SettingsError
+from signalbox.settings.pyinfra_keys import pyinfra_keys
+from signalbox.settings.records import Backend, Cloud, Lane
+from signalbox.settings.rules import RULES, IncompleteError
+from signalbox.settings.sections import (
+    Base,
+    CaCertificate,
+    Connection,
+    Gateway,
+    Launchers,
+    Mirrors,
+    Pins,
+    Preflight,
+    RootlessDocker,
+    Secrets,
+    ServiceUser,
+    Toolchain,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The valid settings of the host named `host`: one attribute for each section of group_data/all.py.
+
+    `groups`: those the host is in, the lowest first.
+    """
+
+    host: str
+    groups: list[str]
+    connection: Connection
+    mirrors: Mirrors
+    extra_ca_certificates: list[str]  # PEM text
+    pins: Pins
+    preflight: Preflight
+    base: Base
+    service_user: ServiceUser
+    rootless_docker: RootlessDocker
+    toolchain: Toolchain
+    secrets: Secrets
+    gateway: Gateway
+    backends: dict[str, Backend]
+    clouds: dict[str, Cloud]
+    lanes: dict[str, Lane]
+    launchers: Launchers
+
+    @classmethod
+    def from_layers(cls, layers: Sequence[Layer], host: str) -> Settings:
+        """The layers, lowest first, merged deeply and validated.
+
+        Args:
+            layers: `(label, data)`; the label of a group or of the command line is told in messages.
+            host: the host's name.
+
+        Raises:
+            SettingsError: with all problems, not only the first.
+        """
+        values, problems = _validated(merged(layers), host)
+        if problems:
+            raise SettingsError({host: [_with_origin(problem, layers) for problem in problems]})
+        return cls(host=host, groups=groups_of(layers), **values)
+
+    @property
+    def service_account(self) -> Account:
+        """The user that Claude Code runs as."""
+        return Account.named(self.service_user.name)
+
+    @property
+    def gateway_account(self) -> Account:
+        """The user that runs Docker and the gateway."""
+        return Account.named(self.gateway.user or self.service_user.name)
+
+    def secret(self, name: str) -> Secret:
+        """The secret `name` for this host, from where `secrets.source` says.
+
+        Raises:
+            SecretError: there is none there, or it cannot be read.
+        """
+        return get(name, self.host, source_for(self.secrets, self.groups))
+
+    def secret_values(self, names: Iterable[str]) -> dict[str, Secret]:
+        """The secrets `names` for this host, by name; raises as `secret` does."""
+        return {name: self.secret(name) for name in names}
+
+    def privileges(self) -> dict[str, Any]:
+        """pyinfra's global arguments that make an operation root.
+
+        Raises:
+            SecretError: the sudo password is not where it should be.
+        """
+        if not self.connection.sudo:
+            return {}
+        arguments: dict[str, Any] = {"_sudo": True}
+        if self.connection.sudo_password:
+            arguments["_sudo_password"] = self.secret(self.connection.sudo_password).reveal()
+        return arguments
+
+
+_SECTIONS: dict[str, Any] = {
+    "connection": Connection,
+    "mirrors": Mirrors,
+    "extra_ca_certificates": list[CaCertificate],
+    "pins": Pins,
+    "preflight": Preflight,
+    "base": Base,
+    "service_user": ServiceUser,
+    "rootless_docker": RootlessDocker,
+    "toolchain": Toolchain,
+    "secrets": Secrets,
+    "gateway": Gateway,
+    "launchers": Launchers,
+}
+SECTION_NAMES = tuple(field.name for field in fields(Settings) if field.name not in ("host", "groups"))
+
+
+class _Partial:
+    """The sections that are valid so far; a rule that needs another one is not applied."""
+
+    def __init__(self, host: str, values: Mapping[str, Any]) -> None:
+        self._values = {"host": host, **values}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._values:
+            raise IncompleteError(name)
+        return self._values[name]
+
+
+def sections(layers: Sequence[Layer], host: str, names: Sequence[str]) -> dict[str, Any]:
+    """These sections alone, for work that must be possible while others are not complete.
+
+    Raises:
+        SettingsError: with all problems of these sections.
+    """
+    raw, values, problems = merged(layers), dict[str, Any](), list[Problem]()
+    for name in names:
+        _check(values, name, _SECTIONS[name], raw.get(name), (name,), problems)
+    if problems:
+        raise SettingsError({host: [_with_origin(problem, layers) for problem in problems]})
+    return values
+
+
+def _validated(raw: dict[str, Any], host: str) -> tuple[dict[str, Any], list[Problem]]:
+    values: dict[str, Any] = {}
+    problems = _unknown_sections(raw)
+    ours = {*SECTION_NAMES, "defaults"}
+    raw = {key: with_text_keys(value, (key,), problems) if key in ours else value for key, value in raw.items()}
+    records = filled(raw, problems)
+    whole = {section for section, named in records.items() if None not in named.values()}
+    raw = {**raw, **{section: _present(named) for section, named in records.items()}}
+    for name in SECTION_NAMES:
+        if name in _SECTIONS:
+            _check(values, name, _SECTIONS[name], raw.get(name), (name,), problems)
+        else:
+            valid: dict[str, Any] = {}
+            for key, record in raw[name].items():
+                _check(valid, key, RECORDS[name][0], record, (name, key), problems)
+            if name in whole:
+                values[name] = valid
+    partial = cast(Settings, _Partial(host, values))
+    for rule in RULES:
+        try:
+            problems.extend(rule(partial, raw))
+        except IncompleteError:
+            continue  # what it needs has its own problem already
+    return values, list(dict.fromkeys(problems))
+
+
+def _present(records: Mapping[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    return {name: record for name, record in records.items() if record is not None}
+
+
+def _check(
+    into: dict[str, Any], key: str, kind: Any, value: Any, path: tuple[str, ...], problems: list[Problem]
+) -> None:
+    try:
+        into[key] = TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        problems.extend(problems_of(error, path, kind))
+
+
+def _unknown_sections(raw: Mapping[str, Any]) -> list[Problem]:
+    known = {*SECTION_NAMES, "defaults"}
+    return [
+        Problem((key,), unknown(key, known | pyinfra_keys()))
+        for key in raw
+        if key not in known and key not in pyinfra_keys() and not key.startswith("_")
+    ]
+
+
+def _with_origin(problem: Problem, layers: Sequence[Layer]) -> Problem:
+    label = origin(layers, problem.path)
+    if label == COMMAND_LINE or label.startswith("group "):
+        return Problem(problem.path, f"{problem.text} (from {label})")
+    return problem

@@ -1,0 +1,109 @@
+"""Secrets that people enter: one value, or a file's in an editor, in memory-backed storage where there is one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from signalbox.console import note
+from signalbox.secrets.secret import Secret, SecretError
+from signalbox.secrets.text import assignments
+from signalbox.settings.fields import secret_name
+
+_HEAD = "# NAME=value, one a line; a line that you take out removes the secret. Save and close to encrypt.\n"
+
+
+def value_of(name: str) -> Secret:
+    """A secret's new value, from a question, or from stdin where that is no terminal; a line end is not part of it.
+
+    Raises:
+        SecretError: none was given, or one that no deploy would take.
+    """
+    if sys.stdin.isatty():
+        try:
+            text = str(click.prompt(f"Value of {name}", hide_input=True, default="", show_default=False, err=True))
+        except click.Abort:
+            raise SecretError("no value was given; nothing was written") from None
+    else:
+        text = piped().removesuffix("\n").removesuffix("\r")
+    checked({name: Secret(text)})
+    return Secret(text)
+
+
+def piped() -> str:
+    """All of stdin.
+
+    Raises:
+        SecretError: it is no text.
+    """
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise SecretError("what stdin holds is no UTF-8 text; nothing was written") from None
+
+
+def checked(found: Mapping[str, Secret]) -> None:
+    """Refuse what a deploy would refuse.
+
+    Raises:
+        SecretError: with every name or value that is wrong; no value is repeated.
+    """
+    wrong = []
+    for name, value in found.items():
+        try:
+            secret_name(name)
+        except ValueError as error:
+            wrong.append(f"{name if len(name) <= 40 else 'a name'}: {error}")
+        if problem := value.problem():
+            wrong.append(f"{name}: the value {problem}")
+    if wrong:
+        raise SecretError(
+            "\n  ".join(["nothing was written", *wrong]) if len(wrong) > 1 else f"{wrong[0]}; nothing was written"
+        )
+
+
+def edited(secrets: Mapping[str, Secret]) -> dict[str, Secret]:
+    """What a person makes of these secrets.
+
+    Raises:
+        SecretError: no editor, the editor failed, or what was written is no NAME=value lines.
+    """
+    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    if not words:
+        fallback = shutil.which("nano") or shutil.which("vi")
+        if fallback is None:
+            raise SecretError("there is no editor; export EDITOR, or use `signalbox secrets set`")
+        words = [fallback]
+    # A directory of its own: editors put swap and backup files beside what they edit.
+    with tempfile.TemporaryDirectory(prefix="signalbox-", dir=_memory()) as directory:
+        file = Path(directory) / "secrets.env"
+        file.touch(mode=0o600)
+        lines = [f"{name}={shlex.quote(value.reveal())}\n" for name, value in secrets.items()]
+        file.write_text(_HEAD + "".join(lines), encoding="utf-8")
+        try:
+            status = subprocess.run([*words, str(file)], check=False).returncode
+        except OSError as error:
+            raise SecretError(f"the editor {words[0]} cannot be run ({error.strerror}); export EDITOR") from None
+        if status:
+            raise SecretError(f"the editor {words[0]} ended with status {status}; nothing was written")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise SecretError("what the editor left is no text; nothing was written") from None
+    return assignments(text, "nothing was written")
+
+
+def _memory() -> str | None:
+    for directory in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108 (a directory of our own within)
+        if directory and os.access(directory, os.W_OK | os.X_OK):
+            return directory
+    note("There is no memory-backed storage here; the secrets are on disk in clear while you edit them")
+    return None

@@ -1,0 +1,52 @@
+"""Base: packages, CA certificates, time and unattended upgrades."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pyinfra.api import deploy
+
+from signalbox.operations import absent, directories, file, link, packages, trusted_certificates
+from signalbox.render import render
+from signalbox.settings.sections import Base
+
+# What tasks need: curl and its CAs to download, a bus for user managers, python3 for the launchers, a right clock.
+NEEDED = ["ca-certificates", "curl", "dbus-user-session", "python3", "systemd-timesyncd", "tzdata"]
+CA_DIRECTORY = "/usr/local/share/ca-certificates"
+
+
+@deploy("Base")
+def base(settings: Base, ca_certificates: tuple[str, ...], debian_mirror: str | None) -> None:
+    """Bring the system to what every other task stands on. `ca_certificates` are PEM texts."""
+    if not settings.enabled:
+        return
+    # Before packages: a corporate mirror may be signed by the corporate CA.
+    certificates = {f"signalbox-{hashlib.sha256(pem.encode()).hexdigest()[:12]}.crt": pem for pem in ca_certificates}
+    if certificates:
+        directories(name=f"{CA_DIRECTORY} exists", paths=[CA_DIRECTORY])
+    for certificate, pem in certificates.items():
+        file(name=f"CA certificate {certificate} is in place", path=f"{CA_DIRECTORY}/{certificate}", content=pem)
+    if debian_mirror:
+        file(
+            name=f"apt uses {debian_mirror}",
+            path="/etc/apt/sources.list.d/debian.sources",
+            content=render("base/debian.sources", mirror=debian_mirror),
+        )
+    wanted = [*NEEDED, *settings.packages, *(["unattended-upgrades"] if settings.unattended_upgrades else [])]
+    packages(name="base packages are installed", wanted=list(dict.fromkeys(wanted)))
+    trusted_certificates(name="the system trusts extra_ca_certificates", names=sorted(certificates))
+    if settings.timezone:
+        link(
+            name=f"the time zone is {settings.timezone}",
+            path="/etc/localtime",
+            target=f"/usr/share/zoneinfo/{settings.timezone}",
+        )
+    upgrades = "/etc/apt/apt.conf.d/60signalbox-upgrades"
+    if settings.unattended_upgrades:
+        file(
+            name="security updates are installed unattended",
+            path=upgrades,
+            content=render("base/60signalbox-upgrades"),
+        )
+    else:
+        absent(name="unattended upgrades are not set up by Signalbox", path=upgrades)

@@ -1,0 +1,66 @@
+"""Preflight: can this machine become a host? Looks only; a machine that cannot fails alone, before it is touched."""
+
+from __future__ import annotations
+
+import time
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from signalbox.facts import Machine, MachineState, Reachable
+from signalbox.settings.sections import Preflight
+from signalbox.verdict import fail, warn
+
+
+@deploy("Preflight")
+def preflight(settings: Preflight, needed: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    """Check the machine, and probe `needed` (mirrors) and `optional` (backends) addresses, "host:port", side by side.
+
+    A needed address that does not answer stops the first deploy of a host and is a warning after it, when a run
+    that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for.
+    """
+    if not settings.enabled:
+        return
+    asked = time.time()
+    machine: MachineState = host.get_fact(Machine)
+    answered = time.time()
+    if not machine.debian:  # simulated hosts answer nothing
+        return
+    reachable = host.get_fact(Reachable, addresses=(*needed, *optional), seconds=settings.probe_timeout_seconds)
+    problems = _problems(settings, machine, asked, answered)
+    for address in needed:
+        if not reachable.get(address):
+            message = f"{address} takes no connection from this host; check `mirrors`, DNS and its firewall"
+            if machine.deployed:
+                warn(message)
+            else:
+                problems.append(message)
+    for address in optional:
+        if not reachable.get(address):
+            warn(f"backend {address} takes no connection from this host; is it on?")
+    fail(problems)
+
+
+def _problems(settings: Preflight, machine: MachineState, asked: float, answered: float) -> list[str]:
+    problems = []
+    if machine.debian != "debian-13":
+        problems.append(f"this is {machine.debian}; Signalbox deploys to Debian 13 (debian-13)")
+    if machine.architecture not in ("amd64", "arm64"):
+        problems.append(f"the architecture is {machine.architecture}; Claude Code has binaries for amd64 and arm64")
+    if machine.init != "systemd":
+        problems.append(f"process 1 is {machine.init}; services need systemd")
+    if machine.disk_mib < settings.min_disk_mib and not machine.deployed:
+        problems.append(
+            f"{machine.disk_mib} MiB are free under /; preflight.min_disk_mib asks for {settings.min_disk_mib}"
+        )
+    if machine.memory_mib < settings.min_memory_mib:
+        problems.append(
+            f"memory is {machine.memory_mib} MiB; preflight.min_memory_mib asks for {settings.min_memory_mib}"
+        )
+    skew = max(asked - machine.epoch, machine.epoch - answered, 0)
+    if skew > settings.max_clock_skew_seconds:
+        problems.append(
+            f"the clock is {skew:.0f} s off from this machine's; TLS and tokens fail beyond"
+            f" preflight.max_clock_skew_seconds = {settings.max_clock_skew_seconds}; start systemd-timesyncd there"
+        )
+    return problems

@@ -1,0 +1,85 @@
+"""Rootless Docker: an engine of the user's own, up after a reboot, with root's engine off."""
+
+from __future__ import annotations
+
+import json
+
+from pyinfra.api import deploy
+
+from signalbox.operations import directories, docker_repository, file, kernel_modules, link, packages, service
+from signalbox.operations.files import sha256
+from signalbox.operations.system import CA_BUNDLE
+from signalbox.render import render
+from signalbox.settings import Account
+from signalbox.settings.sections import RootlessDocker
+
+COMMON = ["uidmap", "slirp4netns", "fuse-overlayfs", "iptables"]
+SOURCES = {
+    "debian": (["docker.io", "docker-cli", "rootlesskit"], "/usr/share/docker.io/contrib/dockerd-rootless.sh"),
+    "docker": (
+        ["docker-ce", "docker-ce-cli", "containerd.io", "docker-ce-rootless-extras", "docker-buildx-plugin"],
+        "/usr/bin/dockerd-rootless.sh",
+    ),
+}
+MODULES = ["nf_tables", "ip_tables", "tun", "fuse", "overlay"]
+
+
+@deploy("Rootless Docker")
+def rootless_docker(settings: RootlessDocker, accounts: tuple[Account, ...], repository: str) -> None:
+    """Have Docker run for each of `accounts`. `repository`: base URL of upstream's, used for source = "docker"."""
+    if not settings.enabled:
+        return
+    names, dockerd = SOURCES[settings.source]
+    # Before the packages: they would start root's engine, which nothing here uses.
+    for unit in ("docker.service", "docker.socket", "containerd.service"):
+        link(name=f"root's {unit} is off", path=f"/etc/systemd/system/{unit}", target="/dev/null")
+    if settings.source == "docker":
+        docker_repository(name=f"apt knows {repository}", url=repository)
+    packages(name="Docker is installed", wanted=[*names, *COMMON])
+    # An unprivileged engine cannot load modules itself.
+    file(
+        name="kernel modules are loaded at boot",
+        path="/etc/modules-load.d/signalbox.conf",
+        content="".join(f"{module}\n" for module in MODULES),
+    )
+    kernel_modules(name="kernel modules are loaded", names=MODULES)
+    for account in accounts:
+        _engine(settings, account, dockerd)
+
+
+def _engine(settings: RootlessDocker, account: Account, dockerd: str) -> None:
+    user = account.name
+    directories(
+        name=f"{user}: Docker has its directories",
+        paths=[
+            account.path(below) for below in (".config", ".config/docker", ".config/systemd", ".config/systemd/user")
+        ],
+        mode="700",
+        user=user,
+    )
+    daemon = account.path(".config/docker/daemon.json")
+    unit = account.path(".config/systemd/user/docker.service")
+    daemon_content = json.dumps(_daemon(settings), indent=2, sort_keys=True) + "\n"
+    inputs = (unit, daemon, CA_BUNDLE)
+    unit_content = render(
+        "rootless_docker/docker.service", inputs=inputs, dockerd=dockerd, host_loopback=settings.host_loopback
+    )
+    file(name=f"{user}: Docker is configured", path=daemon, content=daemon_content, user=user)
+    file(name=f"{user}: docker.service is in place", path=unit, content=unit_content, user=user)
+    service(
+        name=f"{user}: docker.service is enabled and runs what is on disk",
+        unit="docker.service",
+        account=user,
+        home=account.home,
+        # The CA bundle: dockerd reads it once, when it starts.
+        inputs={unit: sha256(unit_content), daemon: sha256(daemon_content), CA_BUNDLE: None},
+    )
+
+
+def _daemon(settings: RootlessDocker) -> dict[str, object]:
+    daemon: dict[str, object] = {"log-driver": "local"}  # rotated by itself; json-file grows without end
+    if settings.registry_mirrors:
+        daemon["registry-mirrors"] = list(settings.registry_mirrors)
+    if settings.host_loopback:
+        daemon["host-gateway-ip"] = "10.0.2.2"  # slirp4netns' address of the host
+    return daemon

@@ -1,0 +1,72 @@
+"""Service user: the account the agent runs as, which keys reach it, and what it may do."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+
+from signalbox.operations import (
+    authorized_keys,
+    directories,
+    file,
+    linger,
+    packages,
+    password,
+    subordinate_ids,
+    sudo_rule,
+    user,
+)
+from signalbox.render import render
+from signalbox.secrets import Secret
+from signalbox.settings import Account
+from signalbox.settings.sections import ServiceUser
+
+SUDO = {
+    "none": ("has no sudo", None),
+    "password": ("may use sudo with its password", "ALL=(ALL:ALL) ALL"),
+    "nopasswd": ("may use sudo without a password, WHICH MAKES THE AGENT ROOT", "ALL=(ALL:ALL) NOPASSWD: ALL"),
+}
+DELEGATE = "/etc/systemd/system/user@.service.d"
+
+
+@deploy("Service user")
+def service_user(settings: ServiceUser, account: Account, others: tuple[Account, ...], login: Secret | None) -> None:
+    """Create `account` as the settings say, and `others` (such as the gateway's own user) without keys or sudo.
+
+    + login: the password of `account`; None: it has none.
+    """
+    if not settings.enabled:
+        return
+    # Before a user manager starts: rootless containers get their resource limits through it.
+    directories(name="systemd drop-ins for user managers have a directory", paths=[DELEGATE])
+    file(
+        name="user managers may delegate resource control",
+        path=f"{DELEGATE}/50-signalbox.conf",
+        content=render("service_user/50-signalbox.conf"),
+    )
+    for each in (account, *others):
+        shell = settings.shell if each == account else "/usr/sbin/nologin"
+        user(name=f"user {each.name} exists", account=each.name, home=each.home, shell=shell)
+        subordinate_ids(name=f"user {each.name} has subordinate ids", account=each.name)
+        linger(
+            name=f"services of {each.name} start at boot" if settings.linger else f"{each.name} does not linger",
+            account=each.name,
+            home=each.home,
+            wanted=settings.linger,
+        )
+    if settings.authorized_keys:
+        authorized_keys(
+            name=f"{account.name} has its authorized keys",
+            account=account.name,
+            home=account.home,
+            keys=list(settings.authorized_keys),
+        )
+    if login:
+        password(
+            name=f"{account.name} has a password",
+            account=account.name,
+            value=login.reveal(),
+        )
+    if settings.sudo != "none":
+        packages(name="sudo is installed", wanted=["sudo"])
+    words, rule = SUDO[settings.sudo]
+    sudo_rule(name=f"{account.name} {words}", account=account.name, rule=rule)

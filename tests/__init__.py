@@ -1,0 +1,1 @@
+"""Tests of Signalbox; `python -m tests.lab` runs real Debian hosts for them."""

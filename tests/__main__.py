@@ -1,0 +1,99 @@
+"""Runs the tiers of the tests, cheapest first, and tells the time of each: what `make test` and CI run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+Command = tuple[str, ...]
+
+
+def _pytest(folder: str, *options: str) -> tuple[Command, ...]:
+    return ((sys.executable, "-m", "pytest", f"tests/{folder}", "--durations=5", "--durations-min=5", *options),)
+
+
+def _module(*words: str) -> Command:
+    return (sys.executable, "-m", *words)
+
+
+# name: what it proves, and its commands; -s where one test takes long, to show its progress
+TIERS: dict[str, tuple[str, tuple[Command, ...]]] = {
+    "lint": (
+        "ruff and mypy --strict find nothing",
+        (_module("ruff", "check"), _module("ruff", "format", "--check"), _module("mypy")),
+    ),
+    "unit": ("each part by itself", _pytest("unit")),
+    "render": ("rendered files are the golden ones", _pytest("render")),
+    "plan": ("the whole deploy is planned against simulated hosts", _pytest("plan")),
+    "lab": ("real Debian hosts, model servers and mirror work", _pytest("lab", "-s")),
+    "drills": ("one cell of every drill, on real hosts", _pytest("drills", "-s")),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one tier went; `seconds` of wall clock."""
+
+    tier: str
+    passed: bool
+    seconds: float
+
+
+def run(tier: str) -> Result:
+    """Run one tier, all its commands even if one fails, with their output as it comes."""
+    started = time.monotonic()
+    statuses = [subprocess.run(command, cwd=PROJECT, check=False).returncode for command in TIERS[tier][1]]
+    return Result(tier, all(status == 0 for status in statuses), time.monotonic() - started)
+
+
+def table(results: Sequence[Result]) -> Table:
+    """Return the closing summary."""
+    summary = Table("tier", "what", "result", "seconds", box=None)
+    summary.columns[3].justify = "right"
+    for result in results:
+        word = "[green]passed[/]" if result.passed else "[red]failed[/]"
+        summary.add_row(result.tier, TIERS[result.tier][0], word, f"{result.seconds:.1f}")
+    summary.add_row("", "", "", f"{sum(result.seconds for result in results):.1f}")
+    return summary
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--tier",
+    "tiers",
+    multiple=True,
+    type=click.Choice(list(TIERS)),
+    help="Only this tier; may be given again. Without it: all, in this order.",
+)
+@click.option("-x", "--fail-fast", is_flag=True, help="Stop at the first tier that fails.")
+def main(tiers: Sequence[str], fail_fast: bool) -> None:
+    """Run the tests, tier by tier; exit status 1 if any failed.
+
+    \b
+    python -m tests                     everything (lab and drills need root on Debian 12 or 13)
+    python -m tests --tier unit         one tier
+    python -m pytest tests/unit -k ssh  one test
+    """
+    progress = Console(stderr=True, highlight=False)
+    results = []
+    for name in tiers or TIERS:
+        progress.rule(f"{name}: {TIERS[name][0]}", align="left")
+        results.append(run(name))
+        if fail_fast and not results[-1].passed:
+            break
+    Console(highlight=False).print(table(results))
+    sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests")

@@ -1,0 +1,1 @@
+"""What every test needs. Fixtures of a subject live beside its tests."""

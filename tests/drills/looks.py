@@ -1,0 +1,91 @@
+"""Looks at hosts from outside the tool: over plain ssh, as a person would, and into the model servers' request logs."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import Any
+
+from tests.drills.stage import HOST, Stage
+from tests.lab import hosts
+from tests.lab.machine import wait_until
+
+GATEWAY = "curl --fail --silent --max-time 5 http://127.0.0.1:4000/health/liveliness"
+UNITS = "docker.service litellm.service"
+# What a host writes without being asked to: logs, state of running services, container storage.
+QUIET = (
+    "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp",  # noqa: S108 (the host's)
+    "/var/log", "/var/cache", "/var/lib/apt", "/var/lib/systemd",
+    "/home/*/.local/share/docker", "/home/*/.cache", "/home/*/.claude*",
+)  # fmt: skip
+
+
+def answer(command: str, *, host: str = HOST, user: str = "claude", timeout: float = 240) -> str:
+    """Return what the command prints on the host; AssertionError with both streams unless it ends with 0."""
+    done = hosts.run(host, command, user=user, check=False, timeout=timeout)
+    assert done.returncode == 0, f"{command!r} ended with {done.returncode}: {_told(done)}"
+    return done.stdout.strip()
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> str:
+    return f"{done.stdout}{done.stderr}".strip()[-1500:]
+
+
+def quoted(words: str) -> str:
+    """Return the words as one word of the host's shell."""
+    return shlex.quote(words)
+
+
+def user_units(*, host: str = HOST) -> None:
+    """AssertionError unless Docker and the gateway run and are enabled, asked as root, without a login of the user."""
+    for verb, word in (("is-active", "active"), ("is-enabled", "enabled")):
+        ask = f"systemctl --user --machine=claude@.host {verb} {UNITS} || true"
+        states = answer(ask, host=host, user="root").split()
+        assert states == [word, word], f"{UNITS}: {states}"
+
+
+def gateway(*, host: str = HOST, port: int = 4000) -> None:
+    """AssertionError unless the gateway answers on the host's loopback."""
+    answer(GATEWAY.replace("4000", str(port)), host=host, user="root", timeout=30)
+
+
+def gateway_within(seconds: float, *, host: str = HOST) -> bool:
+    """Return whether the gateway answers within so many seconds."""
+
+    def answers() -> bool:
+        return hosts.run(host, GATEWAY, check=False, timeout=30).returncode == 0
+
+    return wait_until(answers, seconds, 0.5)
+
+
+def mark(*, host: str = HOST) -> None:
+    """Remember this moment on the host, for `written`."""
+    answer("touch /run/drill-mark && sleep 0.05", host=host, user="root")
+
+
+def written(*, host: str = HOST) -> list[str]:
+    """Return the files, directories and links of the host that were changed since `mark`, quiet ones aside."""
+    prune = " -o ".join(f"-path '{path}'" for path in QUIET)
+    find = f"find / \\( {prune} \\) -prune -o -newercm /run/drill-mark -print"
+    return answer(find, host=host, user="root").splitlines()
+
+
+def started(*, host: str = HOST) -> str:
+    """Return when the current runs of Docker and the gateway began: changes when one is restarted."""
+    ask = f"systemctl --user --machine=claude@.host show -p InvocationID --value {UNITS}"
+    return answer(ask, host=host, user="root")
+
+
+def chats(stage: Stage, server: str) -> list[dict[str, Any]]:
+    """Return the requests for an answer that this simulated server has served, oldest first."""
+    paths = ("/v1/messages", "/v1/chat/completions")
+    return [each for each in stage.simulators.requests(server) if each["path"] in paths and each["status"] == 200]
+
+
+def served(stage: Stage, server: str, words: str) -> dict[str, Any]:
+    """Return the first request of this server that holds `words`; AssertionError when it was never asked."""
+    seen = chats(stage, server)
+    for request in seen:
+        if words in str(request["body"]):
+            return request
+    raise AssertionError(f"none of {len(seen)} requests that {server} answered holds {words!r}")

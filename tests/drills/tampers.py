@@ -1,0 +1,204 @@
+"""Ways in which a converged host can drift, each with a look that tells it from a sound one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HOME = "/home/claude"
+CONFIG = f"{HOME}/.config"
+GATEWAY = f"{CONFIG}/signalbox/gateway"
+BINARY = "$(readlink -f /home/claude/.local/bin/claude)"
+AS_CLAUDE = "systemctl --user --machine=claude@.host"
+FOR_CLAUDE = "runuser -u claude -- env XDG_RUNTIME_DIR=/run/user/$(id -u claude)"
+DOCKER = f"{FOR_CLAUDE} DOCKER_HOST=unix:///run/user/$(id -u claude)/docker.sock docker"
+# What the running gateway serves, and a configuration's line for one model more.
+MODELS = (
+    f"printf 'Authorization: Bearer %s' \"$(cat {GATEWAY}/gateway.key)\""
+    " | curl -fs -H @- http://127.0.0.1:4000/v1/models"
+)
+OTHER_MODEL = r"model_list:\n- {model_name: drill-model, litellm_params: {model: openai/none, api_key: none}}"
+
+
+@dataclass(frozen=True)
+class Tamper:
+    """One way to drift.
+
+    title: what was done. drift: shell that does it, as root. sound: shell that ends with 0 only on a sound host.
+    named: what the plan's operation names must hold, each of them.
+    """
+
+    title: str
+    drift: str
+    sound: str
+    named: tuple[str, ...]
+
+
+def _edited(path: str) -> str:
+    return f"echo '# edited by hand' >> {path}"
+
+
+def _unedited(path: str) -> str:
+    return f"test -s {path} && ! grep -q 'edited by hand' {path}"
+
+
+TAMPERS: dict[str, Tamper] = {
+    "config-file": Tamper(
+        "the gateway's configuration was edited",
+        _edited(f"{GATEWAY}/config.yaml"),
+        _unedited(f"{GATEWAY}/config.yaml"),
+        ("config.yaml is in place",),
+    ),
+    "config-running": Tamper(
+        "the gateway runs with a configuration that is no longer on disk",
+        f"cp -a {GATEWAY}/config.yaml /root/kept && sed -i 's|^model_list:$|{OTHER_MODEL}|' {GATEWAY}/config.yaml"
+        f" && {AS_CLAUDE} restart litellm.service && mv /root/kept {GATEWAY}/config.yaml",
+        f"{MODELS} | grep -q claude-sonnet-4-6 && ! {MODELS} | grep -q drill-model",
+        ("litellm.service is enabled and runs what is on disk",),
+    ),
+    "unit-file": Tamper(
+        "the gateway's unit was edited",
+        _edited(f"{CONFIG}/systemd/user/litellm.service"),
+        _unedited(f"{CONFIG}/systemd/user/litellm.service"),
+        ("litellm.service is in place",),
+    ),
+    "unit-removed": Tamper(
+        "Docker's unit was removed",
+        f"rm {CONFIG}/systemd/user/docker.service",
+        f"test -s {CONFIG}/systemd/user/docker.service && {AS_CLAUDE} is-active docker.service",
+        ("docker.service is in place",),
+    ),
+    "launcher": Tamper(
+        "the launchers' program was edited",
+        _edited("/usr/local/lib/signalbox/launch"),
+        _unedited("/usr/local/lib/signalbox/launch"),
+        ("the launcher is in place",),
+    ),
+    "launcher-link": Tamper(
+        "a launcher was replaced by a program of its own",
+        "rm /usr/local/bin/claude-local && printf '#!/bin/sh\\nexit 0\\n' > /usr/local/bin/claude-local"
+        " && chmod 755 /usr/local/bin/claude-local",
+        "test \"$(readlink /usr/local/bin/claude-local)\" = /usr/local/lib/signalbox/launch",
+        ("claude-local starts its lane",),
+    ),
+    "package": Tamper(
+        "a package was removed",
+        "DEBIAN_FRONTEND=noninteractive apt-get -q -y remove ripgrep",
+        "rg --version",
+        ("base packages are installed",),
+    ),
+    "mode": Tamper(
+        "a file that root owns was made writable by all",
+        "chmod 666 /etc/signalbox/lanes.json",
+        "test \"$(stat -c %a /etc/signalbox/lanes.json)\" = 644",
+        ("the lanes are known",),
+    ),
+    "owner": Tamper(
+        "a file that root owns was given to the agent",
+        "chown claude:claude /etc/signalbox/lanes.json",
+        "test \"$(stat -c %U:%G /etc/signalbox/lanes.json)\" = root:root",
+        ("the lanes are known",),
+    ),
+    "secret-file": Tamper(
+        "the provider's key was changed",
+        f"sed -i \"s/^ANTHROPIC_DIRECT_KEY=.*/ANTHROPIC_DIRECT_KEY='changed'/\" {GATEWAY}/provider.env",
+        f"grep -q ^ANTHROPIC_DIRECT_KEY= {GATEWAY}/provider.env && ! grep -q changed {GATEWAY}/provider.env",
+        ("the gateway has ANTHROPIC_DIRECT_KEY",),
+    ),
+    "secret-mode": Tamper(
+        "the provider's key was made readable by all",
+        f"chmod 644 {GATEWAY}/provider.env",
+        f"test \"$(stat -c %a {GATEWAY}/provider.env)\" = 600",
+        ("the gateway has ANTHROPIC_DIRECT_KEY",),
+    ),
+    "gateway-key": Tamper(
+        "the gateway's own key was lost, and with it what the launchers know",
+        f"rm {GATEWAY}/gateway.key",
+        f"cmp {GATEWAY}/gateway.key {CONFIG}/signalbox/gateway.key",
+        ("the gateway has a key of its own",),
+    ),
+    "claude-binary": Tamper(
+        "Claude Code was replaced by another program",
+        f"b={BINARY} && rm $b && install -o claude -g claude -m 755 /bin/true $b",
+        f"{FOR_CLAUDE} {BINARY} --version | grep -q 'Claude Code'",
+        ("Claude Code", "is installed"),
+    ),
+    "node-removed": Tamper(
+        "Node was removed",
+        f"rm -rf {HOME}/.local/share/mise/installs/node/*",
+        f"{FOR_CLAUDE} HOME={HOME} sh -c 'ls {HOME}/.local/share/mise/installs/node/*/bin/node && "
+        f"{HOME}/.local/share/mise/shims/node --version'",
+        ("node", "is installed"),
+    ),
+    "managed-settings": Tamper(
+        "the managed settings that keep the updater off were removed",
+        "rm /etc/claude-code/managed-settings.d/50-signalbox.json",
+        "test -s /etc/claude-code/managed-settings.d/50-signalbox.json",
+        ("Claude Code's own updater is off",),
+    ),
+    "shell-line": Tamper(
+        "the line in ~/.bashrc was removed",
+        f"sed -i 1d {HOME}/.bashrc",
+        f"head -n1 {HOME}/.bashrc | grep -q signalbox",
+        ("~/.bashrc loads it",),
+    ),
+    "gateway-stopped": Tamper(
+        "the gateway was stopped",
+        f"{AS_CLAUDE} stop litellm.service",
+        f"{AS_CLAUDE} is-active litellm.service",
+        ("litellm.service is enabled and runs what is on disk",),
+    ),
+    "gateway-disabled": Tamper(
+        "the gateway was disabled: it runs, but not after the next boot",
+        f"{AS_CLAUDE} disable litellm.service",
+        f"{AS_CLAUDE} is-enabled litellm.service",
+        ("litellm.service is enabled and runs what is on disk",),
+    ),
+    "docker-stopped": Tamper(
+        "Docker was stopped",
+        f"{AS_CLAUDE} stop docker.service",
+        f"{AS_CLAUDE} is-active docker.service litellm.service",
+        ("docker.service is enabled and runs what is on disk",),
+    ),
+    "image-removed": Tamper(
+        "the gateway's image was removed",
+        f"{AS_CLAUDE} stop litellm.service && {DOCKER} image rm --force $({DOCKER} image ls --quiet)",
+        f"{AS_CLAUDE} is-active litellm.service",
+        ("the gateway's image is there",),
+    ),
+    "linger-off": Tamper(
+        "linger was turned off",
+        "loginctl disable-linger claude",
+        "test -e /var/lib/systemd/linger/claude",
+        ("services of claude start at boot",),
+    ),
+    "authorized-key": Tamper(
+        "the authorized key was removed",
+        f": > {HOME}/.ssh/authorized_keys",
+        f"test -s {HOME}/.ssh/authorized_keys",
+        ("claude has its authorized keys",),
+    ),
+    "subordinate-ids": Tamper(
+        "the subordinate ids were removed",
+        "sed -i /^claude:/d /etc/subuid /etc/subgid",
+        "grep -q ^claude: /etc/subuid && grep -q ^claude: /etc/subgid",
+        ("user claude has subordinate ids",),
+    ),
+    "root-docker": Tamper(
+        "root's own Docker was unmasked",
+        "systemctl unmask docker.service",
+        "test \"$(systemctl is-enabled docker.service)\" = masked",
+        ("root's docker.service is off",),
+    ),
+    "ca-removed": Tamper(
+        "the extra CA certificates were removed",
+        "rm /usr/local/share/ca-certificates/signalbox-*.crt && update-ca-certificates",
+        "ls /usr/local/share/ca-certificates/signalbox-*.crt && ls /etc/ssl/certs/signalbox-*.pem",
+        ("CA certificate", "is in place"),
+    ),
+    "directory-mode": Tamper(
+        "the directory of the secrets was opened",
+        f"chmod 755 {GATEWAY}",
+        f"test \"$(stat -c %a {GATEWAY})\" = 700",
+        ("secrets have their directories",),
+    ),
+}  # fmt: skip

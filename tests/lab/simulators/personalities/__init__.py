@@ -1,0 +1,12 @@
+"""The simulated vendors, by the name that settings give them. A further vendor is one more module here."""
+
+from __future__ import annotations
+
+from tests.lab.simulators.personalities.anthropic_cloud import AnthropicCloud
+from tests.lab.simulators.personalities.lm_studio import LMStudio
+from tests.lab.simulators.protocol import Personality
+
+
+def personalities() -> list[Personality]:
+    """A fresh one of each."""
+    return [LMStudio(), AnthropicCloud()]

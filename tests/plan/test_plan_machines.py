@@ -1,0 +1,82 @@
+"""The machine decides: arm64 gets its own archives, and a machine that cannot become a host is left as it is."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from signalbox import addresses
+from signalbox.settings import Settings
+from tests.good_settings import layers
+from tests.plan.simulated import Deploy, deploy
+
+
+def machine(**different: object) -> dict[str, Any]:
+    """Settings of a simulated host whose machine answers as a good one does, but for what is `different`."""
+    answers = {"debian": "debian-13", "arch": "amd64", "init": "systemd", "disk": 90000, "memory": 16000,
+               "epoch": time.time(), **different}  # fmt: skip
+    lines = [f"{name}={value}" for name, value in answers.items()]
+    return {"preflight": {"probe_timeout_seconds": 1}, "fake_responses": {"epoch=": lines, "/dev/tcp/": reachable()}}
+
+
+def reachable() -> list[str]:
+    """That every address answers which the good settings name."""
+    settings = Settings.from_layers(layers(), host="box")
+    return [f"{address} yes" for address in (*addresses.of_mirrors(settings), *addresses.of_backends(settings))]
+
+
+def sent(seen: Deploy) -> str:
+    return "\n".join(each["command"] for each in seen.sent)
+
+
+def test_arm64_gets_the_archives_of_arm64() -> None:
+    pinned = {"sha256": {"arm64": "a" * 64}}
+    seen = sent(deploy({**machine(arch="arm64"), "pins": {"mise": pinned, "node": pinned}}))
+    assert "mise-v2026.9.15-linux-arm64.tar.gz" in seen
+    assert "node-v22.23.3-linux-arm64.tar.gz" in seen
+    assert "@anthropic-ai/claude-code-linux-arm64" in seen
+    assert "linux-x64" not in seen
+
+
+def test_amd64_gets_the_archives_of_x64() -> None:
+    seen = sent(deploy(machine()))
+    assert "node-v22.23.3-linux-x64.tar.gz" in seen
+    assert "linux-arm64" not in seen
+
+
+@pytest.mark.parametrize(
+    ("different", "said"),
+    [
+        ({"debian": "debian-12"}, "this is debian-12; Signalbox deploys to Debian 13 (debian-13)"),
+        ({"arch": "i386"}, "the architecture is i386; Claude Code has binaries for amd64 and arm64"),
+        ({"init": "runit"}, "process 1 is runit; services need systemd"),
+        ({"disk": 100}, "100 MiB are free under /; preflight.min_disk_mib asks for 8192"),
+        ({"memory": 512}, "memory is 512 MiB; preflight.min_memory_mib asks for 3072"),
+        ({"epoch": 1}, "s off from this machine's; TLS and tokens fail beyond preflight.max_clock_skew_seconds = 120"),
+    ],
+)
+def test_a_machine_that_cannot_is_left_as_it_is(different: dict[str, object], said: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        deploy(machine(**different))
+    assert said in failed.value.stderr
+    assert "No hosts remaining" in failed.value.stderr
+
+
+def test_a_mirror_that_does_not_answer_stops_a_first_deploy_and_is_a_warning_later() -> None:
+    data = machine()
+    data["fake_responses"]["/dev/tcp/"] = []
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        deploy(data)
+    assert "takes no connection from this host; check `mirrors`, DNS and its firewall" in failed.value.stderr
+    data["fake_responses"]["epoch="].append("deployed=yes")
+    assert "warning: " in deploy(data).stderr
+
+
+def test_an_architecture_without_a_pin_fails_that_host() -> None:
+    data = {**machine(arch="arm64"), "pins": {"mise": {"sha256": {"arm64": "a" * 64}}}}
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        deploy(data)
+    assert "this host is arm64, and pins.node.sha256.arm64 is not set; run `signalbox pin`" in failed.value.stderr

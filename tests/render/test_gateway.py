@@ -1,0 +1,153 @@
+"""What a host gets for its gateway and its lanes, whole, for the set-ups that people have."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from signalbox import routes
+from signalbox.lanes import lane_records
+from signalbox.render import render
+from signalbox.settings import Settings
+from tests.good_settings import layers
+
+FOUNDRY = {
+    "clouds": {
+        "anthropic": {"enabled": False},
+        "foundry": {
+            "enabled": True,
+            "resource": "myfoundry",
+            "models": {
+                "claude-sonnet-4-6": {"id": "my-sonnet", "aliases": ["foundry-sonnet"]},
+                "claude-opus-4-8": {"id": "my-opus", "aliases": ["foundry-opus"]},
+                "claude-haiku-4-5": {"id": "my-haiku", "aliases": ["foundry-haiku"]},
+            },
+        },
+    },
+}
+TWO_USERS = {"gateway": {"user": "keeper", "port": 4100}, "launchers": {"flags": ["--verbose"]}}
+# Beside the guide: a model server on the host itself with a token, a private lane, a lane that needs no gateway.
+LOOPBACK = {
+    "rootless_docker": {"host_loopback": True},
+    "backends": {
+        "lmstudio": {"url": "http://127.0.0.1:1234", "token": "LMSTUDIO_TOKEN"},
+        "second": {
+            "kind": "lm_studio",
+            "url": "http://192.168.1.21:1234",
+            "models": {"quiet": {"id": "qwen/coder", "context_length": 65536, "max_output_tokens": 8192}},
+        },
+    },
+    "gateway": {"fallbacks": {"local": ["claude-sonnet-4-6", "claude-haiku-4-5"]}},
+    "lanes": {
+        "quiet": {
+            "models": dict.fromkeys(["main", "opus", "sonnet", "haiku", "fable", "subagent"], "quiet"),
+            "config_dir": "~/.claude-quiet",
+            "billed": "nobody",
+            "private": True,
+        },
+        "near": {
+            "via": "direct",
+            "credential": "none",
+            "models": dict.fromkeys(["main", "opus", "sonnet", "haiku", "fable"], "quiet"),
+            "config_dir": "~/.claude-near",
+            "billed": "nobody",
+        },
+    },
+}
+CASES: dict[str, dict[str, Any]] = {"guide": {}, "foundry": FOUNDRY, "two-users": TWO_USERS, "loopback": LOOPBACK}
+
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
+
+
+def settings(case: str) -> Settings:
+    return Settings.from_layers(layers(CASES[case]), host="box1")
+
+
+def unit(each: Settings) -> str:
+    home = each.gateway_account.path(".config/signalbox/gateway")
+    paths = {name: f"{home}/{name}" for name in ("config.yaml", "start", "provider.env", "gateway.key")}
+    return render(
+        "gateway/litellm.service",
+        settings=each.gateway,
+        reference=f"{each.mirrors.litellm}@{each.pins.litellm.digest}",
+        environment=routes.container_environment(each),
+        paths=paths,
+        inputs=tuple(paths.values()),
+        host_loopback=each.rootless_docker.host_loopback,
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rendering_is_as_it_was(case: str, golden: Callable[[str, str], None]) -> None:
+    each = settings(case)
+    golden(f"{case}/config.yaml", yaml.safe_dump(routes.litellm_config(each), sort_keys=False, allow_unicode=True))
+    golden(f"{case}/litellm.service", unit(each))
+    golden(f"{case}/lanes.json", json.dumps(lane_records(each), indent=2, sort_keys=True) + "\n")
+
+
+def test_start_is_as_it_was(golden: Callable[[str, str], None]) -> None:
+    golden("start", render("gateway/start", entrypoint="/app/docker-entrypoint.sh"))
+
+
+def verified(text: str, directory: Path) -> list[str]:
+    """Return what systemd has against a unit, without what only this machine lacks."""
+    path = directory / "litellm.service"
+    path.write_text(text)
+    command = ["systemd-analyze", "--user", "verify", "--man=no", str(path)]
+    variables = {"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(directory)}
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, env=variables).stderr
+    assert "Failed to initialize manager" not in said
+    # Debian 12's systemd, where tests may run, is older than the hosts'; Docker is on hosts alone.
+    lacking = ("docker is not executable", "Unknown key 'RestartSteps'", "Unknown key 'RestartMaxDelaySec'")
+    return [
+        line for line in said.splitlines() if "litellm.service" in line and not any(word in line for word in lacking)
+    ]
+
+
+@needs_systemd
+@pytest.mark.parametrize("case", CASES)
+def test_systemd_understands_the_unit(case: str, tmp_path: Path) -> None:
+    assert verified(unit(settings(case)), tmp_path) == []
+
+
+@needs_systemd
+def test_systemd_would_tell(tmp_path: Path) -> None:
+    broken = unit(settings("guide")).replace("Restart=always", "Restart=sometimes")
+    assert any("sometimes" in line for line in verified(broken, tmp_path))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_command_of_the_unit_holds_a_secret(case: str) -> None:
+    start = next(
+        line for line in unit(settings(case)).replace("\\\n", "").splitlines() if line.startswith("ExecStart=")
+    )
+    given = [word for word in shlex.split(start) if "=" in word and not word.startswith(("type=", "ExecStart="))]
+    assert {word.split("=", 1)[0] for word in given} == set(routes.container_environment(settings(case)))
+
+
+def test_more_authorities_are_those_of_the_host() -> None:
+    text = unit(replace(settings("guide"), extra_ca_certificates=["(a certificate)"]))
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    assert f'--env "SSL_CERT_FILE={bundle}"' in text
+    assert f"--mount type=bind,src={bundle},dst={bundle},readonly" in text
+
+
+def test_a_private_model_has_no_way_out() -> None:
+    router = routes.litellm_config(settings("loopback"))["router_settings"]
+    assert not [
+        name
+        for key in ("fallbacks", "context_window_fallbacks")
+        for each in router[key]
+        for name in each
+        if name == "quiet"
+    ]
+    assert "default_fallbacks" not in router

@@ -1,0 +1,94 @@
+"""Fact commands run in a real shell on real files, and what they print is understood."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox import facts
+from signalbox.facts import Placed, PlacedState
+from signalbox.manifest import Entry
+
+
+def ask(fact: Any, **arguments: Any) -> Any:
+    """Run the fact's command as a host would, and process what it prints."""
+    command = fact().command(**arguments)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=20)
+    lines = done.stdout.splitlines()
+    return fact().process(lines) if lines else fact.default()
+
+
+def test_placed_tells_a_file_with_its_mode_owner_and_content_hash(tmp_path: Path) -> None:
+    path = tmp_path / "a file"
+    path.write_text("content\n")
+    path.chmod(0o640)
+    state = ask(Placed, path=str(path), kind="file")
+    assert (state.type, state.mode, state.user) == ("file", "640", getpass.getuser())
+    assert state.sha256 == hashlib.sha256(b"content\n").hexdigest()
+    assert state.entry is None
+
+
+def test_placed_tells_an_empty_file_a_directory_and_a_link_apart(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "link").symlink_to("/some where")
+    assert ask(Placed, path=str(tmp_path / "empty"), kind="file").type == "file"
+    assert ask(Placed, path=str(tmp_path), kind="directory").type == "directory"
+    link = ask(Placed, path=str(tmp_path / "link"), kind="link")
+    assert (link.type, link.target) == ("link", "/some where")
+
+
+def test_what_is_not_there_is_an_answer(tmp_path: Path) -> None:
+    missing = str(tmp_path / "no")
+    assert ask(Placed, path=missing, kind="file") == PlacedState()
+    assert ask(facts.FirstLine, path=missing) == ""
+    assert ask(facts.Tool, ident="no", binary=missing) == facts.ToolState()
+    assert ask(facts.User, user="nobody-of-that-name") == facts.UserState()
+    assert ask(facts.Packages, packages=("no-such-package-anywhere",)) == {}
+    assert ask(facts.UserCommand, user="nobody-of-that-name", home="/x", script="echo hello") == []
+    assert ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=()) == facts.UnitState()
+
+
+def test_user_tells_what_passwd_knows() -> None:
+    state = ask(facts.User, user="root")
+    assert (state.exists, state.uid, state.home) == (True, 0, "/root")
+
+
+def test_unit_tells_the_hashes_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "input"
+    path.write_text("x")
+    state = ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=(str(path),))
+    assert state.on_disk == {str(path): hashlib.sha256(b"x").hexdigest()}
+
+
+def test_unit_tells_systemds_properties_and_what_it_started_with() -> None:
+    lines = [
+        "ActiveState=active",
+        "UnitFileState=enabled",
+        "NeedDaemonReload=no",
+        "started ab  /etc/a b",
+        "disk cd  /c",
+    ]
+    state = facts.UserUnit().process(lines)
+    assert state == facts.UnitState(True, True, False, {"/etc/a b": "ab"}, {"/c": "cd"})
+
+
+def test_reachable_tells_each_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        up = f"127.0.0.1:{server.getsockname()[1]}"
+        # TEST-NET-1 (RFC 5737) is never asked: loopback ports that nothing listens on refuse at once.
+        down = [f"127.0.0.1:{port}" for port in (1, 2, 3)]
+        state = ask(facts.Reachable, addresses=(up, *down), seconds=2)
+    assert state == {up: True, **dict.fromkeys(down, False)}
+
+
+def test_manifest_entries_survive_the_round_trip() -> None:
+    entry = Entry("file", "/etc/with space", "abc", "/var/lib/signalbox/originals/x")
+    assert Entry.from_json(entry.to_json()) == entry
+    with pytest.raises((TypeError, ValueError)):
+        Entry.from_json('{"kind": "file"}')

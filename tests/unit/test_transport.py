@@ -1,0 +1,47 @@
+"""TCP_NODELAY and keepalives on real paramiko transports over real sockets."""
+
+from __future__ import annotations
+
+import socket
+
+import paramiko
+
+from signalbox import transport
+
+
+def connected_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        return client, server.accept()[0]
+
+
+def nodelay(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
+def test_every_transport_of_the_process_has_no_nagle_after_install() -> None:
+    transport.install()
+    client, peer = connected_pair()
+    assert not nodelay(client)
+    connection = paramiko.Transport(client)
+    assert nodelay(connection.sock)
+    assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+    connection.close()
+    peer.close()
+
+
+def test_a_socket_that_is_not_tcp_is_left_alone() -> None:
+    left, right = socket.socketpair()
+    transport.tune(left)
+    transport.tune(object())
+    left.close()
+    right.close()
+
+
+def test_installing_twice_wraps_once() -> None:
+    transport.install()
+    first = paramiko.Transport.__init__
+    transport.install()
+    assert paramiko.Transport.__init__ is first

@@ -1,0 +1,511 @@
+"""`signalbox secrets` as people use it: what it writes, what it says, and that nothing is half done."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from signalbox.commands.secrets import secrets
+from signalbox.vault import storage
+
+VALUE = "sk-ant-marked-5d1f"
+NAME = "ANTHROPIC_DIRECT_KEY"
+ALL = Path("secrets/all.yml")
+KEY = Path("key/vault.key")
+PASSPHRASE = "correct horse battery"  # noqa: S105 (of the tests alone)
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(storage, "_WAIT_SECONDS", 0.1)
+
+
+def run(*words: str, stdin: str | bytes = "", key: str = f"file:{KEY}") -> Result:
+    return CliRunner().invoke(secrets, ["--key", key, *words], input=stdin)
+
+
+def done(*words: str, stdin: str = "", key: str = f"file:{KEY}") -> Result:
+    result = run(*words, stdin=stdin, key=key)
+    assert result.exit_code == 0, result.output
+    assert VALUE not in result.stderr
+    return result
+
+
+def refused(message: str, *words: str, stdin: str | bytes = "", key: str = f"file:{KEY}", status: int = 1) -> None:
+    """The command fails with that message, and nothing in the directory changes."""
+    before = everything()
+    result = run(*words, stdin=stdin, key=key)
+    assert result.exit_code == status, result.output
+    assert message in " ".join(result.stderr.split()), result.stderr
+    assert VALUE not in result.output
+    assert everything() == before
+
+
+def everything() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file() and ".git/" not in str(path)}
+
+
+@pytest.fixture
+def vault() -> None:
+    done("init")
+    done("set", NAME, stdin=VALUE)
+
+
+# ---- what each command does ----
+
+
+def test_init_makes_a_file_and_a_key_that_only_its_owner_reads() -> None:
+    said = done("init").stderr
+    assert "Keep the key out of git" in said
+    assert KEY.stat().st_mode & 0o777 == 0o600
+    assert done("list").stdout == ""
+    refused("is there already", "init")
+
+
+@pytest.mark.usefixtures("vault")
+def test_set_and_get() -> None:
+    assert done("get", NAME).stdout == f"{VALUE}\n"
+    assert VALUE not in ALL.read_text()
+    said = done("set", NAME, stdin=f"{VALUE}\n").stderr
+    assert "has that value already" in said
+    assert done("set", NAME, stdin="new").stderr == f"Set {NAME} in secrets/all.yml\n"
+    assert done("get", NAME).stdout == "new\n"
+
+
+@pytest.mark.usefixtures("vault")
+def test_other_values_keep_their_ciphertext() -> None:
+    before = ALL.read_text().splitlines()
+    done("set", "FOUNDRY_API_KEY", stdin="another")
+    after = ALL.read_text().splitlines()
+    added = [line for line in after if line not in before]
+    assert len(added) == 1
+    assert added[0].startswith("  FOUNDRY_API_KEY: ")
+    assert [line for line in before if line not in after] == []
+
+
+@pytest.mark.usefixtures("vault")
+def test_list_needs_no_key() -> None:
+    KEY.unlink()
+    assert done("list").stdout.split() == ["secret", "for", NAME, "all"]
+    assert json.loads(done("list", "--json").stdout) == [{"secret": NAME, "for": "all"}]
+
+
+def test_a_host_has_a_file_of_its_own() -> None:
+    done("init")
+    done("init", "--for", "fd00::1")
+    done("set", NAME, "--for", "fd00::1", stdin="of that host")
+    assert Path("secrets/fd00__1.yml").exists()
+    assert done("get", NAME, "--for", "fd00::1").stdout == "of that host\n"
+    refused("there is no ANTHROPIC_DIRECT_KEY", "get", NAME)
+
+
+@pytest.mark.usefixtures("vault")
+def test_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    done("set", "GONE", stdin="gone")
+    done("set", "KEPT", stdin="it's kept")
+    kept = next(line for line in ALL.read_text().splitlines() if "KEPT" in line)
+    seen = Path("seen").resolve()
+    editor = Path("editor")
+    editor.write_text(
+        f"#!/bin/sh\necho $1 > {seen}; stat -c %a $1 >> {seen}\n"
+        f"sed -i -e '/^GONE/d' -e 's/^{NAME}=.*/{NAME}=edited/' $1\n"
+    )
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor.resolve()))
+    monkeypatch.delenv("VISUAL", raising=False)
+    assert "Wrote secrets/all.yml" in done("edit").stderr
+    assert done("get", NAME).stdout == "edited\n"
+    assert done("get", "KEPT").stdout == "it's kept\n"
+    assert kept in ALL.read_text().splitlines()
+    assert "GONE" not in ALL.read_text()
+    file, mode = seen.read_text().split()
+    assert mode == "600"
+    assert not Path(file).parent.exists()
+    memory = subprocess.run(["stat", "-f", "-c", "%T", "/dev/shm"], capture_output=True, text=True).stdout.strip()  # noqa: S108
+    assert (memory == "tmpfs") == file.startswith((os.environ.get("XDG_RUNTIME_DIR", "/dev/shm"), "/dev/shm"))  # noqa: S108
+
+
+@pytest.mark.usefixtures("vault")
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("no assignment", "line 1 is not NAME=value"),
+        ("A=1\nA=2", "A is there twice"),
+        ("ANTHROPIC_API_KEY=x", "write ANTHROPIC_DIRECT_KEY"),
+        ("A=", "A: the value is empty"),
+        ("a_b=1", "this is not the name of a secret"),
+    ],
+)
+def test_edit_that_is_wrong_writes_nothing(written: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("editor").write_text(f"#!/bin/sh\nprintf '%s\\n' '{written}' > $1\n")
+    Path("editor").chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(Path("editor").resolve()))
+    refused(message, "edit")
+    monkeypatch.setenv("VISUAL", "false")
+    refused("ended with status 1; nothing was written", "edit")
+
+
+@pytest.mark.usefixtures("vault")
+def test_import_of_the_guides_file() -> None:
+    Path("claude-secrets.env").write_text(f"# keys\nexport FOUNDRY_API_KEY='one two'\n\n{NAME}={VALUE}\n")
+    said = done("import", "claude-secrets.env").stderr
+    assert "still holds them in clear" in said
+    assert done("get", "FOUNDRY_API_KEY").stdout == "one two\n"
+    assert done("import", "claude-secrets.env").stderr == "Everything was there already\n"
+    refused("there already, with another value", "import", "-", stdin=f"{NAME}=other")
+    done("import", "--replace", "-", stdin=f"{NAME}=other")
+    assert done("get", NAME).stdout == "other\n"
+    refused("write ANTHROPIC_DIRECT_KEY", "import", "-", stdin=f"ANTHROPIC_API_KEY={VALUE}")
+    refused("name a file, or --from SOURCE", "import", status=2)
+
+
+@pytest.mark.usefixtures("vault")
+def test_import_from_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOUNDRY_API_KEY", "from there")
+    done("import", "--from", "environment", "--name", "FOUNDRY_API_KEY")
+    assert done("get", "FOUNDRY_API_KEY").stdout == "from there\n"
+    refused("there is no NEVER_SET to import", "import", "--from", "environment", "--name", "NEVER_SET")
+
+
+@pytest.mark.usefixtures("vault")
+def test_check() -> None:
+    assert done("check").output == ""
+    assert "secrets/all.yml: 1 secrets, all well" in done("check", "-v").stderr
+    lines = ALL.read_text().splitlines(keepends=True)
+    ALL.write_text("".join(lines).replace(f"  {NAME}: ", "  RENAMED_KEY: "))
+    refused("the value of RENAMED_KEY was changed, or comes from another file or name", "check")
+    assert done("check", "--without-key").output == ""  # what only the key can tell
+    ALL.write_text("".join(lines[:-1]))
+    refused("is cut off", "check", "--without-key")
+    found = json.loads(run("check", "--json").stdout)
+    assert found["problems"][0].startswith("secrets/all.yml: is cut off")
+
+
+# ---- what it refuses; nothing is written then ----
+
+
+@pytest.mark.usefixtures("vault")
+def test_a_value_on_the_command_line_is_refused_unseen() -> None:
+    refused("the value must not be on the command line", "set", NAME, VALUE, status=2)
+    refused("this looks like a secret itself", "set", f"{NAME}={VALUE}", status=2)
+    refused("this looks like a secret itself", "get", VALUE, status=2)
+
+
+@pytest.mark.usefixtures("vault")
+@pytest.mark.parametrize(
+    ("stdin", "message"),
+    [
+        ("", "the value is empty"),
+        ("\n", "the value is empty"),
+        (" x", "white space around it"),
+        ("x\ny", "more than one line"),
+        (b"\xff\xfe", "no UTF-8 text"),
+    ],
+)
+def test_a_value_that_no_deploy_takes(stdin: str | bytes, message: str) -> None:
+    refused(message, "set", "OTHER_KEY", stdin=stdin)
+
+
+def test_there_is_no_vault() -> None:
+    for words in (["set", NAME], ["get", NAME], ["edit"], ["rotate-key"]):
+        refused("secrets/all.yml: does not exist; make it with `signalbox secrets init`", *words, stdin=VALUE)
+
+
+@pytest.mark.usefixtures("vault")
+def test_key_files() -> None:
+    key = KEY.read_bytes()
+    KEY.chmod(0o640)
+    refused(f"others can read the key file; run: chmod 600 {KEY}", "set", "NEW_KEY", stdin="x")
+    KEY.chmod(0o600)
+    os.chown(KEY, 12345, 12345)
+    refused("belongs to another user", "set", "NEW_KEY", stdin="x")
+    os.chown(KEY, os.geteuid(), os.getegid())
+    KEY.write_text("\n")
+    refused(f"the key file {KEY} is empty", "set", "NEW_KEY", stdin="x")
+    KEY.write_bytes(key + key)
+    refused("is no key: more than one line", "set", "NEW_KEY", stdin="x")
+    KEY.write_bytes(b"signalbox-key-" + b"A" * 43)
+    refused("secrets/all.yml: this is not its key", "set", "NEW_KEY", stdin="x")
+    KEY.unlink()
+    refused("the key file does not exist", "set", "NEW_KEY", stdin="x")
+    KEY.mkdir()
+    refused("the key file cannot be read (Is a directory)", "set", "NEW_KEY", stdin="x")
+    KEY.rmdir()
+    KEY.write_bytes(key)
+    KEY.chmod(0o600)
+    done("set", "NEW_KEY", stdin="x")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.usefixtures("vault")
+def test_a_key_file_that_git_tracks() -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    done("get", NAME)
+    subprocess.run(["git", "add", str(KEY)], check=True)
+    refused("git tracks the key file", "get", NAME)
+    subprocess.run(["git", "rm", "-q", "--cached", str(KEY)], check=True)
+    done("get", NAME)
+
+
+def test_keys_from_the_environment_and_from_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_PASSPHRASE", PASSPHRASE)
+    done("init", key="env:VAULT_PASSPHRASE")
+    done("set", NAME, stdin=VALUE, key="env:VAULT_PASSPHRASE")
+    assert done("get", NAME, key="command:printenv VAULT_PASSPHRASE").stdout == f"{VALUE}\n"
+    refused("this is not its key", "get", NAME, key="command:echo another one")
+    refused("is empty; export NEVER_SET", "get", NAME, key="env:NEVER_SET")
+    refused("the command of the key, false, failed with status 1", "get", NAME, key="command:false")
+    refused("the command of the key, no-such-program, cannot be run", "get", NAME, key="command:no-such-program")
+    refused("the output of true is empty", "get", NAME, key="command:true")
+    refused("the command is not readable", "get", NAME, key="command:echo 'x")
+    refused("(not repeated here, as it may be the key itself)", "get", NAME, key=PASSPHRASE)
+    assert PASSPHRASE not in run("get", NAME, key=PASSPHRASE).output
+
+
+def test_a_short_passphrase_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_PASSPHRASE", "hunter2")
+    before = run("init", key="env:VAULT_PASSPHRASE")
+    assert before.exit_code == 1
+    assert "needs at least 12 characters" in before.stderr
+    assert not ALL.exists()
+
+
+@pytest.mark.usefixtures("vault")
+def test_two_writers_at_once() -> None:
+    with storage.writing(Path("secrets")):
+        refused("another `signalbox secrets` is writing here", "set", "NEW_KEY", stdin="x")
+        refused("another `signalbox secrets` is writing here", "rotate-key")
+        assert done("get", NAME).stdout == f"{VALUE}\n"  # readers see the whole file
+    done("set", "NEW_KEY", stdin="x")
+
+
+@pytest.mark.usefixtures("vault")
+def test_a_writer_that_waits_a_moment_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_WAIT_SECONDS", 20)
+    program = "import sys; from signalbox.commands.secrets import secrets; secrets()"
+    handle = os.open("secrets", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, "--key", f"file:{KEY}", "set", f"WRITER_{number}"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for number in range(3)
+    ]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write(b"value")
+        writer.stdin.close()
+    os.close(handle)
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert done("list").stdout.count("WRITER_") == 3
+
+
+# ---- rotation ----
+
+
+@pytest.mark.usefixtures("vault")
+def test_rotation_of_a_key_file() -> None:
+    done("init", "--for", "box1")
+    done("set", NAME, "--for", "box1", stdin="of box1")
+    old_key, old = KEY.read_bytes(), everything()
+    said = done("rotate-key").stderr
+    assert said.count("Encrypted secrets/") == 2
+    assert KEY.read_bytes() != old_key
+    assert KEY.stat().st_mode & 0o777 == 0o600
+    assert done("get", NAME).stdout == f"{VALUE}\n"
+    assert done("get", NAME, "--for", "box1").stdout == "of box1\n"
+    assert Path("secrets/all.yml.bak").read_bytes() == old["secrets/all.yml"]
+    refused("this is not its key", "get", NAME, key=f"file:{KEY}.bak")
+    Path("secrets/all.yml.bak").replace(ALL)  # the backup and the old key still go together
+    assert done("get", NAME, key=f"file:{KEY}.bak").stdout == f"{VALUE}\n"
+
+
+@pytest.mark.usefixtures("vault")
+def test_rotation_to_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_PASSPHRASE", PASSPHRASE)
+    done("rotate-key", "--to", "env:VAULT_PASSPHRASE")
+    assert "scrypt" in ALL.read_text()
+    assert done("get", NAME, key="env:VAULT_PASSPHRASE").stdout == f"{VALUE}\n"
+    refused("say with --to where the new one comes from", "rotate-key", key="env:VAULT_PASSPHRASE")
+
+
+@pytest.mark.usefixtures("vault")
+@pytest.mark.parametrize("write", range(1, 5))
+def test_disk_full_during_rotation(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each write of a rotation of two files: two backups and two new files."""
+    done("init", "--for", "box1")
+    original, count = os.fsync, 0
+
+    def full(handle: int) -> None:
+        nonlocal count
+        count += 1
+        if count == write + 1:  # the first is the new key file
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    refused("the disk is full; nothing was changed", "rotate-key")
+    monkeypatch.setattr(os, "fsync", original)
+    assert count == write + 1
+    assert done("get", NAME).stdout == f"{VALUE}\n"
+    done("rotate-key")
+
+
+@pytest.mark.usefixtures("vault")
+@pytest.mark.parametrize("rename", range(1, 5))
+def test_a_rotation_that_fails_half_way_is_taken_back(rename: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    done("init", "--for", "box1")
+    before = {name: data for name, data in everything().items() if not name.endswith(".bak")}
+    original, count = Path.replace, 0
+
+    def failing(self: Path, target: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count == rename:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    result = run("rotate-key")
+    monkeypatch.setattr(Path, "replace", original)
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+    assert {name: data for name, data in everything().items() if not name.endswith(".bak")} == before
+    done("check")
+
+
+@pytest.mark.usefixtures("vault")
+def test_a_full_disk_for_real(tmp_path: Path) -> None:
+    """A file system of its own, of 64 KiB, where this machine lets us mount one."""
+    small = tmp_path / "secrets"
+    saved = ALL.read_bytes()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        ALL.write_bytes(saved)
+        (small / "filler").write_bytes(b"x" * 4096 * 14)
+        refused("the disk is full; nothing was changed", "set", "NEW_KEY", stdin="x" * 9000)
+        assert done("get", NAME).stdout == f"{VALUE}\n"
+        (small / "filler").unlink()
+        done("set", "NEW_KEY", stdin="x" * 9000)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+@pytest.mark.usefixtures("vault")
+def test_an_interrupted_rotation_says_how_to_go_on() -> None:
+    done("rotate-key", "--to", f"file:{KEY}.new")
+    refused("a rotation was interrupted: its new key is", "get", NAME)
+    Path(f"{KEY}.new").replace(KEY)
+    assert done("get", NAME).stdout == f"{VALUE}\n"
+
+
+# ---- on a terminal ----
+
+
+class Terminal:
+    """A command with a terminal of its own; answers what it asks."""
+
+    def __init__(self, *words: str) -> None:
+        program = "from signalbox.commands.secrets import secrets; secrets()"
+        self.pid, self.handle = pty.fork()
+        if self.pid == 0:
+            os.execv(sys.executable, [sys.executable, "-c", program, *words])  # noqa: S606
+        self.seen = ""
+
+    def until(self, text: str, seconds: float = 30) -> None:
+        end = time.monotonic() + seconds
+        os.set_blocking(self.handle, False)
+        while text not in self.seen:
+            assert time.monotonic() < end, self.seen
+            try:
+                self.seen += os.read(self.handle, 4096).decode()
+            except BlockingIOError:
+                time.sleep(0.02)
+
+    def answer(self, question: str, text: str) -> None:
+        self.until(question)
+        self.seen = self.seen.split(question, 1)[1]
+        os.write(self.handle, f"{text}\n".encode())
+
+    def end(self) -> tuple[int, str]:
+        os.set_blocking(self.handle, True)
+        try:
+            while more := os.read(self.handle, 4096):
+                self.seen += more.decode()
+        except OSError:
+            pass  # EIO: the other end is closed
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.handle)
+        return status, self.seen
+
+
+@pytest.fixture
+def asked() -> None:
+    first = Terminal("init")
+    first.answer("Passphrase of secrets/all.yml (new): ", PASSPHRASE)
+    first.answer("The same again: ", PASSPHRASE)
+    assert first.end()[0] == 0
+
+
+@pytest.mark.usefixtures("asked")
+def test_on_a_terminal_everything_secret_is_asked_for_unseen() -> None:
+    setting = Terminal("set", NAME)
+    setting.answer(f"Value of {NAME}: ", VALUE)
+    setting.answer("Passphrase of secrets/all.yml: ", PASSPHRASE)
+    status, seen = setting.end()
+    assert status == 0
+    assert VALUE not in seen
+    assert PASSPHRASE not in seen
+    showing = Terminal("get", NAME)
+    showing.answer(f"Show {NAME} on this terminal? [y/N]: ", "n")
+    status, seen = showing.end()
+    assert status == 1
+    assert VALUE not in seen
+    showing = Terminal("get", NAME, "--yes")
+    showing.answer("Passphrase of secrets/all.yml: ", PASSPHRASE)
+    status, seen = showing.end()
+    assert status == 0
+    assert VALUE in seen  # the search would have found it
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_wrong_passphrase() -> None:
+    wrong = Terminal("get", NAME, "--yes")
+    wrong.answer("Passphrase of secrets/all.yml: ", "another passphrase")
+    status, seen = wrong.end()
+    assert status == 1
+    assert "this is not its key" in " ".join(seen.split())
+
+
+def test_two_passphrases_that_differ() -> None:
+    first = Terminal("init")
+    first.answer("(new): ", PASSPHRASE)
+    first.answer("The same again: ", f"{PASSPHRASE}s")
+    status, seen = first.end()
+    assert status == 1
+    assert "the two passphrases differ; nothing was written" in " ".join(seen.split())
+    assert not ALL.exists()
+
+
+def test_no_terminal_to_ask_on() -> None:
+    program = "from signalbox.commands.secrets import secrets; secrets()"
+    words = [sys.executable, "-c", program, "init"]
+    result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True)
+    assert result.returncode == 1
+    assert "there is no terminal to ask for the passphrase on" in result.stderr
+    assert not ALL.exists()
