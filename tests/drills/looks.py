@@ -37,11 +37,19 @@ def quoted(words: str) -> str:
 
 
 def user_units(*, host: str = HOST) -> None:
-    """AssertionError unless Docker and the gateway run and are enabled, asked as root, without a login of the user."""
-    for verb, word in (("is-active", "active"), ("is-enabled", "enabled")):
+    """AssertionError unless Docker and the gateway run and are enabled, asked as root, without a login of the user.
+
+    The gateway answers a moment before its unit is active: the unit's own start check comes after the first answer.
+    """
+
+    def states(verb: str) -> list[str]:
         ask = f"systemctl --user --machine=claude@.host {verb} {UNITS} || true"
-        states = answer(ask, host=host, user="root").split()
-        assert states == [word, word], f"{UNITS}: {states}"
+        return answer(ask, host=host, user="root").split()
+
+    wait_until(lambda: "activating" not in states("is-active"), 60, 0.5)
+    for verb, word in (("is-active", "active"), ("is-enabled", "enabled")):
+        seen = states(verb)
+        assert seen == [word, word], f"{UNITS}: {seen}"
 
 
 def gateway(*, host: str = HOST, port: int = 4000) -> None:
