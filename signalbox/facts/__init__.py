@@ -1,0 +1,28 @@
+"""What a host is now. Each fact is one short command; absence is an answer, never an error."""
+
+from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
+from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
+from signalbox.facts.placed import Directories, DirectoryState, Manifest, Placed, PlacedState, Tool, ToolState
+from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
+
+__all__ = [
+    "Directories",
+    "DirectoryState",
+    "FirstLine",
+    "LoadableModules",
+    "Machine",
+    "MachineState",
+    "Manifest",
+    "Packages",
+    "Placed",
+    "PlacedState",
+    "Reachable",
+    "Tool",
+    "ToolState",
+    "TrustedCertificates",
+    "UnitState",
+    "User",
+    "UserCommand",
+    "UserState",
+    "UserUnit",
+]

@@ -1,0 +1,54 @@
+"""Debian packages and what they brought."""
+
+from __future__ import annotations
+
+import shlex
+
+from pyinfra.api import FactBase
+
+
+class Packages(FactBase[dict[str, str]]):
+    """dpkg's status of each asked package: "installed", "half-configured", …; absent ones are left out."""
+
+    def command(self, packages: tuple[str, ...]) -> str:
+        """Return the command."""
+        names = " ".join(map(shlex.quote, packages))
+        return f"dpkg-query -W -f '${{Package}} ${{db:Status-Status}}\\n' {names} 2>/dev/null || true"
+
+    default = dict
+
+    def process(self, output: list[str]) -> dict[str, str]:
+        """Parse `name status` lines."""
+        return dict(line.split(" ", 1) for line in output)
+
+
+class LoadableModules(FactBase[list[str]]):
+    """Those of the kernel modules that are neither loaded nor built in, but could be loaded."""
+
+    def command(self, modules: tuple[str, ...]) -> str:
+        """Return the command. In a container there are none: the kernel is the host's."""
+        return f"for m in {' '.join(modules)}; do modprobe -n -q --first-time $m 2>/dev/null && echo $m; done; true"
+
+    default = list
+
+    def process(self, output: list[str]) -> list[str]:
+        """Return the names."""
+        return output
+
+
+class TrustedCertificates(FactBase[dict[str, bool]]):
+    """Our CA files in /usr/local/share/ca-certificates by name: whether the system's bundle is newer than the file."""
+
+    def command(self) -> str:
+        """Return the command."""
+        return (
+            "for f in /usr/local/share/ca-certificates/signalbox-*.crt; do [ -f $f ] || continue;"
+            " b=${f##*/}; if [ -e /etc/ssl/certs/${b%.crt}.pem ] && [ ! $f -nt /etc/ssl/certs/ca-certificates.crt ];"
+            " then echo $b yes; else echo $b no; fi; done; true"
+        )
+
+    default = dict
+
+    def process(self, output: list[str]) -> dict[str, bool]:
+        """Parse `name yes|no` lines."""
+        return {name: answer == "yes" for name, _, answer in (line.partition(" ") for line in output)}

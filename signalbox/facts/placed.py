@@ -1,0 +1,129 @@
+"""What lies at a path, and what the manifest knows of it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase
+
+from signalbox.manifest import MANIFEST, Entry, entry_path
+
+
+def _show_entry(entry: str) -> str:
+    # One line of JSON. `read` is the shell's own: a process less for every file we place.
+    show = '[ -z "$line" ] || printf \'entry %s\\n\' "$line"'
+    return f"[ ! -f {entry} ] || {{ read -r line < {entry}; {show}; }}"
+
+
+@dataclass(frozen=True)
+class PlacedState:
+    """A path as it is (`type` None: absent; file, directory, link or other) and its manifest entry."""
+
+    type: str | None = None
+    mode: str = ""
+    user: str = ""
+    group: str = ""
+    sha256: str | None = None
+    target: str | None = None
+    entry: Entry | None = None
+
+
+class Placed(FactBase[PlacedState]):
+    """The path's type, owner, mode (octal), content hash or link target, with its manifest entry."""
+
+    def command(self, path: str, kind: str) -> str:
+        """Return the command; `kind` is the manifest kind under which the path would be recorded."""
+        p, entry = shlex.quote(path), shlex.quote(entry_path(kind, path))
+        return (
+            f"stat -c 'stat %F|%a|%U|%G' {p} 2>/dev/null;"
+            f" if [ -L {p} ]; then printf 'target '; readlink {p};"
+            f" elif [ -f {p} ]; then printf 'sha256 '; sha256sum < {p}; fi;"
+            f" {_show_entry(entry)}"
+        )
+
+    default = PlacedState
+
+    def process(self, output: list[str]) -> PlacedState:
+        """Parse `stat`, `target`, `sha256` and `entry` lines."""
+        values = dict(line.split(" ", 1) for line in output if " " in line)
+        kind, mode, user, group = values.get("stat", "|||").split("|")
+        types = {"": None, "regular file": "file", "regular empty file": "file", "symbolic link": "link"}
+        return PlacedState(
+            type=types.get(kind, kind if kind == "directory" else "other"),
+            mode=mode,
+            user=user,
+            group=group,
+            sha256=values["sha256"].split()[0] if "sha256" in values else None,
+            target=values.get("target"),
+            entry=Entry.from_json(values["entry"]) if "entry" in values else None,
+        )
+
+
+@dataclass(frozen=True)
+class DirectoryState:
+    """A directory's owner ("user:group"), mode (octal), and whether the manifest says that we made it."""
+
+    owner: str
+    mode: str
+    ours: bool
+
+
+class Directories(FactBase[dict[str, DirectoryState]]):
+    """Those of the paths that are directories."""
+
+    def command(self, paths: tuple[str, ...]) -> str:
+        """Return the command."""
+        pairs = " ".join(f"{shlex.quote(path)} {shlex.quote(entry_path('directory', path))}" for path in paths)
+        return (
+            f'set -- {pairs}; while [ $# -gt 1 ]; do if [ -d "$1" ]; then stat -c \'%U:%G %a\' "$1";'
+            ' [ -f "$2" ] && echo ours || echo theirs; echo "$1"; fi; shift 2; done'
+        )
+
+    default = dict
+
+    def process(self, output: list[str]) -> dict[str, DirectoryState]:
+        """Parse three lines a directory: owner and mode, whose it is, path."""
+        states = {}
+        for status, whose, path in zip(output[0::3], output[1::3], output[2::3], strict=True):
+            owner, mode = status.split()
+            states[path] = DirectoryState(owner, mode, whose == "ours")
+        return states
+
+
+@dataclass(frozen=True)
+class ToolState:
+    """A program's size and change time ("" where it is missing) and its manifest entry."""
+
+    fingerprint: str = ""
+    entry: Entry | None = None
+
+
+class Tool(FactBase[ToolState]):
+    """A pinned program as it is and as it was installed."""
+
+    def command(self, ident: str, binary: str) -> str:
+        """Return the command."""
+        entry = shlex.quote(entry_path("tool", ident))
+        return f"stat -L -c 'now %s-%Z' {shlex.quote(binary)} 2>/dev/null; {_show_entry(entry)}"
+
+    default = ToolState
+
+    def process(self, output: list[str]) -> ToolState:
+        """Parse `now` and `entry` lines."""
+        values = dict(line.split(" ", 1) for line in output)
+        return ToolState(values.get("now", ""), Entry.from_json(values["entry"]) if "entry" in values else None)
+
+
+class Manifest(FactBase[list[Entry]]):
+    """Every manifest entry of the host."""
+
+    def command(self) -> str:
+        """Return the command."""
+        return f"cat {MANIFEST}/*-???????? 2>/dev/null || true"
+
+    default = list
+
+    def process(self, output: list[str]) -> list[Entry]:
+        """Parse one entry a line."""
+        return [Entry.from_json(line) for line in output]

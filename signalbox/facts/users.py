@@ -1,0 +1,133 @@
+"""Users and what runs in their systemd managers."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+
+from signalbox.run_as import run_as
+
+
+@dataclass(frozen=True)
+class UserState:
+    """A user as the host knows it; `exists` False: nothing else is meaningful."""
+
+    exists: bool = False
+    uid: int = -1
+    home: str = ""
+    shell: str = ""
+    groups: tuple[str, ...] = ()
+    has_password: bool = False
+    subuids: int = 0
+    subgids: int = 0
+    linger: bool = False
+    bus: bool = False
+    authorized_keys: tuple[str, ...] = ()
+
+
+class User(FactBase[UserState]):
+    """All that tasks ask about one user, in one command."""
+
+    def command(self, user: str) -> str:
+        """Return the command."""
+        return (
+            f"getent passwd {user} | sed 's/^/passwd /';"
+            f" printf 'groups '; id -Gn {user} 2>/dev/null || echo;"
+            f" getent shadow {user} | cut -d: -f2 | grep -q '^\\$' && echo 'password yes';"
+            f" awk -F: -v u={user} '$1==u {{n+=$3}} END {{print \"subuids \" n+0}}' /etc/subuid 2>/dev/null;"
+            f" awk -F: -v u={user} '$1==u {{n+=$3}} END {{print \"subgids \" n+0}}' /etc/subgid 2>/dev/null;"
+            f" [ ! -e /var/lib/systemd/linger/{user} ] || echo 'linger yes';"
+            f" [ ! -S /run/user/$(id -u {user} 2>/dev/null)/bus ] || echo 'bus yes';"
+            f" sed 's/^/key /' ~{user}/.ssh/authorized_keys 2>/dev/null || true"
+        )
+
+    default = UserState
+
+    def process(self, output: list[str]) -> UserState:
+        """Parse the tagged lines."""
+        values: dict[str, list[str]] = {}
+        for tag, _, rest in (line.partition(" ") for line in output):
+            values.setdefault(tag, []).append(rest)
+        if "passwd" not in values:
+            return UserState()
+        _, _, uid, _, _, home, shell = values["passwd"][0].split(":")
+        return UserState(
+            exists=True,
+            uid=int(uid),
+            home=home,
+            shell=shell,
+            groups=tuple(values.get("groups", [""])[0].split()),
+            has_password="password" in values,
+            subuids=int(values.get("subuids", ["0"])[0]),
+            subgids=int(values.get("subgids", ["0"])[0]),
+            linger="linger" in values,
+            bus="bus" in values,
+            authorized_keys=tuple(values.get("key", [])),
+        )
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A unit of a user's manager: as systemd has it loaded, and the inputs that the running process read."""
+
+    active: bool = False
+    enabled: bool = False
+    needs_reload: bool = False
+    started_with: dict[str, str] = field(default_factory=dict)
+    on_disk: dict[str, str] = field(default_factory=dict)
+
+
+class UserUnit(FactBase[UnitState]):
+    """State of a user unit, with the hashes of its input files when it started and now.
+
+    A unit notes what it started with in %t/<unit>.inputs (`sha256sum` of its inputs in ExecStartPre), so
+    that 'restart needed' is a fact: a run that died between writing a file and restarting loses nothing.
+    """
+
+    def command(self, unit: str, user: str, home: str, inputs: tuple[str, ...]) -> str:
+        """Return the command."""
+        files = " ".join(map(shlex.quote, inputs))
+        # Without a bus, systemctl fails and every line is missing: that reads as 'not running', which is so.
+        show = run_as(
+            user,
+            home,
+            f"systemctl --user show {unit} -p ActiveState,UnitFileState,NeedDaemonReload 2>/dev/null;"
+            f" [ ! -f $XDG_RUNTIME_DIR/{unit}.inputs ] || sed 's/^/started /' $XDG_RUNTIME_DIR/{unit}.inputs",
+        )
+        disk = f"sha256sum {files} 2>/dev/null | sed 's/^/disk /'" if inputs else "true"
+        return f"{{ ! id -u {user} >/dev/null 2>&1 || {show}; }} 2>/dev/null; {disk}; true"
+
+    default = UnitState
+
+    def process(self, output: list[str]) -> UnitState:
+        """Parse systemctl's properties and the tagged `sha256sum` lines."""
+        properties = dict(line.split("=", 1) for line in output if "=" in line and " " not in line)
+        hashes: dict[str, dict[str, str]] = {"started": {}, "disk": {}}
+        for line in output:
+            tag, _, rest = line.partition(" ")
+            if tag in hashes:
+                digest, path = rest.split(maxsplit=1)
+                hashes[tag][path] = digest
+        return UnitState(
+            active=properties.get("ActiveState") == "active",
+            enabled=properties.get("UnitFileState") == "enabled",
+            needs_reload=properties.get("NeedDaemonReload") == "yes",
+            started_with=hashes["started"],
+            on_disk=hashes["disk"],
+        )
+
+
+class UserCommand(FactBase[list[str]]):
+    """The lines that a read-only command prints as a user; [] where the user or the program is missing."""
+
+    def command(self, user: str, home: str, script: str) -> str:
+        """Return the command."""
+        return f"{{ ! id -u {user} >/dev/null 2>&1 || {run_as(user, home, script)}; }} 2>/dev/null || true"
+
+    default = list
+
+    def process(self, output: list[str]) -> list[str]:
+        """Return the lines; docker prints an empty one where it found nothing."""
+        return [line for line in output if line]
