@@ -21,7 +21,7 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 
-from signalbox import askpass, transport
+from signalbox import askpass, overhead, transport
 from signalbox.lanes import lane_secrets
 from signalbox.readahead import install as readahead
 from signalbox.routes import required_secrets
@@ -108,6 +108,7 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
 
 def install() -> None:
     """Install all of it: `connect_all` is wrapped where pyinfra and where its command line look it up."""
+    overhead.install()
     transport.install()
     askpass.install()
     readahead.install()

@@ -1,0 +1,49 @@
+"""Controller time: what pyinfra 3.10 works out again for every operation, fact and host, worked out once.
+
+The results are the same; docs/performance.md has the figures, and the same as a patch for pyinfra itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from copy import copy
+from functools import cache, wraps
+from types import SimpleNamespace
+from typing import Any
+
+from pyinfra.api import State, arguments, connectors, facts
+from pyinfra.api.host import Host
+
+
+def _with_merged_data(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the host's layers of data be merged once a call: `original` looks each of 30 arguments up in all of them."""
+
+    @wraps(original)
+    def pop_global_arguments(state: State, host: Host, kwargs: dict[str, Any]) -> Any:
+        data, merged = host.data, host.data.dict()  # type: ignore[no-untyped-call]
+        values = {key: copy(merged[key]) for key, _ in arguments.all_global_arguments() if key in merged}
+        # Nothing else runs meanwhile: this is plain computing, and gevent switches where something waits.
+        host.data = SimpleNamespace(**values)  # type: ignore[assignment]
+        try:
+            return original(state, host, kwargs)
+        finally:
+            host.data = data
+
+    return pop_global_arguments
+
+
+def install() -> None:
+    """Put it into pyinfra. Calling it again changes nothing."""
+    if hasattr(arguments.pop_global_arguments, "__wrapped__"):
+        return
+    # The annotations of one fixed class, evaluated from text each time.
+    known = cache(arguments.all_global_arguments)
+    for module in (arguments, facts):
+        module.all_global_arguments = known  # type: ignore[attr-defined]
+    # The entry points of all installed packages, read from disk for every host.
+    connectors.entry_points = cache(connectors.entry_points)
+    pop = _with_merged_data(arguments.pop_global_arguments)
+    # pyinfra.api has functions named as these modules are.
+    for name in ("arguments", "deploy", "facts", "operation"):
+        sys.modules[f"pyinfra.api.{name}"].pop_global_arguments = pop  # type: ignore[attr-defined]
