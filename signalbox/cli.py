@@ -8,6 +8,7 @@ import click
 
 _COMMANDS = {
     "pin": "Resolve the checksums and digests of versions.",
+    "plan": "Tell what a deploy would change; its exit status can be trusted.",
     "secrets": "Keep secrets encrypted in the repository.",
     "settings": "Show a host's settings and where each comes from.",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +13,14 @@ from signalbox.settings.layers import Layer, defaults, layers_of
 from signalbox.settings.run import read_inventory
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+# Options that are handed on to pyinfra as they are: which hosts, with which data.
+_SELECTORS = {
+    "limit": "Only this host, pattern or group of the inventory; may be given again.",
+    "exclude": "Not this host, pattern or group; may be given again.",
+    "data": "Another value for a setting, such as gateway.port=4001; may be given again.",
+    "group-data": "A directory with more group data; may be given again.",
+    "parallel": "How many hosts at once.",
+}
 
 
 def inventory_options(command: Command) -> Command:
@@ -21,6 +31,25 @@ def inventory_options(command: Command) -> Command:
     return click.option(
         "--inventory", type=FILE, metavar="FILE", help="Read settings as they are for a host of this inventory."
     )(command)
+
+
+def run_options(command: Command) -> Command:
+    """INVENTORY, DEPLOY and pyinfra's selectors: `inventory`, `deploy`, `selectors` (arguments for pyinfra)."""
+
+    @wraps(command)
+    def with_selectors(**given: Any) -> Any:
+        selectors = []
+        for name in _SELECTORS:
+            for value in given.pop(name.replace("-", "_")):
+                selectors += [f"--{name}", str(value)]
+        return command(selectors=selectors, **given)
+
+    result: Any = with_selectors
+    for name, help_text in reversed(_SELECTORS.items()):
+        metavar = {"data": "KEY=VALUE", "group-data": "DIR", "parallel": "N"}.get(name, "NAME")
+        result = click.option(f"--{name}", multiple=True, metavar=metavar, help=help_text)(result)
+    result = click.argument("deploy", default="deploy.py")(result)
+    return click.argument("inventory", default="inventory.py")(result)  # type: ignore[no-any-return]
 
 
 def read_layers(inventory: Path | None, host: str | None) -> tuple[list[Layer], str]:

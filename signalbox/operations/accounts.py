@@ -10,6 +10,7 @@ from signalbox.facts import Placed, User
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.run_as import as_owner, run_as
+from signalbox.statements import differs, want
 
 SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
 
@@ -18,6 +19,8 @@ SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/
 def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
     """Have the user `account` with this home (mode 700 when created) and login shell."""
     now = host.get_fact(User, user=account)
+    want("user", account)
+    differs(f"user {account}, shell" if now.exists else f"user {account}", now.shell, shell)
     if not now.exists:
         yield (
             f"{manifest.record(manifest.Entry('user', account))}"
@@ -35,6 +38,7 @@ def password(account: str, value: str) -> Commands:
     if host.get_fact(User, user=account).has_password:
         host.noop(f"user {account} has a password")
         return
+    differs(f"password of {account}", None, "set")
     yield StringCommand("chpasswd", _stdin=f"{account}:{value}")
 
 
@@ -48,6 +52,7 @@ def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
     if not missing:
         host.noop(f"{account} has its authorized keys")
         return
+    differs(f"{path}, keys of ours", len(keys) - len(missing), len(keys))
     script = (
         f"umask 077; mkdir -p {home}/.ssh && chmod 700 {home}/.ssh"
         # A last line without its newline would swallow the first new key.
@@ -61,9 +66,11 @@ def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
 def subordinate_ids(account: str) -> Commands:
     """Have at least 65536 subordinate user and group ids for `account`, in a range that nobody else has."""
     now = host.get_fact(User, user=account)
+    want("subids", account)
     if now.subuids >= SUBIDS and now.subgids >= SUBIDS:
         host.noop(f"{account} has subordinate ids")
         return
+    differs(f"subordinate user and group ids of {account}", f"{now.subuids}, {now.subgids}", f"{SUBIDS}, {SUBIDS}")
     first = "$(awk -F: 'BEGIN {n=100000} $2+$3>n {n=$2+$3} END {print n}' /etc/subuid /etc/subgid)"
     ids = f"$first-$((first+{SUBIDS - 1}))"
     yield (
@@ -76,6 +83,9 @@ def subordinate_ids(account: str) -> Commands:
 def linger(account: str, home: str, wanted: bool = True) -> Commands:
     """Have the user's services start at boot and outlive logins (or not), with the manager and its bus running now."""
     now = host.get_fact(User, user=account)
+    if wanted:
+        want("linger", account)
+    differs(f"linger of {account}", "on" if now.linger else "off", "on" if wanted else "off")
     if wanted and not (now.linger and now.bus):
         # A manager that was started before dbus-user-session was installed has no bus until it is told.
         bus = run_as(account, home, "systemctl --user daemon-reload && systemctl --user start dbus.socket")
@@ -101,4 +111,5 @@ def sudo_rule(account: str, rule: str | None) -> Commands:
     if now.type is None:
         host.noop(f"{account} has no sudo rule of ours")
         return
+    differs(path, now.type, None)
     yield f"rm -f {path} && {manifest.forget('file', path)}"

@@ -11,6 +11,7 @@ from signalbox import manifest
 from signalbox.facts import UserCommand
 from signalbox.operations.commands import Commands
 from signalbox.run_as import run_as
+from signalbox.statements import differs, want
 
 
 @operation()
@@ -19,10 +20,12 @@ def image(account: str, home: str, reference: str) -> Commands:
 
     A pull that was cut off leaves no image under its digest, and Docker keeps the layers it has.
     """
+    want("image", f"{account}:{reference}")
     script = f"docker image inspect --format '{{{{.Id}}}}' {shlex.quote(reference)}"
     if host.get_fact(UserCommand, user=account, home=home, script=script):
         host.noop(f"image {reference} is there")
         return
+    differs("image", None, reference)
     yield (
         f"{manifest.record(manifest.Entry('image', f'{account}:{reference}'))}"
         f" && {run_as(account, home, f'docker pull --quiet {shlex.quote(reference)}')}"

@@ -13,6 +13,7 @@ from signalbox import manifest
 from signalbox.facts import Directories, FirstLine, Placed, PlacedState
 from signalbox.operations.commands import Commands
 from signalbox.run_as import as_owner
+from signalbox.statements import differs, want
 
 
 def sha256(content: str) -> str:
@@ -52,10 +53,16 @@ def file(
     group = group or user
     digest = sha256(content)
     now = host.get_fact(Placed, path=path, kind="file")
+    want("file", path)
     placed = (now.type, now.sha256, now.mode, now.user, now.group) == ("file", digest, mode, user, group)
     if placed and now.entry and now.entry.hash == digest:
         host.noop(f"{path} is as wanted")
         return
+    _tell(path, now, ("file", mode, f"{user}:{group}"))
+    if now.type == "file" and now.sha256 != digest:
+        differs(f"{path}, content", "other", "as set")
+    elif placed:
+        differs(f"{path}, manifest entry", now.entry and "other", "as placed")
     if state.config.DIFF and not secret and not placed:
         _show_difference(path, content, now)
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
@@ -63,6 +70,14 @@ def file(
         f"umask 077; rm -f {new} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path_}"
     )
     yield StringCommand(f"{_prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)
+
+
+def _tell(path: str, now: PlacedState, wanted: tuple[str, str, str]) -> None:
+    kind, mode, owner = wanted
+    differs(path, now.type, kind)
+    if now.type == kind:
+        differs(f"{path}, mode", now.mode, mode or now.mode)
+        differs(f"{path}, owner", f"{now.user}:{now.group}", owner or f"{now.user}:{now.group}")
 
 
 def _show_difference(path: str, content: str, now: PlacedState) -> None:
@@ -84,11 +99,15 @@ def directories(paths: list[str], mode: str = "755", user: str = "root", group: 
     now = host.get_fact(Directories, paths=tuple(paths))
     commands = []
     for path in paths:
+        want("directory", path)
         path_, state = shlex.quote(path), now.get(path)
         if state is None:
+            differs(path, None, "directory")
             commands.append(manifest.record(manifest.Entry("directory", path)))
             commands.append(as_owner(user, f"mkdir -m {mode} {path_} && chgrp {group or user} {path_}"))
             continue
+        differs(f"{path}, owner", state.owner, owner)
+        differs(f"{path}, mode", state.mode, mode if state.ours else state.mode)
         if state.owner != owner and user == "root":
             commands.append(f"chown {owner} {path_}")
         elif state.owner != owner:
@@ -106,9 +125,12 @@ def directories(paths: list[str], mode: str = "755", user: str = "root", group: 
 def link(path: str, target: str, user: str = "root") -> Commands:
     """Have the symbolic link `path` point to `target`, owned by `user`."""
     now = host.get_fact(Placed, path=path, kind="link")
+    want("link", path)
     if (now.type, now.target, now.user) == ("link", target, user) and now.entry and now.entry.hash == target:
         host.noop(f"{path} is as wanted")
         return
+    _tell(path, now, ("link", "", f"{user}:{now.group}"))
+    differs(f"{path}, target", now.target, target)
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
     write = f"ln -sfT {shlex.quote(target)} {new} && mv -fT {new} {path_}"
     yield f"{_prepare('link', path, now, target)} && {as_owner(user, write)}"
@@ -121,6 +143,7 @@ def absent(path: str, kind: str = "file") -> Commands:
     if now.entry is None:
         host.noop(f"{path} is not ours or not there")
         return
+    differs(path, now.type, "its original" if now.entry.original else None)
     give_back = f" && mv -fT {shlex.quote(now.entry.original)} {shlex.quote(path)}" if now.entry.original else ""
     yield f"rm -f {shlex.quote(path)}{give_back} && {manifest.forget(kind, path)}"
 
@@ -128,10 +151,12 @@ def absent(path: str, kind: str = "file") -> Commands:
 @operation()
 def first_line(path: str, line: str, user: str) -> Commands:
     """Have `line` as the first line of the file `path`, which is the person's own otherwise."""
+    want("line", path)
     if host.get_fact(FirstLine, path=path) == line:
         host.noop(f"{path} starts with our line")
         return
     now = host.get_fact(Placed, path=path, kind="line")
+    differs(f"{path}, first line", "other" if now.type else None, "loads our environment")
     path_, new, line_ = shlex.quote(path), shlex.quote(f"{path}.signalbox-new"), shlex.quote(line)
     write = (
         f"touch {path_} && rm -f {new} && {{ echo {line_}; grep -vxF {line_} {path_} || true; }} > {new}"

@@ -11,6 +11,7 @@ from signalbox import manifest
 from signalbox.facts import Packages, Placed
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
+from signalbox.statements import differs, want
 
 # A run that was killed may have left apt running, or dpkg half way: wait for the one, finish the other.
 _FINISH = (
@@ -31,6 +32,9 @@ def packages(wanted: list[str]) -> Commands:
     """
     status = host.get_fact(Packages, packages=tuple(sorted(wanted)))
     missing = [package for package in wanted if status.get(package) != "installed"]
+    for package in wanted:
+        want("package", package)
+        differs(package, status.get(package, "not installed"), "installed")
     if not missing:
         host.noop("packages are installed")
         return
@@ -60,7 +64,9 @@ def docker_repository(url: str) -> Commands:
     """Have apt know Docker's own repository at `url`, with its signing key only if it has the pinned fingerprint."""
     suite = f"Types: deb\nURIs: {url}\nSuites: trixie\nComponents: stable\nSigned-By: {_KEYRING}\n"
     key = host.get_fact(Placed, path=_KEYRING, kind="file")
+    want("file", _KEYRING)
     if key.type is None:
+        differs(_KEYRING, None, "Docker's signing key")
         fingerprint = "gpg --show-keys --with-colons $k | awk -F: '$1==\"fpr\" {print $10; exit}'"
         yield (
             f"{_INSTALL} gnupg && k=$(mktemp) && curl -fsSL -o $k {shlex.quote(url)}/gpg"

@@ -8,6 +8,7 @@ from pyinfra.api import operation
 from signalbox.facts import UserCommand, UserUnit
 from signalbox.operations.commands import Commands
 from signalbox.run_as import run_as
+from signalbox.statements import differs
 
 
 @operation()
@@ -24,6 +25,12 @@ def service(unit: str, account: str, home: str, inputs: dict[str, str | None]) -
     if now.active and now.enabled and current and not now.needs_reload:
         host.noop(f"{unit} of {account} is enabled and runs what is on disk")
         return
+    differs(f"{unit} of {account}", "running" if now.active else "not running", "running")
+    differs(f"{unit} of {account}, at boot", "enabled" if now.enabled else "not enabled", "enabled")
+    differs(f"{unit} of {account}, as the manager has it", "older" if now.needs_reload else "on disk", "on disk")
+    for path, digest in wanted.items() if now.active else ():
+        if now.started_with.get(path, "") != digest:
+            differs(f"{unit} of {account}, started with", f"another {path}", "the one that is wanted")
     verb = "start" if now.active and current else "restart"
     # A unit that gave up after too many failed starts refuses another start until its count is reset.
     script = (
@@ -42,4 +49,5 @@ def manager_environment(account: str, home: str, variable: str) -> Commands:
     if variable in lines:
         host.noop(f"the user manager of {account} has its environment")
         return
+    differs(f"environment of the user manager of {account}", "older", "on disk")
     yield run_as(account, home, "systemctl --user daemon-reload")

@@ -7,6 +7,7 @@ from pyinfra.api import operation
 
 from signalbox.facts import LoadableModules, TrustedCertificates
 from signalbox.operations.commands import Commands
+from signalbox.statements import differs
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # what update-ca-certificates writes
 
@@ -18,6 +19,8 @@ def trusted_certificates(names: list[str]) -> Commands:
     if all(now.get(name) for name in names) and not set(now) - set(names):
         host.noop("the system trusts our CA certificates")
         return
+    for name in sorted({*now, *names}):
+        differs(name, "trusted" if now.get(name) else "not trusted", "trusted" if name in names else "not there")
     stale = " ".join(f"/usr/local/share/ca-certificates/{name}" for name in sorted(set(now) - set(names)))
     yield f"rm -f {stale} && update-ca-certificates" if stale else "update-ca-certificates"
 
@@ -29,4 +32,5 @@ def kernel_modules(names: list[str]) -> Commands:
     if not missing:
         host.noop("kernel modules are there")
         return
+    differs("kernel modules", "not loaded", ", ".join(missing))
     yield f"modprobe -a {' '.join(missing)}"

@@ -12,6 +12,7 @@ from signalbox import manifest
 from signalbox.facts import Tool
 from signalbox.operations.commands import Commands
 from signalbox.run_as import run_as
+from signalbox.statements import differs, want
 
 MISE_HOME = "/usr/local/lib/signalbox/mise"
 _CURL = "curl --fail --silent --show-error --location --retry 3 --connect-timeout 20"
@@ -19,7 +20,12 @@ _CURL = "curl --fail --silent --show-error --location --retry 3 --connect-timeou
 
 def _installed(ident: str, binary: str, version: str) -> bool:
     now = host.get_fact(Tool, ident=ident, binary=binary)
-    return bool(now.entry and now.fingerprint and now.entry.hash == f"{version} {now.fingerprint}")
+    want("tool", ident)
+    if now.entry and now.fingerprint and now.entry.hash == f"{version} {now.fingerprint}":
+        return True
+    there = now.entry.hash.partition(" ")[0] if now.entry else ""
+    differs(ident, f"{version}, but not as it was installed" if there == version else there, version)
+    return False
 
 
 def _begin(ident: str) -> str:

@@ -1,0 +1,45 @@
+"""What operations state while they compare: how a thing differs, and that it is wanted at all.
+
+An operation is asked twice in a run, while it is prepared and while it is executed, and states the same both times.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra import host as current
+from pyinfra.api import Host
+
+_DIFFERENCES = "signalbox_differences"
+_WANTED = "signalbox_wanted"
+
+
+def differs(what: str, now: object, wanted: object) -> None:
+    """State that `what` of the thing at hand is `now` and shall be `wanted`. Never give content: people read this.
+
+    None or "": there is nothing. Does nothing where both are the same.
+    """
+    if now == wanted:
+        return
+    told: dict[Any, dict[str, None]] = current.connector_data.setdefault(_DIFFERENCES, {})
+    words = f"{what}: {_word(now)} → {_word(wanted)}"
+    told.setdefault(current.current_op_hash, {})[words] = None
+
+
+def differences(host: Host, op_hash: str) -> list[str]:
+    """Return what the operation stated of this host, in its order."""
+    return list(host.connector_data.get(_DIFFERENCES, {}).get(op_hash, ()))
+
+
+def want(kind: str, ident: str) -> None:
+    """State that the settings ask for this thing of the manifest; see tasks/leftovers.py."""
+    current.connector_data.setdefault(_WANTED, set()).add((kind, ident))
+
+
+def wanted(host: Host) -> set[tuple[str, str]]:
+    """Return what operations have so far stated to want on this host, as (kind, id) of the manifest."""
+    return set(host.connector_data.get(_WANTED, ()))
+
+
+def _word(value: object) -> str:
+    return "nothing" if value in (None, "", (), []) else str(value)
