@@ -127,14 +127,14 @@ gateway = {
 defaults = {  # what a record below has when it does not say
     "backend": {
         "enabled": True,
-        "kind": None,  # lm_studio
-        "url": None,  # the server's address, without /v1
+        "kind": None,  # lm_studio, ollama, llama_cpp, vllm or openai_compatible
+        "url": None,  # the server's address, without /v1 (Open WebUI's ends in /api)
         "token": None,  # name of the secret with the server's token, where it asks for one
         "models": {},  # name at the gateway: what the server has for it
     },
     "cloud": {
         "enabled": True,
-        "kind": None,  # anthropic or azure_foundry
+        "kind": None,  # anthropic, azure_foundry or mistral
         "url": None,  # the API's address, without /v1; azure_foundry has a resource instead
         "resource": None,  # the first label of https://<resource>.services.ai.azure.com
         "secret": None,  # name of the secret with the account's key; never ANTHROPIC_API_KEY
@@ -145,10 +145,15 @@ defaults = {  # what a record below has when it does not say
         "context_length": 32768,  # as loaded, in tokens; Claude Code needs at least 32768
         "max_output_tokens": 4096,  # leave room: prompt and answer share the context
         "aliases": [],  # other names under which the gateway serves it
+        "order": 1,  # where several backends have a model of this name: the lowest is asked first, equal ones share the sessions
+        "litellm_params": {},  # further members of its entry in LiteLLM, such as {"temperature": 0.7}
     },
     "cloud_model": {
         "id": None,  # what the cloud calls the model; at Foundry, the deployment
+        "context_length": None,  # in tokens, of a model that is no Claude; None: Claude Code knows it by its name
+        "max_output_tokens": None,  # of a model that is no Claude: prompt and answer share the context
         "aliases": [],  # other names under which the gateway serves it
+        "litellm_params": {},  # further members of its entry in LiteLLM
     },
     "lane": {
         "enabled": True,
@@ -190,6 +195,13 @@ clouds = {  # accounts that bill
         "resource": "<FOUNDRY_RESOURCE>",  # the first label of https://<resource>.services.ai.azure.com
         "secret": "FOUNDRY_API_KEY",
         "models": {},  # {"claude-sonnet-4-6": {"id": "<SONNET_DEPLOYMENT>", "aliases": ["foundry-sonnet"]}, …}
+    },
+    "mistral": {
+        "enabled": False,
+        "kind": "mistral",
+        "url": "https://api.mistral.ai",
+        "secret": "MISTRAL_API_KEY",
+        "models": {},  # {"mistral-medium": {"id": "mistral-medium-latest", "context_length": 131072, "max_output_tokens": 8192}}
     },
 }
 

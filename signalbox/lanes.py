@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.backends import kind_of
-from signalbox.routes import served
+from signalbox.routes import boxes
 from signalbox.settings import Account, Settings
-from signalbox.settings.records import Backend, BackendModel, Cloud, Lane, Model
+from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane, Model
 
-Served = dict[str, tuple[Backend | Cloud, Model]]
+Box = tuple[Backend | Cloud, Model]
+Served = dict[str, list[Box]]  # by each of a model's names: who has it, the first to be asked first
 
 # What Claude Code 2.1.329 reads; https://code.claude.com/docs/en/env-vars
 _MODEL_VARIABLES = {
@@ -42,7 +43,9 @@ def lane_records(settings: Settings) -> dict[str, Any]:
 
 
 def _record(settings: Settings, lane: Lane, claude: Account) -> dict[str, Any]:
-    models: Served = {name: (record, model) for record, model in served(settings) for name in model.names}
+    models: Served = {
+        name: several for several in boxes(settings).values() for _, model in several for name in model.names
+    }
     environment = {**_ALWAYS, "CLAUDE_CONFIG_DIR": claude.path(str(lane.config_dir))}
     if lane.via != "first-party":
         environment |= {
@@ -51,7 +54,7 @@ def _record(settings: Settings, lane: Lane, claude: Account) -> dict[str, Any]:
             "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
             **{_MODEL_VARIABLES[slot]: _asked_for(lane, models, name) for slot, name in lane.models.items()},
         }
-        environment |= _of_a_local_main_model(models[lane.models["main"]][1])
+        environment |= _of_an_unknown_main_model(_used(lane, models, lane.models["main"]))
     if lane.via == "gateway":
         environment["CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"] = "1"
     return {
@@ -69,26 +72,41 @@ def _gateway_url(settings: Settings) -> str:
     return f"http://127.0.0.1:{settings.gateway.port}"
 
 
+def _used(lane: Lane, models: Served, name: str) -> list[Box]:
+    """Return who may answer for a model in this lane: through the gateway all that have it, directly one server."""
+    if lane.via == "gateway":
+        return models[name]
+    shared = [
+        record.name
+        for record, _ in models[lane.models["main"]]
+        if all(any(other.name == record.name for other, _ in models[each]) for each in lane.models.values())
+    ]
+    return [box for box in models[name] if box[0].name == shared[0]]
+
+
 def _base_url(settings: Settings, lane: Lane, models: Served) -> str:
     if lane.via == "gateway":
         return _gateway_url(settings)
-    record, _ = models[lane.models["main"]]
+    ((record, _),) = _used(lane, models, lane.models["main"])
     return str(kind_of(record).native_anthropic(record))
 
 
 def _asked_for(lane: Lane, models: Served, name: str) -> str:
     # The gateway knows names; a server itself knows its own ids.
-    return name if lane.via == "gateway" else str(models[name][1].id)
+    return name if lane.via == "gateway" else str(_used(lane, models, name)[0][1].id)
 
 
-def _of_a_local_main_model(model: Model) -> dict[str, str]:
-    """Return what Claude Code must be told of a model that it does not know; nothing for a cloud's."""
-    if not isinstance(model, BackendModel):
+def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:
+    """Return what Claude Code must be told of a model that it does not know; nothing of a Claude."""
+    known = [model for _, model in several if isinstance(model, BackendModel | CloudModel)]
+    windows = [model.context_length for model in known if model.context_length is not None]
+    outputs = [model.max_output_tokens for model in known if model.max_output_tokens is not None]
+    if not windows:
         return {}
     return {
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(model.context_length),
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(min(windows)),
         # Its default of 32000 would not fit beside the prompt.
-        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(model.max_output_tokens),
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(min(outputs)),
         # A header in the system prompt that differs in each request defeats the server's prompt cache.
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
     }

@@ -47,7 +47,11 @@ def litellm_config(settings: Settings) -> Config:
     A provider's key is always a reference, see `required_secrets`.
     """
     return {
-        "model_list": [_deployment(record, model) for record, model in served(settings)],
+        "model_list": [
+            _deployment(record, model, in_order=len({_order(other) for _, other in several}) > 1)
+            for several in boxes(settings).values()
+            for record, model in several
+        ],
         "router_settings": _router(settings),
         "litellm_settings": {
             "drop_params": True,  # Claude Code sends parameters that not every backend knows
@@ -66,6 +70,20 @@ def served(settings: Settings) -> Iterator[tuple[Backend | Cloud, Model]]:
         if record.enabled:
             for model in record.models.values():
                 yield record, model
+
+
+def boxes(settings: Settings) -> dict[str, list[tuple[Backend | Cloud, Model]]]:
+    """Return who serves each model, by its name at the gateway; the first is asked first."""
+    result: dict[str, list[tuple[Backend | Cloud, Model]]] = {}
+    for record, model in served(settings):
+        result.setdefault(model.name, []).append((record, model))
+    for several in result.values():
+        several.sort(key=lambda box: _order(box[1]))
+    return result
+
+
+def _order(model: Model) -> int:
+    return model.order if isinstance(model, BackendModel) else 1
 
 
 def required_secrets(settings: Settings) -> list[str]:
@@ -89,10 +107,12 @@ def container_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def _deployment(record: Backend | Cloud, model: Model) -> Config:
+def _deployment(record: Backend | Cloud, model: Model, *, in_order: bool) -> Config:
     kind = kind_of(record)
-    params = kind.litellm_params(record, model)
+    params = kind.litellm_params(record, model) | model.litellm_params
     params["api_base"] = _from_container(params["api_base"])
+    if in_order:
+        params["order"] = _order(model)  # the next one is asked when this one fails or is not there
     deployment: Config = {"model_name": model.name, "litellm_params": params}
     if isinstance(record, Backend) and isinstance(model, BackendModel):
         deployment["model_info"] = {
@@ -115,6 +135,7 @@ def _from_container(url: str) -> str:
 def _router(settings: Settings) -> Config:
     gateway = settings.gateway
     return {
+        **_sharing(settings),
         "num_retries": gateway.retries,
         "timeout": gateway.request_timeout_seconds,
         "stream_timeout": gateway.stream_timeout_seconds,
@@ -128,12 +149,19 @@ def _router(settings: Settings) -> Config:
     }
 
 
+def _sharing(settings: Settings) -> Config:
+    """Return what the router needs where boxes share a model's sessions; nothing where none do."""
+    orders = [[_order(model) for _, model in several] for several in boxes(settings).values()]
+    if all(len(set(each)) == len(each) for each in orders):
+        return {}
+    return {
+        "enable_weighted_failover": True,  # a box that fails is followed by one beside it, before any fallback
+        "optional_pre_call_checks": ["session_affinity"],  # a session stays where its prompt cache is
+    }
+
+
 def _fallbacks(settings: Settings) -> list[dict[str, list[str]]]:
     # LiteLLM looks a fallback up by the name as asked for: an alias needs an entry of its own.
     wanted = settings.gateway.fallbacks
-    return [
-        {name: list(wanted[model.name])}
-        for _, model in served(settings)
-        if model.name in wanted
-        for name in model.names
-    ]
+    names = {name: model.name for _, model in served(settings) if model.name in wanted for name in model.names}
+    return [{name: list(wanted[model])} for name, model in names.items()]

@@ -1,19 +1,38 @@
 """Kinds of model servers: one module a kind, and no branch on a kind anywhere else.
 
-A new kind is a module here with `litellm_params`, `probe` and `native_anthropic` (see `shape.Kind`)
-and its line below.
+A new kind is a module here with the functions of `shape.BackendKind` or `shape.CloudKind`, its line below, and its name
+in `settings/records.py`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from signalbox.backends import anthropic, azure_foundry, lm_studio
-from signalbox.backends.shape import Kind, Loaded, Probe
+from signalbox.backends import (
+    anthropic,
+    azure_foundry,
+    llama_cpp,
+    lm_studio,
+    mistral,
+    ollama,
+    openai_compatible,
+    vllm,
+)
+from signalbox.backends.shape import BackendKind, CloudKind, Kind, Probe, Reading
 from signalbox.settings.records import Backend, Cloud
 
-BACKENDS: dict[str, Kind[Backend]] = {"lm_studio": lm_studio}  # servers on your own network
-CLOUDS: dict[str, Kind[Cloud]] = {"anthropic": anthropic, "azure_foundry": azure_foundry}  # accounts that bill
+BACKENDS: dict[str, BackendKind] = {  # servers on your own network
+    "lm_studio": lm_studio,
+    "ollama": ollama,
+    "llama_cpp": llama_cpp,
+    "vllm": vllm,
+    "openai_compatible": openai_compatible,
+}
+CLOUDS: dict[str, CloudKind] = {  # accounts that bill
+    "anthropic": anthropic,
+    "azure_foundry": azure_foundry,
+    "mistral": mistral,
+}
 _KINDS: dict[str, Kind[Any]] = {**BACKENDS, **CLOUDS}
 
 
@@ -22,4 +41,9 @@ def kind_of(record: Backend | Cloud) -> Kind[Any]:
     return _KINDS[str(record.kind)]
 
 
-__all__ = ["BACKENDS", "CLOUDS", "Kind", "Loaded", "Probe", "kind_of"]
+def backend_kind(record: Backend) -> BackendKind:
+    """Return the kind of an enabled backend. Raises KeyError for one that no module here serves."""
+    return BACKENDS[str(record.kind)]
+
+
+__all__ = ["BACKENDS", "CLOUDS", "BackendKind", "CloudKind", "Kind", "Probe", "Reading", "backend_kind", "kind_of"]

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from signalbox.backends.shape import Params, Probe, key
+from collections.abc import Iterator
+
+from signalbox.backends.shape import Params, Probe, key, needs_url, no_resource
 from signalbox.settings.records import Cloud, Model
+
+SERVES_CLAUDE = True
+
+
+def problems(record: Cloud) -> Iterator[tuple[str, str]]:
+    yield from needs_url(record, "https://api.anthropic.com")
+    yield from no_resource(record)
 
 
 def litellm_params(record: Cloud, model: Model) -> Params:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from signalbox.backends.shape import Params, Probe, key
 from signalbox.settings.records import Cloud, Model
+
+SERVES_CLAUDE = True
+
+
+def problems(record: Cloud) -> Iterator[tuple[str, str]]:
+    if record.resource is None and record.url is None:
+        yield "resource", 'missing; write the resource\'s name, such as "myfoundry"'
+    if record.resource is not None and record.url is not None:
+        yield "url", "azure_foundry is found by its resource; write None here, or None there for a gateway of your own"
 
 
 def _endpoint(record: Cloud) -> str:

@@ -1,9 +1,15 @@
-"""LM Studio 0.4.1 or newer (the first with an Anthropic endpoint)."""
+"""LM Studio 0.4.1 or newer (the first with an Anthropic endpoint): https://lmstudio.ai/docs/developer."""
 
 from __future__ import annotations
 
-from signalbox.backends.shape import Json, Loaded, Params, Probe, key
-from signalbox.settings.records import Backend, Model
+from collections.abc import Iterator
+
+from signalbox.backends.shape import Params, Probe, Reading, key, needs_url
+from signalbox.settings.records import Backend, BackendModel, Model
+
+
+def problems(record: Backend) -> Iterator[tuple[str, str]]:
+    yield from needs_url(record, "http://192.168.1.20:1234")
 
 
 def litellm_params(record: Backend, model: Model) -> Params:
@@ -13,26 +19,21 @@ def litellm_params(record: Backend, model: Model) -> Params:
 
 
 def probe(record: Backend) -> Probe:
-    return Probe(f"{record.url}/api/v1/models", record.token, _loaded)
+    return Probe(f"{record.url}/api/v1/models", record.token)
 
 
 def native_anthropic(record: Backend) -> str | None:
     return record.url
 
 
-def _loaded(answer: Json) -> list[Loaded]:
-    """Read the answer of LM Studio's own API (https://lmstudio.ai/docs/developer/rest).
-
-    A model answers to its key and to the id of each loaded instance. `max_context_length` is only what
-    the model could have; the instance's configuration tells what it has.
-    """
-    return [
-        Loaded(
-            id=name,
-            context_length=instance["config"].get("context_length"),
-            tools=(model.get("capabilities") or {}).get("trained_for_tool_use"),
-        )
-        for model in answer["models"]
-        for instance in model.get("loaded_instances", [])
-        for name in dict.fromkeys([model["key"], instance["id"]])
-    ]
+def reading(record: Backend, model: BackendModel) -> Reading:
+    # `max_context_length` is only what the model could have; a loaded instance's configuration tells what it has.
+    return Reading(
+        url=probe(record).url,
+        secret=record.token,
+        model=str(model.id),
+        models="models",
+        names=("key", "loaded_instances.0.id"),
+        context="loaded_instances.0.config.context_length",
+        cure=f"lms load {model.id} --context-length {{context}} --yes",
+    )

@@ -2,47 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from signalbox.settings.records import Backend, Cloud, Model
+from signalbox.settings.records import Backend, BackendModel, Cloud, Model
 
-Json = Any  # what json.loads returns
-Params = dict[str, str]
+Params = dict[str, Any]
 RecordT_contra = TypeVar("RecordT_contra", Backend, Cloud, contravariant=True)
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A model that a server has in memory, by its own account.
-
-    context_length: in tokens, as loaded; None where the server does not tell.
-    tools: whether it was trained for tool use; None where the server does not tell.
-    """
-
-    id: str
-    context_length: int | None = None
-    tools: bool | None = None
-
-
-@dataclass(frozen=True)
 class Probe:
-    """How to see from a host, free of charge, whether a server answers and what it has loaded.
+    """How to see from a host, free of charge, whether a server answers.
 
     url: what to GET. Any HTTP status means that it answers; 401 and 403 that it wants a credential.
     secret: name of the secret to send as `Authorization: Bearer …`; None: send none.
-    read: what the JSON of a 200 answer tells; None where an answer is all there is to see. It raises
-        KeyError, TypeError or AttributeError for JSON that is not the server's.
     """
 
     url: str
     secret: str | None = None
-    read: Callable[[Json], list[Loaded]] | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where in a server's own words stands how much context a model is loaded with; plain data, for any program.
+
+    url, secret: as of a Probe. models: dotted path to the list of models in the JSON; None: the answer is about the
+    one model that the server has. names: members of such an entry of which one is `model`. context: dotted path in
+    the entry (or the answer) to the tokens; a number in a path counts in a list. What is not there is not loaded.
+    cure: how that server is told to load the model with `{context}` tokens, for people.
+    """
+
+    url: str
+    secret: str | None
+    model: str
+    models: str | None
+    names: tuple[str, ...]
+    context: str
+    cure: str
 
 
 class Kind(Protocol[RecordT_contra]):
     """One kind of server: what each module of this package offers."""
+
+    def problems(self, record: RecordT_contra, /) -> Iterator[tuple[str, str]]:
+        """Yield a setting of the record and what is wrong with it, as this kind needs it."""
 
     def litellm_params(self, record: RecordT_contra, model: Model, /) -> Params:
         """Return LiteLLM's `litellm_params`: prefix and id, `api_base`, and the key as os.environ/NAME."""
@@ -54,6 +59,40 @@ class Kind(Protocol[RecordT_contra]):
         """Return the base URL (without /v1) of the server's own Anthropic endpoint; None if it has none."""
 
 
+class CloudKind(Kind[Cloud], Protocol):
+    """A kind of account that bills. SERVES_CLAUDE: its models are Claudes, which Claude Code knows by their names."""
+
+    SERVES_CLAUDE: bool
+
+
+class BackendKind(Kind[Backend], Protocol):
+    """A kind of server on one's own network, which can be asked what it has loaded."""
+
+    def reading(self, record: Backend, model: BackendModel, /) -> Reading | None:
+        """Return how to read the model's loaded context; None where such a server does not tell."""
+
+
 def key(secret: str | None) -> Params:
     """Return the entry that makes LiteLLM read its key from the variable `secret`; nothing for None."""
     return {"api_key": f"os.environ/{secret}"} if secret else {}
+
+
+def needs_url(record: Backend | Cloud, example: str) -> Iterator[tuple[str, str]]:
+    """Yield the problem of a record without an address."""
+    if record.url is None:
+        yield "url", f"missing; write the server's address, such as {example}"
+
+
+def no_resource(record: Cloud) -> Iterator[tuple[str, str]]:
+    """Yield the problem of a resource where there can be none."""
+    if record.resource is not None:
+        yield "resource", "only azure_foundry has one; write None here"
+
+
+def chat_completions(record: Backend, model: Model) -> Params:
+    """Return the entry for a server with OpenAI's /v1/chat/completions.
+
+    `hosted_vllm/` is LiteLLM's plainest client of it: `openai/` would post to /v1/responses, and `anthropic/` hands on
+    headers and roles that only Anthropic's own servers know.
+    """
+    return {"model": f"hosted_vllm/{model.id}", "api_base": f"{record.url}/v1", **key(record.token)}

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import json
 import re
 import zoneinfo
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
@@ -241,6 +242,28 @@ def _scoped_file(value: str) -> str:
     return value
 
 
+_OWN_PARAMS = {
+    "model": "id",
+    "api_base": "the record's url",
+    "api_key": "the name of a secret in the record's token or secret",
+    "order": "order",
+}
+
+
+def _litellm_params(value: dict[str, Any]) -> dict[str, Any]:
+    """Further members of a LiteLLM entry: JSON, nothing that another setting decides, and no reference to a secret."""
+    for name, instead in _OWN_PARAMS.items():
+        if name in value:
+            raise ValueError(f"{show(name)} is decided elsewhere; write {instead}")
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("this is not JSON; write texts, numbers, True, False, None, lists and dicts alone") from None
+    if "os.environ/" in text:
+        raise ValueError("the gateway gets the keys of its records alone; name the secret in token or secret")
+    return value
+
+
 def _pin(prefix: str, what: str) -> AfterValidator:
     return matching(rf"{prefix}[0-9a-f]{{64}}", what, "nothing by hand: set it to None and run `signalbox pin`")
 
@@ -248,6 +271,7 @@ def _pin(prefix: str, what: str) -> AfterValidator:
 KeySource = Annotated[str, AfterValidator(_key_source)]
 ScopedFile = Annotated[str, checked(_scoped_file)]
 FilePath = Annotated[str, matching(r"[^\0\n]+", "a path", 'one such as "~/.config/age/key.txt"')]
+LiteLLMParams = Annotated[dict[str, Any], AfterValidator(_litellm_params)]
 Port = Annotated[int, AfterValidator(_port)]
 Context = Annotated[int, AfterValidator(_context)]
 UserName = Annotated[str, checked(_user)]

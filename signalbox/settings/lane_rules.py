@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from signalbox import backends
 from signalbox.settings.fields import PLACEHOLDER
 from signalbox.settings.layers import Path
 from signalbox.settings.names import known_models
@@ -80,27 +81,38 @@ def lanes_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
 
 
 def lane_models(settings: Settings, raw: Raw) -> Iterator[Problem]:
-    """Slots name models that exist and that the lane may use."""
+    """Slots name models that exist."""
     paths = dict(known_models(settings, raw))
     for name, lane in _enabled(settings):
-        if lane.via == "first-party":
-            continue
-        records: set[Path] = set()
         for slot, model in lane.models.items():
-            at: Path = ("lanes", name, "models", slot)
-            if PLACEHOLDER.search(model):
-                continue
-            if model not in paths:
-                yield Problem(at, undefined(model, paths))
-                continue
-            records.add(paths[model][:2])
-            if lane.via == "direct" and paths[model][0] == "clouds":
-                yield Problem(at, f'{show(model)} is a cloud\'s, and direct goes to one backend; write via = "gateway"')
-        if lane.via == "direct" and len({path for path in records if path[0] == "backends"}) > 1:
-            found = " and ".join(sorted(str(path[1]) for path in records))
-            yield Problem(
-                ("lanes", name, "models"), f"direct goes to one backend, these are of {found}; use models of one"
-            )
+            if lane.via != "first-party" and model not in paths and not PLACEHOLDER.search(model):
+                yield Problem(("lanes", name, "models", slot), undefined(model, paths))
+
+
+def direct_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """A direct lane goes to one backend, which has its models and speaks Anthropic's format."""
+    paths = list(known_models(settings, raw))
+    for name, lane in _enabled(settings):
+        if lane.via != "direct":
+            continue
+        at: Path = ("lanes", name)
+        have: list[set[str]] = []
+        for slot, model in lane.models.items():
+            found = {path[:2] for known, path in paths if known == model}
+            if ("clouds",) in {path[:1] for path in found}:
+                said = f'{show(model)} is a cloud\'s, and direct goes to one backend; write via = "gateway"'
+                yield Problem((*at, "models", slot), said)
+            elif found:
+                have.append({str(record) for _, record in found})
+        if have and not set.intersection(*have):
+            several = " and ".join(sorted(set.union(*have)))
+            said = f"direct goes to one backend, these are of {several}; use models of one"
+            yield Problem((*at, "models"), said)
+        for record in sorted(set.intersection(*have)) if have else ():
+            backend = settings.backends[record]
+            if backend.kind and backends.kind_of(backend).native_anthropic(backend) is None:
+                said = f'direct needs an Anthropic endpoint, and {record} ({backend.kind}) has none; write "gateway"'
+                yield Problem((*at, "via"), said)
 
 
 def lane_credentials(settings: Settings, _: Raw) -> Iterator[Problem]:
@@ -141,7 +153,7 @@ def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
 
 def _fallback_key(model: str, paths: Mapping[str, Path], settings: Settings) -> str | None:
     """Under which of its names a model has fallbacks, if it has."""
-    names = [name for name, path in paths.items() if path[:4] == paths[model][:4]]
+    names = [name for name, path in paths.items() if path[3] == paths[model][3]]
     return next((name for name in names if settings.gateway.fallbacks.get(name)), None)
 
 
@@ -154,6 +166,7 @@ RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [
     lane_directories,
     lanes_complete,
     lane_models,
+    direct_lanes,
     lane_credentials,
     private_lanes,
 ]

@@ -10,6 +10,7 @@ from signalbox.settings.fields import (
     ConfigDir,
     Context,
     Effort,
+    LiteLLMParams,
     ModelId,
     ModelName,
     Resource,
@@ -26,12 +27,16 @@ Slot = Literal["main", "opus", "sonnet", "haiku", "fable", "subagent"]
 SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those Claude Code always asks for; subagent is optional
 
 
+Tokens = Annotated[int, between(1, 1 << 24, "tokens")]
+
+
 class Model(Section):
-    """A model: its name at the gateway, its id at the server, and other names the gateway serves it under."""
+    """A model: its name at the gateway, its id at the server, other names, and more for its entry in LiteLLM."""
 
     name: ModelName
     id: ModelId | None
     aliases: list[ModelName]
+    litellm_params: LiteLLMParams
 
     @property
     def names(self) -> list[str]:
@@ -40,10 +45,11 @@ class Model(Section):
 
 
 class BackendModel(Model):
-    """A model on your own network; both lengths in tokens."""
+    """A model on your own network; both lengths in tokens. `order` is among the backends with a model of its name."""
 
     context_length: Context
-    max_output_tokens: Annotated[int, between(1, 1 << 24, "tokens")]
+    max_output_tokens: Tokens
+    order: Annotated[int, between(1, 99, "1 is asked first")]
 
     @field_validator("max_output_tokens")
     @classmethod
@@ -57,15 +63,10 @@ class BackendModel(Model):
 
 
 class CloudModel(Model):
-    """A model of a cloud, which knows its own lengths."""
+    """A model of a cloud; lengths in tokens for one that is no Claude, None for what Claude Code knows by its name."""
 
-    @property
-    def context_length(self) -> None:
-        """Not a setting: the cloud decides."""
-
-    @property
-    def max_output_tokens(self) -> None:
-        """Not a setting: the cloud decides."""
+    context_length: Context | None
+    max_output_tokens: Tokens | None
 
 
 class Backend(Section):
@@ -73,7 +74,7 @@ class Backend(Section):
 
     name: str
     enabled: bool
-    kind: Literal["lm_studio"] | None
+    kind: Literal["lm_studio", "ollama", "llama_cpp", "vllm", "openai_compatible"] | None
     url: ServerUrl | None
     token: SecretName | None
     models: dict[str, BackendModel]
@@ -84,7 +85,7 @@ class Cloud(Section):
 
     name: str
     enabled: bool
-    kind: Literal["anthropic", "azure_foundry"] | None
+    kind: Literal["anthropic", "azure_foundry", "mistral"] | None
     url: ServerUrl | None
     resource: Resource | None
     secret: SecretName | None

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from signalbox import backends
 from signalbox.settings import lane_rules, text_rules
 from signalbox.settings.fields import PLACEHOLDER, address_of
 from signalbox.settings.layers import Path
@@ -83,8 +84,8 @@ def records_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
             at: Path = (section, name)
             if record.kind is None:
                 yield Problem((*at, "kind"), "missing; write what it is, such as " + _KIND_OF[section])
-            elif record.kind != "azure_foundry" and record.url is None:
-                yield Problem((*at, "url"), "missing; write the server's address, such as http://192.168.1.20:1234")
+            else:
+                yield from (Problem((*at, key), said) for key, said in backends.kind_of(record).problems(record))
             for model in record.models.values():
                 if model.id is None:
                     yield Problem((*at, "models", model.name, "id"), "missing; write what the server calls the model")
@@ -93,13 +94,6 @@ def records_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
     for name, cloud in settings.clouds.items():
         if not cloud.enabled:
             continue
-        foundry = cloud.kind == "azure_foundry"
-        if foundry and cloud.resource is None:
-            yield Problem(("clouds", name, "resource"), 'missing; write the resource\'s name, such as "myfoundry"')
-        if foundry and cloud.url is not None:
-            yield Problem(("clouds", name, "url"), "azure_foundry is found by its resource; write None here")
-        if not foundry and cloud.resource is not None:
-            yield Problem(("clouds", name, "resource"), "only azure_foundry has one; write None here")
         if cloud.secret is None:
             yield Problem(
                 ("clouds", name, "secret"), "missing; write the name of the secret, such as ANTHROPIC_DIRECT_KEY"
@@ -138,7 +132,7 @@ def backend_urls(settings: Settings, _: Raw) -> Iterator[Problem]:
 
 
 def names(_: Settings, raw: Raw) -> Iterator[Problem]:
-    """A name means one model; a local one is not taken for a cloud's."""
+    """A name means one model, which several backends may have; a local one is not taken for a cloud's."""
     for section in ("backends", "clouds"):
         for name in raw[section]:
             if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
@@ -151,10 +145,46 @@ def names(_: Settings, raw: Raw) -> Iterator[Problem]:
                 f"{show(name)} is a name that Claude Code takes for a cloud model with its window; "
                 'name a local model otherwise, such as "local"',
             )
-        if name in owner:
+        if name in owner and not _another_box(path, owner[name], name):
             first = ".".join(map(str, owner[name]))
             yield Problem(path, f"{show(name)} is already the name of {first}; give one of them another name")
         owner.setdefault(name, path[:4])
+
+
+def _another_box(path: Path, first: Path, name: str) -> bool:
+    """Whether the name at `path` is that of the model at `first`, on another backend: one model on several boxes."""
+    model = path[3]
+    own_alias = len(path) > 4 and name == model
+    return path[0] == first[0] == "backends" and path[1] != first[1] and model == first[3] and not own_alias
+
+
+def claude_names(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """Claude Code tells a model's window and abilities by its name: a Claude has such a name, and nothing else has."""
+    for record, cloud in settings.clouds.items():
+        if not cloud.enabled or cloud.kind is None:
+            continue
+        serves_claude = backends.CLOUDS[cloud.kind].SERVES_CLAUDE
+        for name, model in cloud.models.items():
+            at: Path = ("clouds", record, "models", name)
+            lengths = {"context_length": model.context_length, "max_output_tokens": model.max_output_tokens}
+            if serves_claude and not _CLAUDE.search(name):
+                yield Problem(
+                    at,
+                    f"{show(name)} is no name that Claude Code knows, so it would assume a window of 1M tokens; write "
+                    'one with the model in it, such as "claude-sonnet-4-6" or "foundry-claude-sonnet-4-6", and put '
+                    "this one among its aliases",
+                )
+            if not serves_claude and "claude" in name.lower():
+                yield Problem(at, f"{show(name)} is a name that Claude Code takes for a Claude; write the model's own")
+            for key, value in lengths.items():
+                if serves_claude and value is not None:
+                    yield Problem((*at, key), "Claude Code knows it by the model's name; write None")
+                elif not serves_claude and value is None:
+                    yield Problem((*at, key), "missing; Claude Code does not know this model, so write it in tokens")
+
+
+# As measured with 2.1.329: a name is known when such a one stands in it as a whole.
+_CLAUDE = re.compile(r"(?<![a-z0-9])claude-(fable|opus|sonnet|haiku)-\d+(-\d+)?(?![\d-])")
 
 
 def gateway(settings: Settings, raw: Raw) -> Iterator[Problem]:
@@ -214,6 +244,7 @@ RULES: list[Rule] = [
     pins,
     records_complete,
     names,
+    claude_names,
     backend_urls,
     gateway,
     fallbacks,

@@ -63,7 +63,67 @@ LOOPBACK = {
         },
     },
 }
+
+
+def _local(name: str, **lane: Any) -> dict[str, Any]:
+    slots = dict.fromkeys(["main", "opus", "sonnet", "haiku", "fable"], name)
+    return {"models": slots, "config_dir": f"~/.claude-{name}", "billed": "nobody", **lane}
+
+
+# Every other kind, each with a lane; several boxes for one model, in order and side by side.
+KINDS = {
+    "backends": {
+        "lmstudio": {"enabled": False},
+        "ollama": {
+            "kind": "ollama",
+            "url": "http://192.168.1.21:11434",
+            "models": {"gemma": {"id": "gemma4:26b-a4b", "context_length": 65536, "max_output_tokens": 8192}},
+        },
+        "ollama-old": {
+            "kind": "ollama",
+            "url": "http://192.168.1.22:11434",
+            "models": {"gemma": {"id": "gemma4:26b-a4b", "context_length": 32768, "order": 2, "aliases": ["old"]}},
+        },
+        "llama": {
+            "kind": "llama_cpp",
+            "url": "http://192.168.1.23:8080",
+            "token": "LLAMA_KEY",
+            "models": {"qwen": {"id": "qwen3.6-27b-mtp", "context_length": 65536, "max_output_tokens": 8192}},
+        },
+        "vllm-a": {"kind": "vllm", "url": "http://192.168.1.24:8000", "models": {"devstral": {"id": "devstral"}}},
+        "vllm-b": {"kind": "vllm", "url": "http://192.168.1.25:8000", "models": {"devstral": {"id": "devstral"}}},
+        "webui": {
+            "kind": "openai_compatible",
+            "url": "https://chat.example.com/api",
+            "token": "WEBUI_KEY",
+            "models": {"webui": {"id": "gemma4", "litellm_params": {"temperature": 0.7}}},
+        },
+    },
+    "clouds": {
+        "mistral": {
+            "enabled": True,
+            "models": {
+                "mistral-medium": {
+                    "id": "mistral-medium-latest",
+                    "context_length": 131072,
+                    "max_output_tokens": 8192,
+                }
+            },
+        }
+    },
+    "gateway": {"fallbacks": {"local": [], "gemma": ["qwen", "claude-haiku-4-5"], "devstral": ["mistral-medium"]}},
+    "lanes": {
+        "routed": {"models": {"haiku": "gemma"}},
+        "local": _local("gemma", config_dir="~/.claude-local"),
+        "llama": _local("qwen", via="direct", credential="LLAMA_KEY"),
+        "ollama": _local("gemma", via="direct", credential="none"),
+        "vllm": _local("devstral"),
+        "vibe": _local("mistral-medium", billed="the Mistral account of MISTRAL_API_KEY"),
+        "webui": _local("webui"),
+    },
+}
 CASES: dict[str, dict[str, Any]] = {"guide": {}, "foundry": FOUNDRY, "two-users": TWO_USERS, "loopback": LOOPBACK}
+CASES["kinds"] = KINDS
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
 

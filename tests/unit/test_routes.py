@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from signalbox import routes
-from signalbox.backends import BACKENDS, CLOUDS, Loaded, kind_of
+from signalbox.backends import BACKENDS, CLOUDS, backend_kind
+from signalbox.lanes import lane_records
 from signalbox.settings import Settings
 from signalbox.settings.records import Backend, Cloud
 from tests.good_settings import layers
@@ -77,21 +78,78 @@ def test_every_kind_that_settings_accept_is_served() -> None:
         assert accepted == list(kinds)
 
 
-def test_lm_studio_tells_what_it_has_loaded() -> None:
-    record = settings().backends["lmstudio"]
-    probe = kind_of(record).probe(record)
-    assert probe.read is not None
-    answer = {
-        "models": [
-            {
-                "key": "qwen/coder",
-                "max_context_length": 262144,
-                "capabilities": {"trained_for_tool_use": True},
-                "loaded_instances": [{"id": "qwen/coder:2", "config": {"context_length": 8192}}],
-            },
-            {"key": "not/loaded", "max_context_length": 4096, "loaded_instances": []},
-        ]
+def box(url: str, **model: Any) -> dict[str, Any]:
+    return {"kind": "ollama", "url": url, "models": {"local": {"id": "qwen3-coder", **model}}}
+
+
+def deployments(config: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [each["litellm_params"] for each in config["model_list"] if each["model_name"] == name]
+
+
+def test_boxes_are_asked_in_their_order() -> None:
+    config = routes.litellm_config(settings({"backends": {"first": box("http://192.168.1.30:11434"), **SECOND}}))
+    found = deployments(config, "local")
+    assert [(each["api_base"], each["order"]) for each in found] == [
+        ("http://192.168.1.20:1234/v1", 1),
+        ("http://192.168.1.30:11434", 1),
+        ("http://192.168.1.31:11434", 2),
+    ]
+
+
+SECOND = {"second": box("http://192.168.1.31:11434", order=2, aliases=["gpu"])}
+
+
+def test_boxes_of_one_order_share_sessions_and_stand_in_for_each_other() -> None:
+    shared = routes.litellm_config(settings({"backends": {"first": box("http://192.168.1.30:11434")}}))
+    assert [each.get("order") for each in deployments(shared, "local")] == [None, None]
+    assert shared["router_settings"]["enable_weighted_failover"] is True
+    assert shared["router_settings"]["optional_pre_call_checks"] == ["session_affinity"]
+    alone = routes.litellm_config(settings({"backends": SECOND}))
+    assert "enable_weighted_failover" not in alone["router_settings"]
+
+
+def test_what_boxes_share_is_said_once() -> None:
+    router = routes.litellm_config(settings({"backends": SECOND}))["router_settings"]
+    assert router["model_group_alias"]["gpu"] == "local"
+    assert [name for each in router["fallbacks"] for name in each] == ["local", "gpu"]
+
+
+def test_further_parameters_reach_the_entry() -> None:
+    more = {"temperature": 0.7, "extra_headers": {"x-team": "one"}}
+    config = routes.litellm_config(
+        settings({"backends": {"lmstudio": {"models": {"local": {"litellm_params": more}}}}})
+    )
+    assert deployment(config, "local")["litellm_params"] == {
+        "model": "lm_studio/qwen/qwen3.6-35b-a3b",
+        "api_base": "http://192.168.1.20:1234/v1",
+        **more,
     }
-    assert probe.read(answer) == [Loaded("qwen/coder", 8192, True), Loaded("qwen/coder:2", 8192, True)]
-    with pytest.raises(KeyError):
-        probe.read({"error": "Unexpected endpoint or method. (GET /api/v1/models)"})
+
+
+def test_a_lane_over_several_boxes_has_the_smallest_window() -> None:
+    data = {"backends": {"second": box("http://192.168.1.31:11434", order=2, context_length=65536)}}
+    lane = lane_records(settings(data))["lanes"]["local"]
+    assert lane["environment"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "32768"
+
+
+def test_a_direct_lane_goes_to_the_backend_that_has_all_its_models() -> None:
+    slots = {"main": "local", "opus": "local", "sonnet": "local", "haiku": "small", "fable": "local"}
+    second = box("http://192.168.1.31:11434", order=2)
+    second["models"]["small"] = {"id": "gemma4:4b"}
+    lane = {"via": "direct", "credential": "none", "models": slots, "config_dir": "~/.claude-near", "billed": "nobody"}
+    record = lane_records(settings({"backends": {"second": second}, "lanes": {"near": lane}}))["lanes"]["near"]
+    assert record["environment"]["ANTHROPIC_BASE_URL"] == "http://192.168.1.31:11434"
+    assert record["environment"]["ANTHROPIC_MODEL"] == "qwen3-coder"
+    assert record["environment"]["ANTHROPIC_DEFAULT_HAIKU_MODEL"] == "gemma4:4b"
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_every_kind_of_backend_says_how_to_get_more_context(kind: str) -> None:
+    data = {"backends": {"lmstudio": {"kind": kind}}}
+    record = settings(data).backends["lmstudio"]
+    reading = backend_kind(record).reading(record, record.models["local"])
+    if kind == "openai_compatible":
+        assert reading is None
+    else:
+        assert reading is not None
+        assert "65536" in reading.cure.format(context=65536)

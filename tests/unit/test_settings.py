@@ -278,7 +278,15 @@ def test_what_is_switched_off_is_still_checked_for_types() -> None:
         {"backends": {"lmstudio": {"url": "http://localhost:1234"}}, "rootless_docker": {"host_loopback": True}},
         {"backends": {"lmstudio": {"token": "LMSTUDIO_TOKEN"}}},
         {"clouds": {"anthropic": {"url": "http://198.18.0.1:8001"}}},
-        {"clouds": {"foundry": {"enabled": True, "resource": "myfoundry", "models": {"f": {"id": "d"}}}}},
+        {
+            "clouds": {
+                "foundry": {
+                    "enabled": True,
+                    "resource": "myfoundry",
+                    "models": {"foundry-claude-opus-4-8": {"id": "d"}},
+                }
+            }
+        },
         {"lanes": {"local": {"private": True}}, "gateway": {"fallbacks": {"local": []}}},
         {"lanes": {"local": {"via": "direct", "credential": "none", "private": True}}},
         {"lanes": {"plain": {"via": "first-party", "credential": "none", "config_dir": "~/.claude", "billed": "Pro"}}},

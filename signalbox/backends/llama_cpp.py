@@ -1,0 +1,40 @@
+"""llama.cpp's llama-server with one model: https://github.com/ggml-org/llama.cpp/tree/master/tools/server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from signalbox.backends.shape import Params, Probe, Reading, chat_completions, needs_url
+from signalbox.settings.records import Backend, BackendModel, Model
+
+
+def problems(record: Backend) -> Iterator[tuple[str, str]]:
+    yield from needs_url(record, "http://192.168.1.20:8080")
+
+
+def litellm_params(record: Backend, model: Model) -> Params:
+    # Its /v1/messages hands a late system message to the model's template, and many refuse it; this way LiteLLM
+    # mends that, and an overflow is known for one.
+    return chat_completions(record, model)
+
+
+def probe(record: Backend) -> Probe:
+    # Without a key even where the rest wants one; 503 while it loads its model.
+    return Probe(f"{record.url}/health")
+
+
+def native_anthropic(record: Backend) -> str | None:
+    return record.url
+
+
+def reading(record: Backend, model: BackendModel) -> Reading:
+    # One model, whatever it is called: the server ignores the name.
+    return Reading(
+        url=f"{record.url}/props",
+        secret=record.token,
+        model=str(model.id),
+        models=None,
+        names=(),
+        context="default_generation_settings.n_ctx",
+        cure="llama-server -c {context} -np 1 --jinja … (without -c it shrinks to fit the memory, -np divides it)",
+    )

@@ -1,0 +1,40 @@
+"""Ollama 0.14.0 or newer (the first with an Anthropic endpoint): https://docs.ollama.com/api."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from signalbox.backends.shape import Params, Probe, Reading, key, needs_url
+from signalbox.settings.records import Backend, BackendModel, Model
+
+
+def problems(record: Backend) -> Iterator[tuple[str, str]]:
+    yield from needs_url(record, "http://192.168.1.20:11434")
+
+
+def litellm_params(record: Backend, model: Model) -> Params:
+    # Ollama's own API takes the context with each request. Its OpenAI endpoint ignores it, and a model that is loaded
+    # there on demand gets what the server was started with: 4096 on small machines, and the prompt is cut in silence.
+    context = {"num_ctx": model.context_length} if isinstance(model, BackendModel) else {}
+    return {"model": f"ollama_chat/{model.id}", "api_base": str(record.url), **key(record.token), **context}
+
+
+def probe(record: Backend) -> Probe:
+    return Probe(f"{record.url}/api/ps", record.token)
+
+
+def native_anthropic(record: Backend) -> str | None:
+    return record.url
+
+
+def reading(record: Backend, model: BackendModel) -> Reading:
+    name = str(model.id)
+    return Reading(
+        url=probe(record).url,
+        secret=record.token,
+        model=name if ":" in name else f"{name}:latest",  # as /api/ps calls it
+        models="models",
+        names=("name", "model"),
+        context="context_length",
+        cure=f"OLLAMA_CONTEXT_LENGTH={{context}} ollama serve, then ollama run {name}",
+    )

@@ -1,0 +1,40 @@
+"""vLLM's OpenAI-compatible server: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html.
+
+It must be started with --enable-auto-tool-choice, the --tool-call-parser of the model, and, where a direct lane shall
+go there, --served-model-name without a slash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from signalbox.backends.shape import Params, Probe, Reading, chat_completions, needs_url
+from signalbox.settings.records import Backend, BackendModel, Model
+
+
+def problems(record: Backend) -> Iterator[tuple[str, str]]:
+    yield from needs_url(record, "http://192.168.1.20:8000")
+
+
+def litellm_params(record: Backend, model: Model) -> Params:
+    return chat_completions(record, model)
+
+
+def probe(record: Backend) -> Probe:
+    return Probe(f"{record.url}/v1/models", record.token)
+
+
+def native_anthropic(record: Backend) -> str | None:
+    return record.url
+
+
+def reading(record: Backend, model: BackendModel) -> Reading:
+    return Reading(
+        url=probe(record).url,
+        secret=record.token,
+        model=str(model.id),
+        models="data",
+        names=("id", "root"),
+        context="max_model_len",
+        cure=f"vllm serve {model.id} --max-model-len {{context}} --enable-auto-tool-choice --tool-call-parser …",
+    )
