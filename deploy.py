@@ -26,7 +26,7 @@ base(s.base, tuple(s.extra_ca_certificates), s.mirrors.debian, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.
 login = s.secret(s.service_user.password) if s.service_user.password else None
 service_user(s.service_user, claude, (keeper,) if keeper != claude else (), login, **root)
-rootless_docker(s.rootless_docker, tuple(dict.fromkeys((claude, keeper))), s.mirrors.docker, **root)
+rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.
 secrets(s.secrets, keys, lane_keys, keeper, claude, **root)

@@ -86,6 +86,7 @@ service_user = {
 
 rootless_docker = {
     "enabled": True,
+    "service_user": True,  # the service user has an engine of its own, for what the agent runs in containers
     "source": "debian",  # debian (docker.io) or docker (upstream's repository, key fingerprint pinned)
     "host_loopback": False,  # True: containers reach services on the host's own loopback as host.docker.internal
     "registry_mirrors": [],  # URLs that Docker Hub pulls go through
@@ -111,7 +112,7 @@ secrets = {
 
 gateway = {
     "enabled": True,
-    "user": None,  # runs Docker and the gateway, and holds the provider keys; None: the service user
+    "user": "litellm",  # runs the gateway in a Docker of its own and holds the provider keys; None: the service user, who can then read them
     "port": 4000,  # on the host's loopback only
     "entrypoint": "/app/docker-entrypoint.sh",  # of the image; takes --config and --port
     "start_timeout_seconds": 180,  # until the gateway answers, or the start has failed

@@ -165,9 +165,10 @@ class ServiceUser(Section):
 
 
 class RootlessDocker(Section):
-    """Docker of an unprivileged user."""
+    """Docker of unprivileged users."""
 
     enabled: bool
+    service_user: bool
     source: Literal["debian", "docker"]
     host_loopback: bool
     registry_mirrors: list[WebUrl]

@@ -85,6 +85,12 @@ class Settings:
         """The user that runs Docker and the gateway."""
         return Account.named(self.gateway.user or self.service_user.name)
 
+    @property
+    def docker_accounts(self) -> tuple[Account, ...]:
+        """The users with a rootless Docker of their own."""
+        agent = (self.service_account,) if self.rootless_docker.service_user else ()
+        return tuple(dict.fromkeys((*agent, self.gateway_account)))
+
     def secret(self, name: str) -> Secret:
         """The secret `name` for this host, from where `secrets.source` says.
 

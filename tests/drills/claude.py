@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage
+from tests.drills.tampers import AS_KEEPER
 from tests.lab import hosts
 from tests.lab.simulators.journal import fingerprint
 
@@ -40,11 +41,11 @@ def hello(stage: Stage) -> Figures:
     _hello(stage, "routed")
     request = looks.served(stage, "anthropic", "say hello")
     assert request["credential"] not in (None, fingerprint(key)), "the cloud was given the gateway's key"
-    looks.answer("systemctl --user stop litellm.service")
+    looks.answer(f"{AS_KEEPER} stop litellm.service", user="root")
     try:
         stopped = must_fail(lambda: _hello(stage, "local"), "the gateway stopped")
     finally:
-        looks.answer("systemctl --user start litellm.service")
+        looks.answer(f"{AS_KEEPER} start litellm.service", user="root")
     return {**figures, "control": f"{other}; {stopped}"}
 
 

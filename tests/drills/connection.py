@@ -10,6 +10,7 @@ from tests.drills import looks
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage
+from tests.drills.tampers import AS_KEEPER
 from tests.lab import hosts
 from tests.lab.instance import Lab
 from tests.lab.machine import sh
@@ -86,7 +87,7 @@ def admin_nopasswd(stage: Stage) -> Figures:
     as_admin = stage.site(of_host={HOST: {"ssh_user": "admin", "connection": {"sudo": True}}})
     first = as_admin.deploy().ok()
     assert not first.changed(HOST), first.changed(HOST)
-    looks.answer("rm /etc/signalbox/lanes.json && systemctl --user --machine=claude@.host stop litellm", user="root")
+    looks.answer(f"rm /etc/signalbox/lanes.json && {AS_KEEPER} stop litellm", user="root")
     healed = as_admin.deploy().ok().changed(HOST)
     looks.answer("test -s /etc/signalbox/lanes.json", user="root")
     looks.gateway()

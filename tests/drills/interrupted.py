@@ -9,7 +9,7 @@ from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures
 from tests.drills.stage import HOST, Stage
-from tests.drills.tampers import AS_CLAUDE, DOCKER, FOR_CLAUDE, GATEWAY, HOME
+from tests.drills.tampers import AS_KEEPER, DOCKER, FOR_CLAUDE, GATEWAY, HOME
 from tests.lab import hosts
 
 drill = Drill(
@@ -113,7 +113,7 @@ def apt(stage: Stage) -> Figures:
 def image_pull(stage: Stage) -> Figures:
     """Killed while the gateway's image is pulled."""
     site = stage.converged()
-    remove = f"{AS_CLAUDE} stop litellm.service; {DOCKER} image rm --force $({DOCKER} image ls --quiet)"
+    remove = f"{AS_KEEPER} stop litellm.service; {DOCKER} image rm --force $({DOCKER} image ls --quiet)"
     looks.answer(remove, user="root")
     # In brackets, or the look would find itself.
     pulling = "pgrep -f '[d]ocker pull' > /dev/null && sleep 1"

@@ -11,7 +11,9 @@ from tests.lab import hosts
 from tests.lab.machine import wait_until
 
 GATEWAY = "curl --fail --silent --max-time 5 http://127.0.0.1:4000/health/liveliness"
-UNITS = "docker.service litellm.service"
+# Whose units an always-on host runs; the gateway and its keys belong to a user of their own.
+GATEWAY_USER = "litellm"
+UNITS = {"claude": "docker.service", GATEWAY_USER: "docker.service litellm.service"}
 # What a host writes without being asked to: logs, state of running services, container storage.
 QUIET = (
     "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp",  # noqa: S108 (the host's)
@@ -43,13 +45,18 @@ def user_units(*, host: str = HOST) -> None:
     """
 
     def states(verb: str) -> list[str]:
-        ask = f"systemctl --user --machine=claude@.host {verb} {UNITS} || true"
-        return answer(ask, host=host, user="root").split()
+        return _ask_units(f"{verb} {{}} || true", host).split()
 
     wait_until(lambda: "activating" not in states("is-active"), 60, 0.5)
     for verb, word in (("is-active", "active"), ("is-enabled", "enabled")):
         seen = states(verb)
-        assert seen == [word, word], f"{UNITS}: {seen}"
+        assert seen == [word] * 3, f"{UNITS}: {seen}"
+
+
+def _ask_units(words: str, host: str) -> str:
+    """Return what `systemctl --user` says of the units of each user; {} in `words` is where they are named."""
+    asked = [f"systemctl --user --machine={user}@.host {words.format(units)}" for user, units in UNITS.items()]
+    return answer("; ".join(asked), host=host, user="root")
 
 
 def gateway(*, host: str = HOST, port: int = 4000) -> None:
@@ -80,8 +87,7 @@ def written(*, host: str = HOST) -> list[str]:
 
 def started(*, host: str = HOST) -> str:
     """Return when the current runs of Docker and the gateway began: changes when one is restarted."""
-    ask = f"systemctl --user --machine=claude@.host show -p InvocationID --value {UNITS}"
-    return answer(ask, host=host, user="root")
+    return _ask_units("show -p InvocationID --value {}", host)
 
 
 def chats(stage: Stage, server: str) -> list[dict[str, Any]]:

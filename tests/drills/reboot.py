@@ -72,7 +72,7 @@ def power_cut(stage: Stage) -> Figures:
 def control(stage: Stage) -> Figures:
     """Without linger nothing runs after a reboot, and the deploy heals it."""
     site = stage.converged()
-    looks.answer("loginctl disable-linger claude", user="root")
+    looks.answer(f"loginctl disable-linger claude; loginctl disable-linger {looks.GATEWAY_USER}", user="root")
     hosts.reboot(HOST)
     figure = must_fail(looks.user_units, "linger off")
     pending = site.plan().ok().planned(HOST)

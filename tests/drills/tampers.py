@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.drills.looks import GATEWAY_USER
+
 HOME = "/home/claude"
 CONFIG = f"{HOME}/.config"
-GATEWAY = f"{CONFIG}/signalbox/gateway"
+# The gateway is another user's, with a Docker of its own.
+KEEPER_CONFIG = f"/home/{GATEWAY_USER}/.config"
+GATEWAY = f"{KEEPER_CONFIG}/signalbox/gateway"
 BINARY = "$(readlink -f /home/claude/.local/bin/claude)"
 AS_CLAUDE = "systemctl --user --machine=claude@.host"
+AS_KEEPER = f"systemctl --user --machine={GATEWAY_USER}@.host"
 FOR_CLAUDE = "runuser -u claude -- env XDG_RUNTIME_DIR=/run/user/$(id -u claude)"
-DOCKER = f"{FOR_CLAUDE} DOCKER_HOST=unix:///run/user/$(id -u claude)/docker.sock docker"
+DOCKER = f"runuser -u {GATEWAY_USER} -- env DOCKER_HOST=unix:///run/user/$(id -u {GATEWAY_USER})/docker.sock docker"
 # What the running gateway serves, and a configuration's line for one model more.
 MODELS = (
     f"printf 'Authorization: Bearer %s' \"$(cat {GATEWAY}/gateway.key)\""
@@ -51,14 +56,14 @@ TAMPERS: dict[str, Tamper] = {
     "config-running": Tamper(
         "the gateway runs with a configuration that is no longer on disk",
         f"cp -a {GATEWAY}/config.yaml /root/kept && sed -i 's|^model_list:$|{OTHER_MODEL}|' {GATEWAY}/config.yaml"
-        f" && {AS_CLAUDE} restart litellm.service && mv /root/kept {GATEWAY}/config.yaml",
+        f" && {AS_KEEPER} restart litellm.service && mv /root/kept {GATEWAY}/config.yaml",
         f"{MODELS} | grep -q claude-sonnet-4-6 && ! {MODELS} | grep -q drill-model",
         ("litellm.service is enabled and runs what is on disk",),
     ),
     "unit-file": Tamper(
         "the gateway's unit was edited",
-        _edited(f"{CONFIG}/systemd/user/litellm.service"),
-        _unedited(f"{CONFIG}/systemd/user/litellm.service"),
+        _edited(f"{KEEPER_CONFIG}/systemd/user/litellm.service"),
+        _unedited(f"{KEEPER_CONFIG}/systemd/user/litellm.service"),
         ("litellm.service is in place",),
     ),
     "unit-removed": Tamper(
@@ -143,26 +148,26 @@ TAMPERS: dict[str, Tamper] = {
     ),
     "gateway-stopped": Tamper(
         "the gateway was stopped",
-        f"{AS_CLAUDE} stop litellm.service",
-        f"{AS_CLAUDE} is-active litellm.service",
+        f"{AS_KEEPER} stop litellm.service",
+        f"{AS_KEEPER} is-active litellm.service",
         ("litellm.service is enabled and runs what is on disk",),
     ),
     "gateway-disabled": Tamper(
         "the gateway was disabled: it runs, but not after the next boot",
-        f"{AS_CLAUDE} disable litellm.service",
-        f"{AS_CLAUDE} is-enabled litellm.service",
+        f"{AS_KEEPER} disable litellm.service",
+        f"{AS_KEEPER} is-enabled litellm.service",
         ("litellm.service is enabled and runs what is on disk",),
     ),
     "docker-stopped": Tamper(
         "Docker was stopped",
-        f"{AS_CLAUDE} stop docker.service",
-        f"{AS_CLAUDE} is-active docker.service litellm.service",
+        f"{AS_KEEPER} stop docker.service",
+        f"{AS_KEEPER} is-active docker.service litellm.service",
         ("docker.service is enabled and runs what is on disk",),
     ),
     "image-removed": Tamper(
         "the gateway's image was removed",
-        f"{AS_CLAUDE} stop litellm.service && {DOCKER} image rm --force $({DOCKER} image ls --quiet)",
-        f"{AS_CLAUDE} is-active litellm.service",
+        f"{AS_KEEPER} stop litellm.service && {DOCKER} image rm --force $({DOCKER} image ls --quiet)",
+        f"{AS_KEEPER} is-active litellm.service",
         ("the gateway's image is there",),
     ),
     "linger-off": Tamper(

@@ -13,7 +13,7 @@ import pytest
 
 from tests.plan.simulated import HOST, SECRETS, Deploy, deploy
 
-TWO_USERS = {"gateway": {"user": "keeper"}}
+ONE_USER = {"gateway": {"user": None}}
 FOUNDRY = {
     "clouds": {
         "foundry": {
@@ -25,14 +25,14 @@ FOUNDRY = {
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "first guide": {},
-    "two users": TWO_USERS,
+    "one user": ONE_USER,
     "foundry": FOUNDRY,
     "sudo": {"connection": {"sudo": True}},
     "sudo with a password": {"connection": {"sudo": True, "sudo_password": "ADMIN_PASSWORD"}},
     "the agent has sudo": {"service_user": {"sudo": "password", "password": "CLAUDE_PASSWORD"}},
     "docker from upstream": {"rootless_docker": {"source": "docker"}},
     "widest": {
-        **TWO_USERS,
+        "gateway": {"user": "keeper"},
         **FOUNDRY,
         "base": {"timezone": "Europe/Berlin", "unattended_upgrades": False},
         "mirrors": {"debian": "http://mirror.example.com/debian"},

@@ -63,9 +63,9 @@ def site(lab: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Site:
 TAMPERS = {
     "nothing": "true",
     "a file that is gone": "rm /etc/signalbox/lanes.json",
-    "a file with another content": "echo '# mine' >> /home/claude/.config/systemd/user/litellm.service",
+    "a file with another content": "echo '# mine' >> /home/litellm/.config/systemd/user/litellm.service",
     "a file with another mode": "chmod 600 /usr/local/lib/signalbox/launch",
-    "a service that is down": "systemctl --user --machine=claude@.host stop litellm",
+    "a service that is down": "systemctl --user --machine=litellm@.host stop litellm",
     "a package that is gone": "dpkg --force-all --remove jq",
     "a manifest entry that is gone": "rm $(ls /var/lib/signalbox/manifest/link-* | head -n1)",
     "linger that is off": "loginctl disable-linger claude",

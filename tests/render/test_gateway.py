@@ -34,7 +34,7 @@ FOUNDRY = {
         },
     },
 }
-TWO_USERS = {"gateway": {"user": "keeper", "port": 4100}, "launchers": {"flags": ["--verbose"]}}
+ONE_USER = {"gateway": {"user": None, "port": 4100}, "launchers": {"flags": ["--verbose"]}}
 # Beside the guide: a model server on the host itself with a token, a private lane, a lane that needs no gateway.
 LOOPBACK = {
     "rootless_docker": {"host_loopback": True},
@@ -122,7 +122,7 @@ KINDS = {
         "webui": _local("webui"),
     },
 }
-CASES: dict[str, dict[str, Any]] = {"guide": {}, "foundry": FOUNDRY, "two-users": TWO_USERS, "loopback": LOOPBACK}
+CASES: dict[str, dict[str, Any]] = {"guide": {}, "foundry": FOUNDRY, "one-user": ONE_USER, "loopback": LOOPBACK}
 CASES["kinds"] = KINDS
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")

@@ -209,13 +209,17 @@ def test_hosts_that_share_a_mistake_share_a_line() -> None:
 
 
 def test_accounts() -> None:
-    settings = Settings.from_layers(layers(), host="box1")
+    settings = Settings.from_layers(layers({"gateway": {"user": None}}), host="box1")
     assert settings.service_account == settings.gateway_account == Account("claude", "/home/claude")
-    settings = Settings.from_layers(layers({"gateway": {"user": "litellm"}}), host="box1")
+    assert settings.docker_accounts == (settings.service_account,)
+    settings = Settings.from_layers(layers(), host="box1")
+    assert settings.docker_accounts == (settings.service_account, settings.gateway_account)
     assert settings.gateway_account == Account("litellm", "/home/litellm")
     assert settings.gateway_account.path("~/.config") == settings.gateway_account.path(".config")
     assert settings.gateway_account.path(".config") == "/home/litellm/.config"
     assert settings.gateway_account.path("/etc") == "/etc"
+    settings = Settings.from_layers(layers({"rootless_docker": {"service_user": False}}), host="box1")
+    assert settings.docker_accounts == (settings.gateway_account,)
 
 
 def test_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
