@@ -103,8 +103,8 @@ def read_key(path: str | None) -> str | None:
 
 def check_gateway(gateway: dict[str, str], key: str, lane: dict[str, Any]) -> None:
     """Fail at once where Claude Code would retry for a minute and a half without a word."""
-    url, user = gateway["url"], gateway["user"]
-    logs = f"journalctl --user -u litellm -n 30 (as {user})"
+    url = gateway["url"]
+    logs = "journalctl _SYSTEMD_USER_UNIT=litellm.service -n 30 (as root)"  # its user may not be this one
     request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"})  # noqa: S310
     try:
         # No proxy: the gateway is on this host.

@@ -229,7 +229,7 @@ def test_a_gateway_that_is_down_is_told_at_once(host: Host) -> None:
     host.server.socket.close()
     assert host.refused("routed", launch.EX_UNAVAILABLE) == (
         f"the gateway does not answer at {url} ([Errno 111] Connection refused); it may be starting, "
-        "else see journalctl --user -u litellm -n 30 (as claude)"
+        "else see journalctl _SYSTEMD_USER_UNIT=litellm.service -n 30 (as root)"
     )
 
 
