@@ -19,7 +19,7 @@ FOUNDRY = {
         "foundry": {
             "enabled": True,
             "resource": "example",
-            "models": {"foundry-sonnet": {"id": "claude-sonnet-4-6"}},
+            "models": {"foundry-claude-sonnet-4-6": {"id": "claude-sonnet-4-6"}},
         }
     }
 }
