@@ -122,6 +122,11 @@ gateway = {
     "cooldown_seconds": 30,  # a model that failed is left alone for this long
     "health_check_interval_seconds": 10,  # a local server that does not answer is asked again after this long; a cloud is never probed
     "fallbacks": {"local": ["claude-haiku-4-5"]},  # model: the models tried after it, in order
+    "audit": {  # one line a request, never its content: /var/lib/signalbox/audit/requests.jsonl
+        "max_mib": 16,  # then it is moved aside, to requests.1.jsonl
+        "old_files": 8,  # so many are kept; the oldest goes
+        "compared_with": "claude-sonnet-4-6",  # what local work would have cost there; None: do not tell
+    },
 }
 
 # ---- records: what serves models, and who uses which ----

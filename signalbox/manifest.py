@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 STATE = "/var/lib/signalbox"
 MANIFEST = f"{STATE}/manifest"
 ORIGINALS = f"{STATE}/originals"
+# Others may pass through STATE, to what is theirs in it (the audit), and see nothing else.
+MAKE = f"install -d -m 711 {STATE} && install -d -m 700 {MANIFEST} {ORIGINALS}"
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,7 @@ def original_path(kind: str, ident: str) -> str:
 def record(entry: Entry) -> str:
     """Return the shell command that writes `entry`, atomically and readable by root alone."""
     path = shlex.quote(entry_path(entry.kind, entry.id))
-    return (
-        f"install -d -m 700 {STATE} {MANIFEST} {ORIGINALS}"
-        f" && printf '%s\\n' {shlex.quote(entry.to_json())} > {path}.new && mv {path}.new {path}"
-    )
+    return f"{MAKE} && printf '%s\\n' {shlex.quote(entry.to_json())} > {path}.new && mv {path}.new {path}"
 
 
 def forget(kind: str, ident: str) -> str:

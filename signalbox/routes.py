@@ -57,7 +57,7 @@ def litellm_config(settings: Settings) -> Config:
             "drop_params": True,  # Claude Code sends parameters that not every backend knows
             "modify_params": True,  # repairs what Foundry refuses, such as a late system message
             "request_timeout": settings.gateway.request_timeout_seconds,
-            "callbacks": "reachability.plugin",
+            "callbacks": ["reachability.plugin", "audit.plugin"],
         },
         "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY"},
     }
@@ -98,6 +98,10 @@ def container_environment(settings: Settings) -> dict[str, str]:
         "HOME": "/tmp",  # noqa: S108 (all that a read-only container may write to)
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it fetches a price list at every start
         "PYTHONPATH": "/tmp/signalbox",  # noqa: S108 (where `start` puts the plug-in)
+        "SIGNALBOX_AUDIT_COMPARED_WITH": settings.gateway.audit.compared_with or "",
+        "SIGNALBOX_AUDIT_FILES": str(settings.gateway.audit.old_files),
+        "SIGNALBOX_AUDIT_MIB": str(settings.gateway.audit.max_mib),
+        "SIGNALBOX_LOCAL": " ".join(name for name, backend in settings.backends.items() if backend.enabled),
         "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
         "SIGNALBOX_REQUIRED": " ".join(required_secrets(settings)),
         "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108
@@ -113,9 +117,14 @@ def _deployment(record: Backend | Cloud, model: Model, *, in_order: bool) -> Con
     params["api_base"] = _from_container(params["api_base"])
     if in_order:
         params["order"] = _order(model)  # the next one is asked when this one fails or is not there
-    deployment: Config = {"model_name": model.name, "litellm_params": params}
+    # The id comes back in each answer's headers: templates/gateway/audit.py reads who answered from it.
+    deployment: Config = {
+        "model_name": model.name,
+        "litellm_params": params,
+        "model_info": {"id": f"{record.name}/{model.name}"},
+    }
     if isinstance(record, Backend) and isinstance(model, BackendModel):
-        deployment["model_info"] = {
+        deployment["model_info"] |= {
             "max_input_tokens": model.context_length - model.max_output_tokens,
             "max_output_tokens": model.max_output_tokens,
             "probe_url": _from_container(kind.probe(record).url),  # for templates/gateway/reachability.py

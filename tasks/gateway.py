@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 from pyinfra.api import deploy
 
-from signalbox.operations import directories, file, image, service
+from signalbox.operations import directories, file, handed_directory, image, service
 from signalbox.operations.files import sha256
 from signalbox.render import render
 from signalbox.routes import Container
@@ -14,10 +14,17 @@ from signalbox.settings import Account
 from signalbox.settings.sections import Gateway
 from tasks.secrets import BELOW, provider_env
 
+AUDIT = "/var/lib/signalbox/audit"
+
 
 @deploy("Gateway")
-def gateway(settings: Gateway, account: Account, container: Container, keys: dict[str, Secret]) -> None:
-    """Run `container` for `account`; a changed one of `keys`, the providers', restarts it."""
+def gateway(
+    settings: Gateway, account: Account, reader: Account, container: Container, keys: dict[str, Secret]
+) -> None:
+    """Run `container` for `account`; a changed one of `keys`, the providers', restarts it.
+
+    + reader: who may read the audit.
+    """
     if not settings.enabled:
         return
     user, home = account.name, account.path(BELOW)
@@ -36,6 +43,7 @@ def gateway(settings: Gateway, account: Account, container: Container, keys: dic
             paths=paths,
             inputs=inputs,
             host_loopback=container.host_loopback,
+            audit=AUDIT,
         ),
     }
     directories(
@@ -43,6 +51,13 @@ def gateway(settings: Gateway, account: Account, container: Container, keys: dic
         paths=[account.path(below) for below in (".config", ".config/systemd", ".config/systemd/user", BELOW)],
         mode="700",
         user=user,
+    )
+    handed_directory(
+        name=f"{user}: the audit has its directory, which {reader.name} may read",
+        path=AUDIT,
+        mode="2750",
+        user=user,
+        group=reader.name,
     )
     image(name=f"{user}: the gateway's image is there", account=user, home=account.home, reference=container.image)
     for path, content in contents.items():

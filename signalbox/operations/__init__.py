@@ -6,7 +6,7 @@ what is placed must be written to the manifest in the same breath.
 
 from signalbox.operations.accounts import authorized_keys, linger, password, subordinate_ids, sudo_rule, user
 from signalbox.operations.containers import image
-from signalbox.operations.files import absent, directories, file, first_line, link
+from signalbox.operations.files import absent, directories, file, first_line, handed_directory, link
 from signalbox.operations.keys import generated_key, key_copy
 from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
@@ -22,6 +22,7 @@ __all__ = [
     "file",
     "first_line",
     "generated_key",
+    "handed_directory",
     "image",
     "kernel_modules",
     "key_copy",

@@ -29,7 +29,7 @@ def _prepare(kind: str, path: str, now: PlacedState, digest: str) -> str:
         original = manifest.original_path(kind, path)
         keep = f" && cp -a --no-target-directory {shlex.quote(path)} {shlex.quote(original)}"
     record = manifest.record(manifest.Entry(kind=kind, id=path, hash=digest, original=original))
-    return f"install -d -m 700 {manifest.STATE} {manifest.ORIGINALS}{keep} && {record}"
+    return f"{manifest.MAKE}{keep} && {record}"
 
 
 @operation()
@@ -119,6 +119,18 @@ def directories(paths: list[str], mode: str = "755", user: str = "root", group: 
         yield " && ".join(commands)
     else:
         host.noop(f"{', '.join(paths)}: as wanted")
+
+
+@operation()
+def handed_directory(path: str, mode: str, user: str, group: str) -> Commands:
+    """Have the directory `path`, in a place of root's, belong to `user` and `group`, with this mode (octal digits)."""
+    now = host.get_fact(Directories, paths=(path,)).get(path)
+    if now and now.ours and (now.owner, now.mode) == (f"{user}:{group}", mode):
+        host.noop(f"{path} is as wanted")
+        return
+    # In this order: another owner takes the bit that hands the group on to what is made below.
+    make = f"mkdir -p {shlex.quote(path)} && chown {user}:{group} {shlex.quote(path)}"
+    yield f"{manifest.record(manifest.Entry('directory', path))} && {make} && chmod {mode} {shlex.quote(path)}"
 
 
 @operation()

@@ -39,7 +39,7 @@ def _record(ident: str, binary: str, version: str) -> str:
     path = shlex.quote(manifest.entry_path("tool", ident))
     start = json.dumps({"kind": "tool", "id": ident, "original": None})[:-1]
     return (
-        f"install -d -m 700 {manifest.STATE} {manifest.MANIFEST}"
+        f"{manifest.MAKE}"
         f' && printf \'%s, "hash": "%s %s"}}\\n\' {shlex.quote(start)} {version}'
         f" \"$(stat -L -c '%s-%Z' {binary} 2>/dev/null)\" > {path}.new && mv {path}.new {path}"
     )

@@ -15,6 +15,7 @@ from signalbox.settings.fields import (
     Image,
     Integrity,
     KeySource,
+    ModelId,
     ModelName,
     Package,
     Port,
@@ -196,6 +197,14 @@ class Secrets(Section):
     pass_entry: Annotated[str, matching(r"[^-{].*\{name\}.*", "a pattern of entries", '"signalbox/{scope}/{name}"')]
 
 
+class Audit(Section):
+    """The gateway's record of requests; `compared_with` is a model of LiteLLM's price list, None: do not compare."""
+
+    max_mib: Annotated[int, between(1, 1024, "MiB")]
+    old_files: Annotated[int, between(1, 1000, "files")]
+    compared_with: ModelId | None
+
+
 class Gateway(Section):
     """LiteLLM, on the host's loopback; times in seconds."""
 
@@ -210,6 +219,7 @@ class Gateway(Section):
     cooldown_seconds: Seconds
     health_check_interval_seconds: Seconds
     fallbacks: dict[ModelName, list[ModelName]]
+    audit: Audit
 
 
 class Launchers(Section):

@@ -18,6 +18,7 @@ from signalbox import routes
 from signalbox.lanes import lane_records
 from signalbox.render import render
 from signalbox.settings import Settings
+from tasks.gateway import AUDIT
 from tests.good_settings import layers
 
 FOUNDRY = {
@@ -143,6 +144,7 @@ def unit(each: Settings) -> str:
         paths=paths,
         inputs=tuple(paths.values()),
         host_loopback=each.rootless_docker.host_loopback,
+        audit=AUDIT,
     )
 
 

@@ -1,0 +1,312 @@
+"""LiteLLM plug-in: one JSON line a request in requests.jsonl: who asked, who answered, tokens, cost, time.
+
+It stands around LiteLLM's web application and reads what goes over the wire: so a line tells what the client got,
+stream cut or not. Never content, never a vendor's words: an error is told as one of our own classes.
+"""
+
+# ruff: noqa: ARG002 (LiteLLM calls the hooks by these names)
+
+import contextlib
+import contextvars
+import datetime
+import fcntl
+import json
+import os
+import re
+import sys
+import time
+
+import litellm
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
+
+DIRECTORY = os.environ.get("SIGNALBOX_AUDIT", "/signalbox/audit")
+FILE = "requests.jsonl"
+MAX_BYTES = int(os.environ.get("SIGNALBOX_AUDIT_MIB", "16")) << 20  # then requests.1.jsonl, .2, …
+OLD_FILES = int(os.environ.get("SIGNALBOX_AUDIT_FILES", "8"))
+COMPARED_WITH = os.environ.get("SIGNALBOX_AUDIT_COMPARED_WITH", "")  # what local work is priced at, too
+LOCAL = frozenset(os.environ.get("SIGNALBOX_LOCAL", "").split())  # backends that bill nobody
+
+ASKS = ("/messages", "/completions", "/responses", "/embeddings")  # how the paths end that a model answers
+CHARACTERS_A_TOKEN = 4  # for an estimate where a server does not count
+WORD = re.compile(r"[\w.:@/-]{1,128}")  # what a header may put into a line
+OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
+BY_STATUS = {400: "bad_request", 401: "auth", 403: "auth", 404: "not_found", 408: "timeout", 413: "overflow",
+             429: "rate_limit", 499: "client_gone", 503: "unavailable", 504: "timeout", 529: "overloaded"}  # fmt: skip
+BY_ERROR = {"ContextWindowExceededError": "overflow", "Timeout": "timeout", "APIConnectionError": "unreachable",
+            "RouterRateLimitError": "cooldown", "AuthenticationError": "auth", "PermissionDeniedError": "auth",
+            "RateLimitError": "rate_limit", "ServiceUnavailableError": "unavailable", "NotFoundError": "not_found",
+            "BadRequestError": "bad_request"}  # fmt: skip
+
+_current = contextvars.ContextVar("signalbox_audit", default=None)  # the request that this task serves
+
+
+class Request:
+    """What is known of one request so far."""
+
+    def __init__(self, scope):
+        self.started = time.monotonic()
+        self.time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        self.headers = headers(scope)
+        self.body = bytearray()
+        self.asked = None
+        self.sent = {}  # headers of the answer
+        self.status = None
+        self.first_byte = None
+        self.fallback = None  # the model that failed first
+        self.error_class = None
+        self.answer = Answer()
+
+    def asks(self, chunk, more):
+        """Take a piece of the request's body."""
+        self.body += chunk
+        if not more and self.asked is None:
+            with contextlib.suppress(ValueError, AttributeError):
+                self.asked = str(json.loads(self.body).get("model"))[:128]
+
+    def line(self):
+        """Return the record of the request, which has ended."""
+        deployment, _, model = self.sent.get("x-litellm-model-id", "").partition("/")
+        answered = (self.status or 500) < 400
+        counted = self.answer.counted() if answered else {"input": 0, "output": 0, "cached": 0, "written": 0}
+        estimated = answered and counted is None
+        tokens = counted or {
+            "input": len(self.body) // CHARACTERS_A_TOKEN,
+            "output": self.answer.characters // CHARACTERS_A_TOKEN,
+            "cached": 0,
+            "written": 0,
+        }
+        local = deployment in LOCAL
+        name = self.sent.get("x-litellm-model-name", "")
+        return {
+            "time": self.time,
+            "session": word(self.headers.get("x-claude-code-session-id")),
+            "lane": word(self.headers.get("x-signalbox-lane")),
+            "asked": self.asked,
+            "model": model or None,
+            "backend": deployment if model else None,
+            "fallback": self.fallback,
+            "error_class": self.error_class or self._error_class(),
+            "status": self.status,
+            "input_tokens": tokens["input"] + tokens["written"],
+            "output_tokens": tokens["output"],
+            "cached_tokens": tokens["cached"],
+            "estimated": estimated,
+            "cost_usd": 0.0 if local or not answered else price(name, model, tokens),
+            "compared_usd": price(COMPARED_WITH, "", tokens) if local and answered else None,
+            "seconds": round(time.monotonic() - self.started, 3),
+            "first_byte_seconds": self.first_byte and round(self.first_byte, 3),
+        }
+
+    def _error_class(self):
+        if self.status is None:
+            return "client_gone"
+        if self.status < 400:
+            return self.answer.error
+        return BY_STATUS.get(self.status, "server_error" if self.status >= 500 else "bad_request")
+
+
+class Answer:
+    """Counts tokens in an answer, a stream of server-sent events or one JSON document."""
+
+    def __init__(self):
+        self._open = b""
+        self._usage = {}
+        self._ended = False
+        self.characters = 0
+        self.error = None
+
+    def take(self, chunk, stream):
+        self._open += chunk
+        if stream:
+            *frames, self._open = self._open.split(b"\n\n")
+            for frame in frames:
+                for line in frame.splitlines():
+                    if line.startswith(b"data:"):
+                        self._event(line[5:])
+
+    def end(self, stream):
+        """Take note that the answer is over. An answer that was cut off has an error."""
+        if stream:
+            self.error = self.error or (None if self._ended else "cut")
+        else:
+            self._event(self._open)
+
+    def counted(self):
+        """Return the tokens as the server counted them; None where it did not, or not to the end."""
+        usage = self._usage
+        output = usage.get("output_tokens", usage.get("completion_tokens")) or 0
+        if not self._ended or not (output or not self.characters):
+            return None
+        details = usage.get("prompt_tokens_details") or {}
+        cached = usage.get("cache_read_input_tokens") or details.get("cached_tokens") or 0
+        given = usage.get("input_tokens")
+        if given is None:  # OpenAI counts what was cached among the prompt's
+            given = max(0, (usage.get("prompt_tokens") or 0) - cached)
+        if not given and not cached and not usage.get("cache_creation_input_tokens"):
+            return None  # no request is empty: the server did not count
+        return {"input": given, "output": output, "cached": cached,
+                "written": usage.get("cache_creation_input_tokens") or 0}  # fmt: skip
+
+    def _event(self, data):
+        if data.strip() == b"[DONE]":
+            self._ended = True
+            return
+        try:
+            event = json.loads(data)
+        except ValueError:
+            return
+        if not isinstance(event, dict):
+            return
+        kind = event.get("type")
+        if kind == "error" or "error" in event:
+            error = event.get("error")
+            told = error.get("type") if isinstance(error, dict) else None
+            self.error = {"overloaded_error": "overloaded", "rate_limit_error": "rate_limit",
+                          "timeout_error": "timeout"}.get(told, "stream_error")  # fmt: skip
+        self._ended = self._ended or kind in ("message_stop", "message")
+        self._ended = self._ended or str(event.get("object", "")).endswith("completion")
+        message = event.get("message") if kind == "message_start" else event
+        usage = message.get("usage") if isinstance(message, dict) else None
+        if isinstance(usage, dict):
+            self._usage.update({name: value for name, value in usage.items() if value})
+        self.characters += spoken(event)
+
+
+def spoken(event):
+    """Return how many characters of an event are the model's own."""
+    count = 0
+    for each in (event.get("delta"), *(event.get("content") or ())):
+        if isinstance(each, dict):
+            count += sum(len(each.get(part) or "") for part in ("text", "thinking", "partial_json"))
+            count += len(json.dumps(each["input"])) if each.get("input") else 0
+    for choice in event.get("choices") or ():
+        said = choice.get("delta") or choice.get("message") or {}
+        count += len(said.get("content") or "") + len(json.dumps(said.get("tool_calls") or ""))
+    return count
+
+
+def price(name, model, tokens):
+    """Return what the tokens cost in USD by LiteLLM's list of prices; None where it knows no price."""
+    usage = litellm.Usage(
+        prompt_tokens=tokens["input"] + tokens["cached"] + tokens["written"],
+        completion_tokens=tokens["output"],
+        cache_read_input_tokens=tokens["cached"],
+        cache_creation_input_tokens=tokens["written"],
+    )
+    for known in (name, model):  # a deployment of one's own has a name that no list knows
+        with contextlib.suppress(Exception):
+            return round(sum(litellm.cost_per_token(model=known, usage_object=usage)), 8)
+    return None
+
+
+def headers(message):
+    """Return the headers of an ASGI message, names in lower case."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]}
+
+
+def word(value):
+    """Return a header's value if it is one harmless word."""
+    return value if value and WORD.fullmatch(value) else None
+
+
+def error_class(error):
+    """Return our own word for what went wrong with a model."""
+    told = getattr(error, "signalbox_class", None)
+    name = type(error).__name__
+    if name == "BadRequestError" and OVERFLOW.search(str(error)):
+        return "overflow"
+    status = getattr(error, "status_code", None)
+    return told or BY_ERROR.get(name) or BY_STATUS.get(status, "server_error")
+
+
+class Audit(CustomLogger):
+    """Stands around the application, and hears from the router why it went to another model."""
+
+    async def log_success_fallback_event(self, original_model_group, kwargs, original_exception):
+        self._heard(original_model_group, original_exception)
+
+    async def log_failure_fallback_event(self, original_model_group, kwargs, original_exception):
+        self._heard(None, original_exception)
+
+    def _heard(self, model, error):
+        request = _current.get()
+        if request:
+            request.fallback = request.fallback or model
+            cause = getattr(error, "original_exception", None) or error
+            request.error_class = request.error_class or error_class(cause)
+
+    def around(self, application):
+        """Return the web application (ASGI) with the audit around it."""
+
+        async def serve(scope, receive, send):
+            if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(ASKS):
+                await application(scope, receive, send)
+                return
+            request = Request(scope)
+            stream = False
+
+            async def hear():
+                message = await receive()
+                if message["type"] == "http.request":
+                    request.asks(message.get("body", b""), message.get("more_body"))
+                return message
+
+            async def say(message):
+                nonlocal stream
+                if message["type"] == "http.response.start":
+                    request.status = message["status"]
+                    request.sent = headers(message)
+                    stream = request.sent.get("content-type", "").startswith("text/event-stream")
+                elif message["type"] == "http.response.body":
+                    body = message.get("body", b"")
+                    if body and request.first_byte is None:
+                        request.first_byte = time.monotonic() - request.started
+                    request.answer.take(body, stream)
+                await send(message)
+
+            token = _current.set(request)
+            try:
+                await application(scope, hear, say)
+            finally:
+                _current.reset(token)
+                request.answer.end(stream)
+                write(request.line())
+
+        return serve
+
+
+def write(record):
+    """Append a line. What cannot be written is told in the log, and the request is served all the same."""
+    path = os.path.join(DIRECTORY, FILE)
+    try:
+        # Opened anew each time: another gateway, one that drains, may have rotated the file.
+        with open(path, "a", opener=lambda name, flags: os.open(name, flags, 0o640)) as file:
+            file.write(json.dumps(record) + "\n")
+            full = file.tell() > MAX_BYTES
+        if full:
+            rotate(path)
+    except OSError as error:
+        print(f"signalbox: the audit cannot be written: {error}", file=sys.stderr, flush=True)
+
+
+def rotate(path):
+    """Move the file aside, and each older one a number up; the oldest goes."""
+    stem = path.removesuffix(".jsonl")
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        if os.path.getsize(path) <= MAX_BYTES:
+            return  # another gateway was faster
+        for number in range(OLD_FILES, 0, -1):
+            older = path if number == 1 else f"{stem}.{number - 1}.jsonl"
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(older, f"{stem}.{number}.jsonl")
+    finally:
+        os.close(directory)
+
+
+plugin = Audit()
+# The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
+if proxy_server.app.middleware_stack is not None:
+    proxy_server.app.middleware_stack = plugin.around(proxy_server.app.middleware_stack)

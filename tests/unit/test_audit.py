@@ -1,0 +1,225 @@
+"""The gateway's audit: what a line says of a request, and where lines go."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox.render import TEMPLATES
+
+ANSWERED = {"x-litellm-model-id": "lmstudio/local", "x-litellm-model-name": "lm_studio/qwen"}
+CLOUD = {"x-litellm-model-id": "anthropic/claude-sonnet-4-6", "x-litellm-model-name": "anthropic/claude-sonnet-4-6"}
+SENT = {"x-signalbox-lane": "routed", "x-claude-code-session-id": "5e55-10"}
+FIELDS = ["time", "session", "lane", "asked", "model", "backend", "fallback", "error_class", "status", "input_tokens",
+          "output_tokens", "cached_tokens", "estimated", "cost_usd", "compared_usd", "seconds",
+          "first_byte_seconds"]  # fmt: skip
+
+
+def price(model: str, usage_object: Any) -> tuple[float, float]:
+    """Stands where LiteLLM's list of prices would: one model, a dollar a token."""
+    if "claude-sonnet-4-6" not in model:
+        raise ValueError(model)
+    return float(usage_object.prompt_tokens), float(usage_object.completion_tokens)
+
+
+@pytest.fixture
+def audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    names = ("litellm", "litellm.integrations", "litellm.integrations.custom_logger", "litellm.proxy")
+    litellm, _, logger, proxy = modules = [types.ModuleType(name) for name in names]
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    litellm.Usage = types.SimpleNamespace  # type: ignore[attr-defined]
+    litellm.cost_per_token = price  # type: ignore[attr-defined]
+    logger.CustomLogger = object  # type: ignore[attr-defined]
+    app = types.SimpleNamespace(middleware_stack=None)
+    proxy.proxy_server = types.SimpleNamespace(app=app)  # type: ignore[attr-defined]
+    monkeypatch.setenv("SIGNALBOX_AUDIT", str(tmp_path))
+    monkeypatch.setenv("SIGNALBOX_LOCAL", "lmstudio")
+    monkeypatch.setenv("SIGNALBOX_AUDIT_COMPARED_WITH", "claude-sonnet-4-6")
+    spec = importlib.util.spec_from_file_location("audit", TEMPLATES / "gateway/audit.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def sse(*events: dict[str, Any]) -> list[bytes]:
+    return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+
+
+START = {"type": "message_start", "message": {"usage": {"input_tokens": 7, "cache_read_input_tokens": 5}}}
+TEXT = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "twelve chars"}}
+DELTA = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}
+STOP = {"type": "message_stop"}
+
+
+def serve(
+    audit: Any,
+    chunks: Sequence[bytes],
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    stream: bool = True,
+    body: bytes = b'{"model": "local", "messages": []}',
+    meanwhile: Any = None,
+    path: str = "/v1/messages",
+) -> dict[str, Any] | None:
+    """Serve one request by an application that answers so, and return its line."""
+    kind = "text/event-stream" if stream else "application/json"
+    given = {**(ANSWERED if headers is None else headers), "content-type": kind}
+
+    async def application(_: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        if meanwhile:
+            await meanwhile()
+        pairs = [(name.encode(), value.encode()) for name, value in given.items()]
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+        for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    asked = [body[:9], body[9:]]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": asked.pop(0), "more_body": bool(asked)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path}
+    pairs = [(name.encode(), value.encode()) for name, value in SENT.items()]
+    asyncio.run(audit.plugin.around(application)({**scope, "headers": pairs}, receive, send))
+    assert b"".join(each.get("body", b"") for each in sent) == b"".join(chunks)
+    file = Path(audit.DIRECTORY, audit.FILE)
+    return json.loads(file.read_text().splitlines()[-1]) if file.exists() else None
+
+
+def told(line: dict[str, Any] | None, *names: str) -> list[Any]:
+    assert line is not None
+    return [line[name] for name in names]
+
+
+def test_a_line_has_every_field_and_no_content(audit: Any) -> None:
+    secret = b'{"model": "local", "messages": [{"role": "user", "content": "our merger"}]}'
+    line = serve(audit, sse(START, TEXT, DELTA, STOP), body=secret)
+    assert line is not None
+    assert list(line) == FIELDS
+    assert told(line, "session", "lane", "asked", "model", "backend") == [
+        "5e55-10",
+        "routed",
+        "local",
+        "local",
+        "lmstudio",
+    ]
+    assert told(line, "input_tokens", "cached_tokens", "output_tokens", "estimated") == [7, 5, 3, False]
+    assert told(line, "cost_usd", "compared_usd") == [0.0, 15.0]
+    written = Path(audit.DIRECTORY, audit.FILE).read_text()
+    assert "merger" not in written
+    assert "twelve" not in written
+
+
+def test_a_frame_may_come_in_pieces(audit: Any) -> None:
+    whole = b"".join(sse(START, TEXT, DELTA, STOP))
+    line = serve(audit, [whole[at : at + 7] for at in range(0, len(whole), 7)])
+    assert told(line, "input_tokens", "output_tokens", "estimated", "error_class") == [7, 3, False, None]
+
+
+def test_a_cloud_costs_by_the_list_of_prices(audit: Any) -> None:
+    body = {"type": "message", "usage": {"input_tokens": 10, "output_tokens": 4, "cache_creation_input_tokens": 2}}
+    line = serve(audit, [json.dumps(body).encode()], stream=False, headers=CLOUD)
+    assert told(line, "cost_usd", "compared_usd", "input_tokens", "backend") == [16.0, None, 12, "anthropic"]
+    unknown = {**CLOUD, "x-litellm-model-id": "mine/mine", "x-litellm-model-name": "azure_ai/mine"}
+    assert told(serve(audit, [json.dumps(body).encode()], stream=False, headers=unknown), "cost_usd") == [None]
+
+
+def test_what_openai_servers_count_is_read_too(audit: Any) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
+    body = {"object": "chat.completion", "choices": [{"message": {"content": "hello"}}], "usage": usage}
+    line = serve(audit, [json.dumps(body).encode()], stream=False, path="/v1/chat/completions")
+    assert told(line, "input_tokens", "cached_tokens", "output_tokens", "estimated") == [5, 4, 2, False]
+
+
+@pytest.mark.parametrize("events", [(START, TEXT), (TEXT, STOP), ({**START, "message": {}}, TEXT, DELTA, STOP)])
+def test_what_was_not_counted_to_the_end_is_estimated(audit: Any, events: tuple[dict[str, Any], ...]) -> None:
+    line = serve(audit, sse(*events), body=b'{"model": "local", "messages": [1, 2]}')
+    assert told(line, "input_tokens", "output_tokens", "estimated") == [9, 3, True]
+
+
+def test_a_cut_stream_is_told(audit: Any) -> None:
+    assert told(serve(audit, sse(START, TEXT)), "status", "error_class") == [200, "cut"]
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "vendor's words"}}
+    assert told(serve(audit, sse(START, error)), "error_class") == ["overloaded"]
+    assert "vendor's words" not in Path(audit.DIRECTORY, audit.FILE).read_text()
+
+
+class Timeout(Exception):  # noqa: N818 (theirs)
+    """Named as LiteLLM's."""
+
+
+class BadRequestError(Exception):
+    """Named as LiteLLM's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (Timeout("slow"), "timeout"),
+        (BadRequestError("n_keep: 40000 >= n_ctx: 32768"), "overflow"),
+        (BadRequestError("no such field"), "bad_request"),
+    ],
+)
+def test_a_fallback_names_who_failed_and_why(audit: Any, error: Exception, word: str) -> None:
+    async def fails() -> None:
+        await audit.plugin.log_success_fallback_event("local", {}, error)
+
+    line = serve(audit, sse(START, TEXT, DELTA, STOP), headers=CLOUD, meanwhile=fails)
+    assert told(line, "fallback", "error_class", "status") == ["local", word, 200]
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(401, "auth"), (429, "rate_limit"), (500, "server_error"), (418, "bad_request")]
+)
+def test_an_error_is_one_of_our_own_words(audit: Any, status: int, word: str) -> None:
+    body = b'{"type": "error", "error": {"type": "x", "message": "vendor words"}}'
+    line = serve(audit, [body], status=status, stream=False, headers={})
+    assert told(line, "error_class", "status", "model", "input_tokens", "cost_usd") == [word, status, None, 0, 0.0]
+
+
+def test_headers_put_no_more_than_a_word_into_a_line(audit: Any) -> None:
+    assert audit.word("routed") == "routed"
+    assert audit.word("two words") is None
+    assert audit.word("x" * 129) is None
+
+
+def test_other_requests_leave_no_line(audit: Any) -> None:
+    assert serve(audit, [b"{}"], stream=False, path="/v1/messages/count_tokens") is None
+
+
+def test_the_file_is_moved_aside_and_old_ones_go(audit: Any, tmp_path: Path) -> None:
+    audit.MAX_BYTES, audit.OLD_FILES = 20, 2
+    for number in range(4):
+        audit.write({"number": number, "long": "x" * 20})
+    audit.write({"n": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "requests.1.jsonl",
+        "requests.2.jsonl",
+        "requests.jsonl",
+    ]
+    assert json.loads((tmp_path / "requests.1.jsonl").read_text())["number"] == 3
+    assert (tmp_path / "requests.jsonl").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_directory_that_is_gone_stops_no_request(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    audit.DIRECTORY = "/nonexistent/audit"
+    serve(audit, sse(START, TEXT, DELTA, STOP))
+    assert "the audit cannot be written" in capsys.readouterr().err
