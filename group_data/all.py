@@ -228,6 +228,32 @@ lanes = {  # one launcher each: claude-<lane>
         "config_dir": "~/.claude-local",
         "billed": "nobody, unless the local server fails: then the Claude API account of ANTHROPIC_DIRECT_KEY",
     },
+    "local-private": {  # claude-local --private: straight to the model server; no gateway, no cloud, no fallback
+        "via": "direct",
+        "models": {"main": "local", "opus": "local", "sonnet": "local", "haiku": "local", "fable": "local"},
+        "config_dir": "~/.claude-local-private",
+        "credential": "none",  # or the name of the secret with the server's token
+        "billed": "nobody; nothing leaves your network",
+        "private": True,
+    },
+    "cloud": {
+        "models": {
+            "main": "claude-sonnet-4-6",
+            "opus": "claude-opus-4-8",
+            "sonnet": "claude-sonnet-4-6",
+            "haiku": "claude-haiku-4-5",
+            "fable": "claude-opus-4-8",
+        },
+        "config_dir": "~/.claude-cloud",
+        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY",
+    },
+    "api": {  # pure Claude API, without the gateway
+        "enabled": False,  # True: the service user gets a copy of the key, which only the gateway has otherwise
+        "via": "first-party",
+        "config_dir": "~/.claude-api",
+        "credential": "ANTHROPIC_DIRECT_KEY",
+        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY",
+    },
 }
 
 launchers = {

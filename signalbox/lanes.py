@@ -25,6 +25,8 @@ _ALWAYS = {
     "DISABLE_AUTOUPDATER": "1",  # the pinned version stays
     "DISABLE_UPDATES": "1",
 }
+_ANTHROPIC = "https://api.anthropic.com"  # where Claude Code goes by itself
+PROGRAM = "/usr/local/lib/signalbox/launcher/launch.py"
 
 
 def lane_records(settings: Settings) -> dict[str, Any]:
@@ -34,38 +36,82 @@ def lane_records(settings: Settings) -> dict[str, Any]:
         "user": claude.name,
         "claude": claude.path(".local/bin/claude"),
         "flags": list(settings.launchers.flags),
+        "managed": "/etc/claude-code",
+        "audit": "/var/lib/signalbox/audit/requests.jsonl",
         "gateway": {
             "url": _gateway_url(settings),
             "user": settings.gateway_account.name,
         },
-        "lanes": {name: _record(settings, lane, claude) for name, lane in settings.lanes.items() if lane.enabled},
+        "lanes": {name: _record(settings, name, lane, claude) for name, lane in settings.lanes.items() if lane.enabled},
     }
 
 
-def _record(settings: Settings, lane: Lane, claude: Account) -> dict[str, Any]:
+def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[str, Any]:
     models: Served = {
-        name: several for several in boxes(settings).values() for _, model in several for name in model.names
+        each: several for several in boxes(settings).values() for _, model in several for each in model.names
     }
-    environment = {**_ALWAYS, "CLAUDE_CONFIG_DIR": claude.path(str(lane.config_dir))}
-    if lane.via != "first-party":
-        environment |= {
-            "ANTHROPIC_BASE_URL": _base_url(settings, lane, models),
-            # A gateway cannot forward every beta; one that fails reads as "model may not exist".
-            "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
-            **{_MODEL_VARIABLES[slot]: _asked_for(lane, models, name) for slot, name in lane.models.items()},
-        }
-        environment |= _of_an_unknown_main_model(_used(lane, models, lane.models["main"]))
+    directory = claude.path(str(lane.config_dir))
+    environment = {
+        **_ALWAYS,
+        "CLAUDE_CONFIG_DIR": directory,
+        # Where a login of Anthropic's other tools would be found: not a lane's business.
+        "ANTHROPIC_CONFIG_DIR": f"{directory}/anthropic",
+    }
+    if lane.via == "first-party":
+        base_url = _first_party_url(settings, lane)
+        environment |= {} if base_url == _ANTHROPIC else {"ANTHROPIC_BASE_URL": base_url}
+    else:
+        base_url = _base_url(settings, lane, models)
+        environment |= {"ANTHROPIC_BASE_URL": base_url, **_of_models(lane, models)}
     if lane.via == "gateway":
-        environment["CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"] = "1"
+        environment |= {
+            "ANTHROPIC_CUSTOM_HEADERS": f"x-signalbox-lane: {name}",
+            "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+        }
+    window = environment.get("CLAUDE_CODE_MAX_CONTEXT_TOKENS")
     return {
         "via": lane.via,
         "models": dict(lane.models),
         "environment": environment,
+        "goes_to": base_url,
         "key_file": _key_file(lane, claude),
+        "key_variable": _key_variable(lane),
         "billed": lane.billed,
         "private": lane.private,
         "effort": lane.effort,
+        "context": int(window) if window else None,
+        "servers": _servers(lane, models),
+        "status_line": f"{PROGRAM} statusline",
     }
+
+
+def _of_models(lane: Lane, models: Served) -> dict[str, str]:
+    """Return what Claude Code is told of the lane's models."""
+    several = _used(lane, models, lane.models["main"])
+    record, main = several[0]
+    asked = _asked_for(lane, models, lane.models["main"])
+    return {
+        # A gateway cannot forward every beta; one that fails reads as "model may not exist".
+        "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
+        **{_MODEL_VARIABLES[slot]: _asked_for(lane, models, name) for slot, name in lane.models.items()},
+        # So that the lane's own model is in the list of /model, under a name that says whose it is.
+        "ANTHROPIC_CUSTOM_MODEL_OPTION": asked,
+        "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": f"{main.id} ({record.name})",
+        **_of_an_unknown_main_model(several),
+    }
+
+
+def _servers(lane: Lane, models: Served) -> dict[str, str]:
+    """Return the servers on the person's own network that answer in the lane, with what to ask each, free of charge."""
+    names = () if lane.via == "first-party" else lane.models.values()
+    records = [record for name in names for record, _ in _used(lane, models, name)]
+    return {record.name: kind_of(record).probe(record).url for record in records if isinstance(record, Backend)}
+
+
+def _first_party_url(settings: Settings, lane: Lane) -> str:
+    """Return the API's address: that of the cloud whose key the lane has, else Anthropic's."""
+    urls = [cloud.url for cloud in settings.clouds.values() if cloud.secret == lane.credential and cloud.url]
+    return str(urls[0]) if urls else _ANTHROPIC
 
 
 def _gateway_url(settings: Settings) -> str:
@@ -114,11 +160,16 @@ def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:
 
 def lane_secrets(settings: Settings) -> list[str]:
     """Return the names of the secrets that lanes use without the gateway, sorted: the service user holds those."""
-    credentials = {lane.credential for lane in settings.lanes.values() if lane.enabled and lane.via != "first-party"}
+    credentials = {lane.credential for lane in settings.lanes.values() if lane.enabled}
     return sorted(credentials - {"gateway", "none"})
 
 
 def _key_file(lane: Lane, claude: Account) -> str | None:
-    if lane.credential == "none" or lane.via == "first-party":
-        return None
-    return claude.path(f".config/signalbox/{lane.credential}.key")
+    return None if lane.credential == "none" else claude.path(f".config/signalbox/{lane.credential}.key")
+
+
+def _key_variable(lane: Lane) -> str | None:
+    """Return the variable that Claude Code takes the lane's key from; None for a lane with a login of its own."""
+    if lane.via != "first-party":
+        return "ANTHROPIC_AUTH_TOKEN"
+    return None if lane.credential == "none" else "ANTHROPIC_API_KEY"

@@ -11,21 +11,24 @@ from pyinfra.api import deploy
 
 from signalbox import launcher
 from signalbox.facts import Manifest
+from signalbox.lanes import PROGRAM
 from signalbox.operations import absent, directories, file, link
 from signalbox.settings.sections import Launchers
 
-PROGRAM = "/usr/local/lib/signalbox/launch"
+BASE = "/usr/local/lib/signalbox"
 RECORDS = "/etc/signalbox/lanes.json"
 
 
 @deploy("Launchers")
 def launchers(settings: Launchers, records: dict[str, Any]) -> None:
-    """Place the program, the `records` that it reads, and a command claude-<lane> for each lane in them."""
+    """Place the programs, the `records` that they read, and a command claude-<lane> for each lane in them."""
     if not settings.enabled:
         return
-    directories(name="launchers have their directories", paths=["/usr/local/lib/signalbox", "/etc/signalbox"])
-    program = Path(launcher.__file__).with_name("launch.py").read_text()
-    file(name="the launcher is in place", path=PROGRAM, content=program, mode="755")
+    directories(name="launchers have their directories", paths=[BASE, PROGRAM.rsplit("/", 1)[0], "/etc/signalbox"])
+    for module in sorted(Path(launcher.__file__).parent.glob("*.py")):
+        mode = "755" if PROGRAM.endswith(f"/{module.name}") else "644"
+        path = f"{BASE}/launcher/{module.name}"
+        file(name=f"the launchers' {module.name} is in place", path=path, content=module.read_text(), mode=mode)
     file(name="the lanes are known", path=RECORDS, content=json.dumps(records, indent=2, sort_keys=True) + "\n")
     commands = [f"/usr/local/bin/claude-{name}" for name in records["lanes"]]
     for command in commands:

@@ -109,8 +109,8 @@ def direct_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
             said = f"direct goes to one backend, these are of {several}; use models of one"
             yield Problem((*at, "models"), said)
         for record in sorted(set.intersection(*have)) if have else ():
-            backend = settings.backends[record]
-            if backend.kind and backends.kind_of(backend).native_anthropic(backend) is None:
+            backend = settings.backends.get(record)  # not there when something in it is wrong: that is told already
+            if backend and backend.url and backend.kind and backends.kind_of(backend).native_anthropic(backend) is None:
                 said = f'direct needs an Anthropic endpoint, and {record} ({backend.kind}) has none; write "gateway"'
                 yield Problem((*at, "via"), said)
 

@@ -116,6 +116,7 @@ KINDS = {
     "lanes": {
         "routed": {"models": {"haiku": "gemma"}},
         "local": _local("gemma", config_dir="~/.claude-local"),
+        "local-private": {"enabled": False},
         "llama": _local("qwen", via="direct", credential="LLAMA_KEY"),
         "ollama": _local("gemma", via="direct", credential="none"),
         "vllm": _local("devstral"),

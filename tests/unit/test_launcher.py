@@ -6,8 +6,8 @@ import http.server
 import json
 import os
 import pwd
+import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,12 +17,18 @@ from typing import Any
 
 import pytest
 
+from signalbox import launcher
 from signalbox.lanes import lane_records
-from signalbox.launcher import launch
+from signalbox.launcher import probes, speak
 from signalbox.settings import Settings
 from tests.good_settings import layers
 
 KEY = "sk-of-the-gateway"
+CLOUD_KEY = "sk-ant-of-the-account-0123456789"
+NOT_STARTED = (
+    "not started: it must go to {url}, billed to the Claude API account of ANTHROPIC_DIRECT_KEY; background work is "
+    "local and free"
+)
 ME = pwd.getpwuid(os.geteuid()).pw_name
 # Stands where claude would: tells its arguments and environment, and ends as it is told.
 CLAUDE = """#!/bin/sh
@@ -37,9 +43,10 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         time.sleep(self.delay)
-        right = self.headers["Authorization"] == f"Bearer {KEY}" and self.path == "/v1/models"
+        right = self.headers["Authorization"] == f"Bearer {KEY}" or self.headers["x-api-key"] == CLOUD_KEY
+        right = right and self.path == "/v1/models"
         body = {"data": [{"id": model} for model in self.models]} if right else {"error": "No connected db."}
-        self.send_response(200 if right else 400)
+        self.send_response(200 if right else 401 if self.headers["x-api-key"] else 400)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
@@ -62,12 +69,15 @@ class Host:
         self.key_file.parent.mkdir(parents=True)
         self.key_file.write_text(f"{KEY}\n")
         self.key_file.chmod(0o600)
-        for lane in ("routed", "local", "gone"):
-            (self.home / f"claude-{lane}").symlink_to(launch.__file__)
+        # As on a host: nothing of this project but the package itself.
+        shutil.copytree(Path(launcher.__file__).parent, self.home / "lib/launcher")
+        for lane in ("routed", "local", "local-private", "cloud", "api", "gone"):
+            (self.home / f"claude-{lane}").symlink_to(self.home / "lib/launcher/launch.py")
         port = self.server.server_address[1]
-        settings = Settings.from_layers(layers({"gateway": {"port": port}}), host="box1")
+        data = {"gateway": {"port": port}, "lanes": {"api": {"enabled": True}}}
+        settings = Settings.from_layers(layers(data), host="box1")
         self.records = lane_records(settings)
-        self.records["user"] = ME
+        self.records |= {"user": ME, "managed": str(self.home / "managed")}
         self.write()
 
     @property
@@ -77,6 +87,14 @@ class Host:
     @property
     def key_file(self) -> Path:
         return self.home / ".config/signalbox/gateway.key"
+
+    def api(self, key: str) -> None:
+        """Let the lane `api` ask this gateway as its cloud, with `key`."""
+        file = self.key_file.with_name("ANTHROPIC_DIRECT_KEY.key")
+        file.write_text(key)
+        file.chmod(0o600)
+        self.records["lanes"]["api"]["environment"]["ANTHROPIC_BASE_URL"] = self.records["gateway"]["url"]
+        self.write()
 
     def settings_file(self, lane: str = "routed") -> Path:
         return self.home / f".claude-{lane}/settings.json"
@@ -92,8 +110,10 @@ class Host:
             "SIGNALBOX_LANES": str(self.home / "lanes.json"),
             **variables,
         }
-        command = [sys.executable, str(self.home / f"claude-{lane}"), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        command = [str(self.home / f"claude-{lane}"), *arguments]
+        project = self.home / "project"
+        project.mkdir(exist_ok=True)
+        return subprocess.run(command, env=environment, cwd=project, capture_output=True, text=True, timeout=30)
 
     def seen(self) -> tuple[list[str], dict[str, str]]:
         lines = (self.home / "seen").read_text().splitlines()
@@ -105,7 +125,9 @@ class Host:
         done = self.run(lane, "-p", "hello", **variables)
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
         assert not (self.home / "seen").exists()
-        return done.stderr.replace(str(self.home), "~").removeprefix(f"claude-{lane}: ").strip()
+        told = done.stderr.replace(str(self.home), "~").replace(f"to {self.records['gateway']['url']},", "to {url},")
+        lines = told.strip().splitlines()
+        return "\n".join(line.removeprefix(f"claude-{lane}: ") for line in lines)
 
 
 @pytest.fixture
@@ -168,7 +190,8 @@ def test_what_would_bill_or_route_elsewhere_is_gone(host: Host, name: str) -> No
 
 def test_a_new_directory_gets_settings_that_pin_nothing(host: Host) -> None:
     host.run("routed")
-    assert json.loads(host.settings_file().read_text()) == {"effortLevel": "high"}
+    settings = json.loads(host.settings_file().read_text())
+    assert (settings.pop("statusLine")["type"], settings) == ("command", {"effortLevel": "high"})
     assert host.settings_file().parent.stat().st_mode & 0o777 == 0o700
 
 
@@ -193,33 +216,34 @@ def test_an_effort_that_backends_refuse_is_lowered_and_the_original_kept(host: H
     ("text", "said"),
     [
         (
-            '{"env": {"ANTHROPIC_BASE_URL": "x", "FOO": "y", "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "0"}}',
-            "~/.claude-routed/settings.json sets env.ANTHROPIC_BASE_URL, env.CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS, "
-            "which beats the lane; take that out",
+            '{"env": {"ANTHROPIC_BASE_URL": "x", "FOO": "y",\n "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "0"}}',
+            "~/.claude-routed/settings.json, line 1: env.ANTHROPIC_BASE_URL beats the lane; take it out\n"
+            "~/.claude-routed/settings.json, line 2: env.CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS beats the lane; "
+            "take it out",
         ),
         (
             '{"apiKeyHelper": "cat key"}',
-            "~/.claude-routed/settings.json sets apiKeyHelper, which beats the lane; take that out",
+            "~/.claude-routed/settings.json, line 1: apiKeyHelper beats the lane; take it out",
         ),
-        ("[]", "~/.claude-routed/settings.json holds no JSON object; mend it, or move it away"),
+        ("[]", "~/.claude-routed/settings.json: it holds no JSON object; mend it, or move it away"),
         (
             "{",
-            "~/.claude-routed/settings.json is not JSON (Expecting property name enclosed in double quotes: line 1 "
-            "column 2 (char 1)); mend it, or move it away",
+            "~/.claude-routed/settings.json: it is not JSON; mend it, or move it away (Expecting property name "
+            "enclosed in double quotes: line 1 column 2 (char 1))",
         ),
     ],
 )
 def test_settings_that_would_beat_the_lane_are_refused(host: Host, text: str, said: str) -> None:
     host.settings_file().parent.mkdir()
     host.settings_file().write_text(text)
-    assert host.refused("routed", launch.EX_CONFIG) == said
+    assert host.refused("routed", speak.EX_CONFIG) == f"{said}\n{NOT_STARTED}"
     assert host.settings_file().read_text() == text
 
 
 def test_another_user_is_refused(host: Host) -> None:
     host.records["user"] = "claude"
     host.write()
-    said = host.refused("routed", launch.EX_NOPERM)
+    said = host.refused("routed", speak.EX_NOPERM)
     why = "as root an agent could do anything to this host" if ME == "root" else f"you are {ME}"
     assert said == f"this runs as claude alone ({why}); log in as claude: ssh claude@{os.uname().nodename}"
 
@@ -227,7 +251,7 @@ def test_another_user_is_refused(host: Host) -> None:
 def test_a_gateway_that_is_down_is_told_at_once(host: Host) -> None:
     url = host.records["gateway"]["url"]
     host.server.socket.close()
-    assert host.refused("routed", launch.EX_UNAVAILABLE) == (
+    assert host.refused("routed", speak.EX_UNAVAILABLE) == (
         f"the gateway does not answer at {url} ([Errno 111] Connection refused); it may be starting, "
         "else see journalctl _SYSTEMD_USER_UNIT=litellm.service -n 30 (as root)"
     )
@@ -236,13 +260,13 @@ def test_a_gateway_that_is_down_is_told_at_once(host: Host) -> None:
 def test_a_gateway_that_hangs_is_told_in_seconds(host: Host) -> None:
     host.server.RequestHandlerClass.delay = 5  # type: ignore[attr-defined]
     started = time.monotonic()
-    assert "(timed out)" in host.refused("routed", launch.EX_UNAVAILABLE)
-    assert time.monotonic() - started < launch.PATIENCE + 1.5
+    assert "(timed out)" in host.refused("routed", speak.EX_UNAVAILABLE)
+    assert time.monotonic() - started < probes.PATIENCE + 1.5
 
 
 def test_a_wrong_key_is_told_at_once(host: Host) -> None:
     host.key_file.write_text("sk-of-another")
-    assert host.refused("routed", launch.EX_CONFIG) == (
+    assert host.refused("routed", speak.EX_CONFIG) == (
         f"the gateway at {host.records['gateway']['url']} refuses the key in ~/.config/signalbox/gateway.key; "
         "run the deploy again"
     )
@@ -250,7 +274,7 @@ def test_a_wrong_key_is_told_at_once(host: Host) -> None:
 
 def test_a_gateway_without_the_lanes_model_is_told(host: Host) -> None:
     host.server.RequestHandlerClass.models = ("local",)  # type: ignore[attr-defined]
-    assert host.refused("routed", launch.EX_CONFIG) == (
+    assert host.refused("routed", speak.EX_CONFIG) == (
         f"the gateway at {host.records['gateway']['url']} has no model claude-opus-4-8, claude-sonnet-4-6; "
         "run the deploy again"
     )
@@ -270,30 +294,33 @@ def test_a_key_file_that_is_not_right_is_told(host: Host, content: str | None, m
     else:
         host.key_file.write_text(content)
         host.key_file.chmod(mode)
-    assert host.refused("routed", launch.EX_CONFIG) == said.replace("{}", "~/.config/signalbox/gateway.key")
+    assert host.refused("routed", speak.EX_CONFIG) == said.replace("{}", "~/.config/signalbox/gateway.key")
 
 
 def test_a_lane_that_is_no_more_is_told_with_those_that_are(host: Host) -> None:
-    said = host.refused("gone", launch.EX_USAGE)
-    assert said == "no lane is called 'gone' here; commands on this host: claude-routed claude-local"
+    said = host.refused("gone", speak.EX_USAGE)
+    assert said == (
+        "no lane is called 'gone' here; "
+        "commands on this host: claude-routed claude-local claude-local-private claude-cloud claude-api"
+    )
 
 
 def test_missing_records_are_told(host: Host) -> None:
-    said = host.refused("routed", launch.EX_CONFIG, SIGNALBOX_LANES="/nowhere/lanes.json")
+    said = host.refused("routed", speak.EX_CONFIG, SIGNALBOX_LANES="/nowhere/lanes.json")
     assert said.startswith("/nowhere/lanes.json cannot be read (")
     assert said.endswith("; run the deploy again")
 
 
 def test_missing_claude_is_told(host: Host) -> None:
     host.claude.unlink()
-    assert host.refused("routed", launch.EX_CONFIG) == (
+    assert host.refused("routed", speak.EX_CONFIG) == (
         "Claude Code cannot be started from ~/.local/bin/claude (No such file or directory); run the deploy again"
     )
 
 
 def test_who_pays_is_told_on_a_terminal_alone(host: Host) -> None:
     # script(1) gives it a terminal; every other test here has none and demands an empty stderr or an error.
-    command = f"SIGNALBOX_LANES={host.home}/lanes.json SEEN={host.home}/seen {sys.executable} {host.home}/claude-local"
+    command = f"SIGNALBOX_LANES={host.home}/lanes.json SEEN={host.home}/seen {host.home}/claude-local"
     done = subprocess.run(
         ["script", "-qec", command, "/dev/null"], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
     )
@@ -301,14 +328,115 @@ def test_who_pays_is_told_on_a_terminal_alone(host: Host) -> None:
     assert f"claude-local: this bills {billed}" in done.stdout
 
 
-def test_a_direct_lane_needs_no_gateway_and_a_first_party_lane_no_key(host: Host) -> None:
-    lane = host.records["lanes"]["local"]
+def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
+    host.records["lanes"]["local-private"]["environment"]["ANTHROPIC_BASE_URL"] = host.records["gateway"]["url"]
+    host.write()
+    assert host.run("local", "--private", "-p", "x", HTTPS_PROXY="http://proxy", NO_PROXY="a").returncode == 0
+    arguments, variables = host.seen()
+    assert arguments == ["-p", "x"]
+    assert (variables["SIGNALBOX_LANE"], variables["ANTHROPIC_AUTH_TOKEN"]) == ("local-private", "none")
+    assert "ANTHROPIC_CUSTOM_HEADERS" not in variables
+    assert variables["NO_PROXY"] == "a,192.168.1.20"
+    assert host.run("cloud", "--private").stderr.endswith(
+        "there is no private lane cloud-private; set lanes.cloud-private.enabled, and deploy\n"
+    )
+
+
+def test_the_model_servers_of_a_direct_lane_are_asked_first(host: Host) -> None:
+    url = host.records["gateway"]["url"]
+    host.records["lanes"]["local-private"]["environment"]["ANTHROPIC_BASE_URL"] = url
+    host.write()
     host.server.socket.close()
-    lane |= {"via": "direct", "key_file": None}
-    host.write()
-    assert host.run("local").returncode == 0
-    assert host.seen()[1]["ANTHROPIC_AUTH_TOKEN"] == "none"  # noqa: S105
-    lane |= {"via": "first-party", "environment": {"CLAUDE_CONFIG_DIR": str(host.home / ".claude-own")}}
-    host.write()
-    assert host.run("local", ANTHROPIC_AUTH_TOKEN="of-the-shell").returncode == 0  # noqa: S106
-    assert not [name for name in host.seen()[1] if name.startswith("ANTHROPIC_")]
+    assert host.refused("local-private", speak.EX_UNAVAILABLE) == (
+        f"the model server does not answer at {url} ([Errno 111] Connection refused); start it there"
+    )
+
+
+def test_the_pure_api_lane_has_its_key_and_nothing_of_a_gateway(host: Host) -> None:
+    host.api(CLOUD_KEY)
+    assert host.run("api", ANTHROPIC_AUTH_TOKEN="of-the-shell").returncode == 0  # noqa: S106
+    _, variables = host.seen()
+    assert variables["ANTHROPIC_API_KEY"] == CLOUD_KEY
+    ours = {name for name in variables if name.startswith(("ANTHROPIC_", "CLAUDE_"))}
+    assert ours == {"ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_CONFIG_DIR", "CLAUDE_CONFIG_DIR"}
+    state = json.loads((host.home / ".claude-api/.claude.json").read_text())
+    assert state["customApiKeyResponses"]["approved"] == [CLOUD_KEY[-20:]]  # or it would ask
+
+
+def test_a_cloud_that_refuses_the_key_is_told_at_once(host: Host) -> None:
+    host.api("sk-ant-revoked")
+    assert host.refused("api", speak.EX_CONFIG) == (
+        f"{host.records['gateway']['url']} refuses the key in ~/.config/signalbox/ANTHROPIC_DIRECT_KEY.key; "
+        "set the right one, and deploy"
+    )
+
+
+def test_where_a_variable_of_the_shell_comes_from_is_told(host: Host) -> None:
+    (host.home / ".bashrc").write_text("alias ll=ls\nexport ANTHROPIC_API_KEY=sk-ant-somebody\n")
+    done = host.run("routed", ANTHROPIC_API_KEY="sk-ant-somebody", ANTHROPIC_BASE_URL="http://old")
+    assert (done.returncode, "sk-ant" in done.stderr) == (0, False)
+    assert done.stderr.replace(str(host.home), "~").splitlines() == [
+        "claude-routed: ~/.bashrc, line 2: ANTHROPIC_API_KEY; it is not used here; take it out",
+        "claude-routed: the environment that this was called from: ANTHROPIC_BASE_URL; it is not used here; "
+        "take it out",
+    ]
+
+
+def test_a_lane_in_a_session_of_another_lane_says_nothing(host: Host) -> None:
+    host.run("routed")
+    _, variables = host.seen()
+    done = host.run("local", **{name: variables[name] for name in variables if name not in ("PATH", "_")})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert host.seen()[1]["SIGNALBOX_LANE"] == "local"
+
+
+def test_another_claude_on_the_path_is_told_and_not_used(host: Host) -> None:
+    other = host.home / "old/claude"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\nexit 99\n")
+    other.chmod(0o755)
+    done = host.run("routed", PATH=f"{other.parent}:/usr/bin:/bin")
+    assert done.returncode == 0
+    assert f"{other}: another claude is first on PATH" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("project/.claude/settings.json", '{"env": {"ANTHROPIC_BASE_URL": "x"}}', "env.ANTHROPIC_BASE_URL"),
+        ("project/.claude/settings.local.json", '{"apiKeyHelper": "x"}', "apiKeyHelper"),
+        ("managed/managed-settings.json", '{"env": {"anthropic_api_key": "x"}}', "env.anthropic_api_key"),
+        ("managed/managed-settings.d/9.json", '{"processWrapper": "x"}', "processWrapper"),
+        (".claude-routed/remote-settings.json", '{"modelOverrides": {"a": "b"}}', "modelOverrides"),
+        (".claude-routed/.credentials.json", "{}", "a stored login"),
+        (".claude-routed/.claude.json", '{"primaryApiKey": "x"}', "a stored API key"),
+        (".claude-routed/.claude.json", '{"oauthAccount": {"x": 1}}', "a stored login's account"),
+    ],
+)
+def test_whatever_would_decide_in_the_lanes_place_stops_it(host: Host, path: str, text: str, said: str) -> None:
+    (host.home / path).parent.mkdir(parents=True, exist_ok=True)
+    (host.home / path).write_text(text)
+    told = host.refused("routed", speak.EX_CONFIG)
+    assert told.startswith(f"~/{path}")
+    assert said in told
+    assert told.endswith(NOT_STARTED)
+
+
+def test_managed_settings_that_agree_are_fine(host: Host) -> None:
+    (host.home / "managed").mkdir()
+    (host.home / "managed/managed-settings.json").write_text('{"env": {"DISABLE_UPDATES": "1", "FOO": "x"}}')
+    assert host.run("routed").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [['--settings={"apiKeyHelper": "x"}'], ["--settings", '{"apiKeyHelper": "x"}']])
+def test_settings_given_as_an_argument_are_looked_into(host: Host, arguments: list[str]) -> None:
+    done = host.run("routed", *arguments, "-p", "x")
+    assert done.returncode == speak.EX_CONFIG
+    assert "the argument --settings, line 1: apiKeyHelper beats the lane" in done.stderr
+    assert not (host.home / "seen").exists()
+
+
+def test_plain_claudes_own_directory_is_no_lanes(host: Host) -> None:
+    (host.home / ".claude").mkdir()
+    (host.home / ".claude-routed").symlink_to(host.home / ".claude")
+    assert "it is ~/.claude, plain claude's own" in host.refused("routed", speak.EX_CONFIG)

@@ -145,7 +145,7 @@ def test_a_direct_lane_goes_to_the_backend_that_has_all_its_models() -> None:
 
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_every_kind_of_backend_says_how_to_get_more_context(kind: str) -> None:
-    data = {"backends": {"lmstudio": {"kind": kind}}}
+    data = {"backends": {"lmstudio": {"kind": kind}}, "lanes": {"local-private": {"enabled": False}}}
     record = settings(data).backends["lmstudio"]
     reading = backend_kind(record).reading(record, record.models["local"])
     if kind == "openai_compatible":

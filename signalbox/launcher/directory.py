@@ -1,0 +1,54 @@
+"""A lane's configuration directory: its own, with settings that let the lane's environment decide."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .speak import EX_CONFIG, fail
+
+TOO_HIGH = ("xhigh", "max")  # efforts that many backends refuse
+
+
+def prepare(lane: dict[str, Any], key: str | None) -> None:
+    """Have the lane's directory, ready to start without a question; what a person has changed in it stays."""
+    directory = Path(lane["environment"]["CLAUDE_CONFIG_DIR"])
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _settings(directory / "settings.json", lane)
+        _state(directory / ".claude.json", lane, key)
+    except OSError as error:
+        fail(EX_CONFIG, f"{directory} cannot be used ({error.strerror})")
+
+
+def _settings(path: Path, lane: dict[str, Any]) -> None:
+    wanted = {"effortLevel": lane["effort"], "statusLine": {"type": "command", "command": lane["status_line"]}}
+    old = path.read_text() if path.exists() else "{}"
+    settings = json.loads(old)  # sources.py has read it
+    if not set(settings) - {"effortLevel"} and settings.get("effortLevel", lane["effort"]) == lane["effort"]:
+        replace(path, wanted)  # nothing of a person's is in it
+    elif settings.get("effortLevel", TOO_HIGH[0]) in TOO_HIGH:
+        backup = path.with_name("settings.json.before-signalbox")
+        if not backup.exists():
+            backup.write_text(old)
+        replace(path, {**settings, "effortLevel": lane["effort"]})
+
+
+def _state(path: Path, lane: dict[str, Any], key: str | None) -> None:
+    """Claude Code's first start would ask for a theme, a login, and whether to use the key that it was given."""
+    if path.exists():
+        return
+    state: dict[str, Any] = {"hasCompletedOnboarding": True}
+    if key and lane["key_variable"] == "ANTHROPIC_API_KEY":
+        state["customApiKeyResponses"] = {"approved": [key[-20:]], "rejected": []}  # how Claude Code knows a key again
+    replace(path, state)
+
+
+def replace(path: Path, content: dict[str, Any]) -> None:
+    """Write the file whole or not at all: several sessions may start at once."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps(content, indent=2) + "\n")
+    new.replace(path)

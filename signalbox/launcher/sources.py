@@ -1,0 +1,217 @@
+"""Billing-lane proof: every source that could change where Claude Code goes or who pays, before it starts.
+
+The environment is neutralised, because the launcher makes it anew; what Claude Code would read after that (settings
+files, a stored login) beats the environment, so it stops the lane. Measured with Claude Code 2.1.329.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Variables that change where requests go or who pays: https://code.claude.com/docs/en/env-vars
+PREFIXES = (
+    "ANTHROPIC_",
+    "CLAUDE_CODE_GATEWAY_",
+    "CLAUDE_CODE_HOST_AUTH_",
+    "CLAUDE_CODE_OAUTH_",
+    "CLAUDE_CODE_SKIP_",
+    "CLAUDE_CODE_USE_",
+    "CLAUDE_LOCAL_OAUTH_",
+)
+NAMES = (
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "CLAUDE_CODE_API_BASE_URL",
+    "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_CUSTOM_OAUTH_URL",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",  # stops the background calls that a lane sends elsewhere
+    "CLAUDE_CODE_EXTRA_BODY",
+    "CLAUDE_CODE_PROCESS_WRAPPER",
+    "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST",
+    "CLAUDE_CODE_SESSION_ACCESS_TOKEN",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+    "CLAUDE_CONFIG_DIR",
+    "CLAUDE_SECURESTORAGE_CONFIG_DIR",
+    "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
+)
+HARMLESS = ("ANTHROPIC_DIRECT_KEY",)  # a name of ours, which Claude Code does not read
+# Keys of a settings file that decide the same: a program that gives a key or starts Claude Code, other model ids.
+DECIDING = ("apiKeyHelper", "modelOverrides", "processWrapper", "proxyAuthHelper")
+
+# Where a shell's variable may come from, in the order in which a person would look.
+STARTUP = (
+    ".bashrc", ".bash_aliases", ".bash_profile", ".bash_login", ".profile",
+    ".zshenv", ".zprofile", ".zshrc", ".zlogin",
+    ".config/claude-secrets.env", ".config/environment.d/*.conf", ".pam_environment",
+)  # fmt: skip
+SYSTEM = ("/etc/environment", "/etc/profile", "/etc/profile.d/*.sh", "/etc/bash.bashrc", "/etc/zsh/*", "/etc/zshenv")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing that would decide in the lane's place: what, where it comes from, what to do about it.
+
+    beats: whether Claude Code would follow it and not the lane, so that the lane must not start.
+    """
+
+    what: str
+    where: str
+    cure: str
+    beats: bool
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.cure}"
+
+
+def conflicts(name: str) -> bool:
+    """Whether a variable would change where requests go or who pays."""
+    return name.upper().startswith(PREFIXES) or name.upper() in NAMES
+
+
+def of_lane(lane: Mapping[str, Any], records: Mapping[str, Any], arguments: Sequence[str] = ()) -> Iterator[Source]:
+    """Yield everything that could decide in place of `lane`; `arguments` are those meant for claude."""
+    wanted = {**lane["environment"]}
+    yield from _of_environment(records)
+    yield from _of_path(records)
+    yield from _of_settings(wanted, settings_files(Path(wanted["CLAUDE_CONFIG_DIR"]), records))
+    yield from _of_arguments(wanted, arguments)
+    yield from _of_login(lane)
+
+
+def of_plain_claude(records: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Source]:
+    """Yield what would take plain `claude` away from its own login."""
+    for source in _of_environment(records, environment):
+        if source.what != "CLAUDE_CONFIG_DIR":
+            yield Source(source.what, source.where, source.cure, beats=True)
+    yield from _of_settings({}, settings_files(Path.home() / ".claude", records))
+    yield from _of_path(records)
+
+
+def settings_files(directory: Path, records: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the settings files that Claude Code merges for the configuration directory and the current directory."""
+    managed = Path(records["managed"])
+    yield managed / "managed-settings.json"
+    yield from sorted(managed.glob("managed-settings.d/*.json"))
+    yield directory / "remote-settings.json"
+    yield directory / "settings.json"
+    for name in ("settings.json", "settings.local.json"):
+        project = Path.cwd() / ".claude" / name
+        if project != directory / name:
+            yield project
+
+
+def where_set(name: str) -> str:
+    """Return file and line that set the variable `name` for shells, or say that its origin is not known."""
+    setting = re.compile(rf"^\s*(?:export\s+|declare\s+-x\s+|set\s+-gx\s+)?{re.escape(name)}\s*[= ]")
+    files = [Path.cwd() / ".env", Path.cwd() / ".envrc"]
+    for pattern in (*(f"{Path.home()}/{each}" for each in STARTUP), *SYSTEM):
+        files += sorted(Path("/").glob(pattern.removeprefix("/")))
+    for path in files:
+        try:
+            lines = path.read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        for number, line in enumerate(lines, start=1):
+            if setting.match(line):
+                return f"{path}, line {number}"
+    return "the environment that this was called from"
+
+
+def _of_environment(records: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Iterator[Source]:
+    # In a lane's own session, or a shell that was switched to it, the lane's variables are no surprise.
+    ours = records["lanes"].get(environment.get("SIGNALBOX_LANE", ""))
+    for name in sorted(environment):
+        if not conflicts(name) or name in HARMLESS:
+            continue
+        if ours and (name == ours["key_variable"] or ours["environment"].get(name) == environment[name]):
+            continue
+        yield Source(name, where_set(name), "it is not used here; take it out", beats=False)
+
+
+def _of_path(records: Mapping[str, Any]) -> Iterator[Source]:
+    found, pinned = shutil.which("claude"), records["claude"]
+    if found and os.path.realpath(found) != os.path.realpath(pinned):
+        cure = f"this runs {pinned}; remove the other, or put ~/.local/bin first"
+        yield Source("another claude is first on PATH", found, cure, beats=False)
+
+
+def _of_settings(wanted: Mapping[str, str], files: Iterator[Path]) -> Iterator[Source]:
+    for path in files:
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            if path.name != "remote-settings.json":
+                yield Source("it cannot be read", str(path), f"mend it, or move it away ({error})", beats=True)
+            continue
+        yield from _of_settings_text(wanted, text, str(path))
+
+
+def _of_settings_text(wanted: Mapping[str, str], text: str, where: str) -> Iterator[Source]:
+    try:
+        settings = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        yield Source("it is not JSON", where, f"mend it, or move it away ({error})", beats=True)
+        return
+    if not isinstance(settings, dict):
+        yield Source("it holds no JSON object", where, "mend it, or move it away", beats=True)
+        return
+    block = settings.get("env")
+    for name, value in (block if isinstance(block, dict) else {}).items():
+        decides = conflicts(name) or name in wanted
+        if decides and name not in HARMLESS and wanted.get(name) != value:
+            yield Source(f"env.{name} beats the lane", _line(where, text, name), "take it out", beats=True)
+    for key in DECIDING:
+        if settings.get(key):
+            yield Source(f"{key} beats the lane", _line(where, text, key), "take it out", beats=True)
+
+
+def _of_arguments(wanted: Mapping[str, str], arguments: Sequence[str]) -> Iterator[Source]:
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            return
+        if argument == "--settings" and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        elif argument.startswith("--settings="):
+            value = argument.partition("=")[2]
+        else:
+            continue
+        if value.lstrip().startswith("{"):
+            yield from _of_settings_text(wanted, value, "the argument --settings")
+        else:
+            yield from _of_settings(wanted, iter([Path(value)]))
+
+
+def _of_login(lane: Mapping[str, Any]) -> Iterator[Source]:
+    """A login of a person's account in the lane's directory would be in reach of what the lane talks to."""
+    directory = Path(lane["environment"]["CLAUDE_CONFIG_DIR"])
+    if lane["via"] == "first-party" and not lane["key_file"]:
+        return  # such a lane is for a login of its own
+    own = Path.home() / ".claude"
+    if directory.exists() and own.exists() and directory.samefile(own):
+        yield Source("it is ~/.claude, plain claude's own", str(directory), "remove the link", beats=True)
+    credentials, config = directory / ".credentials.json", directory / ".claude.json"
+    cure = "this lane has a key of its own; move the login away"
+    if credentials.exists():
+        yield Source("a stored login", str(credentials), cure, beats=True)
+    try:
+        text = config.read_text()
+        state = json.loads(text)
+    except (OSError, ValueError):
+        return
+    for key, what in (("primaryApiKey", "a stored API key"), ("oauthAccount", "a stored login's account")):
+        if isinstance(state, dict) and state.get(key):
+            yield Source(what, _line(str(config), text, key), cure, beats=True)
+
+
+def _line(where: str, text: str, key: str) -> str:
+    """Return `where` with the line of the JSON text that first holds `key`."""
+    found = re.search(rf'"{re.escape(key)}"\s*:', text)
+    return f"{where}, line {text.count(chr(10), 0, found.start()) + 1}" if found else where
