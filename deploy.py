@@ -4,14 +4,19 @@ from pyinfra import host
 
 from signalbox import addresses, routes
 from signalbox.lanes import lane_records, lane_secrets
+from signalbox.logins import deploy_user
+from signalbox.operations.guarded import Proof
 from signalbox.settings import settings_for
 from tasks.base import base
+from tasks.firewall import firewall
 from tasks.gateway import gateway
+from tasks.guard import guard
 from tasks.launchers import launchers
 from tasks.preflight import preflight
 from tasks.rootless_docker import rootless_docker
 from tasks.secrets import secrets
 from tasks.service_user import service_user
+from tasks.ssh import ssh
 from tasks.toolchain import toolchain
 
 s = settings_for(host)
@@ -26,6 +31,11 @@ base(s.base, tuple(s.extra_ca_certificates), s.mirrors.debian, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.
 login = s.secret(s.service_user.password) if s.service_user.password else None
 service_user(s.service_user, claude, (keeper,) if keeper != claude else (), login, **root)
+# Who gets in, once the users are there whose fresh logins prove it; the guard first, which takes back what locks out.
+proof = Proof(claude.name, s.guard.login_seconds)
+guard(s.guard, **root)
+firewall(s.firewall, proof, **root)
+ssh(s.ssh, deploy_user(host), proof, **root)
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.

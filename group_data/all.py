@@ -84,6 +84,33 @@ service_user = {
     "linger": True,  # its services start at boot, without a login
 }
 
+# ---- who gets in: changes are kept only after fresh logins have succeeded, see docs/hardening.md ----
+guard = {
+    "enabled": True,
+    "armed_seconds": 90,  # a firewall or sshd change that nobody confirms is taken back by the host after this long
+    "login_seconds": 10,  # for one fresh login
+}
+
+firewall = {
+    "enabled": True,
+    "ssh_from": ["lan"],  # "lan" (private addresses and the host's own networks), "any", or networks as CIDR
+    "ssh_ports": [22],  # of sshd
+    "ssh_interfaces": [],  # only by these interfaces, such as ["wg0"]; []: by all
+    "open": {},  # more that may come in: {"tcp/8080": ["lan"]}
+}
+
+ssh = {
+    "enabled": True,
+    "root_login": "key",  # "key", or "no" where the deploy comes as another user with sudo
+    "password_login": False,  # False: off as soon as a key login of the service user has been proven
+    "classic_kex": True,  # a classic key exchange beside the post-quantum ones: pyinfra's own SSH library needs it
+    "allow_users": [],  # only these may log in; []: everyone
+    "max_auth_tries": 3,  # keys and passwords tried in one connection; more for agents with many keys
+    "tcp_forwarding": True,  # ssh -L, as to the gateway; False: off
+    "unpunished": ["lan"],  # networks whose failed logins sshd does not answer by waiting
+    "extra": [],  # lines of sshd_config for what has no setting here, such as "Match User backup"
+}
+
 rootless_docker = {
     "enabled": True,
     "service_user": True,  # the service user has an engine of its own, for what the agent runs in containers

@@ -7,11 +7,15 @@ what is placed must be written to the manifest in the same breath.
 from signalbox.operations.accounts import authorized_keys, linger, password, subordinate_ids, sudo_rule, user
 from signalbox.operations.containers import image
 from signalbox.operations.files import absent, directories, file, first_line, handed_directory, link
+from signalbox.operations.firewall import firewall_rules
+from signalbox.operations.guarded import nothing_waits
 from signalbox.operations.keys import generated_key, key_copy
 from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
+from signalbox.operations.ssh import sshd_configuration
 from signalbox.operations.system import kernel_modules, trusted_certificates
 from signalbox.operations.tools import claude_code, mise, node
+from signalbox.operations.units import unit
 
 __all__ = [
     "absent",
@@ -20,6 +24,7 @@ __all__ = [
     "directories",
     "docker_repository",
     "file",
+    "firewall_rules",
     "first_line",
     "generated_key",
     "handed_directory",
@@ -31,11 +36,14 @@ __all__ = [
     "manager_environment",
     "mise",
     "node",
+    "nothing_waits",
     "packages",
     "password",
     "service",
+    "sshd_configuration",
     "subordinate_ids",
     "sudo_rule",
     "trusted_certificates",
+    "unit",
     "user",
 ]

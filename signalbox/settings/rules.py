@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from signalbox import backends
-from signalbox.settings import lane_rules, text_rules
+from signalbox.settings import lane_rules, protection_rules, text_rules
 from signalbox.settings.fields import PLACEHOLDER, address_of
 from signalbox.settings.layers import Path
 from signalbox.settings.names import known_models, model_names
@@ -249,4 +249,5 @@ RULES: list[Rule] = [
     gateway,
     fallbacks,
     *lane_rules.RULES,
+    *protection_rules.RULES,
 ]

@@ -15,6 +15,7 @@ from signalbox.settings.explain import problems_of, unknown
 from signalbox.settings.filling import RECORDS, filled, with_text_keys
 from signalbox.settings.layers import COMMAND_LINE, Layer, groups_of, merged, origin
 from signalbox.settings.problems import Problem, SettingsError
+from signalbox.settings.protection import Firewall, Guard, Ssh
 from signalbox.settings.pyinfra_keys import pyinfra_keys
 from signalbox.settings.records import Backend, Cloud, Lane
 from signalbox.settings.rules import RULES, IncompleteError
@@ -50,6 +51,9 @@ class Settings:
     preflight: Preflight
     base: Base
     service_user: ServiceUser
+    guard: Guard
+    firewall: Firewall
+    ssh: Ssh
     rootless_docker: RootlessDocker
     toolchain: Toolchain
     secrets: Secrets
@@ -125,6 +129,9 @@ _SECTIONS: dict[str, Any] = {
     "preflight": Preflight,
     "base": Base,
     "service_user": ServiceUser,
+    "guard": Guard,
+    "firewall": Firewall,
+    "ssh": Ssh,
     "rootless_docker": RootlessDocker,
     "toolchain": Toolchain,
     "secrets": Secrets,

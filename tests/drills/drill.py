@@ -14,7 +14,7 @@ Figures = Mapping[str, object]
 Body = Callable[["Stage"], Figures]
 
 # In the order of a full run: drills that can use a host that an earlier one has converged come after it.
-NAMES = ("settings", "connection", "claude", "converged", "interrupted", "reboot", "fleet", "demo")
+NAMES = ("settings", "connection", "claude", "converged", "interrupted", "lockout", "reboot", "fleet", "demo")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import subprocess
 from typing import Any
 
 from tests.drills.stage import HOST, Stage
-from tests.lab import hosts
+from tests.lab import access, hosts
+from tests.lab.instance import Lab
 from tests.lab.machine import wait_until
 
 GATEWAY = "curl --fail --silent --max-time 5 http://127.0.0.1:4000/health/liveliness"
@@ -27,6 +28,14 @@ def answer(command: str, *, host: str = HOST, user: str = "claude", timeout: flo
     done = hosts.run(host, command, user=user, check=False, timeout=timeout)
     assert done.returncode == 0, f"{command!r} ended with {done.returncode}: {_told(done)}"
     return done.stdout.strip()
+
+
+def login(user: str, *, host: str = HOST, version: int = 4) -> None:
+    """AssertionError unless `user` logs in anew over this version of IP, by plain ssh."""
+    options = ("-o", f"HostName={hosts.address(host, version)}", "-o", "ConnectTimeout=3")
+    line = [*access.ssh(Lab.current(), host, user, *options), "true"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, f"{user} cannot log in: {_told(done)}"
 
 
 def _told(done: subprocess.CompletedProcess[str]) -> str:

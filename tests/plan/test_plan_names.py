@@ -72,7 +72,18 @@ def test_names_say_the_state_that_is_reached(variant: str) -> None:
 @every_variant
 def test_names_tell_their_task(variant: str) -> None:
     tasks = [name.split(" | ")[0] for name in carried_out(variant).names]
-    order = ["Base", "Service user", "Rootless Docker", "Toolchain", "Secrets", "Gateway", "Launchers"]
+    order = [
+        "Base",
+        "Service user",
+        "Guard",
+        "Firewall",
+        "SSH",
+        "Rootless Docker",
+        "Toolchain",
+        "Secrets",
+        "Gateway",
+        "Launchers",
+    ]
     assert list(dict.fromkeys(tasks)) == order  # preflight changes nothing, so it has no operation
 
 
@@ -109,6 +120,7 @@ def test_a_plan_lists_every_operation_of_a_bare_host() -> None:
 NOTHING_TO_DO = [
     "Base | the system trusts extra_ca_certificates",
     "Service user | claude has no sudo",
+    "Guard | no change that could lock you out has been left unconfirmed",
     "Rootless Docker | kernel modules are loaded",
 ]
 

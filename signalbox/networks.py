@@ -1,0 +1,68 @@
+"""Pure: the networks that settings name, and the firewall's rules made of them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+ANY = "any"
+LAN = "lan"
+# Private and link-local addresses: RFC 1918, RFC 3927, RFC 4193, RFC 4291 2.5.6.
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+
+
+def resolved(names: Iterable[str], attached: Sequence[str]) -> list[str] | None:
+    """Return the networks of `names`, collapsed and sorted, as CIDR; None means every address ("any").
+
+    Args:
+        names: networks or addresses, "lan" (all private addresses and `attached`) or "any".
+        attached: the networks that the host itself is in.
+    """
+    found: set[Network] = set()
+    for name in names:
+        if name == ANY:
+            return None
+        found.update(map(ipaddress.ip_network, (*_PRIVATE, *attached) if name == LAN else (name,)))
+    four = ipaddress.collapse_addresses(each for each in found if isinstance(each, ipaddress.IPv4Network))
+    six = ipaddress.collapse_addresses(each for each in found if isinstance(each, ipaddress.IPv6Network))
+    return [*map(str, four), *map(str, six)]
+
+
+def contains(networks: Sequence[str] | None, address: str) -> bool:
+    """Tell whether `address` is in one of the `networks`; None holds every address."""
+    if networks is None:
+        return True
+    wanted = ipaddress.ip_address(address)
+    return any(wanted in ipaddress.ip_network(each) for each in networks)
+
+
+def accepting(
+    networks: Sequence[str] | None, protocol: str, ports: Sequence[int], interfaces: Sequence[str] = ()
+) -> list[str]:
+    """Return the nftables rules that let `networks` (None: all) reach these ports, by these interfaces if any."""
+    of_ports = f"{protocol} dport {{ {', '.join(map(str, ports))} }}"
+    names = ", ".join(f'"{each}"' for each in interfaces)
+    by = f"iifname {{ {names} }} " if interfaces else ""
+    if networks is None:
+        return [f"{by}{of_ports} accept"]
+    rules = []
+    for family, inside in (("ip", [n for n in networks if ":" not in n]), ("ip6", [n for n in networks if ":" in n])):
+        if inside:
+            rules.append(f"{by}{family} saddr {{ {', '.join(inside)} }} {of_ports} accept")
+    return rules
+
+
+def input_rules(
+    ssh: Sequence[str] | None,
+    ssh_ports: Sequence[int],
+    interfaces: Sequence[str],
+    others: Mapping[str, Sequence[str] | None],
+) -> list[str]:
+    """Return the rules of the input chain: SSH, then `others` ("tcp/8080": networks, or None for all)."""
+    rules = accepting(ssh, "tcp", ssh_ports, interfaces)
+    for name, networks in others.items():
+        protocol, port = name.split("/")
+        rules += accepting(networks, protocol, [int(port)])
+    return rules

@@ -1,0 +1,30 @@
+"""The host's firewall: one nftables table of ours."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import operation
+
+from signalbox.facts.reach import FirewallLoaded
+from signalbox.operations.commands import Commands
+from signalbox.operations.files import file
+from signalbox.operations.guarded import Change, Proof, confirmed
+
+_KEEP = "nft -s list table inet signalbox > table.nft 2>/dev/null || : > table.nft"
+_UNDO = "{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; cat table.nft; } | nft -f -\n"
+
+
+@operation()
+def firewall_rules(path: str, content: str, proof: Proof, hint: str) -> Commands:
+    """Have the rules `content` in `path` and loaded: checked, swapped in one transaction, proven by fresh logins."""
+    placing = list(file._inner(path=path, content=content))
+    if not placing and host.get_fact(FirewallLoaded, path=path):
+        host.noop("the firewall is as wanted")
+        return
+    change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
+    load = f"nft -c -f {path} && systemctl reload-or-restart signalbox-firewall.service"
+
+    def wrong() -> str | None:
+        return None if host.get_fact(FirewallLoaded, path=path) else "the kernel holds other rules than were loaded"
+
+    yield from confirmed(change, [*placing, load], proof, wrong)

@@ -1,0 +1,97 @@
+"""Changes that could lock the owner out: armed, made, proven over fresh logins, and only then kept."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pyinfra import host, logger
+from pyinfra.api import StringCommand, operation
+
+from signalbox import guard
+from signalbox.facts.reach import Guard
+from signalbox.logins import deploy_user, login_problem
+from signalbox.operations.commands import Commands
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Who must still get in after a change, beside the user of the deploy; `seconds`: for each fresh login."""
+
+    user: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """One guarded change.
+
+    name: in a word. paths: its files, as the manifest knows them. keep: sh that saves into the current directory
+    what `undo` needs. undo: sh that brings back what files alone do not. hint: what may be wrong, said when the
+    logins fail.
+    """
+
+    name: str
+    paths: Sequence[str]
+    undo: str
+    keep: str = "true"
+    hint: str = ""
+
+
+def confirmed(
+    change: Change, commands: Iterable[StringCommand | str], proof: Proof, wrong: Callable[[], str | None]
+) -> Commands:
+    """Yield the change as commands: armed before, kept only when fresh logins succeed after it.
+
+    + commands: each ends with an error if it cannot be done; then the change is taken back at once.
+    + wrong: asked after the commands; says what is not as wanted although all of them succeeded.
+
+    Who could log in before must be able to after. pyinfra asks for one command after the other, so what stands
+    between two of them happens between two of them, and nothing before the first.
+    """
+    yield StringCommand(guard.arm(change.name, change.paths, change.keep), _stdin=change.undo)
+    me = deploy_user(host)
+    before = {user: login_problem(host, user, proof.seconds) for user in dict.fromkeys((me, proof.user))}
+    if before[me] is not None:
+        yield from _gives_up(f"{me} cannot log in anew even before the change: {before[me]}", change, (), 0)
+        return
+    able = [user for user, problem in before.items() if problem is None]
+    for command in commands:
+        yield _or_back(command)
+    failed = wrong()
+    if failed is None:
+        after = {user: login_problem(host, user, proof.seconds) for user in able}
+        failed = "; ".join(f"{user} cannot log in any more: {why}" for user, why in after.items() if why)
+        failed = f"{failed}; {change.hint}" if failed and change.hint else failed
+    if failed:
+        yield from _gives_up(failed, change, able, proof.seconds)
+    else:
+        yield guard.CONFIRM
+
+
+def _gives_up(failed: str, change: Change, users: Iterable[str], seconds: int) -> Commands:
+    host.log_styled(f"{failed}; the change of {change.name} is taken back", log_func=logger.error, fg="red")
+    yield f"{guard.RESTORE}; cat {guard.STATE}/restored >&2"
+    still = [f"{user}: {why}" for user in users if (why := login_problem(host, user, seconds))]
+    logins = f"but: {'; '.join(still)}" if still else "logins work as before"
+    words = f"{', '.join(change.paths)} is as before the change, and what it changed is no longer in effect; {logins}"
+    yield f"echo {shlex.quote(words)} >&2; false"
+
+
+def _or_back(command: StringCommand | str) -> StringCommand:
+    raw = command.get_raw_value() if isinstance(command, StringCommand) else command
+    stdin = command.connector_arguments.get("_stdin") if isinstance(command, StringCommand) else None
+    back = f"{{ {guard.RESTORE}; cat {guard.STATE}/restored >&2; false; }}"
+    line = f"{{ {raw}; }} || {back}"
+    return StringCommand(line) if stdin is None else StringCommand(line, _stdin=stdin)
+
+
+@operation()
+def nothing_waits() -> Commands:
+    """Have no change that waits to be confirmed: one that a killed run has left is taken back."""
+    now = host.get_fact(Guard)
+    if not now.waiting:
+        host.noop("no change waits to be confirmed")
+        return
+    yield f"{guard.RESTORE} && ! [ -e {guard.STATE}/armed ]"

@@ -1,0 +1,38 @@
+"""Units of the system's own manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyinfra import host
+from pyinfra.api import operation
+
+from signalbox import manifest
+from signalbox.facts.reach import SystemUnit
+from signalbox.operations.commands import Commands
+
+
+@operation()
+def unit(unit: str, inputs: Mapping[str, str] | None = None, running: bool = True) -> Commands:
+    """Have the system unit `unit` enabled, known to systemd as it is on disk, and running with its inputs.
+
+    + inputs: SHA-256 wanted of each file that the process reads at start; the unit notes them in ExecStartPre
+      (/run/signalbox/<unit>.inputs), and is restarted when it runs with others.
+    + running: False: something else starts it.
+    """
+    now = host.get_fact(SystemUnit, unit=unit)
+    current = all(now.started_with.get(path) == digest for path, digest in (inputs or {}).items())
+    started = not running or (now.active and current)
+    if now.enabled and started and not now.needs_reload:
+        host.noop(f"{unit} is enabled and as wanted")
+        return
+    steps = ["systemctl daemon-reload"]
+    if not now.enabled:
+        steps.append(manifest.record(manifest.Entry("unit", unit)))
+        steps.append(f"systemctl enable --quiet {unit}")
+    if running and not started:
+        steps.append(f"{{ systemctl reset-failed {unit} 2>/dev/null || true; }}")
+        steps.append(
+            f"{{ systemctl restart {unit} || {{ journalctl -u {unit} -n 20 --no-pager -o cat >&2; false; }}; }}"
+        )
+    yield " && ".join(steps)

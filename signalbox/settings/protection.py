@@ -1,0 +1,87 @@
+"""The sections that keep others out and the owner in, typed: guard, firewall, ssh, fail2ban, hardening."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, field_validator
+
+from signalbox.settings.fields import PLACEHOLDER, between, matching
+from signalbox.settings.problems import show
+from signalbox.settings.sections import Seconds, Section
+
+
+def _network(value: str) -> str:
+    if value in ("lan", "any") or PLACEHOLDER.search(value):
+        return value
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        pass
+    try:
+        right = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(
+            f'{show(value)} is no network; write "lan", "any", or one such as "192.168.1.0/24" or "2001:db8::/32"'
+        ) from None
+    raise ValueError(f"{show(value)} has bits set behind its prefix; write {show(str(right))}")
+
+
+def _opened(value: str) -> str:
+    found = re.fullmatch(r"(tcp|udp)/(\d{1,5})", value)
+    if not found or not 1 <= int(found[2]) <= 65535:
+        raise ValueError(f'{show(value)} is no port; write one such as "tcp/8080"')
+    return value
+
+
+NetworkName = Annotated[str, AfterValidator(_network)]
+OpenedPort = Annotated[str, AfterValidator(_opened)]
+AnyPort = Annotated[int, between(1, 65535, "a port")]
+Interface = Annotated[str, matching(r"[A-Za-z0-9][\w.@-]{0,14}", "an interface's name", 'one such as "eth0"')]
+# sshd_config(5), PATTERNS, and user@host.
+Login = Annotated[str, matching(r"[a-z_*?][\w.*?-]*(@[\w.:*?/-]+)?", "a user", 'one such as "claude"')]
+Line = Annotated[str, matching(r"[^\s#][^\n\0]*", "a line of sshd_config", 'one such as "Match User backup"')]
+
+
+class Guard(Section):
+    """The host's own way back from a change that locks its owner out."""
+
+    enabled: bool
+    armed_seconds: Annotated[int, between(10, 3600, "seconds")]
+    login_seconds: Annotated[int, between(2, 60, "seconds")]
+
+
+class Firewall(Section):
+    """What may come in."""
+
+    enabled: bool
+    ssh_from: list[NetworkName]
+    ssh_ports: list[AnyPort]
+    ssh_interfaces: list[Interface]
+    open: dict[OpenedPort, list[NetworkName]]
+
+
+class Ssh(Section):
+    """sshd's drop-in."""
+
+    enabled: bool
+    root_login: Literal["key", "no"]
+    password_login: bool
+    classic_kex: bool
+    allow_users: list[Login]
+    max_auth_tries: Annotated[int, between(1, 20, "tries")]
+    tcp_forwarding: bool
+    unpunished: list[NetworkName]
+    extra: list[Line]
+
+    @field_validator("unpunished")
+    @classmethod
+    def some(cls, values: list[str]) -> list[str]:
+        if "any" in values:
+            raise ValueError('"any" would spare every address; write networks, or [] for none')
+        return values
+
+
+__all__ = ["Firewall", "Guard", "Seconds", "Ssh"]

@@ -1,0 +1,57 @@
+"""Rules of the sections that keep others out: what would lock the owner out is refused where that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import paramiko
+
+from signalbox.settings.problems import Problem, show
+
+if TYPE_CHECKING:
+    from signalbox.settings.settings import Settings
+
+Raw = Mapping[str, Any]
+
+
+def guard(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """What can lock the owner out has its way back, and time to prove that nobody is."""
+    for name, enabled in (("firewall", settings.firewall.enabled), ("ssh", settings.ssh.enabled)):
+        if enabled and not settings.guard.enabled:
+            yield Problem(("guard", "enabled"), f"{name} needs its way back; write True, or {name}.enabled = False")
+    least = 4 * settings.guard.login_seconds + 4
+    if settings.guard.enabled and settings.guard.armed_seconds < least:
+        yield Problem(
+            ("guard", "armed_seconds"),
+            f"{settings.guard.armed_seconds} is too short for four logins of guard.login_seconds = "
+            f"{settings.guard.login_seconds}; write at least {least}",
+        )
+
+
+def ssh(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """The deploy itself, and the service user, may log in."""
+    if not settings.ssh.enabled:
+        return
+    user = str(raw.get("ssh_user") or "root")
+    if settings.ssh.root_login == "no" and user == "root":
+        yield Problem(("ssh", "root_login"), 'the deploy logs in as root; write "key", or deploy as another ssh_user')
+    allowed = [each.split("@")[0] for each in settings.ssh.allow_users]
+    for needed in dict.fromkeys((user, settings.service_user.name)):
+        if allowed and not any(fnmatchcase(needed, pattern) for pattern in allowed):
+            yield Problem(
+                ("ssh", "allow_users"), f"{show(needed)} would be locked out; add it, or write [] for everyone"
+            )
+    # What the library has decides, so that a newer one needs no change here.
+    offered: tuple[str, ...] = getattr(paramiko.Transport, "_preferred_kex", ())
+    has_post_quantum = any("mlkem" in each or "sntrup" in each for each in offered)
+    if not settings.ssh.classic_kex and not has_post_quantum and not settings.host.startswith("@local"):
+        yield Problem(
+            ("ssh", "classic_kex"),
+            f"pyinfra's SSH library (paramiko {paramiko.__version__}) knows no post-quantum key exchange, so the "
+            "deploy would lock itself out; write True",
+        )
+
+
+RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [guard, ssh]

@@ -1,0 +1,55 @@
+"""SSH: sshd's drop-in. A change is proven by fresh logins, or the host takes it back."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from signalbox.facts.reach import Networks, Session, Sshd
+from signalbox.networks import resolved
+from signalbox.operations import directories, packages, sshd_configuration
+from signalbox.operations.guarded import Proof
+from signalbox.render import render
+from signalbox.settings.protection import Ssh
+from signalbox.sshd import directives
+from signalbox.verdict import fail
+
+DIRECTORY = "/etc/ssh/sshd_config.d"
+DROP_IN = f"{DIRECTORY}/00-signalbox.conf"
+
+
+@deploy("SSH")
+def ssh(settings: Ssh, user: str, proof: Proof) -> None:
+    """Configure sshd. `user`: who the deploy logs in as; `proof`: who else must still get in."""
+    if not settings.enabled:
+        return
+    controller = host.get_fact(Session, _sudo=False).controller
+    untested = [
+        each for each in host.get_fact(Sshd, user=user, address=controller).changed if each not in (DIRECTORY, DROP_IN)
+    ]
+    if untested:
+        # Reloading would put them in effect, and only what is ours can be taken back.
+        fail(
+            [
+                f"sshd has not read {', '.join(untested)} yet, which Signalbox did not place; "
+                "try it yourself (`systemctl reload ssh`, then log in anew), and deploy again"
+            ]
+        )
+        return
+    attached = host.get_fact(Networks)
+    spared = resolved(settings.unpunished, attached) or []
+
+    def content(keys_only: bool) -> tuple[str, dict[str, str]]:
+        values = directives(settings, keys_only, spared)
+        return render("ssh/00-signalbox.conf", values=values, extra=settings.extra), values
+
+    packages(name="sshd is installed", wanted=["openssh-server"])
+    directories(name="the directory of drop-ins exists", paths=[DIRECTORY])
+    sshd_configuration(
+        name="sshd is configured as the settings say, and logins are proven",
+        path=DROP_IN,
+        content=content,
+        proof=proof,
+        address=controller,
+        password_login=settings.password_login,
+    )
