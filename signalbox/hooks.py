@@ -18,6 +18,7 @@ import click
 from pyinfra.api import Host, State, connect
 from pyinfra.api.exceptions import InventoryError
 from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 
@@ -41,11 +42,11 @@ class Hooks(BaseConnector):
         raise InventoryError(f"@signalbox/{name or ''} is no inventory; name a file such as inventory.py")
 
 
-def _runs_a_deploy() -> bool:
-    """Tell whether pyinfra was called with deploy files; `exec`, `fact` and the like must work in any state."""
+def _deploy() -> str | None:
+    """Return the first deploy file that pyinfra was called with; None for `exec`, `fact` and the like."""
     context = click.get_current_context(silent=True)
-    operations = context.params.get("operations") if context else None
-    return bool(operations) and all(str(name).endswith(".py") for name in operations or ())
+    operations = [str(name) for name in (context.params.get("operations") if context else None) or ()]
+    return operations[0] if operations and all(name.endswith(".py") for name in operations) else None
 
 
 def _is_signalbox(inventory: Inventory) -> bool:
@@ -91,14 +92,24 @@ def _trust_host_keys(inventory: Inventory) -> None:
             host.connector.data["ssh_strict_host_key_checking"] = "yes"
 
 
+class _AskAhead(BaseStateCallback):
+    """Has the facts of the last run asked again as soon as a host is connected; not after a reboot in the run."""
+
+    @staticmethod
+    def host_connect(state: State, host: Host) -> None:
+        if state.current_stage == StateStage.Connect and (deploy := _deploy()):
+            readahead.begin(host, deploy, settings_for(host).privileges())
+
+
 def _before(original: Callable[[State], None]) -> Callable[[State], None]:
     @wraps(original)
     def connect_all(state: State) -> None:
         if _is_signalbox(state.inventory):
-            if _runs_a_deploy():
+            if _deploy():
                 hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
                 validate_run(state.inventory, hosts)
                 _check_secrets(hosts)
+                state.add_callback_handler(_AskAhead())  # type: ignore[no-untyped-call]
             _trust_host_keys(state.inventory)
         original(state)
 

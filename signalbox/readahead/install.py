@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -35,13 +35,35 @@ _KEY = "signalbox_readahead"
 def _known(host: Host) -> Known | None:
     """Return what is known of the host; None where reading ahead gains nothing (@local, @fake) or has no deploy."""
     if _KEY not in host.connector_data:
-        deploy = host.state.current_deploy_filename
-        if not deploy or not isinstance(host.connector, SSHConnector):
+        if not host.state.current_deploy_filename:
             return None
+        _look_at(host, host.state.current_deploy_filename)
+    known: Known | None = host.connector_data.get(_KEY)
+    return known
+
+
+def _look_at(host: Host, deploy: str) -> None:
+    if isinstance(host.connector, SSHConnector):
         path = str(Path(host.state.cwd or ".", deploy).resolve())
         host.connector_data[_KEY] = Known(host, Record(host.name, path))
-    known: Known = host.connector_data[_KEY]
-    return known
+
+
+def begin(host: Host, deploy: str, arguments: Mapping[str, Any]) -> None:
+    """Ask ahead on a host that has just been connected, while the controller still reads the deploy.
+
+    Args:
+        deploy: the first file of the deploy, as pyinfra was given it.
+        arguments: with what most facts will be asked: {} or pyinfra's `_sudo`, `_sudo_user`, `_sudo_password`.
+    """
+    if not _installed():
+        return
+    token = _inside.set(True)
+    try:
+        _look_at(host, deploy)
+        if known := host.connector_data.get(_KEY):
+            known.begin(arguments)
+    finally:
+        _inside.reset(token)
 
 
 def _state() -> State | None:
@@ -148,9 +170,13 @@ def _local_shell(original: Callable[..., Any]) -> Callable[..., Any]:
     return shell
 
 
+def _installed() -> bool:
+    return hasattr(Host.run_shell_command, "__wrapped__")
+
+
 def install() -> None:
-    """Put reading ahead into pyinfra if SIGNALBOX_READ_AHEAD=1. Calling it again changes nothing."""
-    if os.environ.get("SIGNALBOX_READ_AHEAD") != "1" or hasattr(Host.run_shell_command, "__wrapped__"):
+    """Put reading ahead into pyinfra, unless SIGNALBOX_READ_AHEAD=0. Calling it again changes nothing."""
+    if os.environ.get("SIGNALBOX_READ_AHEAD") == "0" or _installed():
         return
     facts._get_fact = _get_fact(facts._get_fact)
     for owner, name, wrap in (

@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import gevent
 from paramiko import SSHException
 from pyinfra.api import Host, StringCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors import ssh
 
-from signalbox.readahead.question import PRIVILEGES, Privileges, Question
+from signalbox.readahead.question import PRIVILEGES, Privileges, Question, privileges_of
 from signalbox.readahead.record import Record
 from signalbox.readahead.stream import Answer, Channel, Stream
 
@@ -24,14 +25,21 @@ MAX_CHANNELS = 4
 _Group = tuple[Privileges, str | None]  # with sudo's password, which is in no record
 
 
-def open_channel(host: Host, arguments: Mapping[str, Any]) -> Channel:
-    """Start a shell that reads its script from stdin, with the privileges of a command with these arguments."""
+def shell(host: Host, arguments: Mapping[str, Any]) -> str:
+    """Return the command of a shell that reads its script from stdin, with the privileges of these arguments."""
     # Looked up in the connector's module: signalbox.askpass has put its own there.
     privileges = {key: arguments[key] for key in PRIVILEGES if key in arguments}
-    command = ssh.make_unix_command_for_host(host.state, host, StringCommand("exec sh -s"), **privileges)
+    return ssh.make_unix_command_for_host(host.state, host, StringCommand("exec sh -s"), **privileges).get_raw_value()
+
+
+def open_channel(host: Host, command: str) -> Channel | None:
+    """Start `command` in a session of the host's connection; None where the server grants none, or it is gone."""
     transport = cast(ssh.SSHConnector, host.connector).client.get_transport()  # type: ignore[union-attr]
-    channel = transport.open_session()  # type: ignore[union-attr]
-    channel.exec_command(command.get_raw_value())
+    try:
+        channel = transport.open_session()  # type: ignore[union-attr]
+        channel.exec_command(command)
+    except (OSError, EOFError, SSHException):
+        return None  # the ordinary way will tell
     return cast(Channel, channel)
 
 
@@ -62,6 +70,12 @@ class Known:
             self._learnt[question] = None
             return answer.lines
         return None
+
+    def begin(self, arguments: Mapping[str, Any]) -> None:
+        """Ask ahead what is planned with these privileges, before the first fact; nothing if nothing is planned."""
+        privileges = privileges_of(arguments)
+        if any(each.privileges == privileges for each in self._planned):
+            self._streams[privileges, self._password(arguments)] = self._start(privileges, arguments)
 
     def learn(self, question: Question, arguments: Mapping[str, Any], lines: list[str], at: float) -> None:
         """Keep a question that was well answered in the ordinary way; `at`: time.monotonic() when it was asked."""
@@ -116,14 +130,16 @@ class Known:
     def _start(self, privileges: Privileges, arguments: Mapping[str, Any]) -> list[Stream]:
         questions = [each for each in self._planned if each.privileges == privileges]
         room = MAX_CHANNELS - sum(map(len, self._streams.values()))
-        streams: list[Stream] = []
-        for part in _parts(questions, min(CHANNELS, room)):
-            try:
-                streams.append(Stream(open_channel(self._host, arguments), part))
-                self._asked_ahead = True
-            # A server that grants no further session, or a connection that is gone: the ordinary way will tell.
-            except (OSError, EOFError, SSHException, PyinfraError):
-                break
+        parts = _parts(questions, min(CHANNELS, room))
+        try:
+            command = shell(self._host, arguments) if parts else ""
+        except (OSError, EOFError, SSHException, PyinfraError):
+            return []
+        # Side by side: each takes two round trips.
+        opening = [gevent.spawn(open_channel, self._host, command) for _ in parts]
+        channels = [each.get() for each in opening]
+        streams = [Stream(channel, part) for channel, part in zip(channels, parts, strict=True) if channel]
+        self._asked_ahead = self._asked_ahead or bool(streams)
         return streams
 
     def _ask_ahead_again(self) -> None:

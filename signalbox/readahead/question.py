@@ -52,6 +52,12 @@ def only_reads(fact: type[FactBase[Any]]) -> bool:
     return module == _OURS or module.startswith(f"{_OURS}.") or (module, fact.__name__) in _READ_ONLY
 
 
+def privileges_of(arguments: Mapping[str, Any]) -> Privileges:
+    """Return as whom a call with these connector arguments runs."""
+    sudo = bool(arguments.get("_sudo"))
+    return Privileges(sudo, (arguments.get("_sudo_user") or None) if sudo else None)
+
+
 def question(command: str | StringCommand, arguments: Mapping[str, Any]) -> Question | None:
     """Return what is asked, or None where it is not for a record or not asked in the plainest way.
 
@@ -69,5 +75,4 @@ def question(command: str | StringCommand, arguments: Mapping[str, Any]) -> Ques
     ) and bool(arguments.get("_shell_executable", "sh"))
     if raw != masked or not plain or len(raw) > MAX_COMMAND or "\0" in raw:
         return None
-    sudo = bool(arguments.get("_sudo"))
-    return Question(raw, Privileges(sudo, (arguments.get("_sudo_user") or None) if sudo else None))
+    return Question(raw, privileges_of(arguments))

@@ -8,8 +8,6 @@ import re
 import struct
 from pathlib import Path
 
-from cryptography import x509
-
 from signalbox.settings.problems import show
 
 # sshd(8), AUTHORIZED_KEYS FILE FORMAT: options, key type, base64 blob, comment.
@@ -97,6 +95,8 @@ def ca_certificates(text: str) -> str:
     Raises:
         ValueError: the file does not exist, or it is no PEM, or it holds no CA certificate.
     """
+    from cryptography import x509  # here: its import is a tenth of ours, and few hosts have CAs of their own
+
     given = "-----BEGIN" in text
     name = "this text" if given else show(text)
     pem = text if given else _read(text, "PEM file")

@@ -14,7 +14,9 @@ Figures = Mapping[str, object]
 Body = Callable[["Stage"], Figures]
 
 # In the order of a full run: drills that can use a host that an earlier one has converged come after it.
-NAMES = ("settings", "connection", "claude", "converged", "interrupted", "lockout", "reboot", "fleet", "demo")
+NAMES = (
+    "settings", "connection", "claude", "converged", "readahead", "interrupted", "lockout", "reboot", "fleet", "demo",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pytest
 
 from signalbox.readahead.question import Question
 from signalbox.readahead.record import Record
+from tests.readahead.records import WRONG
 from tests.readahead.ssh_server import Server
 
 # `here` is the directory of the host's files. Three files are as the deploy wants them, or are made so.
@@ -77,6 +78,8 @@ class Site:
 
     def reset(self, **files: str) -> None:
         """Put the host's files back to what the deploy wants, except for these."""
+        for path in self.here.iterdir():
+            path.unlink()
         for name, content in {"a": "one", "b": "two", "c": "three", **files}.items():
             (self.here / name).write_text(f"{content}\n")
 
@@ -173,6 +176,10 @@ MIDDLE = {
         "def change():\n    server.shell(name='n', commands=[f'echo changed > {here}/c'])\n\n"
         "python.call(name='m', function=change)"
     ),
+    "an operation that is tried again": (
+        'server.shell(name="m", commands=[f"test -e {here}/tried || {{ touch {here}/tried; exit 1; }}; '
+        'echo changed > {here}/c"], _retries=2, _retry_delay=0)'
+    ),
     "code of the deploy": "host.run_shell_command(f'echo changed > {here}/c')",
     "a fact that is any code": "host.get_fact(Command, f'echo changed > {here}/c')",
     "a local command": "local.shell(f'echo changed > {here}/c')",
@@ -212,24 +219,10 @@ def test_what_one_host_changes_by_code_is_forgotten_on_all(site: Site) -> None:
     assert site.files()["c"] == "three\n"
 
 
-# Records that no run of this deploy has left. {c}: the path of c.
-RECORDS = {
-    "of another deploy": ["hostname", "id", "echo something"],
-    "that fails": ["false", "no-such-program", "if ("],
-    "that kills its shell": ["kill -9 $PPID"],
-    "that never ends": ["sleep 300"],
-    "that prints without end": ["yes"],
-    "that closes what it prints to": ["exec >&-; sleep 0.1", "kill -9 $PPID; sleep 1"],
-    "with the same question twice": ["head -n1 {c} 2>/dev/null || true"] * 2,
-    "with a lying frame": ["printf '\\n%s 1 0\\n' 00000000000000000000000000000000"],
-    "longer than a packet": ["echo " + "x" * 15_000] * 20,
-}
-
-
-@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_record_costs_time_and_nothing_else(site: Site, name: str) -> None:
     site.reset(c="else")
-    strange = [Question(command.replace("{c}", str(site.here / "c"))) for command in RECORDS[name]]
+    strange = [Question(command.replace("{asked}", head(site.here / "c").command)) for command in WRONG[name]]
     site.record.save([*strange, *(head(site.here / path) for path in "abc")])
     assert len(site.record.load()) == len(strange) + 3
     assert changes(site.run()) == ["c", "c again"]
