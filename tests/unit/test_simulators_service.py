@@ -30,9 +30,10 @@ from tests.lab.simulators import (
 )
 from tests.lab.simulators.__main__ import main
 from tests.lab.simulators.client import STATE_FILE
+from tests.lab.simulators.personalities import personalities
 
 ROOT = Path(__file__).parents[2]
-FREE = {"anthropic": 0, "lmstudio": 0, "control": 0}
+FREE = dict.fromkeys(("control", *(each.name for each in personalities())), 0)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ class _Group(click.Group):
 
 @click.group(cls=_Group)
 def main() -> None:
-    """Simulated LM Studio and Claude API: real protocols, scripted answers, failures on demand.
+    """Simulated model servers and clouds: real protocols, scripted answers, failures on demand.
 
     \b
     In one terminal:   python -m tests.lab.simulators serve

@@ -46,12 +46,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer (body), or a stream of server-sent events (events)."""
+    """A complete answer (body), or a stream (events): server-sent events unless content_type says otherwise."""
 
     status: int = 200
     body: Any = None  # sent as JSON; a str is sent as plain text
     headers: Mapping[str, str] = field(default_factory=dict)
     events: Iterator[bytes] | None = None
+    content_type: str = "text/event-stream"  # of a stream
 
 
 class Refused(Exception):  # noqa: N818 (a refusal is the server's answer, not a defect)

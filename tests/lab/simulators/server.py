@@ -136,7 +136,7 @@ class SimulatedServer:
         events = list(answer.events or ())
         at = min(fault.chunks, len(events) - 1) if fault else None  # never after the last event
         response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
-        response.content_type = "text/event-stream"
+        response.content_type = answer.content_type
         response.headers["Cache-Control"] = "no-cache"
         await response.prepare(request)
         for number, event in enumerate(events):

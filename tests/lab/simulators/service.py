@@ -15,6 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.simulators.client import STATE_FILE, Client, ControlError
+from tests.lab.simulators.personalities import (
+    azure_foundry,
+    llama_cpp,
+    mistral,
+    ollama,
+    open_webui,
+    personalities,
+    vllm,
+)
 from tests.lab.simulators.personalities.anthropic_cloud import API_KEY
 from tests.lab.simulators.personalities.lm_studio_errors import API_TOKEN
 from tests.lab.simulators.personalities.lm_studio_models import MODEL
@@ -63,15 +72,21 @@ def start(bind: str, state: Path, ports: dict[str, int] | None = None) -> None:
 class Running:
     """Simulators that run: the URLs of the servers, and the control channel."""
 
-    anthropic: str
-    lmstudio: str
     control: Client
+    lmstudio: str
+    ollama: str
+    llamacpp: str
+    vllm: str
+    webui: str
+    anthropic: str
+    foundry: str
+    mistral: str
 
 
 @contextmanager
 def running(state: Path, bind: str = "127.0.0.1") -> Iterator[Running]:
     """Simulators on free ports for as long as the block lasts; for tests."""
-    start(bind, state, {"anthropic": 0, "lmstudio": 0, "control": 0})
+    start(bind, state, dict.fromkeys(("control", *(each.name for each in personalities())), 0))
     try:
         where = json.loads((state / STATE_FILE).read_text())
         yield Running(control=Client(where["control"]), **where["servers"])
@@ -99,19 +114,33 @@ def stop(state: Path) -> None:
 
 def settings(bind: str, state: Path) -> dict[str, Any]:  # noqa: ARG001 (every service of the lab is asked alike)
     """Settings sections that point a host at the running simulators. Raises ServiceError when none run."""
-    try:
-        where = json.loads((state / STATE_FILE).read_text())["servers"]
-    except FileNotFoundError:
-        raise ServiceError(f"no simulators run with the state directory {state}; start them first") from None
+    where = urls(state)
     return {
         "backends": {"lmstudio": {"url": where["lmstudio"], "models": {"local": {"id": MODEL}}}},
         "clouds": {"anthropic": {"url": where["anthropic"]}},
     }
 
 
+def urls(state: Path) -> dict[str, str]:
+    """Where each of the running simulators listens, by its name. Raises ServiceError when none run."""
+    try:
+        return dict(json.loads((state / STATE_FILE).read_text())["servers"])
+    except FileNotFoundError:
+        raise ServiceError(f"no simulators run with the state directory {state}; start them first") from None
+
+
 def credentials() -> dict[str, str]:
     """The secrets that the simulators accept, by the names that settings use. No real service knows them."""
-    return {"ANTHROPIC_DIRECT_KEY": API_KEY, "LMSTUDIO_TOKEN": API_TOKEN}
+    return {
+        "ANTHROPIC_DIRECT_KEY": API_KEY,
+        "FOUNDRY_API_KEY": azure_foundry.API_KEY,
+        "LLAMA_KEY": llama_cpp.LlamaCpp.token,
+        "LMSTUDIO_TOKEN": API_TOKEN,
+        "MISTRAL_API_KEY": mistral.API_KEY,
+        "OLLAMA_TOKEN": ollama.Ollama.token,
+        "VLLM_KEY": vllm.VLLM.token,
+        "WEBUI_KEY": open_webui.OpenWebUI.token,
+    }
 
 
 def _answers(state: Path) -> bool:

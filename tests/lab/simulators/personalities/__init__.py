@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from tests.lab.simulators.personalities.anthropic_cloud import AnthropicCloud
+from tests.lab.simulators.personalities.azure_foundry import AzureFoundry
+from tests.lab.simulators.personalities.llama_cpp import LlamaCpp
 from tests.lab.simulators.personalities.lm_studio import LMStudio
+from tests.lab.simulators.personalities.mistral import Mistral
+from tests.lab.simulators.personalities.ollama import Ollama
+from tests.lab.simulators.personalities.open_webui import OpenWebUI
+from tests.lab.simulators.personalities.vllm import VLLM
 from tests.lab.simulators.protocol import Personality
 
 
 def personalities() -> list[Personality]:
     """A fresh one of each."""
-    return [LMStudio(), AnthropicCloud()]
+    return [LMStudio(), Ollama(), LlamaCpp(), VLLM(), OpenWebUI(), AnthropicCloud(), AzureFoundry(), Mistral()]

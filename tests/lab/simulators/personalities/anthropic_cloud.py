@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -37,8 +38,17 @@ ERRORS: dict[str, tuple[int, str, str]] = {
 
 
 class AnthropicCloud:
+    """The Claude API; what a cloud with the same API has otherwise is in its members and hooks.
+
+    title: the name the model gives its server. models, aliases: what it serves. key: the key that it takes.
+    """
+
     name = "anthropic"
     port = 8081
+    title = "Anthropic"
+    models = rules.MODELS
+    aliases: Mapping[str, str] = rules.ALIASES
+    key = API_KEY
 
     def configure(self, **options: Any) -> dict[str, Any]:
         if options:
@@ -91,7 +101,8 @@ class AnthropicCloud:
             if path in known:
                 raise _refuse(405, "invalid_request_error", "Method Not Allowed")  # assumed
             raise _refuse(404, "not_found_error", "Not Found")  # assumed
-        _authenticate(call)
+        if denied := self.denied(call):
+            raise Refused(denied)
         version = call.headers.get("anthropic-version")
         if not version:
             # Pasta-Devs/Marinara-Engine#120
@@ -99,12 +110,34 @@ class AnthropicCloud:
         if version not in rules.VERSIONS:
             message = f'anthropic-version: "{version}" is not a valid version'  # assumed
             raise _refuse(400, "invalid_request_error", message)
-        if refusal := rules.unknown_betas(call.headers.get("anthropic-beta")):
+        if refusal := self.refusal(call):
             raise _refuse(400, "invalid_request_error", refusal)
         return handler(call)
 
+    def denied(self, call: Call) -> Answer | None:
+        """The answer to a request without the right key."""
+        if call.credential is None:
+            said = "x-api-key header is required"  # karthink/gptel#354
+        elif call.credential != self.key:
+            # by key as above; by token: anthropics/claude-code#84903
+            said = "invalid x-api-key" if "x-api-key" in call.headers else "Invalid bearer token"
+        else:
+            return None
+        return Answer(401, _error("authentication_error", said))
+
+    def refusal(self, call: Call) -> str | None:
+        """Why a request is refused before its body is looked at."""
+        return rules.unknown_betas(call.headers.get("anthropic-beta"))
+
+    def _find(self, name: str) -> rules.Model:
+        wanted = self.aliases.get(name, name)
+        for model in self.models:
+            if model.id == wanted:
+                return model
+        raise _refuse(404, "not_found_error", f"model: {name}")  # anthropics/claude-code#5349
+
     def _messages(self, call: Call) -> Answer:
-        request, model = _read(call, Messages)
+        request, model = self._read(call, Messages)
         prompt = wire.prompt(request)
         asked = prompt.tokens()
         if request.max_tokens > model.max_output:
@@ -122,14 +155,35 @@ class AnthropicCloud:
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
             "service_tier": "standard",
         }
-        message = wire.message(answer(prompt, "Anthropic"), request.model, usage)
+        message = wire.message(answer(prompt, self.title), request.model, usage)
         limits = _rate_limits()
         if request.stream:
             return Answer(headers=limits, events=wire.events(message))
         return Answer(body=message, headers=limits)
 
+    def _read(self, call: Call, shape: type[Any]) -> tuple[Any, rules.Model]:
+        """The body in this shape, and its model; every check that the vendor makes before it answers."""
+        if len(call.body) > MAX_BODY:
+            raise _refuse(413, "request_too_large", "Request exceeds the maximum size")  # docs, "Errors"
+        try:
+            body = call.json
+        except ValueError as error:
+            # anthropics/claude-code#77525
+            raise _refuse(400, "invalid_request_error", f"The request body is not valid JSON: {error}") from None
+        if not isinstance(body, dict):
+            raise _refuse(400, "invalid_request_error", "Input should be a valid dictionary")  # assumed
+        try:
+            request = shape.model_validate(body)
+        except ValidationError as error:
+            raise _refuse(400, "invalid_request_error", first_error(error)) from None
+        model = self._find(request.model)
+        asked = rules.split(call.headers.get("anthropic-beta"))
+        if refusal := rules.first_refusal(request, model, call.headers["anthropic-version"], asked):
+            raise _refuse(400, "invalid_request_error", refusal)
+        return request, model
+
     def _count(self, call: Call) -> Answer:
-        request, _ = _read(call, CountTokens)
+        request, _ = self._read(call, CountTokens)
         return Answer(body={"input_tokens": wire.prompt(request).tokens()})
 
     def _models(self, call: Call) -> Answer:
@@ -137,7 +191,7 @@ class AnthropicCloud:
         if not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE:
             message = f"limit: Input should be between 1 and {MAX_PAGE}"  # assumed
             raise _refuse(400, "invalid_request_error", message)
-        listed = [_info(model) for model in rules.MODELS]
+        listed = [_info(model) for model in self.models]
         ids = [entry["id"] for entry in listed]
         if (after := call.query.get("after_id")) in ids:
             listed = listed[ids.index(after) + 1 :]
@@ -154,7 +208,7 @@ class AnthropicCloud:
         )
 
     def _model(self, call: Call) -> Answer:
-        return Answer(body=_info(_find(call.path.removeprefix("/v1/models/").rstrip("/"))))
+        return Answer(body=_info(self._find(call.path.removeprefix("/v1/models/").rstrip("/"))))
 
 
 def _request_id() -> str:
@@ -167,45 +221,6 @@ def _error(kind: str, message: str) -> dict[str, Any]:
 
 def _refuse(status: int, kind: str, message: str) -> Refused:
     return Refused(Answer(status, _error(kind, message)))
-
-
-def _authenticate(call: Call) -> None:
-    if call.credential is None:
-        raise _refuse(401, "authentication_error", "x-api-key header is required")  # karthink/gptel#354
-    if call.credential != API_KEY:
-        # by key as above; by token: anthropics/claude-code#84903
-        message = "invalid x-api-key" if "x-api-key" in call.headers else "Invalid bearer token"
-        raise _refuse(401, "authentication_error", message)
-
-
-def _find(name: str) -> rules.Model:
-    wanted = rules.ALIASES.get(name, name)
-    for model in rules.MODELS:
-        if model.id == wanted:
-            return model
-    raise _refuse(404, "not_found_error", f"model: {name}")  # anthropics/claude-code#5349
-
-
-def _read(call: Call, shape: type[Any]) -> tuple[Any, rules.Model]:
-    """The body in this shape, and its model; every check that the vendor makes before it answers."""
-    if len(call.body) > MAX_BODY:
-        raise _refuse(413, "request_too_large", "Request exceeds the maximum size")  # docs, "Errors"
-    try:
-        body = call.json
-    except ValueError as error:
-        # anthropics/claude-code#77525
-        raise _refuse(400, "invalid_request_error", f"The request body is not valid JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise _refuse(400, "invalid_request_error", "Input should be a valid dictionary")  # assumed
-    try:
-        request = shape.model_validate(body)
-    except ValidationError as error:
-        raise _refuse(400, "invalid_request_error", first_error(error)) from None
-    model = _find(request.model)
-    asked = rules.split(call.headers.get("anthropic-beta"))
-    if refusal := rules.first_refusal(request, model, call.headers["anthropic-version"], asked):
-        raise _refuse(400, "invalid_request_error", refusal)
-    return request, model
 
 
 def _too_long(asked: int, context: int) -> str:

@@ -1,0 +1,75 @@
+"""Claude in Azure AI Foundry: the Messages API below /anthropic, with deployments for models, and stricter.
+
+The first guide's words: no role "system" among the messages, no adaptive thinking, no effort xhigh (the first was
+measured in BerriAI/litellm#33807, on models before 4.8). It takes the key as x-api-key or as a Bearer token (the
+vendor's own docs); the option `wants` makes it take one of them alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.lab.simulators.personalities import anthropic_rules as rules
+from tests.lab.simulators.personalities.anthropic_cloud import AnthropicCloud
+from tests.lab.simulators.protocol import Answer, Call, FaultKind
+
+API_KEY = "foundry-lab-0000-accepted-by-the-simulated-foundry"
+BASE = "/anthropic"
+
+_BY_LINE = {model.line: model for model in rules.MODELS}
+DEPLOYMENTS = tuple(
+    replace(_BY_LINE[line], id=f"lab-{line}", adaptive=False, budget=True, system_role=False, prefill=True)
+    for line in ("sonnet", "opus", "haiku")
+)
+# What is behind a beta elsewhere is not all here; which are: assumed.
+BETAS = {"claude-code-20250219", "interleaved-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14"}
+ERRORS = {"401": "Access denied due to invalid subscription key or wrong API endpoint."}
+
+
+class AzureFoundry(AnthropicCloud):
+    name = "foundry"
+    port = 8083
+    title = "Foundry"
+    models = DEPLOYMENTS
+    key = API_KEY
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._options: dict[str, Any] = {"wants": "either"}
+
+    def configure(self, **options: Any) -> dict[str, Any]:
+        if set(options) - {"wants"} or options.get("wants", "either") not in ("either", "bearer", "x-api-key"):
+            raise ValueError("there is one option, wants: either, bearer or x-api-key")
+        self._options |= options
+        return dict(self._options)
+
+    def handle(self, call: Call) -> Answer:
+        if not call.path.startswith(f"{BASE}/") or "//" in call.path:
+            return Answer(404, {"error": {"code": "404", "message": "Resource not found"}})
+        return super().handle(replace(call, path=call.path.removeprefix(BASE)))
+
+    def failure(self, call: Call, kind: FaultKind, retry_after: int) -> Answer:
+        if kind == "401":
+            return Answer(401, {"error": {"code": "401", "message": ERRORS["401"]}})
+        return super().failure(call, kind, retry_after)
+
+    def refusal(self, call: Call) -> str | None:
+        header = call.headers.get("anthropic-beta")
+        unknown = [beta for beta in rules.split(header) if beta not in BETAS]
+        if unknown:
+            named = ", ".join(f"`{beta}`" for beta in unknown)
+            return f"Unexpected value(s) {named} for the `anthropic-beta` header."
+        body = call.json if call.body else {}
+        effort = (body.get("output_config") or {}).get("effort") if isinstance(body, dict) else None
+        if effort in ("xhigh", "max"):
+            return f"output_config.effort: '{effort}' is not supported on this model"  # words: assumed
+        return None
+
+    def denied(self, call: Call) -> Answer | None:
+        by_key = call.headers.get("x-api-key") == API_KEY
+        bearer = call.headers.get("authorization") == f"Bearer {API_KEY}"
+        good = {"either": by_key or bearer, "bearer": bearer, "x-api-key": by_key}[self._options["wants"]]
+        return None if good else self.failure(call, "401", 0)
