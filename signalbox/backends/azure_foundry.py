@@ -23,7 +23,10 @@ def _endpoint(record: Cloud) -> str:
 
 
 def litellm_params(record: Cloud, model: Model) -> Params:
-    return {"model": f"azure_ai/{model.id}", "api_base": _endpoint(record), **key(record.secret)}
+    # LiteLLM takes an azure_ai deployment for a Claude by that word in its name alone; any other would be asked at
+    # /chat/completions, where Foundry has no Claude.
+    provider = "azure_ai" if "claude" in str(model.id).lower() else "anthropic"
+    return {"model": f"{provider}/{model.id}", "api_base": _endpoint(record), **key(record.secret)}
 
 
 def probe(record: Cloud) -> Probe:

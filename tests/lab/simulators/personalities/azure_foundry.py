@@ -1,12 +1,14 @@
 """Claude in Azure AI Foundry: the Messages API below /anthropic, with deployments for models, and stricter.
 
-The first guide's words: no role "system" among the messages, no adaptive thinking, no effort xhigh (the first was
-measured in BerriAI/litellm#33807, on models before 4.8). It takes the key as x-api-key or as a Bearer token (the
-vendor's own docs); the option `wants` makes it take one of them alone.
+As on the Claude API there is no role "system" among the messages and no adaptive thinking on a model without it
+(BerriAI/litellm#33807 measured the same words on both); in the first guide's words no effort xhigh, and fewer betas.
+It takes the key as x-api-key or as a Bearer token (the vendor's own docs). Options make it stricter: `wants` takes one
+of these alone, `adaptive` False refuses adaptive thinking on every model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +19,10 @@ from tests.lab.simulators.protocol import Answer, Call, FaultKind
 API_KEY = "foundry-lab-0000-accepted-by-the-simulated-foundry"
 BASE = "/anthropic"
 
-_BY_LINE = {model.line: model for model in rules.MODELS}
-DEPLOYMENTS = tuple(
-    replace(_BY_LINE[line], id=f"lab-{line}", adaptive=False, budget=True, system_role=False, prefill=True)
-    for line in ("sonnet", "opus", "haiku")
+DEPLOYMENTS = tuple(  # two of each: named as the model, and as someone pleased
+    replace(model, id=name)
+    for model in rules.MODELS
+    for name in (model.id.removesuffix("-20251001"), f"lab-{model.line}")
 )
 # What is behind a beta elsewhere is not all here; which are: assumed.
 BETAS = {"claude-code-20250219", "interleaved-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14"}
@@ -32,17 +34,18 @@ class AzureFoundry(AnthropicCloud):
     port = 8083
     title = "Foundry"
     models = DEPLOYMENTS
+    aliases: Mapping[str, str] = {}
     key = API_KEY
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        self._options: dict[str, Any] = {"wants": "either"}
+        self._options: dict[str, Any] = {"wants": "either", "adaptive": True}
 
     def configure(self, **options: Any) -> dict[str, Any]:
-        if set(options) - {"wants"} or options.get("wants", "either") not in ("either", "bearer", "x-api-key"):
-            raise ValueError("there is one option, wants: either, bearer or x-api-key")
+        if set(options) - set(self._options) or options.get("wants", "either") not in ("either", "bearer", "x-api-key"):
+            raise ValueError("there are wants (either, bearer or x-api-key) and adaptive (true or false)")
         self._options |= options
         return dict(self._options)
 
@@ -63,7 +66,10 @@ class AzureFoundry(AnthropicCloud):
             named = ", ".join(f"`{beta}`" for beta in unknown)
             return f"Unexpected value(s) {named} for the `anthropic-beta` header."
         body = call.json if call.body else {}
-        effort = (body.get("output_config") or {}).get("effort") if isinstance(body, dict) else None
+        body = body if isinstance(body, dict) else {}
+        if not self._options["adaptive"] and (body.get("thinking") or {}).get("type") == "adaptive":
+            return "adaptive thinking is not supported on this model"
+        effort = (body.get("output_config") or {}).get("effort")
         if effort in ("xhigh", "max"):
             return f"output_config.effort: '{effort}' is not supported on this model"  # words: assumed
         return None

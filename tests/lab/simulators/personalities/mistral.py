@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from tests.lab.simulators.model import Prompt, Reply
 from tests.lab.simulators.personalities.model_server import Handler, ModelServer
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused
 
@@ -26,6 +28,10 @@ class Mistral(ModelServer):
     model = MODEL
     token = API_KEY
     options: ClassVar = {"require_authentication": True, "context_length": 131072}
+
+    def reply(self, prompt: Prompt) -> Reply:
+        reply = super().reply(prompt)
+        return replace(reply, call=replace(reply.call, id=reply.call.id[:9])) if reply.call else reply
 
     def routes(self) -> dict[tuple[str, str], Handler]:
         return {

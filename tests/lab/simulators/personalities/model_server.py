@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.model import Prompt, answer
+from tests.lab.simulators.model import Prompt, Reply, answer
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused, sse
 from tests.lab.simulators.wire import anthropic_messages, openai_chat
 from tests.lab.simulators.wire.anthropic_schema import CountTokens, Messages, first_error
@@ -89,12 +89,15 @@ class ModelServer:
 
     # ---- endpoints that several have ----
 
+    def reply(self, prompt: Prompt) -> Reply:
+        return answer(prompt, self.title)
+
     def chat(self, call: Call) -> Answer:
         body = self.body(call)
         self.check(call, body)
         prompt = openai_chat.prompt(body, self.model)
         self.fits(call, prompt)
-        reply = answer(prompt, self.title)
+        reply = self.reply(prompt)
         if body.get("stream"):
             usage = bool((body.get("stream_options") or {}).get("include_usage"))
             return Answer(events=openai_chat.chunks(reply, self.model, usage))
