@@ -153,3 +153,18 @@ def test_every_kind_of_backend_says_how_to_get_more_context(kind: str) -> None:
     else:
         assert reading is not None
         assert "65536" in reading.cure.format(context=65536)
+
+
+@pytest.mark.parametrize(("deployment_id", "provider"), [("our-claude-sonnet", "azure_ai"), ("fast", "anthropic")])
+def test_a_foundry_deployment_is_asked_at_the_anthropic_endpoint_whatever_its_name(
+    deployment_id: str, provider: str
+) -> None:
+    foundry = {
+        "enabled": True,
+        "resource": "myfoundry",
+        "models": {"foundry-claude-sonnet-4-6": {"id": deployment_id}},
+    }
+    config = routes.litellm_config(settings({"clouds": {"foundry": foundry}}))
+    params = deployment(config, "foundry-claude-sonnet-4-6")["litellm_params"]
+    assert params["model"] == f"{provider}/{deployment_id}"
+    assert params["api_base"] == "https://myfoundry.services.ai.azure.com/anthropic"
