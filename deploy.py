@@ -40,6 +40,6 @@ rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.
 secrets(s.secrets, keys, lane_keys, keeper, claude, **root)
-gateway(s.gateway, keeper, claude, routes.container(s), keys, **root)
+gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
 # Last: a launcher that is there works.
 launchers(s.launchers, lane_records(s), **root)

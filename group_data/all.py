@@ -125,6 +125,7 @@ toolchain = {
 
 secrets = {
     "enabled": True,
+    "on_host": "credentials",  # credentials: encrypted for host and user by systemd-creds; plain: files that only their user reads, and ~/.config/claude-secrets.env loaded by every shell, as in the guide
     "source": "environment",  # environment, vault, ansible_vault, sops, age, op or pass: see docs/secrets.md
     "key": "prompt",  # opens vault and ansible_vault files: prompt, file:PATH, env:NAME or command:WORDS
     "keys": {},  # {"<group or host>": "file:…"} where a vault file has another key

@@ -6,6 +6,7 @@ from typing import Any
 
 from signalbox.backends import kind_of
 from signalbox.routes import boxes
+from signalbox.secrets.on_host import lane_secret
 from signalbox.settings import Account, Settings
 from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane, Model
 
@@ -74,7 +75,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "models": dict(lane.models),
         "environment": environment,
         "goes_to": base_url,
-        "key_file": _key_file(lane, claude),
+        "key_file": _key_file(settings, lane, claude),
         "key_variable": _key_variable(lane),
         "billed": lane.billed,
         "private": lane.private,
@@ -164,8 +165,8 @@ def lane_secrets(settings: Settings) -> list[str]:
     return sorted(credentials - {"gateway", "none"})
 
 
-def _key_file(lane: Lane, claude: Account) -> str | None:
-    return None if lane.credential == "none" else claude.path(f".config/signalbox/{lane.credential}.key")
+def _key_file(settings: Settings, lane: Lane, claude: Account) -> str | None:
+    return None if lane.credential == "none" else lane_secret(settings.secrets, claude, lane.credential)
 
 
 def _key_variable(lane: Lane) -> str | None:

@@ -1,4 +1,4 @@
-"""Secrets: provider keys in a file that only the gateway's user reads, and the gateway's own key, made on the host."""
+"""Secrets: provider keys that only the gateway's user reads, and the gateway's own key, made on the host."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import shlex
 
 from pyinfra.api import deploy
 
-from signalbox.operations import directories, file, generated_key, key_copy
+from signalbox.facts.secrets import reader
+from signalbox.operations import directories, file, generated_key, key_copy, secret_file
+from signalbox.render import render
 from signalbox.secrets import Secret
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.settings import Account
 from signalbox.settings.sections import Secrets
-
-BELOW = ".config/signalbox/gateway"
-
-
-def provider_env(values: dict[str, Secret]) -> str:
-    """Return the file that the gateway's container sources: NAME='value' lines."""
-    lines = [f"{name}={shlex.quote(value.reveal())}\n" for name, value in sorted(values.items())]
-    return "# Placed by Signalbox; read by the gateway's container alone.\n" + "".join(lines)
 
 
 @deploy("Secrets")
@@ -32,37 +27,62 @@ def secrets(
     if not settings.enabled:
         return
     for each in dict.fromkeys((account, gateway)):
-        below = [".config", ".config/signalbox", *([BELOW] if each == gateway else [])]
+        below = [".config", ".config/signalbox"]
+        below += [GATEWAY, f"{GATEWAY}/secrets"] if each == gateway else []
         directories(
             name=f"{each.name}: secrets have their directories",
             paths=[each.path(path) for path in below],
             mode="700",
             user=each.name,
         )
-    file(
-        name=f"{gateway.name}: the gateway has {', '.join(sorted(keys)) or 'no provider key'}",
-        path=gateway.path(f"{BELOW}/provider.env"),
-        content=provider_env(keys),
-        mode="600",
-        user=gateway.name,
-        secret=True,
-    )
-    key = gateway.path(f"{BELOW}/gateway.key")
+    for secret, value in sorted(keys.items()):
+        secret_file(
+            name=f"{gateway.name}: the gateway has {secret}",
+            path=gateway_secret(settings, gateway, secret),
+            value=value.reveal(),
+            account=gateway.name,
+            home=gateway.home,
+        )
+    key = gateway_secret(settings, gateway, GATEWAY_KEY)
     generated_key(
         name=f"{gateway.name}: the gateway has a key of its own", path=key, account=gateway.name, home=gateway.home
     )
     key_copy(
         name=f"{account.name} has the gateway's key",
-        path=account.path(".config/signalbox/gateway.key"),
+        path=lane_secret(settings, account, "gateway"),
         source=key,
         account=account.name,
+        home=account.home,
+        owner=gateway.name,
+        owner_home=gateway.home,
     )
     for secret, value in sorted(lane_keys.items()):
-        file(
+        secret_file(
             name=f"{account.name} has {secret} for its lanes",
-            path=account.path(f".config/signalbox/{secret}.key"),
-            content=f"{value.reveal()}\n",
-            mode="600",
-            user=account.name,
-            secret=True,
+            path=lane_secret(settings, account, secret),
+            value=value.reveal(),
+            account=account.name,
+            home=account.home,
         )
+    _shells(settings, account, {**lane_keys, **(keys if gateway == account else {})})
+
+
+def _shells(settings: Secrets, account: Account, held: dict[str, Secret]) -> None:
+    """Have shells know the gateway's key; plain: and all that `account` holds, as the guide has it."""
+    plain, key = settings.on_host == "plain", reader(lane_secret(settings, account, "gateway"))
+    if plain:
+        lines = [f"{name}={shlex.quote(value.reveal())}" for name, value in sorted(held.items())]
+        head = "# Placed by Signalbox; changes here are undone by the next deploy."
+        secret_file(
+            name=f"{account.name}: ~/.config/claude-secrets.env has {', '.join([*sorted(held), GATEWAY_KEY])}",
+            path=account.path(".config/claude-secrets.env"),
+            value="\n".join([head, *lines, f'{GATEWAY_KEY}="$({key})"']),
+            account=account.name,
+            home=account.home,
+        )
+    file(
+        name=f"{account.name}: shells know the gateway's key",
+        path=account.path(".config/signalbox/secrets.sh"),
+        content=render("secrets/secrets.sh", plain=plain, reader=key),
+        user=account.name,
+    )

@@ -3,6 +3,7 @@
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
 from signalbox.facts.placed import Directories, DirectoryState, Manifest, Placed, PlacedState, Tool, ToolState
+from signalbox.facts.secrets import SecretFile, SecretState
 from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Placed",
     "PlacedState",
     "Reachable",
+    "SecretFile",
+    "SecretState",
     "Tool",
     "ToolState",
     "TrustedCertificates",

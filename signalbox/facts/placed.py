@@ -10,7 +10,8 @@ from pyinfra.api import FactBase
 from signalbox.manifest import MANIFEST, Entry, entry_path
 
 
-def _show_entry(entry: str) -> str:
+def show_entry(entry: str) -> str:
+    """Return the shell that prints the manifest entry in this file, as `entry JSON`."""
     # One line of JSON. `read` is the shell's own: a process less for every file we place.
     show = '[ -z "$line" ] || printf \'entry %s\\n\' "$line"'
     return f"[ ! -f {entry} ] || {{ read -r line < {entry}; {show}; }}"
@@ -39,7 +40,7 @@ class Placed(FactBase[PlacedState]):
             f"stat -c 'stat %F|%a|%U|%G' {p} 2>/dev/null;"
             f" if [ -L {p} ]; then printf 'target '; readlink {p};"
             f" elif [ -f {p} ]; then printf 'sha256 '; sha256sum < {p}; fi;"
-            f" {_show_entry(entry)}"
+            f" {show_entry(entry)}"
         )
 
     default = PlacedState
@@ -105,7 +106,7 @@ class Tool(FactBase[ToolState]):
     def command(self, ident: str, binary: str) -> str:
         """Return the command."""
         entry = shlex.quote(entry_path("tool", ident))
-        return f"stat -L -c 'now %s-%Z' {shlex.quote(binary)} 2>/dev/null; {_show_entry(entry)}"
+        return f"stat -L -c 'now %s-%Z' {shlex.quote(binary)} 2>/dev/null; {show_entry(entry)}"
 
     default = ToolState
 

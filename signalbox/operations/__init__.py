@@ -9,7 +9,7 @@ from signalbox.operations.containers import image
 from signalbox.operations.files import absent, directories, file, first_line, handed_directory, link
 from signalbox.operations.firewall import firewall_rules
 from signalbox.operations.guarded import nothing_waits
-from signalbox.operations.keys import generated_key, key_copy
+from signalbox.operations.keys import generated_key, key_copy, secret_file
 from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_configuration
@@ -39,6 +39,7 @@ __all__ = [
     "nothing_waits",
     "packages",
     "password",
+    "secret_file",
     "service",
     "sshd_configuration",
     "subordinate_ids",

@@ -21,7 +21,7 @@ def sha256(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _prepare(kind: str, path: str, now: PlacedState, digest: str) -> str:
+def prepare(kind: str, path: str, now: PlacedState, digest: str) -> str:
     """Return shell that keeps what a person left at `path`, then records what is about to be placed."""
     original = now.entry.original if now.entry else None
     keep = ""
@@ -69,7 +69,7 @@ def file(
     write = (
         f"umask 077; rm -f {new} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path_}"
     )
-    yield StringCommand(f"{_prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)
+    yield StringCommand(f"{prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)
 
 
 def _tell(path: str, now: PlacedState, wanted: tuple[str, str, str]) -> None:
@@ -145,7 +145,7 @@ def link(path: str, target: str, user: str = "root") -> Commands:
     differs(f"{path}, target", now.target, target)
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
     write = f"ln -sfT {shlex.quote(target)} {new} && mv -fT {new} {path_}"
-    yield f"{_prepare('link', path, now, target)} && {as_owner(user, write)}"
+    yield f"{prepare('link', path, now, target)} && {as_owner(user, write)}"
 
 
 @operation()
@@ -174,4 +174,4 @@ def first_line(path: str, line: str, user: str) -> Commands:
         f"touch {path_} && rm -f {new} && {{ echo {line_}; grep -vxF {line_} {path_} || true; }} > {new}"
         f" && chmod --reference={path_} {new} && mv -fT {new} {path_}"
     )
-    yield f"{_prepare('line', path, now, line)} && {as_owner(user, write)}"
+    yield f"{prepare('line', path, now, line)} && {as_owner(user, write)}"

@@ -1,17 +1,40 @@
-"""Keys that are made on the host and never leave it."""
+"""Secrets on a host: what the controller hands over, and keys that are made there and never leave it.
+
+A path that ends in `.cred` is encrypted by systemd-creds(1) for that host and that user, under the file's own name;
+any other holds the secret as it is, for its owner alone.
+"""
 
 from __future__ import annotations
 
 import shlex
 
 from pyinfra import host
-from pyinfra.api import operation
+from pyinfra.api import StringCommand, operation
 
 from signalbox import manifest
-from signalbox.facts import UserCommand
+from signalbox.facts import PlacedState, SecretFile, SecretState, UserCommand
+from signalbox.facts.secrets import credential_name, reader
 from signalbox.operations.commands import Commands
-from signalbox.run_as import as_owner
+from signalbox.operations.files import prepare
+from signalbox.run_as import as_owner, run_as
 from signalbox.statements import differs, want
+
+_NO_CREDENTIALS = (
+    'systemd-creds cannot encrypt here; see `systemctl status systemd-creds.socket`, or write secrets.on_host = "plain"'
+)
+
+
+@operation()
+def secret_file(path: str, value: str, account: str, home: str) -> Commands:
+    """Have the secret `value` in `path`, readable by `account` alone. It travels over stdin and is never shown."""
+    want("file", path)
+    now: SecretState = host.get_fact(SecretFile, path=path, user=account, home=home)
+    if now.holds(value) and now.entry and (now.mode, now.user) == ("600", account):
+        host.noop(f"{path} is as wanted")
+        return
+    _tell(path, now, account, now.holds(value))
+    was = PlacedState(type="file" if now.mode else None, entry=now.entry)
+    yield StringCommand(f"{prepare('file', path, was, '')} && {as_owner(account, _write(path))}", _stdin=value)
 
 
 @operation()
@@ -19,26 +42,58 @@ def generated_key(path: str, account: str, home: str) -> Commands:
     """Have a random key ("sk-" and 48 hexadecimal digits) in `path`, readable by `account` alone. One there stays."""
     want("file", path)
     # A read-only look as the owner: the key itself is never printed.
-    script = f"[ -s {path} ] && [ \"$(stat -c '%a %U' {path})\" = '600 {account}' ] && echo kept"
+    script = f'case "$({reader(path)})" in sk-?*) {_private(path, account)} && echo kept;; esac'
     if host.get_fact(UserCommand, user=account, home=home, script=script):
         host.noop(f"{path} holds a key")
         return
     differs(path, "no key that its user alone can read", "a key")
-    path_ = shlex.quote(path)
-    make = f"{{ printf 'sk-'; head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \\n'; echo; }} > {path_}.new"
-    write = f"umask 077; {{ [ -s {path_} ] || {{ {make} && mv -fT {path_}.new {path_}; }}; }} && chmod 600 {path_}"
-    yield f"{manifest.record(manifest.Entry('file', path))} && {as_owner(account, write)}"
+    keep = f'case "$({reader(path)} 2>/dev/null)" in sk-?*) chmod 600 {shlex.quote(path)};; *) {new_key(path)};; esac'
+    yield f"{_record(path)} && {as_owner(account, keep)}"
 
 
 @operation()
-def key_copy(path: str, source: str, account: str) -> Commands:
-    """Have a copy of the key file `source` in `path`, readable by `account` alone."""
+def key_copy(path: str, source: str, account: str, home: str, owner: str, owner_home: str) -> Commands:
+    """Have the secret of `source`, which is `owner`'s, in `path` too, readable by `account` alone."""
     want("file", path)
-    script = f"cmp -s {path} {source} && [ \"$(stat -c '%a %U' {path})\" = '600 {account}' ] && echo same"
+    theirs, ours = run_as(owner, owner_home, reader(source)), run_as(account, home, reader(path))
+    script = f'k="$({theirs})" && [ -n "$k" ] && [ "$k" = "$({ours})" ] && {_private(path, account)} && echo same'
     if host.get_fact(UserCommand, user="root", home="/root", script=script):
         host.noop(f"{path} is the same key")
         return
     differs(path, "not a private copy", f"a private copy of {source}")
-    path_ = shlex.quote(path)
-    write = f"umask 077; rm -f {path_}.new && cat > {path_}.new && mv -fT {path_}.new {path_}"
-    yield f"{manifest.record(manifest.Entry('file', path))} && cat {shlex.quote(source)} | {as_owner(account, write)}"
+    # In a variable of root's shell, and from there through a pipe: the shell's own printf has no arguments to see.
+    copy = f'k="$({theirs})" && [ -n "$k" ] && printf \'%s\\n\' "$k" | {as_owner(account, _write(path))}'
+    yield f"{_record(path)} && {copy}"
+
+
+def new_key(path: str) -> str:
+    """Return shell that puts a new random key into `path`, as its owner."""
+    make = "{ printf 'sk-'; head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \\n'; echo; }"
+    return f"{make} | {{ {_write(path)}; }}"
+
+
+def _write(path: str) -> str:
+    """Return shell that puts what comes over stdin into `path`, whole or not at all, as its owner."""
+    path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
+    store = f"cat > {new}"
+    if path.endswith(".cred"):
+        encrypt = f"systemd-creds --user encrypt --name={credential_name(path)} - {new}"
+        store = f"{{ {encrypt} || {{ echo {shlex.quote(_NO_CREDENTIALS)} >&2; false; }}; }}"
+    return f"umask 077; rm -f {new} && {store} && mv -fT {new} {path_}"
+
+
+def _record(path: str) -> str:
+    return manifest.record(manifest.Entry("file", path))
+
+
+def _private(path: str, account: str) -> str:
+    return f"[ \"$(stat -c '%a %U' {shlex.quote(path)})\" = '600 {account}' ]"
+
+
+def _tell(path: str, now: SecretState, account: str, same: bool) -> None:
+    held = "the secret" if same else "another secret" if now.digest else None
+    differs(path, held, "the secret")
+    if now.mode:
+        differs(f"{path}, mode", now.mode, "600")
+        differs(f"{path}, owner", now.user, account)
+    differs(f"{path}, in the manifest", "listed" if now.entry else None, "listed")

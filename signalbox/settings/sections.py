@@ -182,9 +182,10 @@ class Toolchain(Section):
 
 
 class Secrets(Section):
-    """Where secrets come from; `key` opens files, `keys` those of a scope, the patterns say where entries are."""
+    """Where secrets come from, and how they lie on a host; `key` opens files, `keys` those of a scope."""
 
     enabled: bool
+    on_host: Literal["credentials", "plain"]
     source: Literal["environment", "vault", "ansible_vault", "sops", "age", "op", "pass"]
     key: KeySource
     keys: dict[str, KeySource]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signalbox.facts.secrets import reader
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage
@@ -37,7 +38,7 @@ def hello(stage: Stage) -> Figures:
     stage.converged()
     figures = {lane: _hello(stage, lane) for lane in SERVER}
     other = must_fail(lambda: looks.served(stage, "anthropic", "say hello"), "the other server's log")
-    key = looks.answer("cat ~/.config/signalbox/gateway.key")
+    key = looks.answer(reader("/home/claude/.config/signalbox/gateway.cred"))
     _hello(stage, "routed")
     request = looks.served(stage, "anthropic", "say hello")
     assert request["credential"] not in (None, fingerprint(key)), "the cloud was given the gateway's key"

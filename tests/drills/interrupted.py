@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from signalbox.facts.secrets import reader
 from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures
 from tests.drills.stage import HOST, Stage
-from tests.drills.tampers import AS_KEEPER, DOCKER, FOR_CLAUDE, GATEWAY, HOME
+from tests.drills.tampers import AS_KEEPER, DOCKER, FOR_CLAUDE, FOR_KEEPER, GATEWAY, HOME, KEY
 from tests.lab import hosts
 
 drill = Drill(
@@ -137,18 +138,18 @@ def mise_install(stage: Stage) -> Figures:
 def secret_write(stage: Stage) -> Figures:
     """Killed with half of a secret written: the file in use is whole, old or new, and never readable by others."""
     site = stage.converged()
-    path = f"{GATEWAY}/provider.env"
-    whole = looks.answer(f"sha256sum < {path}", user="root")
-    looks.answer(f"sed -i 's/^ANTHROPIC_DIRECT_KEY=.*/ANTHROPIC_DIRECT_KEY=older/' {path}", user="root")
+    path = KEY
+    whole = looks.answer(f"{FOR_KEEPER} {reader(path)} | sha256sum", user="root")
+    older = f"echo older | {FOR_KEEPER} systemd-creds --user encrypt --name=ANTHROPIC_DIRECT_KEY - {path}"
+    looks.answer(older, user="root")
     old = looks.answer(f"sha256sum < {path}", user="root")
-    assert old != whole
-    with Brake(HOST, "cat", f"{path}.signalbox-new", "head -c 40") as moment:
+    with Brake(HOST, "systemd-creds", f"{path}.signalbox-new", f"head -c 40 > {path}.signalbox-new") as moment:
         killed = _kill(site, moment, HOST)
         at_kill = looks.answer(f"sha256sum < {path}", user="root")
         assert at_kill == old, "the file in use was changed by half a write"
         left = looks.answer(f"stat -c '%s bytes, mode %a' {path}.signalbox-new", user="root")
     figures = _finished(stage, site, HOST)
-    assert looks.answer(f"sha256sum < {path}", user="root") == whole
+    assert looks.answer(f"{FOR_KEEPER} {reader(path)} | sha256sum", user="root") == whole
     leftovers = looks.answer(f"find {GATEWAY} -name '*.signalbox-new'", user="root")
     assert not leftovers, leftovers
     return {"killed after": f"{killed:.1f} s", "left": left, **figures}

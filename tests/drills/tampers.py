@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from signalbox.facts.secrets import reader
 from tests.drills.looks import GATEWAY_USER
 
 HOME = "/home/claude"
@@ -17,9 +18,12 @@ AS_KEEPER = f"systemctl --user --machine={GATEWAY_USER}@.host"
 FOR_CLAUDE = "runuser -u claude -- env XDG_RUNTIME_DIR=/run/user/$(id -u claude)"
 DOCKER = f"runuser -u {GATEWAY_USER} -- env DOCKER_HOST=unix:///run/user/$(id -u {GATEWAY_USER})/docker.sock docker"
 # What the running gateway serves, and a configuration's line for one model more.
+KEY = f"{GATEWAY}/secrets/ANTHROPIC_DIRECT_KEY.cred"  # encrypted for that user on that host
+FOR_KEEPER = f"runuser -u {GATEWAY_USER} --"
+THEIR_GATEWAY_KEY = f"{FOR_KEEPER} {reader(f'{GATEWAY}/secrets/LITELLM_MASTER_KEY.cred')}"
+OUR_GATEWAY_KEY = f"runuser -u claude -- {reader(f'{CONFIG}/signalbox/gateway.cred')}"
 MODELS = (
-    f"printf 'Authorization: Bearer %s' \"$(cat {GATEWAY}/gateway.key)\""
-    " | curl -fs -H @- http://127.0.0.1:4000/v1/models"
+    f"printf 'Authorization: Bearer %s' \"$({THEIR_GATEWAY_KEY})\" | curl -fs -H @- http://127.0.0.1:4000/v1/models"
 )
 OTHER_MODEL = r"model_list:\n- {model_name: drill-model, litellm_params: {model: openai/none, api_key: none}}"
 
@@ -105,20 +109,27 @@ TAMPERS: dict[str, Tamper] = {
     ),
     "secret-file": Tamper(
         "the provider's key was changed",
-        f"sed -i \"s/^ANTHROPIC_DIRECT_KEY=.*/ANTHROPIC_DIRECT_KEY='changed'/\" {GATEWAY}/provider.env",
-        f"grep -q ^ANTHROPIC_DIRECT_KEY= {GATEWAY}/provider.env && ! grep -q changed {GATEWAY}/provider.env",
+        f"echo changed | {FOR_KEEPER} systemd-creds --user encrypt --name=ANTHROPIC_DIRECT_KEY - {KEY}",
+        f"{FOR_KEEPER} {reader(KEY)} | grep -q . && ! {FOR_KEEPER} {reader(KEY)} | grep -q changed",
+        ("the gateway has ANTHROPIC_DIRECT_KEY",),
+    ),
+    "secret-of-elsewhere": Tamper(
+        "the provider's key was replaced by a file that another host or user encrypted",
+        "echo x | runuser -u claude -- systemd-creds --user encrypt --name=ANTHROPIC_DIRECT_KEY - -"
+        f" | {FOR_KEEPER} tee {KEY}",
+        f"{FOR_KEEPER} {reader(KEY)} | grep -q .",
         ("the gateway has ANTHROPIC_DIRECT_KEY",),
     ),
     "secret-mode": Tamper(
         "the provider's key was made readable by all",
-        f"chmod 644 {GATEWAY}/provider.env",
-        f"test \"$(stat -c %a {GATEWAY}/provider.env)\" = 600",
+        f"chmod 644 {KEY}",
+        f"test \"$(stat -c %a {KEY})\" = 600",
         ("the gateway has ANTHROPIC_DIRECT_KEY",),
     ),
     "gateway-key": Tamper(
         "the gateway's own key was lost, and with it what the launchers know",
-        f"rm {GATEWAY}/gateway.key",
-        f"cmp {GATEWAY}/gateway.key {CONFIG}/signalbox/gateway.key",
+        f"rm {GATEWAY}/secrets/LITELLM_MASTER_KEY.cred",
+        f"test -n \"$({THEIR_GATEWAY_KEY})\" && test \"$({THEIR_GATEWAY_KEY})\" = \"$({OUR_GATEWAY_KEY})\"",
         ("the gateway has a key of its own",),
     ),
     "claude-binary": Tamper(

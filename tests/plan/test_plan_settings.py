@@ -69,7 +69,7 @@ def test_the_agent_gets_the_gateways_key_and_no_providers() -> None:
     written = [each["command"] for each in two_users().sent if SECRETS["ANTHROPIC_DIRECT_KEY"] in each["stdin"]]
     assert written != []
     for command in written:
-        assert "/home/keeper/.config/signalbox/gateway/provider.env" in command
+        assert "/home/keeper/.config/signalbox/gateway/secrets/ANTHROPIC_DIRECT_KEY.cred" in command
         assert "/home/claude" not in command
     assert "Secrets | claude has the gateway's key" in two_users().names
 

@@ -64,7 +64,7 @@ def with_ansible_vault(directory: Path) -> dict[str, Any]:
 def test_keys_of_encrypted_files_are_deployed(made: Callable[[Path], dict[str, Any]], tmp_path: Path) -> None:
     seen: Deploy = deploy({"secrets": made(tmp_path)})
     written = [each for each in seen.sent if VALUE in each["stdin"]]
-    assert ["provider.env" in each["command"] for each in written] == [True]
+    assert [f"{NAME}.cred" in each["command"] for each in written] == [True]
     everything = f"{seen.stdout}{seen.stderr}{seen.operations}{[each['command'] for each in seen.sent]}"
     assert VALUE not in everything
     assert OF_ALL not in f"{everything}{seen.sent}"  # the host's goes before

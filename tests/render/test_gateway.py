@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from signalbox import routes
+from signalbox.facts.secrets import reader
 from signalbox.lanes import lane_records
 from signalbox.render import render
+from signalbox.secrets.on_host import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
 from tasks.gateway import AUDIT
 from tests.good_settings import layers
@@ -35,7 +37,11 @@ FOUNDRY = {
         },
     },
 }
-ONE_USER = {"gateway": {"user": None, "port": 4100}, "launchers": {"flags": ["--verbose"]}}
+ONE_USER = {
+    "gateway": {"user": None, "port": 4100},
+    "secrets": {"on_host": "plain"},
+    "launchers": {"flags": ["--verbose"]},
+}
 # Beside the guide: a model server on the host itself with a token, a private lane, a lane that needs no gateway.
 LOOPBACK = {
     "rootless_docker": {"host_loopback": True},
@@ -136,14 +142,17 @@ def settings(case: str) -> Settings:
 
 def unit(each: Settings) -> str:
     home = each.gateway_account.path(".config/signalbox/gateway")
-    paths = {name: f"{home}/{name}" for name in ("config.yaml", "start", "provider.env", "gateway.key")}
+    paths = {name: f"{home}/{name}" for name in ("config.yaml", "start")}
+    names = (GATEWAY_KEY, *routes.required_secrets(each))
+    key_files = {name: gateway_secret(each.secrets, each.gateway_account, name) for name in names}
     return render(
         "gateway/litellm.service",
         settings=each.gateway,
         reference=f"{each.mirrors.litellm}@{each.pins.litellm.digest}",
         environment=routes.container_environment(each),
         paths=paths,
-        inputs=tuple(paths.values()),
+        readers={name: reader(path) for name, path in key_files.items()},
+        inputs=(*paths.values(), *key_files.values()),
         host_loopback=each.rootless_docker.host_loopback,
         audit=AUDIT,
     )
@@ -158,7 +167,7 @@ def test_rendering_is_as_it_was(case: str, golden: Callable[[str, str], None]) -
 
 
 def test_start_is_as_it_was(golden: Callable[[str, str], None]) -> None:
-    golden("start", render("gateway/start", entrypoint="/app/docker-entrypoint.sh"))
+    golden("start", render("gateway/start", entrypoint="/app/docker-entrypoint.sh", gateway_key=GATEWAY_KEY))
 
 
 def verified(text: str, directory: Path) -> list[str]:

@@ -25,17 +25,18 @@ class Start:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.provider = directory / "provider.env"
-        self.provider.write_text("# Placed by Signalbox\nANTHROPIC_DIRECT_KEY='sk-ant '\"'\"'$(id) x'\n")
-        self.key = directory / "gateway.key"
+        self.provider = directory / "ANTHROPIC_DIRECT_KEY"
+        self.provider.write_text("sk-ant '$(id) x\n")
+        self.key = directory / "LITELLM_MASTER_KEY"
         self.key.write_text("sk-gateway\n")
         entrypoint = directory / "entrypoint"
         entrypoint.write_text('#!/bin/sh\nprintf "%s\\n" "$ANTHROPIC_DIRECT_KEY" "$LITELLM_MASTER_KEY" "$@"; exit 7\n')
         entrypoint.chmod(0o755)
         self.script = directory / "start"
         # The plug-in's directory is the container's own /tmp; here it must not be this machine's.
+        rendered = render("gateway/start", entrypoint=str(entrypoint), gateway_key="LITELLM_MASTER_KEY")
         self.script.write_text(
-            render("gateway/start", entrypoint=str(entrypoint)).replace("/tmp/signalbox", str(directory / "plug-in"))  # noqa: S108
+            rendered.replace("/tmp/signalbox", str(directory / "plug-in"))  # noqa: S108
         )
 
     def run(self, required: str = "ANTHROPIC_DIRECT_KEY") -> subprocess.CompletedProcess[str]:
@@ -72,16 +73,15 @@ def test_the_plug_in_arrives_as_it_is(start: Start) -> None:
 
 def test_what_is_missing_or_empty_is_told(start: Start) -> None:
     assert start.refused("ANTHROPIC_DIRECT_KEY LMSTUDIO_TOKEN") == (
-        "signalbox: …/provider.env has no LMSTUDIO_TOKEN; set that secret and run the deploy again"
+        "signalbox: …/LMSTUDIO_TOKEN is missing or unreadable; run the deploy again"
     )
-    start.key.write_text("\n")
-    assert start.refused() == (
-        "signalbox: …/gateway.key holds no key (sk-…); delete it on the host and run the deploy again"
-    )
-    start.key.write_text("")
-    assert start.refused() == "signalbox: …/gateway.key is empty; run the deploy again"
-    start.provider.unlink()
-    assert start.refused() == "signalbox: …/provider.env is missing or unreadable; run the deploy again"
+    start.key.write_text("none\n")
+    assert start.refused() == "signalbox: …/LITELLM_MASTER_KEY holds no key (sk-…); run the deploy again"
+    for nothing in ("\n", ""):
+        start.key.write_text(nothing)
+        assert start.refused() == "signalbox: …/LITELLM_MASTER_KEY is empty; set that secret and run the deploy again"
+    start.key.unlink()
+    assert start.refused() == "signalbox: …/LITELLM_MASTER_KEY is missing or unreadable; run the deploy again"
 
 
 class CustomLogger:
