@@ -36,7 +36,9 @@ def _decrypted(path: str) -> str:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        fail(EX_CONFIG, f"the key in {path} was not decrypted in {PATIENCE} s; see systemctl status systemd-creds.socket")
+        fail(
+            EX_CONFIG, f"the key in {path} was not decrypted in {PATIENCE} s; see systemctl status systemd-creds.socket"
+        )
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         fail(EX_CONFIG, f"the key in {path} does not decrypt for this user on this host ({why}); run the deploy again")

@@ -74,7 +74,7 @@ class Host:
         for lane in ("routed", "local", "local-private", "cloud", "api", "gone"):
             (self.home / f"claude-{lane}").symlink_to(self.home / "lib/launcher/launch.py")
         port = self.server.server_address[1]
-        data = {"gateway": {"port": port}, "lanes": {"api": {"enabled": True}}}
+        data = {"gateway": {"port": port}, "lanes": {"api": {"enabled": True}}, "secrets": {"on_host": "plain"}}
         settings = Settings.from_layers(layers(data), host="box1")
         self.records = lane_records(settings)
         self.records |= {"user": ME, "managed": str(self.home / "managed")}
@@ -295,6 +295,18 @@ def test_a_key_file_that_is_not_right_is_told(host: Host, content: str | None, m
         host.key_file.write_text(content)
         host.key_file.chmod(mode)
     assert host.refused("routed", speak.EX_CONFIG) == said.replace("{}", "~/.config/signalbox/gateway.key")
+
+
+def test_an_encrypted_key_of_elsewhere_is_told(host: Host) -> None:
+    encrypted = host.key_file.with_suffix(".cred")
+    encrypted.write_text("bm90IG91cnM=\n")
+    encrypted.chmod(0o600)
+    host.records["lanes"]["routed"]["key_file"] = "/home/claude/.config/signalbox/gateway.cred"
+    host.write()
+    # Older systemds have no credentials of users, other machines no systemd: each has its own reason.
+    said = host.refused("routed", speak.EX_CONFIG)
+    assert said.startswith("the key in ~/.config/signalbox/gateway.cred ")
+    assert said.endswith("; run the deploy again")
 
 
 def test_a_lane_that_is_no_more_is_told_with_those_that_are(host: Host) -> None:
