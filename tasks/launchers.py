@@ -13,9 +13,11 @@ from signalbox import launcher
 from signalbox.facts import Manifest
 from signalbox.lanes import PROGRAM
 from signalbox.operations import absent, directories, file, link
+from signalbox.render import render
 from signalbox.settings.sections import Launchers
 
 BASE = "/usr/local/lib/signalbox"
+COMPLETIONS = "/usr/local/share/zsh/site-functions"  # where Debian's zsh looks
 RECORDS = "/etc/signalbox/lanes.json"
 
 
@@ -30,9 +32,21 @@ def launchers(settings: Launchers, records: dict[str, Any]) -> None:
         path = f"{BASE}/launcher/{module.name}"
         file(name=f"the launchers' {module.name} is in place", path=path, content=module.read_text(), mode=mode)
     file(name="the lanes are known", path=RECORDS, content=json.dumps(records, indent=2, sort_keys=True) + "\n")
-    commands = [f"/usr/local/bin/claude-{name}" for name in records["lanes"]]
+    commands = [f"claude-{name}" for name in records["lanes"]]
+    texts = {
+        f"{BASE}/shell.sh": render("launchers/shell.sh", program=PROGRAM, commands=" ".join(commands)),
+        "/usr/local/bin/claude-switch": render(
+            "launchers/claude-switch", program=PROGRAM, functions=f"{BASE}/shell.sh"
+        ),
+        f"{COMPLETIONS}/_claude-switch": render("launchers/_claude-switch", program=PROGRAM),
+    }
+    directories(name="zsh's completions have their directory", paths=["/usr/local/share/zsh", COMPLETIONS])
+    for path, text in texts.items():
+        mode = "755" if path.startswith("/usr/local/bin/") else "644"
+        file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode)
     for command in commands:
-        link(name=f"{command.rsplit('/', 1)[1]} starts its lane", path=command, target=PROGRAM)
+        link(name=f"{command} starts its lane", path=f"/usr/local/bin/{command}", target=PROGRAM)
+    wanted = {f"/usr/local/bin/{command}" for command in commands}
     ours = [entry.id for entry in host.get_fact(Manifest) if entry.kind == "link"]
-    for path in sorted(path for path in ours if path.startswith("/usr/local/bin/claude-") and path not in commands):
+    for path in sorted(path for path in ours if path.startswith("/usr/local/bin/claude-") and path not in wanted):
         absent(name=f"{path.rsplit('/', 1)[1]}, of a lane that is no more, is gone", path=path, kind="link")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import lane, speak
+from . import lane, speak, switch
+from .keys import read_key
+from .records import lane_named, read_records, require_user
 
 
 def main() -> NoReturn:
@@ -17,4 +20,20 @@ def main() -> NoReturn:
             speak.fail(speak.EX_USAGE, "which command? claude-switch help lists them")
         name, arguments = f"claude-{arguments[0]}", arguments[1:]
     speak.program = name
-    lane.main(name.removeprefix("claude-"), arguments)
+    name = name.removeprefix("claude-")
+    if name in COMMANDS:
+        COMMANDS[name](arguments)
+    lane.main(name, arguments)
+
+
+def _key(arguments: Sequence[str]) -> NoReturn:
+    """Print a lane's key, for an apiKeyHelper."""
+    records = read_records()
+    require_user(records["user"])
+    if len(arguments) != 1:
+        speak.fail(speak.EX_USAGE, "key LANE")
+    print(read_key(lane_named(records, arguments[0])["key_file"]) or "none")
+    sys.exit(0)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {"switch": switch.main, "key": _key}

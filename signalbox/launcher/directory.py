@@ -24,7 +24,9 @@ def prepare(lane: dict[str, Any], key: str | None) -> None:
 
 
 def _settings(path: Path, lane: dict[str, Any]) -> None:
-    wanted = {"effortLevel": lane["effort"], "statusLine": {"type": "command", "command": lane["status_line"]}}
+    wanted: dict[str, Any] = {"effortLevel": lane["effort"]}
+    if lane["status_line"]:
+        wanted["statusLine"] = {"type": "command", "command": lane["status_line"]}
     old = path.read_text() if path.exists() else "{}"
     settings = json.loads(old)  # sources.py has read it
     if not set(settings) - {"effortLevel"} and settings.get("effortLevel", lane["effort"]) == lane["effort"]:

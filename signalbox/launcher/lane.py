@@ -37,7 +37,9 @@ def main(name: str, arguments: Sequence[str]) -> NoReturn:
 def ready(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str] = ()) -> dict[str, str]:
     """Return claude's whole environment in the lane, once all of it is proven; end with the reasons otherwise."""
     prove(lane, records, arguments)
-    key = read_key(lane["key_file"])
+    if not lane.get("available", True):
+        fail(EX_CONFIG, f"{name} is marked as not available in ~/.claude-backends.env")
+    key = lane.get("key") or read_key(lane["key_file"])
     probes.check(name, lane, records["gateway"], key)
     directory.prepare(lane, key)
     return environment(name, lane, key)

@@ -5,75 +5,126 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from typing import Any
 
 from .speak import EX_CONFIG, EX_UNAVAILABLE, fail
 
 PATIENCE = 3  # seconds; the gateway is on this host's loopback, a model server on its network
 CLOUD_PATIENCE = 10
-ANTHROPIC = "https://api.anthropic.com"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a lane cannot work, as a person should read it, and the exit status that goes with it."""
+
+    status: int
+    text: str
 
 
 def check(name: str, lane: dict[str, Any], gateway: dict[str, str], key: str | None) -> None:
-    """End with the reason if the lane cannot work: its gateway or server is down, or refuses the key."""
+    """End with the reason if the lane cannot work."""
+    found = trouble(name, lane, gateway, key)
+    if found:
+        fail(found.status, found.text)
+
+
+def trouble(name: str, lane: dict[str, Any], gateway: dict[str, str], key: str | None) -> Trouble | None:
+    """Return why the lane cannot work: its gateway or server is down, or refuses the key; None if it can."""
     if lane["via"] == "gateway":
-        _check_gateway(gateway, key or "", lane)
-    elif lane["via"] == "direct":
-        _check_server(name, lane["environment"]["ANTHROPIC_BASE_URL"], key)
-    elif key:
-        _check_cloud(lane, key)
+        return _of_gateway(gateway, key or "", lane)
+    if lane["via"] == "direct":
+        found = _of_server(name, lane["goes_to"], key)
+        return found or (_of_one_token(lane, key) if lane.get("preflight") else None)
+    return _of_cloud(lane, key) if key else None
 
 
-def ask(url: str, headers: dict[str, str] | None = None, patience: float = PATIENCE, proxies: bool = False) -> Any:
+def answers(url: str) -> bool:
+    """Whether something answers at `url` at all."""
+    try:
+        ask(url)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+def ask(
+    url: str, headers: dict[str, str] | None = None, patience: float = PATIENCE, proxies: bool = False, body: Any = None
+) -> Any:
     """Return the JSON that `url` answers; raises HTTPError, or OSError or ValueError when nothing useful comes."""
     # What is on this host or its network is never asked through a proxy.
     handler = urllib.request.ProxyHandler(None if proxies else {})
-    request = urllib.request.Request(url, headers=headers or {})  # noqa: S310
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers or {})  # noqa: S310
     with urllib.request.build_opener(handler).open(request, timeout=patience) as answer:
         return json.load(answer)
 
 
-def _check_gateway(gateway: dict[str, str], key: str, lane: dict[str, Any]) -> None:
+def _of_gateway(gateway: dict[str, str], key: str, lane: dict[str, Any]) -> Trouble | None:
     url = gateway["url"]
     logs = "journalctl _SYSTEMD_USER_UNIT=litellm.service -n 30 (as root)"  # its user may not be this one
     try:
         served = {model["id"] for model in ask(f"{url}/v1/models", {"Authorization": f"Bearer {key}"})["data"]}
     except urllib.error.HTTPError as error:
         if error.code in (400, 401, 403):  # LiteLLM without a database answers 400 to a wrong key
-            fail(EX_CONFIG, f"the gateway at {url} refuses the key in {lane['key_file']}; run the deploy again")
-        fail(EX_UNAVAILABLE, f"the gateway at {url} answers {error.code}; see {logs}")
+            text = f"the gateway at {url} refuses the key in {lane['key_file']}; run the deploy again"
+            return Trouble(EX_CONFIG, text)
+        return Trouble(EX_UNAVAILABLE, f"the gateway at {url} answers {error.code}; see {logs}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = getattr(error, "reason", error)
-        fail(EX_UNAVAILABLE, f"the gateway does not answer at {url} ({reason}); it may be starting, else see {logs}")
+        text = f"the gateway does not answer at {url} ({_reason(error)}); it may be starting, else see {logs}"
+        return Trouble(EX_UNAVAILABLE, text)
     missing = sorted(set(lane["models"].values()) - served)
     if missing:
-        fail(EX_CONFIG, f"the gateway at {url} has no model {', '.join(missing)}; run the deploy again")
+        return Trouble(EX_CONFIG, f"the gateway at {url} has no model {', '.join(missing)}; run the deploy again")
+    return None
 
 
-def _check_server(name: str, url: str, key: str | None) -> None:
+def _of_server(name: str, url: str, key: str | None) -> Trouble | None:
     """Any answer to a harmless question is a server that is there."""
     try:
         ask(f"{url}/v1/models", {"Authorization": f"Bearer {key}"} if key else {})
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
-            fail(EX_CONFIG, f"the server at {url} refuses this lane's key; set lanes.{name}.credential, and deploy")
+            text = f"the server at {url} refuses this lane's key; set lanes.{name}.credential, and deploy"
+            return Trouble(EX_CONFIG, text)
     except ValueError:
-        return  # it answers, only not with JSON
+        return None  # it answers, only not with JSON
     except OSError as error:
-        reason = getattr(error, "reason", error)
-        fail(EX_UNAVAILABLE, f"the model server does not answer at {url} ({reason}); start it there")
+        text = f"the model server does not answer at {url} ({_reason(error)}); start it there"
+        return Trouble(EX_UNAVAILABLE, text)
+    return None
 
 
-def _check_cloud(lane: dict[str, Any], key: str) -> None:
-    url = lane["environment"].get("ANTHROPIC_BASE_URL", ANTHROPIC)
-    headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+def _of_one_token(lane: dict[str, Any], key: str | None) -> Trouble | None:
+    url = f"{lane['goes_to']}/v1/messages"
+    body = {"model": lane["models"]["main"], "max_tokens": 1, "messages": [{"role": "user", "content": "."}]}
+    headers = {"Authorization": f"Bearer {key}", "content-type": "application/json", "anthropic-version": "2023-06-01"}
+    try:
+        ask(url, headers, CLOUD_PATIENCE, proxies=True, body=body)
+    except urllib.error.HTTPError as error:
+        return Trouble(EX_UNAVAILABLE, f"{url} answers {error.code} to one token of {lane['models']['main']}")
+    except (OSError, ValueError) as error:
+        return Trouble(EX_UNAVAILABLE, f"{url} gives no answer to one token ({_reason(error)})")
+    return None
+
+
+def _of_cloud(lane: dict[str, Any], key: str) -> Trouble | None:
+    url, headers = lane["goes_to"], {"x-api-key": key, "anthropic-version": "2023-06-01"}
     try:
         ask(f"{url}/v1/models", headers, CLOUD_PATIENCE, proxies=True)  # a list of models bills nothing
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
-            fail(EX_CONFIG, f"{url} refuses the key in {lane['key_file']}; set the right one, and deploy")
+            return Trouble(EX_CONFIG, f"{url} refuses the key in {lane['key_file']}; set the right one, and deploy")
     except ValueError:
-        return
+        return None
     except OSError as error:
-        reason = getattr(error, "reason", error)
-        fail(EX_UNAVAILABLE, f"{url} does not answer ({reason})")
+        return Trouble(EX_UNAVAILABLE, f"{url} does not answer ({_reason(error)})")
+    return None
+
+
+def _reason(error: Exception) -> object:
+    return getattr(error, "reason", error)

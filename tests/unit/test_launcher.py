@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,13 @@ class Host:
         file = self.key_file.with_name("ANTHROPIC_DIRECT_KEY.key")
         file.write_text(key)
         file.chmod(0o600)
-        self.records["lanes"]["api"]["environment"]["ANTHROPIC_BASE_URL"] = self.records["gateway"]["url"]
+        self.ask_here("api")
+
+    def ask_here(self, lane: str) -> None:
+        """Let this gateway stand where the lane's own server would be."""
+        url = self.records["gateway"]["url"]
+        self.records["lanes"][lane]["environment"]["ANTHROPIC_BASE_URL"] = url
+        self.records["lanes"][lane]["goes_to"] = url
         self.write()
 
     def settings_file(self, lane: str = "routed") -> Path:
@@ -130,16 +137,22 @@ class Host:
         return "\n".join(line.removeprefix(f"claude-{lane}: ") for line in lines)
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    handler = type("Handler", (Gateway,), {})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+@contextmanager
+def serving(gateway: type[Gateway]) -> Iterator[http.server.HTTPServer]:
+    """A gateway of this kind on a free port."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (gateway,), {}))
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield Host(tmp_path, server)
+    yield server
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    with serving(Gateway) as server:
+        yield Host(tmp_path, server)
 
 
 def test_claude_runs_in_its_lane_with_the_arguments_untouched(host: Host) -> None:
@@ -341,14 +354,13 @@ def test_who_pays_is_told_on_a_terminal_alone(host: Host) -> None:
 
 
 def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
-    host.records["lanes"]["local-private"]["environment"]["ANTHROPIC_BASE_URL"] = host.records["gateway"]["url"]
-    host.write()
+    host.ask_here("local-private")
     assert host.run("local", "--private", "-p", "x", HTTPS_PROXY="http://proxy", NO_PROXY="a").returncode == 0
     arguments, variables = host.seen()
     assert arguments == ["-p", "x"]
     assert (variables["SIGNALBOX_LANE"], variables["ANTHROPIC_AUTH_TOKEN"]) == ("local-private", "none")
     assert "ANTHROPIC_CUSTOM_HEADERS" not in variables
-    assert variables["NO_PROXY"] == "a,192.168.1.20"
+    assert variables["NO_PROXY"] == "a,127.0.0.1"
     assert host.run("cloud", "--private").stderr.endswith(
         "there is no private lane cloud-private; set lanes.cloud-private.enabled, and deploy\n"
     )
@@ -356,8 +368,7 @@ def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
 
 def test_the_model_servers_of_a_direct_lane_are_asked_first(host: Host) -> None:
     url = host.records["gateway"]["url"]
-    host.records["lanes"]["local-private"]["environment"]["ANTHROPIC_BASE_URL"] = url
-    host.write()
+    host.ask_here("local-private")
     host.server.socket.close()
     assert host.refused("local-private", speak.EX_UNAVAILABLE) == (
         f"the model server does not answer at {url} ([Errno 111] Connection refused); start it there"

@@ -1,0 +1,42 @@
+"""What to write where a lane shall hold without its command: settings.json, or VS Code's settings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from .keys import read_key
+from .records import Lane
+from .speak import EX_USAGE, fail, say
+
+USAGE = "claude-switch snippet settings|vscode LANE [--with-key]"
+PROGRAM = "/usr/local/lib/signalbox/launcher/launch.py"
+# Not for a file that another directory's session reads too.
+LAUNCHERS_OWN = ("CLAUDE_CONFIG_DIR", "ANTHROPIC_CONFIG_DIR")
+
+
+def main(lanes: Mapping[str, Lane], arguments: Sequence[str]) -> NoReturn:
+    """Print a snippet on stdout; the key is in it only when it is asked for."""
+    words = [each for each in arguments if each != "--with-key"]
+    if len(words) != 2 or words[0] not in ("settings", "vscode"):
+        fail(EX_USAGE, USAGE)
+    kind, name = words
+    if name not in lanes:
+        fail(EX_USAGE, f"no lane is called {name!r}; there are {', '.join(lanes)}")
+    lane = lanes[name]
+    variables = {k: v for k, v in lane["environment"].items() if kind == "vscode" or k not in LAUNCHERS_OWN}
+    if "--with-key" in arguments and lane["key_variable"]:
+        variables[lane["key_variable"]] = lane.get("key") or read_key(lane["key_file"]) or "none"
+    if kind == "settings":
+        say("for the settings.json of a project; the lane's own claude-LANE refuses to start beside it")
+        helper = {"apiKeyHelper": f"{PROGRAM} key {name}"} if "--with-key" not in arguments else {}
+        print(json.dumps({"env": variables, **helper}, indent=2))
+    else:
+        say("for VS Code's settings.json, where it runs Claude Code on this host; a shell's variables do not reach it")
+        if "--with-key" not in arguments and lane["key_variable"]:
+            variables[lane["key_variable"]] = f"<what `{PROGRAM} key {name}` prints>"
+        pairs = [{"name": variable, "value": value} for variable, value in variables.items()]
+        print(json.dumps({"claudeCode.environmentVariables": pairs}, indent=2))
+    sys.exit(0)

@@ -1,0 +1,74 @@
+"""claude-switch status: where claude goes from this shell, who answers, who pays."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import probes, sources
+from .keys import read_key
+from .records import Lane
+
+PLAIN = "plain claude"
+SLOTS = ("main", "opus", "sonnet", "haiku", "fable", "subagent")
+
+
+def main(records: Mapping[str, Any], lanes: Mapping[str, Lane], arguments: Sequence[str]) -> int:
+    """Print it (--json: as JSON) and return the exit status: 2 if something is in the way."""
+    found = _of_shell(records, lanes)
+    if "--json" in arguments:
+        print(json.dumps(found, indent=2))
+    else:
+        _print(found)
+    return 2 if found["trouble"] or found["beaten_by"] or any(not each["answers"] for each in found["servers"]) else 0
+
+
+def _of_shell(records: Mapping[str, Any], lanes: Mapping[str, Lane]) -> dict[str, Any]:
+    name = os.environ.get("SIGNALBOX_LANE", "")
+    lane = lanes.get(name)
+    diverting = [str(each) for each in sources.of_plain_claude(records, {} if lane else os.environ)]
+    if lane is None:
+        return {
+            "lane": None,
+            "goes_to": os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
+            "models": {},
+            "bills": "the account of plain claude's own login" if not diverting else "see what diverts it",
+            "trouble": None,
+            "servers": [],
+            "directory": os.environ.get("CLAUDE_CONFIG_DIR", str(Path.home() / ".claude")),
+            "beaten_by": diverting,
+            "plain_claude_diverted_by": diverting,
+        }
+    trouble = probes.trouble(name, lane, records["gateway"], lane.get("key") or read_key(lane["key_file"]))
+    return {
+        "lane": name,
+        "goes_to": lane["goes_to"],
+        "models": {slot: _model(lane, lane["models"][slot]) for slot in SLOTS if slot in lane["models"]},
+        "bills": lane["billed"],
+        "trouble": trouble.text if trouble else None,
+        "servers": [{"name": k, "url": v, "answers": probes.answers(v)} for k, v in lane["servers"].items()],
+        "directory": lane["environment"]["CLAUDE_CONFIG_DIR"],
+        "beaten_by": [str(each) for each in sources.of_lane(lane, records) if each.beats],
+        "plain_claude_diverted_by": diverting,
+    }
+
+
+def _model(lane: Lane, name: str) -> str:
+    return name if lane["via"] == "gateway" else str(lane["environment"].get("ANTHROPIC_MODEL", name))
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    rows = [("lane", found["lane"] or f"none: {PLAIN}"), ("goes to", found["goes_to"])]
+    rows += [("", found["trouble"] or "it answers")] if found["lane"] else []
+    rows += [("model" if slot == "main" else f"  {slot}", model) for slot, model in found["models"].items()]
+    for server in found["servers"]:
+        rows.append(("server", f"{server['name']}: {'answers' if server['answers'] else 'DOES NOT ANSWER'}"))
+    rows += [("bills", found["bills"]), ("directory", found["directory"])]
+    rows += [("beaten by", each) for each in found["beaten_by"]]
+    if found["lane"]:
+        rows += [(PLAIN, f"diverted by {each}") for each in found["plain_claude_diverted_by"]]
+    for label, value in rows:
+        print(f"{label:<13} {value}")

@@ -1,0 +1,126 @@
+"""claude-switch: the current shell, changed to a lane and back.
+
+A program cannot change its caller's environment, so the shell function of the same name evaluates what this prints.
+What the shell had before is kept in a variable of the shell that no other program sees: it comes as SIGNALBOX_BEFORE.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from . import backends_env, conversation, lane, snippets, status
+from .records import Lane, read_records, require_user
+from .speak import EX_USAGE, fail, say
+
+HELP = """\
+claude-switch LANE            this shell's claude goes to LANE; also: source claude-switch LANE
+claude-switch                 choose from a menu
+claude-switch off             as it was before: plain claude with its own login
+claude-switch status          where claude goes from here, who answers, who pays (--json)
+claude-switch list            the lanes of this host, and those of ~/.claude-backends.env
+claude-switch start [...]     start Claude Code in this shell's lane, with these arguments (alias: cc)
+claude-switch continue LANE   go on in LANE with the last conversation of this directory (--help says more)
+claude-switch snippet KIND LANE   what to write for LANE into settings.json (settings) or VS Code's (vscode)
+
+Each lane has a command of its own too, which changes nothing in the shell: claude-LANE."""
+
+OFF = "off"
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Do what the first word says; with --shell before it, print shell code that changes the caller."""
+    in_shell = "--shell" in arguments[:1]
+    word, *rest = arguments[in_shell:] or ["menu"]
+    if word in ("help", "-h", "--help"):
+        print(HELP)
+        sys.exit(0)
+    records = read_records()
+    if word == "--complete":
+        print("\n".join([*targets(records), OFF, "status", "list", "help", "start", "continue", "snippet"]))
+        sys.exit(0)
+    if word == "list":
+        for name, each in targets(records).items():
+            print(f"{name:<14} {each['goes_to']:<30} bills {each['billed']}")
+        sys.exit(0)
+    require_user(records["user"])
+    if word == "status":
+        sys.exit(status.main(records, targets(records), rest))
+    if word == "start":
+        _start(records, rest)
+    if word == "continue":
+        conversation.main(records, rest)
+    if word == "snippet":
+        snippets.main(targets(records), rest)
+    if not in_shell:
+        fail(EX_USAGE, f"only the shell itself can be changed; type: source claude-switch {shlex.join(arguments)}")
+    _change(records, word)
+
+
+def targets(records: Mapping[str, Any]) -> dict[str, Lane]:
+    """Return all that can be switched to, by name; the host's lanes go before those of ~/.claude-backends.env."""
+    return {**records["lanes"], **{k: v for k, v in backends_env.lanes().items() if k not in records["lanes"]}}
+
+
+def _change(records: dict[str, Any], word: str) -> NoReturn:
+    """Print the shell code that makes the caller's environment that of the lane `word`."""
+    before: dict[str, str | None] = json.loads(os.environ.pop("SIGNALBOX_BEFORE", "") or "{}")
+    current = dict(os.environ)
+    # From here on the environment is the one that the shell had before it was first switched.
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    original = dict(os.environ)
+    known = targets(records)
+    word = _menu(known) if word == "menu" else word
+    if word == OFF:
+        wanted = original
+        say("plain claude again, with its own login")
+    elif word in known:
+        wanted = lane.ready(word, known[word], records)
+        say(f"claude now goes to {known[word]['goes_to']}; this bills {known[word]['billed']}")
+    else:
+        fail(EX_USAGE, backends_env.missing(word) or f"no lane is called {word!r}; there are {', '.join(known)}, {OFF}")
+    print("\n".join(_code(current, original, wanted)))
+    sys.exit(0)
+
+
+def _code(current: Mapping[str, str], original: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    lines = [f"unset {name}" for name in sorted(current.keys() - wanted.keys())]
+    lines += [
+        f"export {name}={shlex.quote(wanted[name])}" for name in sorted(wanted) if wanted[name] != current.get(name)
+    ]
+    names = original.keys() | wanted.keys()
+    before = {name: original.get(name) for name in sorted(names) if original.get(name) != wanted.get(name)}
+    return [*lines, f"__signalbox_before={shlex.quote(json.dumps(before))}" if before else "unset __signalbox_before"]
+
+
+def _menu(known: Mapping[str, Lane]) -> str:
+    """Ask on the terminal which lane it shall be."""
+    choices = [*known, OFF]
+    if not sys.stderr.isatty():
+        fail(EX_USAGE, f"there is no terminal for a menu; name a lane: {', '.join(choices)}")
+    for number, name in enumerate(choices, start=1):
+        words = f"bills {known[name]['billed']}" if name in known else "plain claude, with its own login"
+        print(f"{number}) {name:<14} {words}", file=sys.stderr)
+    print("which? ", end="", flush=True, file=sys.stderr)
+    answer = sys.stdin.readline().strip()
+    if answer.isdigit() and 1 <= int(answer) <= len(choices):
+        answer = choices[int(answer) - 1]
+    if answer not in choices:
+        fail(EX_USAGE, "nothing was changed")
+    return answer
+
+
+def _start(records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
+    """Start what this shell was switched to; plain claude where it was not."""
+    name = os.environ.get("SIGNALBOX_LANE")
+    if name in records["lanes"]:
+        lane.main(str(name), arguments)
+    lane.become(records["claude"], [*records["flags"], *arguments], dict(os.environ))
