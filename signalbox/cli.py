@@ -7,10 +7,12 @@ from importlib import import_module
 import click
 
 _COMMANDS = {
+    "outdated": "Tell which pinned versions are behind what the mirrors offer.",
     "pin": "Resolve the checksums and digests of versions.",
     "plan": "Tell what a deploy would change; its exit status can be trusted.",
     "secrets": "Keep secrets encrypted in the repository.",
     "settings": "Show a host's settings and where each comes from.",
+    "upgrade": "Write newer versions with their checksums, and the way back.",
 }
 
 

@@ -78,6 +78,18 @@ def note(message: str) -> None:
     stderr().print(Text(message), soft_wrap=True)
 
 
+def agreed(question: str) -> bool:
+    """Ask before something is written.
+
+    Raises:
+        Failure: there is nobody to ask.
+    """
+    try:
+        return click.confirm(question, default=True, err=True)
+    except click.Abort:
+        raise Failure("nothing was written; run with --yes to write without a question") from None
+
+
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Tell on stderr what takes its time: a spinner on a terminal, else one line."""

@@ -12,6 +12,7 @@ from signalbox.commands.options import FILE, inventory_options, read_layers
 from signalbox.console import (
     DRIFT,
     Failure,
+    agreed,
     downloading,
     json_option,
     note,
@@ -95,7 +96,7 @@ def pin(
     changed = [one for one in found if one.old != one.new]
     if not as_json:
         _show_pins(changed, verbose)
-    written = bool(changed) and (yes or (not as_json and _agreed(target)))
+    written = bool(changed) and (yes or (not as_json and agreed(f"Write this to {target}?")))
     if written:
         _write_pins(target, part["pins"].model_dump(), changed)
     if as_json:
@@ -121,13 +122,6 @@ def _show_pins(changed: list[Found], verbose: int) -> None:
         ["pin", "version", "old", "new", "source"],
         [[one.name, one.version, short(one.old), short(one.new), one.source] for one in changed],
     )
-
-
-def _agreed(target: Path) -> bool:
-    try:
-        return click.confirm(f"Write this to {target}?", default=True, err=True)
-    except click.Abort:
-        raise Failure("nothing was written; run with --yes to write without a question") from None
 
 
 def _write_pins(target: Path, pins: dict[str, Any], changed: list[Found]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from signalbox.pins.errors import PinError
 
-Change = Mapping[tuple[str, ...], str]  # (section, key, …): the text that shall be there
+Change = Mapping[tuple[str, ...], str | None]  # (section, key, …): the text that shall be there, or None
 
 
 def rewrite(source: str, changes: Change, name: str = "the file") -> str:
@@ -34,7 +34,7 @@ def rewrite(source: str, changes: Change, name: str = "the file") -> str:
         if node is None or node.end_lineno is None or node.end_col_offset is None:
             raise PinError(f'{name}: has no {".".join(path)}; write it there with None, or "…", and run again')
         begin, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
-        places.append((begin, end, f'"{value}"'.encode()))
+        places.append((begin, end, b"None" if value is None else f'"{value}"'.encode()))
     for begin, end, text in sorted(places, reverse=True):
         data = data[:begin] + text + data[end:]
     return data.decode()
@@ -67,6 +67,16 @@ def write(path: Path, text: str) -> Path | None:
     if path.exists():
         backup = path.with_name(f"{path.name}.bak")
         shutil.copy2(path, backup)
+    replace(path, text)
+    return backup
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file at once, keeping its mode.
+
+    Raises:
+        OSError: it cannot be written; what was there is whole.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -78,4 +88,3 @@ def write(path: Path, text: str) -> Path | None:
     except BaseException:
         os.unlink(temporary)
         raise
-    return backup

@@ -36,17 +36,7 @@ def package(web: Web, name: str, version: str, registry: str | None) -> Package:
     Raises:
         PinError: there is no npm and no registry, or no such package.
     """
-    client = _client()
-    if client:
-        data = _view(client, f"{name}@{version}", registry)
-    elif registry:
-        url = f"{registry}/{name.replace('/', '%2f')}/{version}"
-        try:
-            data = json.loads(web.text(url, f"{name} {version}"))
-        except ValueError:
-            raise PinError(f"{url}: what came is no JSON; is mirrors.npm a registry?") from None
-    else:
-        raise PinError("npm is not installed here and mirrors.npm is None; install npm, or set mirrors.npm")
+    data = _data(web, name, version, registry)
     dist = data.get("dist") or {}
     integrity = str(dist.get("integrity", ""))
     try:
@@ -58,6 +48,35 @@ def package(web: Web, name: str, version: str, registry: str | None) -> Package:
     return Package(integrity, str(dist.get("tarball", "")), dict(data.get("optionalDependencies") or {}))
 
 
+def tagged(web: Web, name: str, tag: str, registry: str | None) -> str:
+    """Return the version that a dist-tag, such as `latest`, names.
+
+    Raises:
+        PinError: there is no npm and no registry, or no such package or tag.
+    """
+    version = _data(web, name, "", registry).get("dist-tags", {}).get(tag)
+    if not isinstance(version, str):
+        raise PinError(f"{name}: the registry names no version {tag}; use another registry")
+    return version
+
+
+def _data(web: Web, name: str, version: str, registry: str | None) -> dict[str, Any]:
+    """What the registry has of a version, or of the package as a whole where `version` is empty."""
+    client = _client()
+    if client:
+        return _view(client, f"{name}@{version}" if version else name, registry)
+    if not registry:
+        raise PinError("npm is not installed here and mirrors.npm is None; install npm, or set mirrors.npm")
+    url = "/".join(filter(None, (registry, name.replace("/", "%2f"), version)))
+    try:
+        data = json.loads(web.text(url, f"{name} {version}".strip()))
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise PinError(f"{url}: what came is no JSON; is mirrors.npm a registry?")
+    return data
+
+
 def _client() -> list[str] | None:
     """npm as the machine has it, else the one that comes with this project's development packages."""
     beside = Path(sys.executable).parent / "npm"
@@ -67,7 +86,7 @@ def _client() -> list[str] | None:
 
 def _view(client: list[str], spec: str, registry: str | None) -> dict[str, Any]:
     # With one field npm prints its value without its name: "name" makes them several.
-    command = [*client, "view", "--json", spec, "name", "dist", "optionalDependencies"]
+    command = [*client, "view", "--json", spec, "name", "dist", "dist-tags", "optionalDependencies"]
     if registry:
         command += ["--registry", registry]
     with tempfile.TemporaryDirectory(prefix="signalbox-") as nowhere:  # no project's .npmrc

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import requests
 
@@ -20,6 +20,8 @@ _MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     ]
 )
+
+_PAGES = 100  # of 1000 tags
 
 
 def manifest_digest(web: Web, repository: str, tag: str) -> str:
@@ -47,6 +49,27 @@ def manifest_digest(web: Web, repository: str, tag: str) -> str:
         raise PinError(f"{url}: the registry says {told}, but what it sent is {digest}; do not trust this mirror")
     _check_platforms(url, answer.content)
     return digest
+
+
+def tags(web: Web, repository: str) -> list[str]:
+    """Return the repository's tags, in the registry's order.
+
+    Raises:
+        PinError: the registry does not answer, wants a login, or never comes to an end.
+    """
+    host, path = _split(repository)
+    url, found = f"https://{host}/v2/{path}/tags/list?n=1000", list[str]()
+    for _ in range(_PAGES):
+        answer = _get(web, url, host)
+        try:
+            found += [str(tag) for tag in answer.json()["tags"] or []]
+        except (ValueError, KeyError, TypeError):
+            raise PinError(f"{url}: answers {answer.status_code} and no tags; check mirrors.litellm") from None
+        following = answer.links.get("next", {}).get("url")
+        if not following:
+            return found
+        url = urljoin(answer.url, following)
+    raise PinError(f"{repository}: has more than {_PAGES} pages of tags; use a mirror with fewer")
 
 
 def _split(repository: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from signalbox.pins.web import Web
 from signalbox.settings.sections import ArchivePin, Mirrors, Pins
 
 NAMES = ("mise", "node", "claude_code", "litellm")
-_PACKAGE = "@anthropic-ai/claude-code"
+PACKAGE = "@anthropic-ai/claude-code"
 _ARCHITECTURES = {"amd64": "x64", "arm64": "arm64"}  # Debian's names: Node's
 
 Progress = Callable[[str, int, int], None]  # what is downloaded, bytes so far, bytes in all (0: unknown)
@@ -61,7 +61,7 @@ class Found:
 
 def unset(pins: Pins) -> list[str]:
     """The paths below `pins` that are None, such as "mise.sha256.arm64"."""
-    return [".".join(path) for path, value in _leaves(pins.model_dump()) if value is None]
+    return [".".join(path) for path, value in leaves(pins.model_dump()) if value is None]
 
 
 def resolve(web: Web, pins: Pins, mirrors: Mirrors, names: Sequence[str], again: bool = False) -> Iterator[Found]:
@@ -77,7 +77,7 @@ def resolve(web: Web, pins: Pins, mirrors: Mirrors, names: Sequence[str], again:
     Raises:
         PinError: a mirror does not answer, or does not have the version for any architecture.
     """
-    known = dict(_leaves(pins.model_dump()))
+    known = dict(leaves(pins.model_dump()))
     for name in names:
         wanted = {path for path, value in known.items() if path[0] == name and (again or value is None)}
         wanted -= {path for path in wanted if path[-1] == "version"}
@@ -88,10 +88,11 @@ def resolve(web: Web, pins: Pins, mirrors: Mirrors, names: Sequence[str], again:
                 yield found
 
 
-def _leaves(data: dict[str, Any], at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str | None]]:
+def leaves(data: dict[str, Any], at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """Yield each value of nested sections with its path."""
     for key, value in data.items():
         if isinstance(value, dict):
-            yield from _leaves(value, (*at, key))
+            yield from leaves(value, (*at, key))
         else:
             yield (*at, key), value
 
@@ -134,16 +135,16 @@ def _claude_code(web: Web, pins: Pins, mirrors: Mirrors) -> Iterator[Found]:
         path = ("claude_code", "integrity", key)
         return Found(path, pin.version, getattr(pin.integrity, key), it.integrity, source, it.tarball)
 
-    main = npm.package(web, _PACKAGE, pin.version, mirrors.npm)
+    main = npm.package(web, PACKAGE, pin.version, mirrors.npm)
     yield found("package", main)
     offered = 0
     for debian, node in _ARCHITECTURES.items():
-        binary = f"{_PACKAGE}-linux-{node}"
+        binary = f"{PACKAGE}-linux-{node}"
         if binary in main.optional:
             offered += 1
             yield found(debian, npm.package(web, binary, main.optional[binary], mirrors.npm))
     if not offered:
-        raise PinError(f"{_PACKAGE} {pin.version}: has no binary for linux-x64 or linux-arm64; write another version")
+        raise PinError(f"{PACKAGE} {pin.version}: has no binary for linux-x64 or linux-arm64; write another version")
 
 
 def _litellm(web: Web, pins: Pins, mirrors: Mirrors) -> Iterator[Found]:

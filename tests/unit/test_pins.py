@@ -65,6 +65,7 @@ class Mirror:
     ca: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     digest: str = ""
+    tags: list[list[str]] = field(default_factory=list)  # the pages of the registry's list
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -79,6 +80,11 @@ class Mirror:
                 return 401, {"WWW-Authenticate": f'Bearer realm="{self.url}/token",{scope}'}, b""
             if path == f"/v2/berriai/litellm/manifests/{LITELLM}":
                 return 200, {"Docker-Content-Digest": self.digest or f"sha256:{sha256(INDEX)}"}, INDEX
+            if path.startswith("/v2/berriai/litellm/tags/list"):
+                page = int(path.partition("&last=")[2] or 0)
+                more = page + 1 < len(self.tags)
+                link = {"Link": f'</v2/berriai/litellm/tags/list?n=1000&last={page + 1}>; rel="next"'} if more else {}
+                return 200, link, json.dumps({"name": "berriai/litellm", "tags": self.tags[page]}).encode()
         if path.startswith("/token?"):
             right = "service=lab" in path and "scope=repository%3Aberriai%2Flitellm%3Apull" in path
             return (200, {}, b'{"token": "let-me-in"}') if right else (400, {}, b"")
@@ -446,3 +452,105 @@ def test_wrong_usage(wrong: list[str], message: str, tmp_path: Path) -> None:
     done = signalbox(*wrong, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+# ---- newer versions ----
+
+NEWER = {"mise": None, "node": "22.99.0", "claude_code": "9.9.9", "litellm": "1.999.0"}
+
+
+@pytest.fixture
+def ahead(plain: Mirror, tmp_path: Path) -> list[str]:
+    """Mirrors that have newer versions, and settings that are pinned to the older ones."""
+    node, claude, litellm = NEWER["node"], NEWER["claude_code"], NEWER["litellm"]
+    lists = [{"version": f"v{each}"} for each in ("99.0.0", "22.9.9", node, NODE)]
+    plain.files["/dist/index.json"] = json.dumps(lists).encode()
+    plain.files[f"/dist/v{node}/SHASUMS256.txt"] = f"{sha256(b'newer')}  node-v{node}-linux-x64.tar.gz".encode()
+    scope = "@anthropic-ai/claude-code"
+    for name in ("", "-linux-x64"):
+        version: dict[str, Any] = {
+            "name": scope + name,
+            "version": claude,
+            "dist": {"integrity": integrity(f"newer{name}".encode()), "tarball": f"{plain.url}/newer.tgz"},
+        }
+        if not name:
+            version["optionalDependencies"] = {f"{scope}-linux-x64": claude}
+        package = json.loads(plain.files[f"/npm/{scope}{name}"])
+        package["versions"][claude] = version
+        package["dist-tags"]["latest"] = claude
+        plain.files[f"/npm/{scope}{name}"] = json.dumps(package).encode()
+        plain.files[f"/npm/{scope}{name}/{claude}"] = json.dumps(version).encode()
+    tags = [LITELLM, "1.99.0", str(litellm), "2.0.0-nightly", "main-latest", "sha256-abc.sig"]
+    plain.tags = [tags[:2], tags[2:]]
+    pinned = merge(PINS.model_dump(), {"node": {"sha256": {"amd64": "a" * 64, "arm64": "b" * 64}}})
+    (tmp_path / "pins.py").write_text(f"# mine\npins = {pinned!r}  # kept\n")
+    sections = sections_for(plain) | {"pins": pinned}
+    (tmp_path / "hosts.py").write_text(f"boxes = [('@fake/box1', {sections!r})]\n")
+    return ["--inventory", str(tmp_path / "hosts.py")]
+
+
+def test_outdated_names_what_is_behind_and_what_cannot_tell(ahead: list[str], tmp_path: Path) -> None:
+    done = signalbox("outdated", *ahead, "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert {each["pin"]: each["newest"] for each in told["outdated"]} == {
+        name: version for name, version in NEWER.items() if version
+    }
+    assert "has no list of versions; name the one you want: signalbox upgrade mise=VERSION" in done.stderr
+    assert done.returncode == 1
+
+
+def test_upgrade_writes_new_checksums_and_unsets_what_is_not_offered(ahead: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "pins.py"
+    before = file.read_text()
+    output = ["--output", str(file)]
+    done = signalbox("upgrade", "node", "litellm", *ahead, *output, cwd=tmp_path)
+    assert (done.returncode, file.read_text()) == (1, before), "nobody said yes"
+    done = signalbox("upgrade", "node", "claude_code", *ahead, *output, "--yes", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    pins = written(file)
+    assert pins["node"] == {"version": NEWER["node"], "sha256": {"amd64": sha256(b"newer"), "arm64": None}}
+    assert pins["claude_code"]["integrity"] == {
+        "package": integrity(b"newer"),
+        "amd64": integrity(b"newer-linux-x64"),
+        "arm64": None,
+    }
+    assert pins["litellm"]["version"] == LITELLM
+    assert json.loads((tmp_path / "pins.pins.json").read_text()) == [
+        merge(PINS.model_dump(), {"node": {"sha256": {"amd64": "a" * 64, "arm64": "b" * 64}}})
+    ]
+
+
+def test_upgrade_back_returns_to_the_set_of_before(ahead: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "pins.py"
+    before = written(file)
+    output = ["--output", str(file), "--yes"]
+    assert signalbox("upgrade", "node", *ahead, *output, cwd=tmp_path).returncode == 0
+    assert written(file) != before
+    # The settings are now those of the file: an inventory that says otherwise would hide the change.
+    hosts = tmp_path / "hosts.py"
+    hosts.write_text(
+        hosts.read_text().split("boxes = ")[0] + f"boxes = [('@fake/box1', {{'pins': {written(file)!r}}})]"
+    )
+    done = signalbox("upgrade", "--back", *ahead, *output, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert written(file) == before
+    done = signalbox("upgrade", "--back", *ahead, *output, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "there is no earlier set to return to" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message", "status"),
+    [
+        (["upgrade", "nodejs"], "'nodejs' is not one of mise, node, claude_code, litellm", 2),
+        (["upgrade", "--back", "node"], "--back returns to the whole set", 2),
+        (["upgrade", "claude_code=2.1.266"], "is broken on endpoints other than Anthropic's", 1),
+        (["upgrade", "node=22.0.99"], "answers 404; is node 22.0.99 there?", 1),
+    ],
+)
+def test_upgrade_refuses(wrong: list[str], message: str, status: int, ahead: list[str], tmp_path: Path) -> None:
+    before = (tmp_path / "pins.py").read_text()
+    done = signalbox(*wrong, *ahead, "--output", str(tmp_path / "pins.py"), "--yes", cwd=tmp_path)
+    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+    assert (tmp_path / "pins.py").read_text() == before
+    assert not (tmp_path / "pins.pins.json").exists()
