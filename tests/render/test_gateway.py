@@ -21,6 +21,7 @@ from signalbox.render import render
 from signalbox.secrets.on_host import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
 from tasks.gateway import AUDIT
+from tests.examples import NAMES, example
 from tests.good_settings import layers
 
 FOUNDRY = {
@@ -164,6 +165,12 @@ def test_rendering_is_as_it_was(case: str, golden: Callable[[str, str], None]) -
     golden(f"{case}/config.yaml", yaml.safe_dump(routes.litellm_config(each), sort_keys=False, allow_unicode=True))
     golden(f"{case}/litellm.service", unit(each))
     golden(f"{case}/lanes.json", json.dumps(lane_records(each), indent=2, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_is_routed_as_it_was(name: str, golden: Callable[[str, str], None]) -> None:
+    config = routes.litellm_config(Settings.from_layers(layers(example(name)), host="box1"))
+    golden(f"examples/{name}.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
 def test_start_is_as_it_was(golden: Callable[[str, str], None]) -> None:

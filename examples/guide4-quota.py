@@ -1,0 +1,25 @@
+"""Guide 4: the Claude API until its quota or rate limit is hit, then the local model, without a restart.
+
+Secrets: ANTHROPIC_DIRECT_KEY.
+"""
+
+claude_hosts = (
+    [("<HOST_LOCAL_IP>", {"service_user": {"authorized_keys": ["~/.ssh/id_ed25519.pub"]}})],
+    {
+        "backends": {
+            "lmstudio": {"url": "http://<LMSTUDIO_IP>:1234", "models": {"local": {"id": "<LOCAL_MODEL_ID>"}}},
+        },
+        "gateway": {
+            "fallbacks": {
+                "claude-sonnet-4-6": ["local"],
+                "claude-opus-4-8": ["local"],
+                "claude-haiku-4-5": ["local"],
+                "local": [],
+            },
+        },
+        "lanes": {
+            "local": {"billed": "nobody"},
+            "cloud": {"billed": "the Claude API account of ANTHROPIC_DIRECT_KEY, or nobody once its quota is used up"},
+        },
+    },
+)
