@@ -12,6 +12,7 @@ from tasks.firewall import firewall
 from tasks.gateway import gateway
 from tasks.guard import guard
 from tasks.launchers import launchers
+from tasks.leftovers import leftovers
 from tasks.preflight import preflight
 from tasks.rootless_docker import rootless_docker
 from tasks.secrets import secrets
@@ -41,5 +42,7 @@ toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates),
 # Keys before the gateway, which does not start without them.
 secrets(s.secrets, keys, lane_keys, keeper, claude, **root)
 gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
-# Last: a launcher that is there works.
+# After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s), **root)
+# Last: by now every task has stated what it wants.
+leftovers(s.leftovers, **root)

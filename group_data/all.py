@@ -288,3 +288,7 @@ launchers = {
     "enabled": True,
     "flags": [],  # added to every claude call; --dangerously-skip-permissions would let the agent run anything unasked
 }
+
+leftovers = {
+    "enabled": True,  # take away what earlier settings asked for: lanes, packages, whole sections; False: it stays
+}

@@ -23,7 +23,7 @@ MAKE = f"install -d -m 711 {STATE} && install -d -m 700 {MANIFEST} {ORIGINALS}"
 class Entry:
     """One placed thing.
 
-    kind: file, directory, link, package, user, subids, linger, unit, image, tool.
+    kind: one of signalbox.removal.ORDER, which knows how it is taken away.
     id: its path or name. hash: sha256 or version of what was placed, "" where there is none.
     original: path of the copy of what it replaced, None where nothing was there.
     """

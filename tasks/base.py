@@ -9,6 +9,7 @@ from pyinfra.api import deploy
 from signalbox.operations import absent, directories, file, link, packages, trusted_certificates
 from signalbox.render import render
 from signalbox.settings.sections import Base
+from signalbox.statements import want
 
 # What tasks need: curl and its CAs to download, a bus for user managers, python3 for the launchers, a right clock.
 NEEDED = ["ca-certificates", "curl", "dbus-user-session", "python3", "systemd-timesyncd", "tzdata"]
@@ -19,6 +20,8 @@ CA_DIRECTORY = "/usr/local/share/ca-certificates"
 def base(settings: Base, ca_certificates: tuple[str, ...], debian_mirror: str | None) -> None:
     """Bring the system to what every other task stands on. `ca_certificates` are PEM texts."""
     if not settings.enabled:
+        for package in NEEDED:  # other tasks still stand on those that an earlier deploy installed
+            want("package", package)
         return
     # Before packages: a corporate mirror may be signed by the corporate CA.
     certificates = {f"signalbox-{hashlib.sha256(pem.encode()).hexdigest()[:12]}.crt": pem for pem in ca_certificates}

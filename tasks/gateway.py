@@ -8,7 +8,7 @@ from pyinfra.api import deploy
 
 from signalbox.facts import SecretFile
 from signalbox.facts.secrets import reader
-from signalbox.operations import directories, file, handed_directory, image, service
+from signalbox.operations import directories, file, handed_directory, image, only_unit, service
 from signalbox.operations.files import sha256
 from signalbox.render import render
 from signalbox.routes import Container
@@ -73,6 +73,7 @@ def gateway(
     for path, content in contents.items():
         mode = "755" if path == paths["start"] else "644"
         file(name=f"{user}: {path.rsplit('/', 1)[1]} is in place", path=path, content=content, mode=mode, user=user)
+    only_unit(name=f"{user} alone runs a gateway of ours", unit="litellm.service", account=user)
     service(
         name=f"{user}: litellm.service is enabled and runs what is on disk",
         unit="litellm.service",

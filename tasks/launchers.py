@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox import launcher
-from signalbox.facts import Manifest
 from signalbox.lanes import PROGRAM
-from signalbox.operations import absent, directories, file, link
+from signalbox.operations import directories, file, link
 from signalbox.render import render
 from signalbox.settings.sections import Launchers
 
@@ -46,7 +44,3 @@ def launchers(settings: Launchers, records: dict[str, Any]) -> None:
         file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode)
     for command in commands:
         link(name=f"{command} starts its lane", path=f"/usr/local/bin/{command}", target=PROGRAM)
-    wanted = {f"/usr/local/bin/{command}" for command in commands}
-    ours = [entry.id for entry in host.get_fact(Manifest) if entry.kind == "link"]
-    for path in sorted(path for path in ours if path.startswith("/usr/local/bin/claude-") and path not in wanted):
-        absent(name=f"{path.rsplit('/', 1)[1]}, of a lane that is no more, is gone", path=path, kind="link")

@@ -10,6 +10,7 @@ from signalbox.operations.files import absent, directories, file, first_line, ha
 from signalbox.operations.firewall import firewall_rules
 from signalbox.operations.guarded import nothing_waits
 from signalbox.operations.keys import generated_key, key_copy, secret_file
+from signalbox.operations.leftovers import leftovers_gone, only_unit
 from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_configuration
@@ -31,12 +32,14 @@ __all__ = [
     "image",
     "kernel_modules",
     "key_copy",
+    "leftovers_gone",
     "linger",
     "link",
     "manager_environment",
     "mise",
     "node",
     "nothing_waits",
+    "only_unit",
     "packages",
     "password",
     "secret_file",

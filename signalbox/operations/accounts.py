@@ -48,6 +48,8 @@ def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
     now = host.get_fact(User, user=account)
     present = {tuple(key.split()[:2]) for key in now.authorized_keys}
     missing = [key for key in keys if tuple(key.split()[:2]) not in present]
+    for key in keys:
+        want("key", _key_id(account, key))
     path = f"{home}/.ssh/authorized_keys"
     if not missing:
         host.noop(f"{account} has its authorized keys")
@@ -59,7 +61,12 @@ def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
         f' && if [ -s {path} ] && [ -n "$(tail -c1 {path})" ]; then echo >> {path}; fi'
         f" && cat >> {path} && chmod 600 {path}"
     )
-    yield StringCommand(as_owner(account, script), _stdin="\n".join(missing))
+    record = " && ".join(manifest.record(manifest.Entry("key", _key_id(account, key))) for key in missing)
+    yield StringCommand(f"{record} && {as_owner(account, script)}", _stdin="\n".join(missing))
+
+
+def _key_id(account: str, key: str) -> str:
+    return f"{account}:{' '.join(key.split()[:2])}"
 
 
 @operation()
@@ -108,6 +115,7 @@ def sudo_rule(account: str, rule: str | None) -> Commands:
         yield from file._inner(path=path, content=content, mode="440")
         return
     now = host.get_fact(Placed, path=path, kind="file")
+    want("file", path)  # this operation's own to take away
     if now.type is None:
         host.noop(f"{account} has no sudo rule of ours")
         return

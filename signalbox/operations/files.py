@@ -12,6 +12,7 @@ from pyinfra.operations.util.files import generate_color_diff
 from signalbox import manifest
 from signalbox.facts import Directories, FirstLine, Placed, PlacedState
 from signalbox.operations.commands import Commands
+from signalbox.removal import removal
 from signalbox.run_as import as_owner
 from signalbox.statements import differs, want
 
@@ -58,7 +59,7 @@ def file(
     if placed and now.entry and now.entry.hash == digest:
         host.noop(f"{path} is as wanted")
         return
-    _tell(path, now, ("file", mode, f"{user}:{group}"))
+    _tell(path, now, mode, f"{user}:{group}")
     if now.type == "file" and now.sha256 != digest:
         differs(f"{path}, content", "other", "as set")
     elif placed:
@@ -72,12 +73,11 @@ def file(
     yield StringCommand(f"{prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)
 
 
-def _tell(path: str, now: PlacedState, wanted: tuple[str, str, str]) -> None:
-    kind, mode, owner = wanted
-    differs(path, now.type, kind)
-    if now.type == kind:
-        differs(f"{path}, mode", now.mode, mode or now.mode)
-        differs(f"{path}, owner", f"{now.user}:{now.group}", owner or f"{now.user}:{now.group}")
+def _tell(path: str, now: PlacedState, mode: str, owner: str) -> None:
+    differs(path, now.type, "file")
+    if now.type == "file":
+        differs(f"{path}, mode", now.mode, mode)
+        differs(f"{path}, owner", f"{now.user}:{now.group}", owner)
 
 
 def _show_difference(path: str, content: str, now: PlacedState) -> None:
@@ -125,9 +125,13 @@ def directories(paths: list[str], mode: str = "755", user: str = "root", group: 
 def handed_directory(path: str, mode: str, user: str, group: str) -> Commands:
     """Have the directory `path`, in a place of root's, belong to `user` and `group`, with this mode (octal digits)."""
     now = host.get_fact(Directories, paths=(path,)).get(path)
+    want("directory", path)
     if now and now.ours and (now.owner, now.mode) == (f"{user}:{group}", mode):
         host.noop(f"{path} is as wanted")
         return
+    differs(path, "directory" if now else None, "directory")
+    differs(f"{path}, owner", now.owner if now else None, f"{user}:{group}")
+    differs(f"{path}, mode", now.mode if now else None, mode)
     # In this order: another owner takes the bit that hands the group on to what is made below.
     make = f"mkdir -p {shlex.quote(path)} && chown {user}:{group} {shlex.quote(path)}"
     yield f"{manifest.record(manifest.Entry('directory', path))} && {make} && chmod {mode} {shlex.quote(path)}"
@@ -141,8 +145,8 @@ def link(path: str, target: str, user: str = "root") -> Commands:
     if (now.type, now.target, now.user) == ("link", target, user) and now.entry and now.entry.hash == target:
         host.noop(f"{path} is as wanted")
         return
-    _tell(path, now, ("link", "", f"{user}:{now.group}"))
-    differs(f"{path}, target", now.target, target)
+    differs(path, f"link to {now.target}" if now.type == "link" else now.type, f"link to {target}")
+    differs(f"{path}, owner", now.user or user, user)
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
     write = f"ln -sfT {shlex.quote(target)} {new} && mv -fT {new} {path_}"
     yield f"{prepare('link', path, now, target)} && {as_owner(user, write)}"
@@ -152,12 +156,12 @@ def link(path: str, target: str, user: str = "root") -> Commands:
 def absent(path: str, kind: str = "file") -> Commands:
     """Take away the file or link `path` if Signalbox placed it, and give back what it had replaced."""
     now = host.get_fact(Placed, path=path, kind=kind)
+    want(kind, path)  # this operation's own to take away
     if now.entry is None:
         host.noop(f"{path} is not ours or not there")
         return
     differs(path, now.type, "its original" if now.entry.original else None)
-    give_back = f" && mv -fT {shlex.quote(now.entry.original)} {shlex.quote(path)}" if now.entry.original else ""
-    yield f"rm -f {shlex.quote(path)}{give_back} && {manifest.forget(kind, path)}"
+    yield from removal([now.entry])
 
 
 @operation()

@@ -62,9 +62,11 @@ _KEYRING = "/etc/apt/keyrings/docker.asc"
 @operation()
 def docker_repository(url: str) -> Commands:
     """Have apt know Docker's own repository at `url`, with its signing key only if it has the pinned fingerprint."""
+    sources = "/etc/apt/sources.list.d/docker.sources"
     suite = f"Types: deb\nURIs: {url}\nSuites: trixie\nComponents: stable\nSigned-By: {_KEYRING}\n"
     key = host.get_fact(Placed, path=_KEYRING, kind="file")
     want("file", _KEYRING)
+    want("file", sources)
     if key.type is None:
         differs(_KEYRING, None, "Docker's signing key")
         fingerprint = "gpg --show-keys --with-colons $k | awk -F: '$1==\"fpr\" {print $10; exit}'"
@@ -75,4 +77,4 @@ def docker_repository(url: str) -> Commands:
             f" && {manifest.record(manifest.Entry('file', _KEYRING))}"
             f" && install -D -m 644 $k {_KEYRING} && rm $k"
         )
-    yield from file._inner(path="/etc/apt/sources.list.d/docker.sources", content=suite)
+    yield from file._inner(path=sources, content=suite)

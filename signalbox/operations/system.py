@@ -16,13 +16,12 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # what update-ca-certificates 
 def trusted_certificates(names: list[str]) -> Commands:
     """Have the system's bundle rebuilt since these files in /usr/local/share/ca-certificates last changed."""
     now = host.get_fact(TrustedCertificates)
-    if all(now.get(name) for name in names) and not set(now) - set(names):
+    if all(now.get(name) for name in names):
         host.noop("the system trusts our CA certificates")
         return
-    for name in sorted({*now, *names}):
-        differs(name, "trusted" if now.get(name) else "not trusted", "trusted" if name in names else "not there")
-    stale = " ".join(f"/usr/local/share/ca-certificates/{name}" for name in sorted(set(now) - set(names)))
-    yield f"rm -f {stale} && update-ca-certificates" if stale else "update-ca-certificates"
+    for name in names:
+        differs(name, "trusted" if now.get(name) else "not trusted", "trusted")
+    yield "update-ca-certificates"
 
 
 @operation()

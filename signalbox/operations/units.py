@@ -10,6 +10,7 @@ from pyinfra.api import operation
 from signalbox import manifest
 from signalbox.facts.reach import SystemUnit
 from signalbox.operations.commands import Commands
+from signalbox.statements import differs, want
 
 
 @operation()
@@ -21,11 +22,19 @@ def unit(unit: str, inputs: Mapping[str, str] | None = None, running: bool = Tru
     + running: False: something else starts it.
     """
     now = host.get_fact(SystemUnit, unit=unit)
+    want("unit", unit)
     current = all(now.started_with.get(path) == digest for path, digest in (inputs or {}).items())
     started = not running or (now.active and current)
     if now.enabled and started and not now.needs_reload:
         host.noop(f"{unit} is enabled and as wanted")
         return
+    differs(f"{unit}, at boot", "enabled" if now.enabled else "not enabled", "enabled")
+    if running:
+        differs(unit, "running" if now.active else "not running", "running")
+    differs(f"{unit}, as systemd has it", "older" if now.needs_reload else "on disk", "on disk")
+    for path, digest in (inputs or {}).items() if now.active else ():
+        if now.started_with.get(path) != digest:
+            differs(f"{unit}, started with", f"another {path}", "the one that is wanted")
     steps = ["systemctl daemon-reload"]
     if not now.enabled:
         steps.append(manifest.record(manifest.Entry("unit", unit)))

@@ -223,6 +223,12 @@ class Gateway(Section):
     audit: Audit
 
 
+class Leftovers(Section):
+    """Taking away what earlier settings asked for."""
+
+    enabled: bool
+
+
 class Launchers(Section):
     """The commands that start Claude Code in a lane; `flags` go before the caller's own."""
 

@@ -25,6 +25,7 @@ from signalbox.settings.sections import (
     Connection,
     Gateway,
     Launchers,
+    Leftovers,
     Mirrors,
     Pins,
     Preflight,
@@ -62,6 +63,7 @@ class Settings:
     clouds: dict[str, Cloud]
     lanes: dict[str, Lane]
     launchers: Launchers
+    leftovers: Leftovers
 
     @classmethod
     def from_layers(cls, layers: Sequence[Layer], host: str) -> Settings:
@@ -137,6 +139,7 @@ _SECTIONS: dict[str, Any] = {
     "secrets": Secrets,
     "gateway": Gateway,
     "launchers": Launchers,
+    "leftovers": Leftovers,
 }
 SECTION_NAMES = tuple(field.name for field in fields(Settings) if field.name not in ("host", "groups"))
 

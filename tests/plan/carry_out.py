@@ -18,6 +18,8 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_state
 from pyinfra_cli.cli import cli  # first: it patches the process
 
+from signalbox.statements import wanted
+
 sent: dict[str, list[dict[str, str]]] = {}
 _original = FakeConnector.run_shell_command
 
@@ -45,7 +47,7 @@ def _told(state: State) -> dict[str, Any]:
                     "sudo_password": bool(arguments.get("_sudo_password")),
                 }
             )
-        told[host.name] = {"operations": operations, "sent": sent.get(host.name, [])}
+        told[host.name] = {"operations": operations, "sent": sent.get(host.name, []), "wanted": sorted(wanted(host))}
     return told
 
 

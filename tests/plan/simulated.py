@@ -29,10 +29,14 @@ SECRETS = {
 
 @dataclass(frozen=True)
 class Deploy:
-    """What was seen of one. names: of the operations, in order. sent: commands and what went over stdin."""
+    """What was seen of one. names: of the operations, in order. sent: commands and what went over stdin.
+
+    wanted: what operations stated to want, as (kind, id) of the manifest.
+    """
 
     operations: list[dict[str, Any]]
     sent: list[dict[str, str]]
+    wanted: list[list[str]]
     stdout: str
     stderr: str
 
@@ -72,4 +76,4 @@ def deploy(data: Mapping[str, Any] | None = None, *arguments: str, others: int =
             error.add_note(done.stderr[-3000:])
             raise error
         seen = json.loads(told.read_text())[HOST]
-    return Deploy(seen["operations"], seen["sent"], done.stdout, done.stderr)
+    return Deploy(seen["operations"], seen["sent"], seen["wanted"], done.stdout, done.stderr)

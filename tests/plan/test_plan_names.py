@@ -83,6 +83,7 @@ def test_names_tell_their_task(variant: str) -> None:
         "Secrets",
         "Gateway",
         "Launchers",
+        "Leftovers",
     ]
     assert list(dict.fromkeys(tasks)) == order  # preflight changes nothing, so it has no operation
 
@@ -122,6 +123,8 @@ NOTHING_TO_DO = [
     "Service user | claude has no sudo",
     "Guard | no change that could lock you out has been left unconfirmed",
     "Rootless Docker | kernel modules are loaded",
+    "Gateway | litellm alone runs a gateway of ours",
+    "Leftovers | nothing is left of what earlier settings asked for",
 ]
 
 

@@ -18,6 +18,7 @@ TASKS = {
     "secrets": "Secrets",
     "gateway": "Gateway",
     "launchers": "Launchers",
+    "leftovers": "Leftovers",
 }
 
 

@@ -1,0 +1,101 @@
+"""What earlier settings asked for goes; what is wanted is never taken away."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from signalbox.manifest import Entry
+from signalbox.removal import ORDER, removal
+from tests.plan.simulated import Deploy, deploy
+from tests.plan.test_plan_names import VARIANTS, carried_out
+
+OLD_UNIT = "/home/other/.config/systemd/user/old.service"
+
+
+def recorded(seen: Deploy) -> set[tuple[str, ...]]:
+    """What the deploy writes to the manifest, read from the commands it sent."""
+    entries = set()
+    for each in seen.sent:
+        for line in re.findall(r'\{"hash": "[^{}]*\}|\{"kind": [^{}]*"original": null', each["command"]):
+            found = {name: re.search(rf'"{name}": "([^"]*)"', line) for name in ("kind", "id")}
+            entries.add(tuple(match[1] for match in found.values() if match))
+    return entries
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_all_that_is_placed_is_wanted_and_can_be_taken_away(variant: str) -> None:
+    seen = carried_out(variant)
+    assert len(recorded(seen)) > 30
+    # Otherwise every deploy would take it away again, and the next one place it.
+    assert recorded(seen) - {(kind, ident) for kind, ident in seen.wanted} == set()
+    assert {kind for kind, _ in recorded(seen)} - set(ORDER) == set()
+
+
+def with_manifest(*entries: Entry, settings: dict[str, Any] | None = None) -> list[str]:
+    """Deploy to a host that has these entries; the commands that nothing but leftovers sends."""
+    answer = {"fake_responses": {"manifest/*-": [entry.to_json() for entry in entries]}}
+    usual = {each["command"] for each in deploy(settings or {}).sent}
+    return [each["command"] for each in deploy({**answer, **(settings or {})}).sent if each["command"] not in usual]
+
+
+def test_a_launcher_of_a_removed_lane_goes_and_its_original_comes_back() -> None:
+    stale = Entry("link", "/usr/local/bin/claude-solo", "/usr/local/lib/signalbox/launch", "/var/lib/original")
+    wanted = Entry("link", "/usr/local/bin/claude-local", "/usr/local/lib/signalbox/launch")
+    (command,) = with_manifest(stale, wanted)
+    assert "rm -f /usr/local/bin/claude-solo" in command
+    assert "cp -a -T /var/lib/original" in command
+    assert "claude-local" not in command
+
+
+def test_a_unit_is_stopped_before_what_it_needs_goes() -> None:
+    entries = [Entry("directory", "/home/other/.config/app"), Entry("file", "/home/other/.config/app/config"),
+               Entry("linger", "other"), Entry("file", OLD_UNIT), Entry("image", "other:repo@sha256:1")]  # fmt: skip
+    told = "\n".join(with_manifest(*entries))
+    steps = ["docker image rm", "disable --now old.service", "rm -f /home/other/.config/app/config",
+             "rmdir /home/other/.config/app", "loginctl disable-linger other"]  # fmt: skip
+    assert [told.index(step) for step in steps] == sorted(told.index(step) for step in steps)
+
+
+def test_a_user_stays() -> None:
+    assert with_manifest(Entry("user", "other"), Entry("user", "claude"), Entry("linger", "claude")) == []
+
+
+def test_linger_stays_while_something_of_the_user_is_wanted() -> None:
+    assert with_manifest(Entry("linger", "claude"), settings={"service_user": {"enabled": False}}) == []
+
+
+def test_a_section_that_is_switched_off_goes_from_the_host() -> None:
+    entry = Entry("file", "/etc/signalbox/lanes.json", "0" * 64)
+    (command,) = with_manifest(entry, settings={"launchers": {"enabled": False}})
+    assert "rm -f /etc/signalbox/lanes.json" in command
+
+
+def test_what_other_tasks_stand_on_stays_when_base_is_off() -> None:
+    off = {"base": {"enabled": False}}
+    assert with_manifest(Entry("package", "dbus-user-session"), settings=off) == []
+    (command,) = with_manifest(Entry("package", "ripgrep"), settings=off)
+    assert "apt-mark auto ripgrep" in command
+
+
+def test_leftovers_that_are_off_leave_all() -> None:
+    stale = Entry("link", "/usr/local/bin/claude-solo", "/usr/local/lib/signalbox/launch")
+    assert with_manifest(stale, settings={"leftovers": {"enabled": False}}) == []
+
+
+def test_a_gateway_that_moves_to_another_user_stops_where_it_was_before_it_starts() -> None:
+    old = Entry("file", "/home/old/.config/systemd/user/litellm.service", "0" * 64)
+    answer = {"fake_responses": {"manifest/*-": [old.to_json()]}}
+    sent = [each["command"] for each in deploy(answer).sent]
+    stop = next(place for place, command in enumerate(sent) if "disable --now litellm.service" in command)
+    start = next(place for place, command in enumerate(sent) if "restart litellm.service" in command)
+    assert stop < start
+
+
+def test_what_lies_in_a_home_is_taken_away_with_its_users_rights() -> None:
+    for kind in ("file", "link", "line", "directory"):
+        (command,) = removal([Entry(kind, "/home/claude/.config/x", "0" * 64)])
+        for part in re.split(r"runuser -u claude -- (?:env -i [^;]*? )?sh -c '(?:[^']|'\"'\"')*'", command):
+            assert not re.search(r"\b(rm|mv|rmdir|cp -a -T)\b[^;&]*/home/claude", part), part
