@@ -20,7 +20,7 @@ FAILURES = {
 
 class LlamaCpp(ModelServer):
     name = "llamacpp"
-    port = 8080
+    port = 8090  # 8080, its usual one, is the mirror's here
     title = "llama.cpp"
     model = MODEL
     token = "llama-lab-token"  # noqa: S105 (made up)
