@@ -2,12 +2,14 @@
 
 from pyinfra import host
 
-from signalbox import addresses, routes
+from signalbox import addresses, health, routes
 from signalbox.lanes import lane_records, lane_secrets
 from signalbox.logins import deploy_user
 from signalbox.operations.guarded import Proof
 from signalbox.settings import settings_for
+from tasks import doctor as checks
 from tasks.base import base
+from tasks.doctor import doctor
 from tasks.firewall import firewall
 from tasks.gateway import gateway
 from tasks.guard import guard
@@ -44,5 +46,7 @@ secrets(s.secrets, keys, lane_keys, keeper, claude, **root)
 gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s), **root)
+# After all that it looks at.
+doctor(s.doctor, claude, health.expected(s, checks.packages(s)), **root)
 # Last: by now every task has stated what it wants.
 leftovers(s.leftovers, **root)

@@ -289,6 +289,18 @@ launchers = {
     "flags": [],  # added to every claude call; --dangerously-skip-permissions would let the agent run anything unasked
 }
 
+doctor = {
+    "enabled": True,  # the command claude-doctor, and its timer
+    "min_free_mib": 2048,  # free space below which a disk counts as full (MiB)
+    "max_key_days": 365,  # a key that was not changed for longer is told; None: never
+    "smoke_seconds": 60,  # for the short request to each local model, which may have to be loaded first
+    "every_minutes": 15,  # the timer's checks, which cost nothing and ask no model; it tells changes alone; None: no timer
+    "webhook": None,  # URL that is told changes as JSON, too: host, new, over
+    "mail_to": None,  # address that is told changes by mail, too
+    "mail_from": None,  # its sender; None: signalbox@<host>
+    "mail_server": None,  # SMTP server "host" or "host:port", without a login; needed for mail_to
+}
+
 leftovers = {
     "enabled": True,  # take away what earlier settings asked for: lanes, packages, whole sections; False: it stays
 }

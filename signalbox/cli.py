@@ -11,6 +11,7 @@ _COMMANDS = {
     "pin": "Resolve the checksums and digests of versions.",
     "plan": "Tell what a deploy would change; its exit status can be trusted.",
     "secrets": "Keep secrets encrypted in the repository.",
+    "verify": "Tell whether hosts work, and if not, why.",
     "settings": "Show a host's settings and where each comes from.",
     "upgrade": "Write newer versions with their checksums, and the way back.",
 }

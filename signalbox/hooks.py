@@ -49,6 +49,11 @@ def _deploy() -> str | None:
     return operations[0] if operations and all(name.endswith(".py") for name in operations) else None
 
 
+def _ask_nothing() -> None:
+    """Have pyinfra's command line go on without a question: a run that only looks needs no leave."""
+    sys.modules["pyinfra_cli.cli"]._do_confirm = lambda _: True  # type: ignore[attr-defined]
+
+
 def _is_signalbox(inventory: Inventory) -> bool:
     return "lanes" in (inventory.get_data() or {})  # type: ignore[no-untyped-call]
 
@@ -105,10 +110,14 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
     @wraps(original)
     def connect_all(state: State) -> None:
         if _is_signalbox(state.inventory):
-            if _deploy():
+            deploy = _deploy()
+            if deploy:
                 hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
                 validate_run(state.inventory, hosts)
-                _check_secrets(hosts)
+                if Path(deploy).name == "verify.py":
+                    _ask_nothing()
+                else:
+                    _check_secrets(hosts)
                 state.add_callback_handler(_AskAhead())  # type: ignore[no-untyped-call]
             _trust_host_keys(state.inventory)
         original(state)

@@ -33,8 +33,8 @@ def inventory_options(command: Command) -> Command:
     )(command)
 
 
-def run_options(command: Command) -> Command:
-    """INVENTORY, DEPLOY and pyinfra's selectors: `inventory`, `deploy`, `selectors` (arguments for pyinfra)."""
+def selector_options(command: Command) -> Command:
+    """pyinfra's selectors, as the parameter `selectors`: arguments for pyinfra."""
 
     @wraps(command)
     def with_selectors(**given: Any) -> Any:
@@ -48,7 +48,12 @@ def run_options(command: Command) -> Command:
     for name, help_text in reversed(_SELECTORS.items()):
         metavar = {"data": "KEY=VALUE", "group-data": "DIR", "parallel": "N"}.get(name, "NAME")
         result = click.option(f"--{name}", multiple=True, metavar=metavar, help=help_text)(result)
-    result = click.argument("deploy", default="deploy.py")(result)
+    return result  # type: ignore[no-any-return]
+
+
+def run_options(command: Command) -> Command:
+    """INVENTORY, DEPLOY and pyinfra's selectors: `inventory`, `deploy`, `selectors` (arguments for pyinfra)."""
+    result: Any = click.argument("deploy", default="deploy.py")(selector_options(command))
     return click.argument("inventory", default="inventory.py")(result)  # type: ignore[no-any-return]
 
 

@@ -49,6 +49,12 @@ def connection(settings: Settings, raw: Raw) -> Iterator[Problem]:
         )
 
 
+def doctor(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """Mail needs a server."""
+    if settings.doctor.mail_to and not settings.doctor.mail_server:
+        yield Problem(("doctor", "mail_server"), 'mail_to needs one; write its host, such as "mail.example.org"')
+
+
 def service_user(settings: Settings, _: Raw) -> Iterator[Problem]:
     """sudo with a password needs one."""
     user = settings.service_user
@@ -240,6 +246,7 @@ def fallbacks(settings: Settings, raw: Raw) -> Iterator[Problem]:
 RULES: list[Rule] = [
     *text_rules.RULES,
     connection,
+    doctor,
     service_user,
     pins,
     records_complete,

@@ -37,6 +37,10 @@ ARCHITECTURES = ("amd64", "arm64")  # as Debian calls them
 
 Seconds = Annotated[int, between(1, 86400, "seconds")]
 Mebibytes = Annotated[int, between(0, 1 << 24, "MiB")]
+MailAddress = Annotated[str, matching(r"[^\s@]+@[^\s@]+", "a mail address", 'one such as "me@example.org"')]
+MailServer = Annotated[
+    str, matching(r"[\w.-]+(:\d{1,5})?", "a mail server", 'its host, or "host:port", such as "mail.example.org:25"')
+]
 
 
 class Section(BaseModel):
@@ -234,6 +238,20 @@ class Launchers(Section):
 
     enabled: bool
     flags: list[Flag]
+
+
+class Doctor(Section):
+    """claude-doctor and its timer; sizes in MiB. None: no timer, no limit, no report by that way."""
+
+    enabled: bool
+    min_free_mib: Mebibytes
+    max_key_days: Annotated[int, between(1, 36500, "days")] | None
+    smoke_seconds: Seconds
+    every_minutes: Annotated[int, between(1, 10080, "minutes")] | None
+    webhook: WebUrl | None
+    mail_to: MailAddress | None
+    mail_from: MailAddress | None
+    mail_server: MailServer | None
 
 
 CaCertificate = Annotated[str, AfterValidator(ca_certificates)]

@@ -23,6 +23,7 @@ from signalbox.settings.sections import (
     Base,
     CaCertificate,
     Connection,
+    Doctor,
     Gateway,
     Launchers,
     Leftovers,
@@ -63,6 +64,7 @@ class Settings:
     clouds: dict[str, Cloud]
     lanes: dict[str, Lane]
     launchers: Launchers
+    doctor: Doctor
     leftovers: Leftovers
 
     @classmethod
@@ -139,6 +141,7 @@ _SECTIONS: dict[str, Any] = {
     "secrets": Secrets,
     "gateway": Gateway,
     "launchers": Launchers,
+    "doctor": Doctor,
     "leftovers": Leftovers,
 }
 SECTION_NAMES = tuple(field.name for field in fields(Settings) if field.name not in ("host", "groups"))

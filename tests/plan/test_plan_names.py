@@ -83,6 +83,7 @@ def test_names_tell_their_task(variant: str) -> None:
         "Secrets",
         "Gateway",
         "Launchers",
+        "Doctor",
         "Leftovers",
     ]
     assert list(dict.fromkeys(tasks)) == order  # preflight changes nothing, so it has no operation

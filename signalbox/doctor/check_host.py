@@ -1,0 +1,200 @@
+"""Checks of the host itself: packages, clock, disk, and everything that the deploy placed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .check import Finding, check
+from .here import AGENT, ROOT, Here, run
+
+MANIFEST = Path("/var/lib/signalbox/manifest")
+ROOT_DOCKER = ("docker.service", "docker.socket", "containerd.service")
+MANY = 65536  # subordinate ids that a rootless engine needs
+LARGE = 64 << 20  # bytes; what is placed as a file is smaller
+
+
+@check(AGENT)
+def disk(here: Here) -> Iterator[Finding]:
+    """Every file system that the host works on has space"""
+    wanted, seen = here.expected["limits"]["min_free_mib"], set()
+    for path in ("/", str(here.home), "/var", "/tmp"):  # noqa: S108 (Claude Code works there)
+        try:
+            status, device = os.statvfs(path), os.stat(path).st_dev
+        except OSError:
+            continue
+        free = status.f_bavail * status.f_frsize >> 20
+        # One that is small from the start, such as a memory-backed /tmp, is full when a tenth is left.
+        enough = min(wanted, (status.f_blocks * status.f_frsize >> 20) // 10)
+        if device not in seen and free <= enough:
+            yield Finding("disk-full", f"{free} MiB are free on {path}")
+        seen.add(device)
+
+
+@check(AGENT)
+def clock(_: Here) -> Iterator[Finding]:
+    """The clock is synchronised"""
+    status, said = run("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    in_container = run("systemd-detect-virt", "--container", "--quiet")[0] == 0  # the clock is the machine's below
+    if status == 0 and said == "no" and not in_container:
+        yield Finding("clock", "systemd says that the clock is not synchronised")
+
+
+@check(AGENT)
+def reboot(_: Here) -> Iterator[Finding]:
+    """No update waits for a reboot"""
+    if Path("/run/reboot-required").exists():
+        packages = Path("/run/reboot-required.pkgs")
+        names = " ".join(sorted(set(packages.read_text().split()))) if packages.exists() else "a package"
+        yield Finding("reboot-pending", f"{names} asks for it")
+
+
+@check(AGENT)
+def root_docker(here: Here) -> Iterator[Finding]:
+    """Root's own Docker is off"""
+    if not here.expected["docker"]["users"]:
+        return
+    loose = [unit for unit in ROOT_DOCKER if run("systemctl", "is-enabled", unit)[1].splitlines()[-1:] != ["masked"]]
+    if loose:
+        yield Finding("root-docker", f"{', '.join(loose)} is not masked", f"/etc/systemd/system/{loose[0]}")
+
+
+@check(AGENT)
+def packages(here: Here) -> Iterator[Finding]:
+    """Every package that the settings ask for is installed"""
+    wanted = here.expected["packages"]
+    _, told = run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted)
+    now = dict(line.split(" ", 1) for line in told.splitlines() if line.count(" ") == 1)
+    missing = [name for name in wanted if now.get(name, "not-installed") in ("not-installed", "config-files")]
+    half = sorted(name for name, state in now.items() if state not in ("installed", "not-installed", "config-files"))
+    if half:
+        yield Finding("apt-interrupted", f"{', '.join(half)} is {now[half[0]]}")
+    elif missing:
+        yield Finding("packages-missing", f"not installed: {', '.join(missing)}")
+
+
+@check(ROOT)
+def root_path(_: Here) -> Iterator[Finding]:
+    """Root's login shell finds the administrator's programs"""
+    path = run("bash", "-lc", 'printf %s "$PATH"', bare=True)[1]
+    if "/usr/sbin" not in path.split(":") and "/sbin" not in path.split(":"):
+        yield Finding("sbin-path", f"PATH of root's login shell is {path.splitlines()[-1] if path else 'empty'}")
+
+
+@check(AGENT)
+def users(here: Here) -> Iterator[Finding]:
+    """The users are there, linger, and have subordinate ids"""
+    for user in here.expected["users"]:
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            yield Finding("user-missing", f"there is no user {user}")
+            continue
+        if here.expected["linger"] and not Path("/var/lib/systemd/linger", user).exists():
+            yield Finding("linger-off", f"{user} does not linger", data={"user": user})
+        if user in here.expected["docker"]["users"]:
+            for kind in ("subuid", "subgid"):
+                count = _subordinate_ids(Path("/etc", kind), user)
+                if count < MANY:
+                    yield Finding("subordinate-ids", f"{user} has {count} ids in /etc/{kind}")
+
+
+def _subordinate_ids(path: Path, user: str) -> int:
+    lines = [line.split(":") for line in path.read_text().splitlines()] if path.exists() else []
+    return sum(int(parts[2]) for parts in lines if len(parts) == 3 and parts[0] == user and parts[2].isdigit())
+
+
+@check(ROOT, needs=("packages", "users"))
+def placed(_: Here) -> Iterator[Finding]:
+    """What the deploy placed is there and as it placed it"""
+    for entry in sorted(MANIFEST.glob("*-????????")):
+        try:
+            thing = json.loads(entry.read_text())
+            look = _LOOKS.get(thing["kind"])
+        except (OSError, ValueError, KeyError):
+            yield Finding("placed-changed", f"{entry} is no entry of the manifest", str(entry))
+            continue
+        if look:
+            yield from look(thing["id"], thing.get("hash") or "")
+
+
+def _file(path: str, digest: str) -> Iterator[Finding]:
+    status = _status(path)
+    if status is None:
+        yield Finding("placed-missing", f"{path} is gone", path)
+    elif not stat.S_ISREG(status.st_mode):
+        yield Finding("placed-changed", f"{path} is no file any more", path)
+    elif digest and _sha256(path) != digest:
+        yield Finding("placed-changed", f"{path} has other content", path)
+    else:
+        yield from _open(path, status)
+
+
+def _link(path: str, target: str) -> Iterator[Finding]:
+    if not os.path.lexists(path):
+        yield Finding("placed-missing", f"{path} is gone", path)
+    elif not os.path.islink(path) or os.readlink(path) != target:
+        yield Finding("placed-changed", f"{path} does not lead to {target}", path)
+
+
+def _line(path: str, line: str) -> Iterator[Finding]:
+    try:
+        with open(path, errors="replace") as text:
+            first = text.readline(4096).rstrip("\n")
+    except OSError:
+        yield Finding("placed-missing", f"{path} is gone", path)
+        return
+    if first != line:
+        yield Finding("placed-changed", f"{path} does not begin with the line that loads our environment", path)
+
+
+def _directory(path: str, _: str) -> Iterator[Finding]:
+    status = _status(path)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        yield Finding("placed-missing", f"{path} is gone", path)
+    else:
+        yield from _open(path, status)
+
+
+def _open(path: str, status: os.stat_result) -> Iterator[Finding]:
+    """Tell what everybody may write, and what lies outside of homes and is not root's."""
+    # A group may be meant to write, as with the gateway's audit log; everybody never is.
+    mode = stat.S_IMODE(status.st_mode)
+    system = path.startswith(("/etc/", "/usr/"))
+    owner = _name(status.st_uid)
+    if mode & 0o002 or (system and mode & 0o020):
+        yield Finding("placed-open", f"{path} has the mode {mode:o}", path)
+    elif system and owner != "root":
+        yield Finding("placed-open", f"{path} belongs to {owner}", path)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _sha256(path: str) -> str:
+    # The agent owns some of these: what it puts in their place must neither block us nor fill the memory.
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+            return hashlib.sha256(file.read(LARGE)).hexdigest()
+    except OSError:
+        return ""
+
+
+_LOOKS: dict[str, Any] = {"file": _file, "link": _link, "line": _line, "directory": _directory}

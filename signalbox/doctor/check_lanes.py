@@ -1,0 +1,219 @@
+"""Checks of Claude Code and its lanes: programs, shells, settings files, and variables that would beat a lane."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .check import Finding, check
+from .here import AGENT, Here, read, run
+from .sources import DECIDING, HARMLESS, STARTUP, SYSTEM
+from .sources import conflicts as decides
+
+SYMPTOM_OF = {"ANTHROPIC_API_KEY": "billed-subscription", "ANTHROPIC_SMALL_FAST_MODEL": "deprecated-variable"}
+BETAS = "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS"
+TOO_HIGH = ("xhigh", "max")
+
+
+def conflicts(name: str) -> bool:
+    """Tell whether a variable decides in a lane's place, or bills something else."""
+    return decides(name) and name not in HARMLESS
+
+
+@check(AGENT)
+def versions(here: Here) -> Iterator[Finding]:
+    """Claude Code, Node and mise are there, at their pins"""
+    wanted = here.expected["versions"]
+    if not wanted:
+        return
+    home = here.home
+    looks = (
+        ("claude", wanted["claude_code"], home / ".local/bin/claude"),
+        ("node", wanted["node"], home / f".local/share/mise/installs/node/{wanted['node']}/bin/node"),
+        ("mise", wanted["mise"], Path("/usr/local/bin/mise")),
+    )
+    for name, pin, path in looks:
+        status, said = run(str(path), "--version", timeout=20)
+        found = re.search(r"\d+\.\d+\.\d+", said)
+        if status or not found:
+            yield Finding(f"{name}-missing", f"{path} --version: {said[-200:] or f'ended with {status}'}", str(path))
+        elif found[0] != pin:
+            symptom = "claude-version" if name == "claude" else f"{name}-missing"
+            yield Finding(symptom, f"{path} is {found[0]}, pinned is {pin}", str(path))
+
+
+@check(AGENT, needs=("lane-records", "shell-syntax", "versions"))
+def path(here: Here) -> Iterator[Finding]:
+    """A login shell finds claude and the lanes' commands, and no others of their names"""
+    commands = [f"claude-{name}" for name in here.lanes]
+    script = "".join(f"printf 'is {name} %s\\n' \"$(type -p {name})\"; " for name in ("claude", *commands))
+    # An alias or a function of that name is another check's; here counts what PATH finds.
+    _, told = run("bash", "-lc", script, bare=True)
+    found = dict(line.split(" ", 2)[1:] for line in told.splitlines() if line.startswith("is "))
+    pinned = here.home / ".local/bin/claude"
+    if not found.get("claude"):
+        yield Finding("not-on-path", "a login shell finds no claude", _path_setter(here))
+    elif here.expected["versions"] and os.path.realpath(found["claude"]) != os.path.realpath(pinned):
+        yield Finding("other-claude", f"a login shell finds {found['claude']} before {pinned}")
+    for name in commands:
+        if not found.get(name):
+            yield Finding("not-on-path", f"a login shell finds no {name}", f"/usr/local/bin/{name}")
+        elif found[name] != f"/usr/local/bin/{name}":
+            yield Finding("launcher-shadowed", f"{found[name]} comes before the launcher {name}", found[name])
+
+
+def _path_setter(here: Here) -> str:
+    """Return the user's shell file that sets a PATH of its own, if there is one: it is the cause, not what it lacks."""
+    for file, _, line in _lines_of(_startup_files(here)):
+        if re.match(r"\s*(export\s+)?PATH=", line) and "$PATH" not in line:
+            return str(file)
+    return ""
+
+
+@check(AGENT)
+def shell_syntax(here: Here) -> Iterator[Finding]:
+    """The user's shell files have no syntax error"""
+    for name in (".bashrc", ".profile", ".bash_profile", ".bash_aliases"):
+        file = here.home / name
+        if file.exists():
+            status, said = run("bash", "-n", str(file))
+            if status:
+                yield Finding("shell-syntax", said.splitlines()[0][:200], str(file))
+
+
+@check(AGENT)
+def aliases(here: Here) -> Iterator[Finding]:
+    """No alias and no function has the name of a lane's command"""
+    names = "|".join(re.escape(f"claude-{name}") for name in here.lanes) or "claude-"
+    definition = re.compile(rf"^\s*(?:alias\s+({names})=|(?:function\s+)?({names})\s*\(\)|function\s+({names})\s)")
+    for file, number, line in _shell_lines(here):
+        found = definition.match(line)
+        if found:
+            what = "an alias" if found[1] else "a function"
+            # Only a line that stands for itself can be taken out safely.
+            safe = {"line": number, "text": line} if found[1] else {}
+            yield Finding("alias-and-function", f"{file}, line {number}: {what}", str(file), safe)
+
+
+@check(AGENT)
+def variables(here: Here) -> Iterator[Finding]:
+    """No shell file or running manager sets a variable that changes where requests go or who pays"""
+    setting = re.compile(r"^\s*(?:export\s+|declare\s+-x\s+)?([A-Z_][A-Z0-9_]*)\s*=")
+    told = set()
+    for file, number, line in _shell_lines(here):
+        found = setting.match(line)
+        if found and conflicts(found[1]):
+            told.add(found[1])
+            symptom = SYMPTOM_OF.get(found[1], "stray-variable")
+            safe = {"line": number, "text": line} if file.is_relative_to(here.home) else {}
+            yield Finding(symptom, f"{file}, line {number}: {found[1]}", str(file), safe)
+    around = {"the shell that this was called from": set(here.asked_from or {})}
+    _, manager = run("systemctl", "--user", "show-environment", timeout=5)
+    around["the running user manager"] = {line.partition("=")[0] for line in manager.splitlines()}
+    lane = here.lanes.get((here.asked_from or {}).get("SIGNALBOX_LANE", ""))
+    for where, names in around.items():
+        for name in sorted(names - told):
+            if conflicts(name) and not lane:
+                told.add(name)
+                yield Finding(SYMPTOM_OF.get(name, "stray-variable"), f"{where} has {name}", data={"manager": name})
+
+
+def _shell_lines(here: Here) -> Iterator[tuple[Path, int, str]]:
+    system = [path for pattern in SYSTEM for path in sorted(Path("/").glob(pattern.removeprefix("/")))]
+    yield from _lines_of([*_startup_files(here), *system])
+
+
+def _startup_files(here: Here) -> list[Path]:
+    return [path for pattern in STARTUP for path in sorted(here.home.glob(pattern))]
+
+
+def _lines_of(files: list[Path]) -> Iterator[tuple[Path, int, str]]:
+    for file in files:
+        for number, line in enumerate((read(file) or "").splitlines(), start=1):
+            yield file, number, line
+
+
+@check(AGENT)
+def settings_files(here: Here) -> Iterator[Finding]:
+    """No settings file beats a lane, and plain claude bills its subscription"""
+    managed = Path(here.expected["managed"])
+    everywhere = [managed / "managed-settings.json", *sorted(managed.glob("managed-settings.d/*.json"))]
+    wanted = {name: value for lane in here.lanes.values() for name, value in lane["environment"].items()}
+    for file in everywhere:
+        yield from _settings(file, wanted, {}, lane=True)
+    for lane in here.lanes.values():
+        directory = Path(lane["environment"]["CLAUDE_CONFIG_DIR"])
+        if directory == here.home / ".claude":
+            continue
+        yield from _settings(directory / "settings.json", lane["environment"], {"effort": lane["effort"]}, lane=True)
+        login = directory / ".credentials.json"
+        if login.exists() and lane["key_file"]:
+            yield Finding("stored-login", f"{login} holds a login", str(login))
+    for name in ("settings.json", "settings.local.json"):
+        yield from _settings(here.home / ".claude" / name, {}, {}, lane=False)
+
+
+def _settings(file: Path, wanted: dict[str, str], more: dict[str, Any], *, lane: bool) -> Iterator[Finding]:
+    text = read(file)
+    if text is None or not text.strip():
+        return
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        yield Finding("settings-not-json", f"{file} is not JSON ({error})", str(file))
+        return
+    if not isinstance(settings, dict):
+        yield Finding("settings-not-json", f"{file} holds no JSON object", str(file))
+        return
+    block = settings.get("env")
+    for name, value in (block if isinstance(block, dict) else {}).items():
+        if wanted.get(name) == value or not (conflicts(name) or name in wanted):
+            continue
+        symptom = SYMPTOM_OF.get(name, "bypassed-gateway" if lane else "stray-variable")
+        symptom = "beta-header" if name == BETAS else symptom
+        yield Finding(symptom, f"{file} sets env.{name}", str(file), {"keys": ["env", name]})
+    if not lane:
+        return
+    # A pinned `model` does no harm: ANTHROPIC_MODEL, which every lane sets, beats it (Claude Code 2.1.329).
+    for key in DECIDING:
+        if settings.get(key):
+            yield Finding("bypassed-gateway", f"{file} sets {key}", str(file), {"keys": [key]})
+    if settings.get("effortLevel") in TOO_HIGH:
+        said = f"{file} has the effort level {settings['effortLevel']}"
+        yield Finding("xhigh", said, str(file), {"keys": ["effortLevel"], "value": more.get("effort", "high")})
+
+
+@check(AGENT)
+def lane_records(here: Here) -> Iterator[Finding]:
+    """The launchers know their lanes, each with what its address needs"""
+    records = Path(here.expected["records"])
+    text = read(records)
+    try:
+        lanes = json.loads(text or "")["lanes"]
+    except (ValueError, KeyError, TypeError) as error:
+        why = "cannot be read" if text is None else f"is damaged ({type(error).__name__})"
+        yield Finding("lanes-unreadable", f"{records} {why}", str(records))
+        return
+    for name, lane in lanes.items():
+        if lane["via"] == "gateway" and lane["environment"].get(BETAS) != "1":
+            yield Finding("beta-header", f"the lane {name} does not set {BETAS}", str(records))
+
+
+@check(AGENT)
+def owners(here: Here) -> Iterator[Finding]:
+    """Claude Code's and the lanes' files belong to their user"""
+    me = os.geteuid()
+    places = [here.home / ".config/signalbox", here.home / ".claude", here.home / ".claude.json"]
+    places += [Path(lane["environment"]["CLAUDE_CONFIG_DIR"]) for lane in here.lanes.values()]
+    for place in dict.fromkeys(places):
+        for file in [place, *(sorted(place.glob("*")) if place.is_dir() and os.access(place, os.R_OK) else [])]:
+            try:
+                strange = file.lstat().st_uid != me
+            except OSError:
+                continue
+            if strange:
+                yield Finding("not-yours", f"{file} belongs to another user", str(file), {"user": here.user})

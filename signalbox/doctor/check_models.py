@@ -1,0 +1,186 @@
+"""Checks of what answers: the gateway, the model servers, the clouds, and a short real request to each local model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from subprocess import TimeoutExpired
+from typing import Any
+
+from .check import Finding, check
+from .here import AGENT, Answer, Here, ask, key_in
+from .servers import context_of
+from .symptoms import explain, symptoms
+
+FLOOR = 32768  # tokens of context below which Claude Code's own prompt does not fit
+# What the refusal of a short request may name; anything else is told in the server's words.
+OF_A_REFUSAL = (
+    "context-small", "extra-inputs", "tools-as-text", "empty-response", "model-not-found", "model-not-loaded",
+    "backend-token", "backend-off", "gateway-key-wrong", "empty-gateway-key", "provider-refuses-key", "rate-limit",
+    "beta-header", "tls",
+)  # fmt: skip
+TOOL = {
+    "name": "report",
+    "description": "Report one word.",
+    "input_schema": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
+}
+
+
+@check(AGENT, needs=("docker", "gateway", "keys", "users"))
+def gateway_answers(here: Here) -> Iterator[Finding]:
+    """The gateway answers, takes the lanes' key, and has every lane's models"""
+    gateway = here.expected["gateway"]
+    lanes = {name: lane for name, lane in here.lanes.items() if lane["via"] == "gateway"}
+    if not gateway["enabled"]:
+        return
+    alive = ask(f"{gateway['url']}/health/liveliness")
+    if alive.status != 200:
+        said = alive.text[:200] if not alive.status else f"it answers {alive.status}"
+        yield Finding("gateway-silent", f"{gateway['url']}: {said}")
+        return
+    for lane in lanes.values():
+        answer = ask(f"{gateway['url']}/v1/models", _bearer(lane))
+        if answer.status in (400, 401, 403):
+            yield Finding("gateway-key-wrong", f"it answers {answer.status} to {lane['key_file']}", lane["key_file"])
+            return
+        served = {model.get("id") for model in (answer.json() or {}).get("data", [])}
+        missing = sorted(set(lane["models"].values()) - served)
+        if missing:
+            yield Finding("model-not-found", f"the gateway has no {', '.join(missing)}", gateway["config"])
+            return
+
+
+@check(AGENT)
+def backends(here: Here) -> Iterator[Finding]:
+    """Every model server answers, with the models and the context that the settings say"""
+    for name, server in here.expected["backends"].items():
+        answer = ask(server["probe"])
+        if not answer.status:
+            symptom = "tls" if "CERTIFICATE_VERIFY_FAILED" in answer.text else "backend-off"
+            yield Finding(symptom, f"{name} at {server['probe']}: {answer.text[:200]}")
+        elif answer.status in (401, 403) and not server["token"]:
+            yield Finding("backend-token", f"{name} answers {answer.status}, and the settings name no token")
+        elif answer.status == 200 and not server["token"]:
+            for model, reading in server["readings"].items():
+                yield from _loaded(name, model, reading)
+
+
+def _loaded(name: str, model: str, reading: dict[str, Any]) -> Iterator[Finding]:
+    answer = ask(reading["url"])
+    if answer.status != 200:  # it answers elsewhere, so it only does not tell
+        return
+    now = context_of(answer.json(), reading)
+    wanted = max(FLOOR, reading["wanted"])
+    cure = reading["cure"].format(context=wanted)
+    if now is None:
+        yield Finding("model-not-loaded", f"{name} has not loaded {reading['model']} ({model}); there: {cure}")
+    elif now < wanted:
+        said = f"{name} has loaded {reading['model']} with {now} tokens"
+        yield Finding("context-small", f"{said}, needed are {wanted}; there: {cure}")
+
+
+@check(AGENT)
+def clouds(here: Here) -> Iterator[Finding]:
+    """Every cloud is reached; asked without a key, which costs nothing"""
+    for name, url in here.expected["clouds"].items():
+        answer = ask(url, timeout=5, proxies=True)
+        if not answer.status:
+            symptom = "tls" if "CERTIFICATE_VERIFY_FAILED" in answer.text else "cloud-unreachable"
+            yield Finding(symptom, f"{name} at {url}: {answer.text[:200]}")
+
+
+@check(AGENT, needs=("gateway-answers", "backends", "lane-records"), heavy=True)
+def local_models(here: Here) -> Iterator[Finding]:
+    """Each local model that a lane uses answers a short request with a tool call; nothing goes to a cloud"""
+    asked = set()
+    for name, lane in here.lanes.items():
+        for model in dict.fromkeys(lane["models"].values()):
+            server = here.expected["local"].get(model)
+            if server and (lane["via"], model) not in asked:
+                asked.add((lane["via"], model))
+                yield from _smoke(here, name, lane, model, server)
+
+
+@check(AGENT, needs=("gateway-answers", "clouds"))
+def billed(here: Here) -> Iterator[Finding]:
+    """Each cloud lane answers one short request (only with --billed)"""
+    if not here.billed:
+        return
+    for name, lane in here.lanes.items():
+        model = lane["models"].get("main")
+        if lane["via"] == "gateway" and model and model not in here.expected["local"]:
+            body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say OK."}]}
+            answer = _request(lane, {**body, "disable_fallbacks": True}, name, here.expected["limits"]["smoke_seconds"])
+            if answer.status != 200:
+                yield _refused(f"the lane {name} ({model})", answer)
+
+
+def one_request(here: Here, model: str, *, fallback: bool) -> dict[str, Any]:
+    """Send one short request for a model through the gateway; return status, what was said, and who answered."""
+    for name, lane in here.lanes.items():
+        if lane["via"] == "gateway" and model in lane["models"].values():
+            body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say OK."}]}
+            body |= {} if fallback else {"disable_fallbacks": True}
+            answer = _request(lane, body, name, here.expected["limits"]["smoke_seconds"])
+            return {"status": answer.status, "said": answer.text[:200], "by": _by(answer)}
+    return {"error": f"no lane has {model} through the gateway"}
+
+
+def _by(answer: Answer) -> str:
+    """Return the backend or cloud that answered and its model, as the gateway tells: "backend/model"."""
+    return {name.lower(): value for name, value in answer.headers.items()}.get("x-litellm-model-id", "")
+
+
+def _smoke(here: Here, name: str, lane: dict[str, Any], model: str, server: dict[str, Any]) -> Iterator[Finding]:
+    body = {
+        # A server itself knows its own id, the gateway our name; and no fallback, which would be billed.
+        **({"model": model, "disable_fallbacks": True} if lane["via"] == "gateway" else {"model": server["id"]}),
+        "max_tokens": 300,
+        "tools": [TOOL],
+        "tool_choice": {"type": "any"},
+        "messages": [{"role": "user", "content": 'Call the tool "report" with the word "signal".'}],
+    }
+    answer = _request(lane, body, name, here.expected["limits"]["smoke_seconds"])
+    what = f"{model} by the lane {name}"
+    if answer.status != 200:
+        yield _refused(what, answer)
+        return
+    message = answer.json()
+    if not isinstance(message, dict):
+        yield Finding("smoke", f"{what}: the answer is no JSON")
+        return
+    content = message.get("content") or []
+    text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
+    calls = [part for part in content if part.get("type") == "tool_use"]
+    if "<unused" in text:
+        yield Finding("unused-tokens", f"{what} says: {text[:120]}")
+    elif not content or not (text.strip() or calls):
+        yield Finding("empty-response", f"{what} answers with no content")
+    elif calls and message.get("stop_reason") == "max_tokens":
+        yield Finding("truncated-edits", f"{what}: the tool call was cut off")
+    elif not calls:
+        yield Finding("tools-as-text", f"{what} was asked to call a tool and says: {text[:120]}")
+    elif _by(answer) and _by(answer) not in server["boxes"]:
+        yield Finding("wrong-model", f"{what} was answered by {_by(answer)}")
+    elif lane["via"] == "direct" and message.get("model") not in (server["id"], None):
+        yield Finding("wrong-model", f"{what} was answered by {message['model']}")
+
+
+def _request(lane: dict[str, Any], body: dict[str, Any], name: str, seconds: int) -> Answer:
+    headers = {**_bearer(lane), "anthropic-version": "2023-06-01", "x-signalbox-lane": name}
+    return ask(f"{lane['environment']['ANTHROPIC_BASE_URL']}/v1/messages", headers, body, timeout=seconds)
+
+
+def _refused(what: str, answer: Answer) -> Finding:
+    error = (answer.json() or {}).get("error", {}) if isinstance(answer.json(), dict) else {}
+    said = (error.get("message") if isinstance(error, dict) else str(error)) or answer.text
+    among = {each: symptoms()[each] for each in OF_A_REFUSAL}
+    known = explain(said, among)
+    return Finding(known[0].id if known else "smoke", f"{what}: {answer.status or 'no answer'} {said[:240]}")
+
+
+def _bearer(lane: dict[str, Any]) -> dict[str, str]:
+    try:
+        key = key_in(lane["key_file"]) if lane["key_file"] else ""
+    except (OSError, TimeoutExpired):  # another check tells that
+        key = ""
+    return {"Authorization": f"Bearer {key or 'none'}"}

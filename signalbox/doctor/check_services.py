@@ -1,0 +1,185 @@
+"""Checks of the users' services: their systemd managers, rootless Docker, the gateway and its keys."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from .check import Finding, check
+from .here import AGENT, KEEPER, Here, key_in, run
+from .symptoms import explain, symptoms
+
+DAY = 86400
+# What a gateway that does not start says of itself: the only symptoms that its journal may name.
+OF_THE_JOURNAL = ("empty-gateway-key", "gateway-config", "gateway-image", "port-taken", "secret-broken")
+
+
+@check(AGENT, KEEPER, needs=("users",))
+def bus(here: Here) -> Iterator[Finding]:
+    """The user's systemd manager answers"""
+    socket = Path(f"/run/user/{os.geteuid()}/bus")
+    if not socket.is_socket():
+        yield Finding("no-user-bus", f"{socket} is not there", data={"user": here.user})
+        return
+    status, said = run("systemctl", "--user", "show-environment", timeout=5)
+    if status:
+        yield Finding("no-user-bus", f"the manager of {here.user} says: {said[:200]}", data={"user": here.user})
+
+
+@check(AGENT)
+def this_shell(here: Here) -> Iterator[Finding]:
+    """The shell that this was called from came by a login"""
+    if here.asked_from is not None and not here.asked_from.get("XDG_RUNTIME_DIR"):
+        yield Finding("su-shell", "XDG_RUNTIME_DIR is not set in this shell")
+
+
+@check(AGENT, KEEPER, needs=("bus", "packages", "users"))
+def docker(here: Here) -> Iterator[Finding]:
+    """Rootless Docker runs, starts at boot, and runs what is on disk"""
+    if here.user not in here.expected["docker"]["users"]:
+        return
+    unit = _unit("docker.service")
+    about = {"unit": "docker.service"}
+    if unit.get("ActiveState") == "activating":
+        unit = _settled("docker.service")
+    if unit.get("ActiveState") != "active":
+        yield Finding("docker-down", f"docker.service of {here.user} is {_state(unit)}", data=about)
+        return
+    status, said = run("docker", "info", "--format", "{{.ServerVersion}}", timeout=10)
+    if status:
+        yield Finding("docker-down", f"docker of {here.user} says: {said.splitlines()[-1][:200]}", data=about)
+    elif unit.get("UnitFileState") != "enabled":
+        yield Finding("docker-disabled", f"docker.service of {here.user} is {unit.get('UnitFileState')}", data=about)
+    else:
+        yield from _stale("docker-stale", here.user, "docker.service")
+
+
+@check(KEEPER, needs=("docker", "keys"))
+def gateway(here: Here) -> Iterator[Finding]:
+    """The gateway runs, starts at boot, and runs what is on disk"""
+    wanted = here.expected["gateway"]
+    if not wanted["enabled"]:
+        return
+    unit = _unit("litellm.service")
+    about = {"unit": "litellm.service"}
+    if unit.get("ActiveState") == "activating" and unit.get("NRestarts") == "0":
+        unit = _settled("litellm.service")
+    if run("docker", "image", "inspect", "--format", "{{.Id}}", wanted["image"])[0]:
+        yield Finding("gateway-image", f"{wanted['image']} is not there")
+    elif unit.get("ActiveState") != "active":
+        yield _why_down(unit, wanted["port"], about)
+    elif unit.get("UnitFileState") != "enabled":
+        yield Finding("gateway-disabled", f"litellm.service is {unit.get('UnitFileState')}", data=about)
+    else:
+        yield from _stale("gateway-stale", here.user, "litellm.service")
+
+
+def _why_down(unit: dict[str, str], port: int, about: dict[str, Any]) -> Finding:
+    started = unit.get("ActiveState") in ("failed", "activating") or unit.get("Result") not in ("success", "")
+    if started:
+        _, journal = run("journalctl", "--user", "-u", "litellm", "-n", "60", "--no-pager", "-o", "cat")
+        among = {name: symptom for name, symptom in symptoms().items() if name in OF_THE_JOURNAL}
+        for line in reversed(journal.splitlines()):
+            for symptom in explain(line, among):
+                return Finding(symptom.id, f"the gateway says: {line.strip()[:200]}")
+    if listeners(port):
+        return Finding("port-taken", f"something else listens on port {port}")
+    return Finding("gateway-down", f"litellm.service is {_state(unit)}", data=about)
+
+
+@check(KEEPER, needs=("gateway",))
+def gateway_port(here: Here) -> Iterator[Finding]:
+    """The gateway listens on the loopback alone"""
+    port = here.expected["gateway"]["port"]
+    wide = [address for address in listeners(port) if address not in ("127.0.0.1", "::1")]
+    if wide and here.expected["gateway"]["enabled"]:
+        unit = here.home / ".config/systemd/user/litellm.service"
+        yield Finding("gateway-open", f"port {port} is open on {', '.join(wide)}", str(unit))
+
+
+@check(AGENT, KEEPER, needs=("users",))
+def keys(here: Here) -> Iterator[Finding]:
+    """Every key is where it is used, for its user alone, and not too old"""
+    oldest = here.expected["limits"]["max_key_days"]
+    for path in map(Path, here.expected["private"].get(here.user, ())):
+        if path.is_dir() and path.stat().st_mode & 0o077:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            yield Finding("secret-open", f"{path} has the mode {mode:o}", str(path), {"mode": 0o700})
+    for path in map(Path, here.expected["keys"].get(here.user, ())):
+        try:
+            status = path.stat()
+            key = key_in(str(path))
+        except FileNotFoundError:
+            yield Finding("secret-missing", f"{path} is not there", str(path))
+            continue
+        except OSError as error:
+            symptom = "empty-gateway-key" if not path.stat().st_size else "secret-broken"
+            yield Finding(symptom, f"{path}: {error.strerror}", str(path))
+            continue
+        mode, days = stat.S_IMODE(status.st_mode), int((time.time() - status.st_mtime) / DAY)
+        if mode & 0o077:
+            yield Finding("secret-open", f"{path} has the mode {mode:o}", str(path), {"mode": 0o600})
+        if not key:
+            yield Finding("empty-gateway-key", f"{path} is empty", str(path))
+        elif oldest and days > oldest:
+            yield Finding("key-old", f"{path} was written {days} days ago", str(path))
+
+
+def listeners(port: int) -> list[str]:
+    """Return the addresses on which something listens on this TCP port."""
+    found = set()
+    for name, size in (("tcp", 4), ("tcp6", 16)):
+        table = Path("/proc/net", name)
+        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+            local, state = line.split()[1], line.split()[3]
+            address, _, hexadecimal = local.partition(":")
+            if state == "0A" and int(hexadecimal, 16) == port:
+                found.add(_address(bytes.fromhex(address), size))
+    return sorted(found)
+
+
+def _address(raw: bytes, size: int) -> str:
+    import socket
+
+    words = b"".join(raw[start : start + 4][::-1] for start in range(0, size, 4))  # the kernel's words are its own
+    return socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, words)
+
+
+def _unit(name: str) -> dict[str, str]:
+    properties = "ActiveState,SubState,UnitFileState,LoadState,Result,NRestarts"
+    _, told = run("systemctl", "--user", "show", name, f"--property={properties}", timeout=5)
+    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+
+
+def _settled(name: str) -> dict[str, str]:
+    """Wait a little for a unit that is just starting."""
+    for _ in range(20):
+        unit = _unit(name)
+        if unit.get("ActiveState") != "activating" or unit.get("NRestarts") != "0":
+            break
+        time.sleep(0.5)
+    return unit
+
+
+def _state(unit: dict[str, str]) -> str:
+    if unit.get("LoadState") not in ("loaded", None):
+        return str(unit["LoadState"])
+    return f"{unit.get('ActiveState', 'unknown')} ({unit.get('Result', '')})"
+
+
+def _stale(symptom: str, user: str, unit: str) -> Iterator[Finding]:
+    """Tell when what the unit noted at its start is no longer what is on disk."""
+    noted = Path(f"/run/user/{os.geteuid()}/{unit}.inputs")
+    for line in noted.read_text().splitlines() if noted.exists() else ():
+        digest, _, path = line.partition("  ")
+        try:
+            now = sha256(Path(path).read_bytes()).hexdigest()
+        except OSError:
+            now = ""
+        if now and now != digest:
+            yield Finding(symptom, f"{unit} of {user} started with another {path}", path)

@@ -1,0 +1,166 @@
+"""The command claude-doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pwd
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from . import changes
+from .check import Finding, Outcome
+from .fixes import CannotFixError, fixable
+from .here import EXPECTED, Here
+from .people import People, roles_of, serve
+from .symptoms import FAILURE, Symptom, explain, symptoms
+
+OK, FAILED, WARNED, USAGE = 0, 1, 2, 64
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; return its exit status."""
+    options = _options(arguments)
+    if options.explain is not None:
+        return _explain(options.explain, options.json)
+    if options.serve:
+        return serve(json.load(sys.stdin))
+    try:
+        expected = json.loads(EXPECTED.read_text())
+    except (OSError, ValueError) as error:
+        print(f"claude-doctor: {EXPECTED} cannot be read ({error}); run the deploy again", file=sys.stderr)
+        return FAILED
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    roles = roles_of(me, expected)
+    if not roles:
+        print(f"claude-doctor: you are {me}; run it as {expected['user']} or as root", file=sys.stderr)
+        return USAGE
+    asked_from = None if os.geteuid() == 0 or options.changes else dict(os.environ)
+    here = Here(expected, roles, options.billed, options.changes, asked_from)
+    people = People(here, [str(Path(__file__).with_name("doctor.py")), "--serve"])
+    outcomes, findings = people.findings()
+    if options.changes:
+        return changes.report(outcomes, findings, expected["report"])
+    done: list[tuple[Finding, str]] = []
+    if options.fix:
+        done = _fix(people, findings)
+        if done:
+            outcomes, findings = people.findings()
+    if options.json:
+        print(json.dumps(document(outcomes, findings, done), indent=2))
+    else:
+        _tell(outcomes, findings, done)
+    return status(outcomes, findings)
+
+
+def status(outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> int:
+    """Return the exit status: 0 well, 1 something fails or could not be looked at, 2 warnings alone."""
+    levels = {symptoms()[finding.symptom].level for finding in findings}
+    if FAILURE in levels or any(each.problem for each in outcomes):
+        return FAILED
+    return WARNED if levels else OK
+
+
+def document(
+    outcomes: Sequence[Outcome], findings: Sequence[Finding], done: Sequence[tuple[Finding, str]] = ()
+) -> dict[str, Any]:
+    """Return all of it as JSON has it."""
+    return {
+        "checks": [_check(each) for each in outcomes],
+        "findings": [row(finding) for finding in findings],
+        "fixed": [{"symptom": finding.symptom, "done": words} for finding, words in done],
+    }
+
+
+def row(finding: Finding) -> dict[str, Any]:
+    """Return a finding with its symptom's words."""
+    symptom = symptoms()[finding.symptom]
+    return {
+        "symptom": finding.symptom,
+        "level": symptom.level,
+        "what": symptom.symptom,
+        "seen": finding.seen,
+        "cause": symptom.cause,
+        "cure": symptom.cure,
+        "check": finding.check,
+        "fixable": fixable(finding),
+    }
+
+
+def _check(each: Outcome) -> dict[str, Any]:
+    return {
+        "check": each.check,
+        "as": each.role,
+        "title": each.title,
+        "problem": each.problem,
+        "seconds": each.seconds,
+    }
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="claude-doctor",
+        description="Tell what does not work on this host, why, and what to do. As root it sees more.",
+        epilog="Exit status: 0 all is well, 1 something fails, 2 warnings alone.",
+    )
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    parser.add_argument("--fix", action="store_true", help="carry out the safe cures; what they replace is kept")
+    parser.add_argument("--billed", action="store_true", help="also send one short request to each cloud lane")
+    parser.add_argument("--explain", metavar="MESSAGE", help="what an error message means, and what to do")
+    parser.add_argument("--changes", action="store_true", help=argparse.SUPPRESS)  # the timer's
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)  # a user's process, for root
+    return parser.parse_args(list(arguments))
+
+
+def _fix(people: People, findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
+    done = []
+    for finding in findings:
+        if fixable(finding):
+            try:
+                done.append((finding, people.fix(finding)))
+            except CannotFixError as error:
+                print(f"claude-doctor: {finding.seen}: {error}", file=sys.stderr)
+    return done
+
+
+def _tell(outcomes: Sequence[Outcome], findings: Sequence[Finding], done: Sequence[tuple[Finding, str]]) -> None:
+    for _, words in done:
+        print(f"fixed: {words}")
+    for finding in findings:
+        symptom = symptoms()[finding.symptom]
+        print(f"{symptom.level}: {symptom.symptom}  [{symptom.id}]")
+        print(f"  seen:  {finding.seen}")
+        print(f"  cause: {symptom.cause}")
+        print(f"  cure:  {symptom.cure}")
+        if fixable(finding):
+            print("  claude-doctor --fix does it")
+    for each in outcomes:
+        if each.problem:
+            print(f"failure: this could not be looked at: {each.title} ({each.problem})")
+    if not findings and not any(each.problem for each in outcomes):
+        print(f"all is well ({len(outcomes)} checks)")
+
+
+def _explain(message: str, as_json: bool) -> int:
+    text = sys.stdin.read() if message == "-" else message
+    found = explain(text)
+    if as_json:
+        print(json.dumps([asdict(symptom) for symptom in found], indent=2))
+    elif found:
+        for symptom in found[:3]:
+            _tell_symptom(symptom)
+    else:
+        print("no symptom has these words; try a shorter piece of the message", file=sys.stderr)
+    return OK if found else FAILED
+
+
+def _tell_symptom(symptom: Symptom) -> None:
+    print(f"{symptom.symptom}  [{symptom.id}]")
+    print(f"  cause: {symptom.cause}")
+    print(f"  cure:  {symptom.cure}")
+    if symptom.check:
+        print(f"  claude-doctor looks at: {symptom.check}")

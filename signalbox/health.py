@@ -1,0 +1,106 @@
+"""What a host shall be, as claude-doctor and verify compare it: from settings to plain data. Nothing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from signalbox.backends import backend_kind, kind_of
+from signalbox.lanes import lane_records, lane_secrets
+from signalbox.routes import boxes, container, required_secrets
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
+from signalbox.settings import Settings
+from signalbox.settings.records import Backend, BackendModel
+
+RECORDS = "/etc/signalbox/lanes.json"
+MANAGED = "/etc/claude-code"
+
+
+def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
+    """Return what /etc/signalbox/doctor.json holds. `packages`: Debian packages that the tasks install."""
+    agent, keeper = settings.service_account, settings.gateway_account
+    held, below = settings.secrets, keeper.path(GATEWAY)
+    keys = {agent.name: [lane_secret(held, agent, name) for name in ("gateway", *lane_secrets(settings))]}
+    provided = [gateway_secret(held, keeper, name) for name in (GATEWAY_KEY, *required_secrets(settings))]
+    keys[keeper.name] = [*keys.get(keeper.name, []), *provided]
+    private: dict[str, list[str]] = {agent.name: [agent.path(".config/signalbox")]}
+    private[keeper.name] = [*private.get(keeper.name, []), below, f"{below}/secrets"]
+    users = list(dict.fromkeys((agent.name, keeper.name)))
+    return {
+        "user": agent.name,
+        "users": users if settings.service_user.enabled else [],
+        "linger": settings.service_user.linger,
+        "packages": list(packages),
+        "docker": {
+            "users": [each.name for each in settings.docker_accounts] if settings.rootless_docker.enabled else []
+        },
+        "versions": _versions(settings),
+        "gateway": {
+            "enabled": settings.gateway.enabled,
+            "user": keeper.name,
+            "port": settings.gateway.port,
+            "url": f"http://127.0.0.1:{settings.gateway.port}",
+            "image": container(settings).image,
+            "config": f"{below}/config.yaml",
+        },
+        "keys": keys if settings.secrets.enabled else {},
+        "private": private if settings.secrets.enabled else {},
+        "lanes": lane_records(settings) if settings.launchers.enabled else {"lanes": {}},
+        "records": RECORDS,
+        "managed": MANAGED,
+        "backends": {name: _backend(record) for name, record in settings.backends.items() if record.enabled},
+        "clouds": {
+            name: kind_of(record).probe(record).url for name, record in settings.clouds.items() if record.enabled
+        },
+        "local": _local(settings),
+        "failover": {
+            name: list(after)
+            for name, after in settings.gateway.fallbacks.items()
+            if after and settings.gateway.enabled
+        },
+        "cooldown_seconds": max(settings.gateway.cooldown_seconds, settings.gateway.health_check_interval_seconds),
+        "limits": {
+            "min_free_mib": settings.doctor.min_free_mib,
+            "max_key_days": settings.doctor.max_key_days,
+            "smoke_seconds": settings.doctor.smoke_seconds,
+        },
+        "report": {
+            "webhook": settings.doctor.webhook,
+            "mail_to": settings.doctor.mail_to,
+            "mail_from": settings.doctor.mail_from,
+            "mail_server": settings.doctor.mail_server,
+        },
+    }
+
+
+def _versions(settings: Settings) -> dict[str, str]:
+    if not settings.toolchain.enabled:
+        return {}
+    pins = settings.pins
+    return {"mise": pins.mise.version, "node": pins.node.version, "claude_code": pins.claude_code.version}
+
+
+def _backend(record: Backend) -> dict[str, Any]:
+    kind = backend_kind(record)
+    readings = {name: (model, kind.reading(record, model)) for name, model in record.models.items()}
+    return {
+        "kind": record.kind,
+        "probe": kind.probe(record).url,
+        "token": record.token is not None,
+        "readings": {
+            name: {**asdict(reading), "wanted": model.context_length}
+            for name, (model, reading) in readings.items()
+            if reading
+        },
+    }
+
+
+def _local(settings: Settings) -> dict[str, Any]:
+    """Return, for each model that only servers on the own network have, by each of its names, who has it."""
+    result: dict[str, Any] = {}
+    for several in boxes(settings).values():
+        if all(isinstance(model, BackendModel) for _, model in several):
+            there = {"id": several[0][1].id, "boxes": [f"{record.name}/{model.name}" for record, model in several]}
+            result |= dict.fromkeys(several[0][1].names, there)
+    return result

@@ -1,0 +1,203 @@
+"""Verify: what the checks of claude-doctor see on a host, asked from the controller; read-only and free by default.
+
+`pyinfra INVENTORY verify.py` and `signalbox verify` run `verify_host` on every host, side by side, and
+`reports(outcome)` hands the results to whoever ran them, such as a rollout between two waves.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pyinfra import host as current
+from pyinfra import logger
+from pyinfra.api import FactBase
+
+from signalbox import doctor, symptoms
+from signalbox.doctor.carried import BOOT, packed
+from signalbox.doctor.symptoms import FAILURE, WARNING
+from signalbox.driver import Outcome, drive
+from signalbox.verdict import fail, warn
+
+OK, UNKNOWN = "ok", "unknown"
+LIMIT = 180  # seconds for one host
+_KEPT = "signalbox_verify"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cause: `symptom` is its id in docs/troubleshooting.md, `level` failure or warning, `seen` what was seen."""
+
+    symptom: str
+    level: str
+    what: str
+    seen: str
+    cause: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of one host.
+
+    checks: titles of all checks that ran. findings: the causes of what is not well. problem: why it could not be
+    looked at, "" when it could. drills: one sentence for each lane that failed over. seconds: of wall clock.
+    """
+
+    host: str
+    checks: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+    drills: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """The worst of it: "unknown", "failure", "warning" or "ok"."""
+        if self.problem:
+            return UNKNOWN
+        levels = {finding.level for finding in self.findings}
+        return FAILURE if FAILURE in levels else WARNING if levels else OK
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it; docs/verify.md describes the members."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+@dataclass
+class Request:
+    """What verify may do beside looking. billed: one request a cloud lane. drill_seconds: block local servers so long.
+
+    quick: ask no model.
+    """
+
+    billed: bool = False
+    quick: bool = False
+    drill_seconds: int = 0
+
+
+@dataclass
+class _Wanted:
+    request: Request = field(default_factory=Request)
+
+
+_wanted = _Wanted()
+
+
+@contextmanager
+def asking(request: Request) -> Iterator[None]:
+    """Have runs of verify.py in this process ask so."""
+    before, _wanted.request = _wanted.request, request
+    try:
+        yield
+    finally:
+        _wanted.request = before
+
+
+class Health(FactBase[dict[str, Any]]):
+    """What the checks see on a host. The program travels with the question and leaves nothing there."""
+
+    def command(self, request: str) -> str:
+        """Return the command; `request` is JSON."""
+        lines = f"{shlex.quote(_program())} {shlex.quote(request)}"
+        return f"printf '%s\\n' {lines} | timeout {LIMIT} python3 -I -c {shlex.quote(BOOT)}"
+
+    default = dict
+
+    def process(self, output: list[str]) -> dict[str, Any]:
+        """Read the JSON."""
+        answer: dict[str, Any] = json.loads("\n".join(output))
+        return answer
+
+
+@cache
+def _program() -> str:
+    files = {path.name: path.read_text() for path in Path(doctor.__file__).parent.glob("*.py")}
+    return packed({**files, "symptoms.json": json.dumps(symptoms.rows())})
+
+
+def verify_host(expected: dict[str, Any], clock_seconds: int, privileges: dict[str, Any]) -> Report:
+    """Look at the current host, keep its report, tell what is not well, and fail the host where something fails.
+
+    + expected: signalbox.health.expected of the host. clock_seconds: how far its clock may be off from ours.
+    """
+    request = {"do": "verify", "expected": expected, **asdict(_wanted.request)}
+    started, before = time.monotonic(), time.time()
+    answer = current.get_fact(Health, request=json.dumps(request), **privileges)
+    report = _report(current.name, answer, time.monotonic() - started)
+    skew = max(before - answer.get("epoch", before), answer.get("epoch", before) - time.time(), 0)
+    if skew > clock_seconds:
+        report = _with(report, "clock", f"the clock is {skew:.0f} s off from this machine's")
+    current.connector_data[_KEPT] = report
+    for finding in report.findings:
+        if finding.level == WARNING:
+            warn(_words(finding))
+    fail([_words(finding) for finding in report.findings if finding.level == FAILURE])
+    if report.problem:
+        fail([f"it could not be looked at: {report.problem}"])
+    elif report.verdict != FAILURE:
+        current.log_styled(f"{len(report.checks)} checks, {report.seconds:.1f} s", log_func=logger.info)
+    return report
+
+
+def _report(name: str, answer: dict[str, Any], seconds: float) -> Report:
+    if not answer:
+        return Report(name, problem="the checks did not answer", seconds=seconds)
+    known = Finding.__dataclass_fields__
+    findings = [Finding(**{key: row[key] for key in known}) for row in answer["findings"]]
+    drills = answer.get("drills", ())
+    findings += [_finding("failover", f"{each['model']}: {each['problem']}") for each in drills if each["problem"]]
+    broken = [f"{check['title']}: {check['problem']}" for check in answer["checks"] if check["problem"]]
+    return Report(
+        name,
+        tuple(check["title"] for check in answer["checks"]),
+        tuple(findings),
+        "; ".join(broken),
+        tuple(f"{each['model']} was answered by {each['answered_by']}" for each in drills if not each["problem"]),
+        round(seconds, 2),
+    )
+
+
+def _with(report: Report, ident: str, seen: str) -> Report:
+    return replace(report, findings=(*report.findings, _finding(ident, seen)))
+
+
+def _finding(ident: str, seen: str) -> Finding:
+    row = symptoms.known()[ident]
+    return Finding(ident, row.level, row.symptom, seen, row.cause, row.cure)
+
+
+def _words(finding: Finding) -> str:
+    return f"{finding.what} [{finding.symptom}]: {finding.seen}; {finding.cure}"
+
+
+def verify(inventory: str, selectors: list[str], request: Request | None = None) -> list[Report]:
+    """Verify the hosts of an inventory in this process.
+
+    + selectors: pyinfra's own, such as ["--limit", "box1"].
+
+    Every selected host has a report; one that was not reached has its `problem`.
+    """
+    with asking(request or Request()):
+        return reports(drive(inventory, "verify.py", ["--dry", *selectors]))
+
+
+def reports(outcome: Outcome) -> list[Report]:
+    """Return what a run of verify.py came to. Raises RuntimeError where the run ended before it looked at hosts."""
+    if outcome.state is None or outcome.error:
+        raise RuntimeError(outcome.error or "the run ended before it looked at any host")
+    found = []
+    for host in outcome.state.inventory:
+        if not outcome.state.is_host_in_limit(host):
+            continue
+        kept = host.connector_data.get(_KEPT)
+        words = "; ".join(outcome.errors.get(host.name, ())) or "it was not reached"
+        found.append(kept if isinstance(kept, Report) else Report(host.name, problem=words))
+    return found

@@ -1,0 +1,88 @@
+"""Doctor: the command claude-doctor, what it compares the host with, and a timer that reports changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api import deploy
+
+from signalbox import doctor as package
+from signalbox import symptoms
+from signalbox.operations import directories, file, link, service
+from signalbox.render import render
+from signalbox.settings import Account, Settings
+from signalbox.settings.sections import Doctor
+from tasks import base, rootless_docker
+
+BASE = "/usr/local/lib/signalbox"
+RECORD = "/etc/signalbox/doctor.json"
+UNITS = (".config/systemd/user/claude-doctor.service", ".config/systemd/user/claude-doctor.timer")
+
+
+def packages(settings: Settings) -> list[str]:
+    """Return the Debian packages that the enabled tasks install."""
+    wanted = []
+    if settings.base.enabled:
+        wanted += [*base.NEEDED, *settings.base.packages]
+        wanted += ["unattended-upgrades"] if settings.base.unattended_upgrades else []
+    if settings.rootless_docker.enabled:
+        wanted += [*rootless_docker.SOURCES[settings.rootless_docker.source][0], *rootless_docker.COMMON]
+    return list(dict.fromkeys(wanted))
+
+
+@deploy("Doctor")
+def doctor(settings: Doctor, account: Account, record: dict[str, Any]) -> None:
+    """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer."""
+    if not settings.enabled:
+        return
+    directories(name="claude-doctor has its directories", paths=[BASE, f"{BASE}/doctor", "/etc/signalbox"])
+    for module in sorted(Path(package.__file__).parent.glob("*.py")):
+        program = module.name == "doctor.py"
+        file(
+            name=f"claude-doctor's {module.name} is in place",
+            path=f"{BASE}/doctor/{module.name}",
+            content=module.read_text(),
+            mode="755" if program else "644",
+        )
+    file(
+        name="claude-doctor knows the symptoms",
+        path=f"{BASE}/doctor/symptoms.json",
+        content=json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n",
+    )
+    file(
+        name="claude-doctor knows what this host shall be",
+        path=RECORD,
+        content=json.dumps(record, indent=2, sort_keys=True) + "\n",
+    )
+    link(name="claude-doctor is a command", path="/usr/local/bin/claude-doctor", target=f"{BASE}/doctor/doctor.py")
+    _timer(settings, account)
+
+
+def _timer(settings: Doctor, account: Account) -> None:
+    user = account.name
+    if settings.every_minutes is None:
+        return
+    below = [".config", ".config/systemd", ".config/systemd/user"]
+    directories(
+        name=f"{user}: the timer of claude-doctor has its directories",
+        paths=[account.path(each) for each in below],
+        mode="700",
+        user=user,
+    )
+    for unit in UNITS:
+        name = unit.rsplit("/", 1)[1]
+        file(
+            name=f"{user}: {name} is in place",
+            path=account.path(unit),
+            content=render(f"doctor/{name}", minutes=settings.every_minutes),
+            user=user,
+        )
+    service(
+        name=f"{user}: claude-doctor.timer is enabled and runs",
+        unit="claude-doctor.timer",
+        account=user,
+        home=account.home,
+        inputs={},
+    )
