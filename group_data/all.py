@@ -147,9 +147,10 @@ gateway = {
     "stream_timeout_seconds": 120,  # to a model's first byte and between chunks: longer than its slowest prefill
     "request_timeout_seconds": 600,  # for a whole request
     "retries": 0,  # of one model before its fallback; each costs seconds
-    "cooldown_seconds": 30,  # a model that failed is left alone for this long
-    "health_check_interval_seconds": 10,  # a local server that does not answer is asked again after this long; a cloud is never probed
-    "fallbacks": {"local": ["claude-haiku-4-5"]},  # model: the models tried after it, in order
+    "cooldown_seconds": 20,  # a model that failed is left alone for this long, a cloud for as long as it asks for
+    "health_check_interval_seconds": 5,  # a local server is looked for this often; a cloud is never probed
+    "fallbacks": {"local": ["claude-haiku-4-5"]},  # model: the models tried after it, in order, whatever failed
+    "quota_fallbacks": {},  # model: those tried first when its quota or rate limit is used up: {"claude-sonnet-4-6": ["local"]}
     "audit": {  # one line a request, never its content: /var/lib/signalbox/audit/requests.jsonl
         "max_mib": 16,  # then it is moved aside, to requests.1.jsonl
         "old_files": 8,  # so many are kept; the oldest goes

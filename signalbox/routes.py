@@ -48,7 +48,7 @@ def litellm_config(settings: Settings) -> Config:
     """
     return {
         "model_list": [
-            _deployment(record, model, in_order=len({_order(other) for _, other in several}) > 1)
+            _deployment(settings, record, model, in_order=len({_order(other) for _, other in several}) > 1)
             for several in boxes(settings).values()
             for record, model in several
         ],
@@ -57,7 +57,7 @@ def litellm_config(settings: Settings) -> Config:
             "drop_params": True,  # Claude Code sends parameters that not every backend knows
             "modify_params": True,  # repairs what Foundry refuses, such as a late system message
             "request_timeout": settings.gateway.request_timeout_seconds,
-            "callbacks": ["reachability.plugin", "audit.plugin"],
+            "callbacks": ["plugins.failover", "plugins.audited"],
         },
         "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY"},
     }
@@ -101,6 +101,7 @@ def container_environment(settings: Settings) -> dict[str, str]:
         "SIGNALBOX_AUDIT_COMPARED_WITH": settings.gateway.audit.compared_with or "",
         "SIGNALBOX_AUDIT_FILES": str(settings.gateway.audit.old_files),
         "SIGNALBOX_AUDIT_MIB": str(settings.gateway.audit.max_mib),
+        "SIGNALBOX_COOLDOWN_SECONDS": str(settings.gateway.cooldown_seconds),
         "SIGNALBOX_LOCAL": " ".join(name for name, backend in settings.backends.items() if backend.enabled),
         "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
         "SIGNALBOX_REQUIRED": " ".join(required_secrets(settings)),
@@ -111,7 +112,7 @@ def container_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def _deployment(record: Backend | Cloud, model: Model, *, in_order: bool) -> Config:
+def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in_order: bool) -> Config:
     kind = kind_of(record)
     params = kind.litellm_params(record, model) | model.litellm_params
     params["api_base"] = _from_container(params["api_base"])
@@ -123,11 +124,14 @@ def _deployment(record: Backend | Cloud, model: Model, *, in_order: bool) -> Con
         "litellm_params": params,
         "model_info": {"id": f"{record.name}/{model.name}"},
     }
+    for known, wanted in (("fallbacks", settings.gateway.fallbacks), ("on_quota", settings.gateway.quota_fallbacks)):
+        if wanted.get(model.name):
+            deployment["model_info"][known] = list(wanted[model.name])
     if isinstance(record, Backend) and isinstance(model, BackendModel):
         deployment["model_info"] |= {
             "max_input_tokens": model.context_length - model.max_output_tokens,
             "max_output_tokens": model.max_output_tokens,
-            "probe_url": _from_container(kind.probe(record).url),  # for templates/gateway/reachability.py
+            "probe_url": _from_container(kind.probe(record).url),  # for templates/gateway/failover.py
         }
     return deployment
 
@@ -148,8 +152,7 @@ def _router(settings: Settings) -> Config:
         "num_retries": gateway.retries,
         "timeout": gateway.request_timeout_seconds,
         "stream_timeout": gateway.stream_timeout_seconds,
-        "allowed_fails": 0,
-        "cooldown_time": gateway.cooldown_seconds,
+        "disable_cooldowns": True,  # templates/gateway/failover.py knows better
         "model_group_alias": {alias: model.name for _, model in served(settings) for alias in model.aliases},
         "fallbacks": _fallbacks(settings),
         # For the overflows that LiteLLM recognises; LM Studio's "n_keep >= n_ctx" takes the other list.
@@ -171,6 +174,12 @@ def _sharing(settings: Settings) -> Config:
 
 def _fallbacks(settings: Settings) -> list[dict[str, list[str]]]:
     # LiteLLM looks a fallback up by the name as asked for: an alias needs an entry of its own.
-    wanted = settings.gateway.fallbacks
-    names = {name: model.name for _, model in served(settings) if model.name in wanted for name in model.names}
-    return [{name: list(wanted[model])} for name, model in names.items()]
+    names = {name: model.name for _, model in served(settings) for name in model.names}
+    lists = {name: _following(settings, model) for name, model in names.items()}
+    return [{name: following} for name, following in lists.items() if following]
+
+
+def _following(settings: Settings, model: str) -> list[str]:
+    """Return the models that may follow, in order; failover.py leaves those out that only a used-up quota allows."""
+    gateway = settings.gateway
+    return list(dict.fromkeys([*gateway.quota_fallbacks.get(model, ()), *gateway.fallbacks.get(model, ())]))

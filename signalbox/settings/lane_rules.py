@@ -147,14 +147,16 @@ def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
                 yield Problem(
                     at,
                     f"{show(model)} has fallbacks, and the lane is private; "
-                    f"write gateway.fallbacks.{key} = [] or a model without",
+                    f"write gateway.{key} = [] or a model without",
                 )
 
 
 def _fallback_key(model: str, paths: Mapping[str, Path], settings: Settings) -> str | None:
-    """Under which of its names a model has fallbacks, if it has."""
+    """Under which of its names a model has fallbacks of which kind, if it has."""
+    gateway = settings.gateway
     names = [name for name, path in paths.items() if path[3] == paths[model][3]]
-    return next((name for name in names if settings.gateway.fallbacks.get(name)), None)
+    lists = {"fallbacks": gateway.fallbacks, "quota_fallbacks": gateway.quota_fallbacks}
+    return next((f"{key}.{name}" for key, each in lists.items() for name in names if each.get(name)), None)
 
 
 def _enabled(settings: Settings) -> Iterator[tuple[str, Lane]]:

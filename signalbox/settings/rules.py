@@ -230,8 +230,10 @@ def fallbacks(settings: Settings, raw: Raw) -> Iterator[Problem]:
     if not settings.gateway.enabled:
         return
     known = [name for name, _ in known_models(settings, raw)]
-    for model, targets in settings.gateway.fallbacks.items():
-        at: Path = ("gateway", "fallbacks", model)
+    gateway = settings.gateway
+    lists = {"fallbacks": gateway.fallbacks, "quota_fallbacks": gateway.quota_fallbacks}
+    for key, model, targets in ((key, *entry) for key, entries in lists.items() for entry in entries.items()):
+        at: Path = ("gateway", key, model)
         if targets and model not in known:
             yield Problem(at, lane_rules.undefined(model, known))
         for index, target in enumerate(targets):

@@ -224,6 +224,7 @@ class Gateway(Section):
     cooldown_seconds: Seconds
     health_check_interval_seconds: Seconds
     fallbacks: dict[ModelName, list[ModelName]]
+    quota_fallbacks: dict[ModelName, list[ModelName]]
     audit: Audit
 
 

@@ -18,7 +18,6 @@ import time
 
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
-from litellm.proxy import proxy_server
 
 DIRECTORY = os.environ.get("SIGNALBOX_AUDIT", "/signalbox/audit")
 FILE = "requests.jsonl"
@@ -31,6 +30,7 @@ ASKS = ("/messages", "/completions", "/responses", "/embeddings")  # how the pat
 CHARACTERS_A_TOKEN = 4  # for an estimate where a server does not count
 WORD = re.compile(r"[\w.:@/-]{1,128}")  # what a header may put into a line
 OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
+QUOTA = re.compile(r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .*quota", re.IGNORECASE)
 BY_STATUS = {400: "bad_request", 401: "auth", 403: "auth", 404: "not_found", 408: "timeout", 413: "overflow",
              429: "rate_limit", 499: "client_gone", 503: "unavailable", 504: "timeout", 529: "overloaded"}  # fmt: skip
 BY_ERROR = {"ContextWindowExceededError": "overflow", "Timeout": "timeout", "APIConnectionError": "unreachable",
@@ -38,7 +38,8 @@ BY_ERROR = {"ContextWindowExceededError": "overflow", "Timeout": "timeout", "API
             "RateLimitError": "rate_limit", "ServiceUnavailableError": "unavailable", "NotFoundError": "not_found",
             "BadRequestError": "bad_request"}  # fmt: skip
 
-_current = contextvars.ContextVar("signalbox_audit", default=None)  # the request that this task serves
+_current = contextvars.ContextVar("signalbox_audit", default=None)
+current = _current.get  # the request that this task serves; None outside of one
 
 
 class Request:
@@ -55,6 +56,9 @@ class Request:
         self.first_byte = None
         self.fallback = None  # the model that failed first
         self.error_class = None
+        self.origin = None  # what failover.py knows of the model that was asked first, and why that failed
+        self.why = None
+        self.estimated = None  # True: LiteLLM itself counted what the server did not
         self.answer = Answer()
 
     def asks(self, chunk, more):
@@ -69,7 +73,7 @@ class Request:
         deployment, _, model = self.sent.get("x-litellm-model-id", "").partition("/")
         answered = (self.status or 500) < 400
         counted = self.answer.counted() if answered else {"input": 0, "output": 0, "cached": 0, "written": 0}
-        estimated = answered and counted is None
+        estimated = answered and (counted is None or bool(self.estimated))
         tokens = counted or {
             "input": len(self.body) // CHARACTERS_A_TOKEN,
             "output": self.answer.characters // CHARACTERS_A_TOKEN,
@@ -214,8 +218,13 @@ def error_class(error):
     """Return our own word for what went wrong with a model."""
     told = getattr(error, "signalbox_class", None)
     name = type(error).__name__
-    if name == "BadRequestError" and OVERFLOW.search(str(error)):
+    words = f"{error} {getattr(error, 'body', '')}"  # read here, written nowhere
+    if name == "BadRequestError" and OVERFLOW.search(words):
         return "overflow"
+    if QUOTA.search(words):
+        return "quota"
+    if words.rstrip(" .None").endswith("Connection error"):
+        return "unreachable"  # LiteLLM calls it an InternalServerError
     status = getattr(error, "status_code", None)
     return told or BY_ERROR.get(name) or BY_STATUS.get(status, "server_error")
 
@@ -307,6 +316,3 @@ def rotate(path):
 
 
 plugin = Audit()
-# The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
-if proxy_server.app.middleware_stack is not None:
-    proxy_server.app.middleware_stack = plugin.around(proxy_server.app.middleware_stack)

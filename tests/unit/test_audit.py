@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import sys
-import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from signalbox.render import TEMPLATES
+from tests.unit.gateway_plugins import plugins as plugins
 
 ANSWERED = {"x-litellm-model-id": "lmstudio/local", "x-litellm-model-name": "lm_studio/qwen"}
 CLOUD = {"x-litellm-model-id": "anthropic/claude-sonnet-4-6", "x-litellm-model-name": "anthropic/claude-sonnet-4-6"}
@@ -23,33 +20,9 @@ FIELDS = ["time", "session", "lane", "asked", "model", "backend", "fallback", "e
           "first_byte_seconds"]  # fmt: skip
 
 
-def price(model: str, usage_object: Any) -> tuple[float, float]:
-    """Stands where LiteLLM's list of prices would: one model, a dollar a token."""
-    if "claude-sonnet-4-6" not in model:
-        raise ValueError(model)
-    return float(usage_object.prompt_tokens), float(usage_object.completion_tokens)
-
-
 @pytest.fixture
-def audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    names = ("litellm", "litellm.integrations", "litellm.integrations.custom_logger", "litellm.proxy")
-    litellm, _, logger, proxy = modules = [types.ModuleType(name) for name in names]
-    for module in modules:
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    litellm.Usage = types.SimpleNamespace  # type: ignore[attr-defined]
-    litellm.cost_per_token = price  # type: ignore[attr-defined]
-    logger.CustomLogger = object  # type: ignore[attr-defined]
-    app = types.SimpleNamespace(middleware_stack=None)
-    proxy.proxy_server = types.SimpleNamespace(app=app)  # type: ignore[attr-defined]
-    monkeypatch.setenv("SIGNALBOX_AUDIT", str(tmp_path))
-    monkeypatch.setenv("SIGNALBOX_LOCAL", "lmstudio")
-    monkeypatch.setenv("SIGNALBOX_AUDIT_COMPARED_WITH", "claude-sonnet-4-6")
-    spec = importlib.util.spec_from_file_location("audit", TEMPLATES / "gateway/audit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def audit(plugins: Any) -> Any:
+    return plugins.audit
 
 
 def sse(*events: dict[str, Any]) -> list[bytes]:

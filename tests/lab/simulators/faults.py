@@ -20,11 +20,13 @@ class Fault(BaseModel):
     kind: 401, 429, 500, 503, 529, overflow: the vendor's own error. refuse: nothing listens any more.
         hang: the request is read and never answered. drop: the connection ends without an answer.
         cut: the connection ends in the middle of an answer. stall: an answer stops in its middle.
+        garble: the model says `text` and no more. uncounted: the answer has no usage.
     model, path: shell patterns; None: every one.
     times: for how many requests; None: until cleared.
     after_chunks: events of a stream that go out first; None: 3 for cut and stall, 0 for the others. A status kind
         after the first event is reported inside the stream, as the vendor does.
     retry_after: seconds told to the client, for 429.
+    text: what garble makes the model say; "" for an answer without content.
     seconds: how long hang and stall last before the answer comes after all; None: for ever.
     """
 
@@ -38,6 +40,7 @@ class Fault(BaseModel):
     after_chunks: int | None = Field(None, ge=0)
     retry_after: int = Field(1, ge=0)
     seconds: float | None = Field(None, gt=0)
+    text: str = ""
     id: int = Field(default_factory=lambda: next(_numbers))
 
     @model_validator(mode="after")

@@ -51,6 +51,7 @@ class Journal:
             "fault": None,
             "status": None,  # None in the end: no answer was sent
             "chunks": None,  # events sent, when it was a stream
+            "usage": None,  # tokens as the model counted them: input, output
             "complete": False,  # the answer went out whole
         }
         self.records.append(record)

@@ -17,6 +17,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -120,8 +121,25 @@ def pieces(text: str, words: int = 2) -> Iterator[str]:
         yield "".join(found[start : start + words])
 
 
+@dataclass
+class Saying:
+    """What one request gets said: `instead` of the script's words, where it is set; `reply` once it is said."""
+
+    instead: str | None = None
+    reply: Reply | None = None
+
+
+SAYING: ContextVar[Saying | None] = ContextVar("saying", default=None)
+
+
 def answer(prompt: Prompt, server: str) -> Reply:
     """The one reply to this prompt. server: the name it gives itself, such as "LM Studio"."""
+    saying = SAYING.get() or Saying()
+    saying.reply = _scripted(prompt, server) if saying.instead is None else Reply(prompt.tokens(), text=saying.instead)
+    return saying.reply
+
+
+def _scripted(prompt: Prompt, server: str) -> Reply:
     who = f"simulated {server} ({prompt.model})"
     asked = prompt.tokens()
     thinking = f"{who} thinks." if prompt.thinking else ""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-FaultKind = Literal["401", "429", "500", "503", "529", "overflow", "refuse", "hang", "drop", "cut", "stall"]
+FaultKind = Literal[
+    "401", "429", "500", "503", "529", "overflow", "refuse", "hang", "drop", "cut", "stall", "garble", "uncounted"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from tests.lab.simulators.faults import STATUS_KINDS, Fault, Faults
 from tests.lab.simulators.journal import Journal
+from tests.lab.simulators.model import SAYING, Saying
 from tests.lab.simulators.protocol import Answer, Call, Personality, Refused
 
 MAX_BODY = 64 * 1024 * 1024  # above every vendor's own limit, so that the vendor's error is the one that is seen
@@ -87,8 +90,14 @@ class SimulatedServer:
             if not await self._wait(fault):
                 return _hang_up(request)
             fault = None
+        saying = Saying(fault.text if fault and fault.kind == "garble" else None)
+        SAYING.set(saying)  # of this request's own task
         answer = self._answer(call, fault)
         record["status"] = answer.status
+        if saying.reply:
+            record["usage"] = {"input": saying.reply.input_tokens, "output": saying.reply.output_tokens}
+        if fault and fault.kind in ("garble", "uncounted"):
+            answer, fault = (uncounted(answer) if fault.kind == "uncounted" else answer), None
         if answer.events is not None:
             return await self._stream(request, call, answer, fault, record)
         return await self._whole(request, answer, fault, record)
@@ -155,6 +164,27 @@ class SimulatedServer:
         await response.write_eof()
         record["complete"] = True
         return response
+
+
+def uncounted(answer: Answer) -> Answer:
+    """Return the answer without its usage, as some servers and proxies leave it out."""
+    if answer.events is None:
+        body = {name: value for name, value in dict(answer.body).items() if name != "usage"}
+        return replace(answer, body=body)
+
+    def events() -> Iterator[bytes]:
+        for event in answer.events or ():
+            head, mark, data = event.partition(b"data: ")
+            try:
+                value = json.loads(data)
+            except ValueError:
+                yield event
+                continue
+            told = value.pop("usage", None) or value.get("message", {}).pop("usage", None)
+            if not (told and value.get("choices") == []):  # OpenAI's last chunk is nothing but usage
+                yield head + mark + json.dumps(value).encode() + b"\n\n"
+
+    return replace(answer, events=events())
 
 
 def _hang_up(request: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:

@@ -1,0 +1,175 @@
+"""LiteLLM plug-in: which deployments are asked, and which are left out because they failed or are not there.
+
+LiteLLM's own cooldown and health checks are off. A cooldown forgets why, so that a quota cannot be told from a crash;
+health checks send completions, which evict the prompt cache of a local server, and do not spare a request the wait
+for a machine that is off. This asks the local server's list of models instead, in the background and just before a
+request: a millisecond on a LAN, nothing to compute, and answered while a long prompt is being read.
+"""
+
+# ruff: noqa: ARG002 (LiteLLM calls the hooks by these names)
+
+import asyncio
+import contextlib
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+
+import audit
+import httpx
+from litellm import ServiceUnavailableError
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
+
+INTERVAL = float(os.environ.get("SIGNALBOX_PROBE_SECONDS", "5"))  # between probes of a local server
+REST = float(os.environ.get("SIGNALBOX_COOLDOWN_SECONDS", "20"))  # for which one that failed is left alone
+LONGEST_REST = 600.0  # whatever a cloud's retry-after says
+PATIENCE = 2.0  # seconds until a local server that does not answer counts as gone
+CONNECT = 3.0  # seconds to connect to a local server
+QUOTA = ("rate_limit", "quota")  # what only time heals
+OF_THE_REQUEST = ("bad_request", "overflow", "cooldown")  # the next request may be another
+
+
+class Failover(CustomLogger):
+    """Filter of deployments; `model_info` says of each what it needs to know (see routes.py).
+
+    id: "<record>/<model>". probe_url: of a local server's list of models; a cloud is never probed.
+    fallbacks: models that may follow this one. on_quota: models that may only follow when its quota is used up.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._gone = set()  # URLs of servers that do not answer
+        self._looks = {}  # URL: the probe that is under way
+        self._resting = {}  # id: until when (monotonic clock), why
+        self._watch = None
+
+    async def async_filter_deployments(
+        self, model, healthy_deployments, messages, request_kwargs=None, parent_otel_span=None
+    ):
+        """Return the deployments to ask. Where there is none, the error makes LiteLLM take the next fallback."""
+        self._start()
+        if not healthy_deployments:
+            return healthy_deployments
+        infos = [each["model_info"] for each in healthy_deployments]
+        request = audit.current()
+        hop = bool((request_kwargs or {}).get("fallback_depth"))
+        if not hop and request:
+            request.origin = infos[0]
+        if hop and request and request.origin:
+            limited = model in request.origin.get("on_quota", ()) and model not in request.origin.get("fallbacks", ())
+            if limited and request.why not in QUOTA:
+                raise unavailable(model, request.why, f"'{model}' follows on a used-up quota alone")
+        there, why = [], None
+        for deployment, info in zip(healthy_deployments, infos, strict=True):
+            rest = self._rest(info)
+            if not (len(infos) > 1 or (not hop and follows(info, rest))):
+                rest = None  # what has nothing after it is asked however it did before
+            if rest is None and not await self._answers(info.get("probe_url")):
+                rest = "unreachable"
+            if rest is None:
+                there.append(deployment)
+            why = why or rest
+        if not there:
+            if request:
+                request.why = why
+            raise unavailable(model, why, f"the server of '{model}' is left out: {why}")
+        return there
+
+    async def async_pre_call_deployment_hook(self, kwargs, call_type):
+        """Bound the time to connect to a local server, which LiteLLM would wait a whole timeout for."""
+        info = kwargs.get("model_info") or {}
+        timeout = kwargs.get("timeout")
+        if info.get("probe_url") and isinstance(timeout, int | float):
+            return {**kwargs, "timeout": httpx.Timeout(timeout, connect=CONNECT)}
+        return None
+
+    async def async_post_call_failure_deployment_hook(self, request_data, exception, call_type, fallback_depth=None):
+        """Take note of a deployment that failed before its answer began."""
+        self._failed((request_data.get("model_info") or {}).get("id"), exception)
+
+    async def log_success_fallback_event(self, original_model_group, kwargs, original_exception):
+        """Take note of one whose answer broke off before its first word."""
+        request = audit.current()
+        cause = getattr(original_exception, "original_exception", None)
+        if cause and request and request.origin:
+            self._failed(request.origin["id"], cause)
+
+    def _failed(self, ident, error):
+        why = audit.error_class(error)
+        request = audit.current()
+        if request and request.why is None:
+            request.why = why
+        if ident and why not in OF_THE_REQUEST:
+            asked = retry_after(error) if ident.partition("/")[0] not in audit.LOCAL else None
+            self._resting[ident] = (time.monotonic() + (asked or REST), why)
+
+    def _rest(self, info):
+        until, why = self._resting.get(info["id"], (0, None))
+        return why if time.monotonic() < until else None
+
+    async def _answers(self, url):
+        if url is None:
+            return True
+        return url not in self._gone and await self._look(url)
+
+    async def _look(self, url):
+        """Probe a server, once for all who want to know at this moment."""
+        if url not in self._looks:
+            self._looks[url] = asyncio.create_task(asyncio.to_thread(answers, url))
+        try:
+            there = await asyncio.shield(self._looks[url])
+        finally:
+            self._looks.pop(url, None)
+        (self._gone.discard if there else self._gone.add)(url)
+        return there
+
+    def _start(self):
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self.watch())
+
+    async def watch(self):
+        """Keep an eye on the local servers: one that answers again is asked again."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            infos = [each.get("model_info") or {} for each in proxy_server.llm_router.model_list]
+            urls = {info["probe_url"] for info in infos if info.get("probe_url")}
+            there = dict(zip(urls, await asyncio.gather(*map(self._look, urls)), strict=True))
+            for info in infos:
+                if there.get(info.get("probe_url")) and self._rest(info) == "unreachable":
+                    del self._resting[info["id"]]
+
+
+def follows(info, why):
+    """Return whether another model may follow this one, which failed for that reason."""
+    return bool(info.get("fallbacks") or (why in QUOTA and info.get("on_quota")))
+
+
+def unavailable(model, why, message):
+    """Return the error of a model that is not asked; it tells the audit why."""
+    error = ServiceUnavailableError(message, llm_provider="", model=model)
+    error.signalbox_class = why
+    return error
+
+
+def retry_after(error):
+    """Return for how many seconds a cloud wants to be left alone; None where it does not say."""
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    with contextlib.suppress(TypeError, ValueError):
+        return min(max(float(headers.get("retry-after")), 1.0), LONGEST_REST)
+    return None
+
+
+def answers(url):
+    """Return whether an HTTP server answers, whatever it says: even a 401 comes from a server that is there."""
+    try:
+        urllib.request.urlopen(url, timeout=PATIENCE).close()  # noqa: S310 (http or https, from the settings)
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    return True
+
+
+plugin = Failover()

@@ -1,0 +1,196 @@
+"""Holds the first words of a local model back until they are an answer, and asks the fallback where they are none.
+
+What can be seen before the first word has gone out: an answer without content, one that begins with a template's
+leftovers (`<unused24>`), or with a tool call printed as text. What cannot: the same later in a stream, or after
+thinking, which is passed on at once.
+"""
+
+import json
+import re
+
+import audit
+
+HELD = 2048  # characters; after so many it is an answer
+# What models print when their server does not know their template. A call as plain JSON has both keys.
+LEFTOVERS = (
+    "<unused",
+    "<tool_call",
+    "<function=",
+    "<|tool_call",
+    "<|python_tag|>",
+    "[TOOL_CALLS]",
+    "<start_function_call>",
+)
+PRINTED_CALL = re.compile(
+    r'^(?:```(?:json)?\s*)?\{\s*"(?:name|function|tool)"\s*:.*"(?:arguments|parameters|input)"\s*:', re.S
+)
+PERHAPS_CALL = re.compile(r'^(?:`{1,3}$|```(?:j|js|jso|json)?\s*$|(?:```(?:json)?\s*)?\{\s*(?:"(?:$|n|f|t)|$))')
+
+
+class MalformedError(OSError):
+    """Ends the attempt; for the web application an OSError is a client that is gone."""
+
+
+class Judge:
+    """Reads an answer as it comes. verdict: True: an answer; False: none; None: not known yet."""
+
+    def __init__(self, stream, tools):
+        self._stream, self._tools = stream, tools
+        self._open, self._text = b"", ""
+        self._cut_short = False
+        self.verdict = None
+
+    def take(self, chunk):
+        self._open += chunk
+        if self._stream:
+            *frames, self._open = self._open.split(b"\n\n")
+            for frame in frames:
+                for line in frame.splitlines():
+                    if line.startswith(b"data:") and self.verdict is None:
+                        self._event(_json(line[5:]))
+
+    def end(self):
+        """Decide: it is over."""
+        if self.verdict is None and not self._stream:
+            message = _json(self._open)
+            self._cut_short = message.get("stop_reason") == "max_tokens"
+            for block in message.get("content") or ():
+                self._block(block)
+        if self.verdict is None:
+            self.verdict = self._cut_short or (bool(self._text.strip()) and not self._bad())
+
+    def _event(self, event):
+        kind = event.get("type")
+        if kind == "error":
+            self.verdict = True  # an error is told as it is
+        elif kind == "content_block_start":
+            self._block(event.get("content_block") or {})
+        elif kind == "content_block_delta":
+            self._block(event.get("delta") or {})
+        elif kind == "message_delta":
+            self._cut_short = (event.get("delta") or {}).get("stop_reason") == "max_tokens"
+        elif kind == "message_stop":
+            self.end()
+
+    def _block(self, block):
+        kind = block.get("type")
+        if kind in ("tool_use", "input_json_delta") or block.get("thinking"):
+            self.verdict = True
+        elif kind in ("text", "text_delta"):
+            self._text += block.get("text") or ""
+            if self._text.strip():
+                self.verdict = False if self._bad() else None if self._perhaps() else True
+
+    def _bad(self):
+        text = self._text.lstrip()
+        return text.startswith(LEFTOVERS) or (self._tools and bool(PRINTED_CALL.match(text)))
+
+    def _perhaps(self):
+        text = self._text.lstrip()
+        beginning = any(each.startswith(text) for each in LEFTOVERS)
+        return len(text) < HELD and (beginning or (self._tools and bool(PERHAPS_CALL.match(text))))
+
+
+def around(application, fallback_of):
+    """Return the web application (ASGI) with the guard around it.
+
+    fallback_of: gives the model to ask in place of the one that a request named; None: there is none.
+    """
+
+    async def serve(scope, receive, send):
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith("/messages"):
+            await application(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return  # the client is gone
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        asked = _json(body)
+        model = asked.get("model")
+        instead = fallback_of(model) if isinstance(model, str) else None
+        attempt = Attempt(send, tools=bool(asked.get("tools"))) if instead else None
+        try:
+            # LiteLLM keeps what it has parsed in the scope: each attempt gets its own.
+            await application(dict(scope), _given(body, receive), attempt.say if attempt else send)
+            if attempt:
+                await attempt.close()
+        except MalformedError:
+            pass
+        except Exception:
+            if attempt is None or not attempt.refused:
+                raise
+        if attempt and attempt.refused:
+            request = audit.current()
+            if request:
+                request.fallback, request.error_class = model, "malformed"
+            body = json.dumps({**asked, "model": instead}).encode()
+            names = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
+            again = {**scope, "headers": [*names, (b"content-length", str(len(body)).encode())], "state": {}}
+            await application(again, _given(body, receive), send)
+
+    return serve
+
+
+class Attempt:
+    """One answer of a local model on its way to the client, held until it is known to be one."""
+
+    def __init__(self, send, tools):
+        self._send, self._tools = send, tools
+        self._held = []
+        self._judge = None  # None while held: the answer has not begun
+        self._released = False
+        self.refused = False
+
+    async def say(self, message):
+        if self.refused:
+            raise MalformedError
+        if self._released:
+            await self._send(message)
+            return
+        self._held.append(message)
+        if message["type"] == "http.response.start":
+            headers = audit.headers(message)
+            local = headers.get("x-litellm-model-id", "").partition("/")[0] in audit.LOCAL
+            self._judge = Judge(headers.get("content-type", "").startswith("text/event-stream"), self._tools)
+            if not local or message["status"] != 200:
+                await self._release()
+        elif message["type"] == "http.response.body":
+            self._judge.take(message.get("body", b""))
+            if not message.get("more_body"):
+                self._judge.end()
+            if self._judge.verdict is False:
+                self.refused = True
+                raise MalformedError
+            if self._judge.verdict:
+                await self._release()
+
+    async def close(self):
+        """Let go of what is still held: the application said all it had to say."""
+        if not self.refused:
+            await self._release()
+
+    async def _release(self):
+        self._released = True
+        for message in self._held:
+            await self._send(message)
+        self._held.clear()
+
+
+def _given(body, receive):
+    """Return an ASGI receive that gives the body, then what the client does."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def hear():
+        return left.pop() if left else await receive()
+
+    return hear
+
+
+def _json(data):
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,67 @@
+"""The gateway's plug-ins without LiteLLM: what they take from it stands here."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox.render import TEMPLATES
+
+FOLDER = TEMPLATES / "gateway"
+OURS = ("audit", "failover", "guard")
+
+
+class ServiceUnavailableError(Exception):
+    """Stands where LiteLLM's error would."""
+
+    def __init__(self, message: str, **_: str) -> None:
+        super().__init__(message)
+
+
+def price(model: str, usage_object: Any) -> tuple[float, float]:
+    """Stands where LiteLLM's list of prices would: one model, a dollar a token."""
+    if "claude-sonnet-4-6" not in model:
+        raise ValueError(model)
+    return float(usage_object.prompt_tokens), float(usage_object.completion_tokens)
+
+
+@contextmanager
+def loaded(monkeypatch: pytest.MonkeyPatch, audit: Path) -> Iterator[types.SimpleNamespace]:
+    """Our modules, loaded afresh, with the audit in this directory."""
+    names = ("litellm", "litellm.integrations", "litellm.integrations.custom_logger", "litellm.proxy", "httpx")
+    litellm, _, logger, proxy, httpx = (types.ModuleType(name) for name in names)
+    litellm.Usage = types.SimpleNamespace  # type: ignore[attr-defined]
+    litellm.cost_per_token = price  # type: ignore[attr-defined]
+    litellm.ServiceUnavailableError = ServiceUnavailableError  # type: ignore[attr-defined]
+    logger.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]
+    router = types.SimpleNamespace(model_list=[])
+    proxy.proxy_server = types.SimpleNamespace(llm_router=router)  # type: ignore[attr-defined]
+    httpx.Timeout = lambda seconds, connect: (seconds, connect)  # type: ignore[attr-defined]
+    for module in (litellm, logger, proxy, httpx):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(sys.modules, "litellm.integrations", types.ModuleType("litellm.integrations"))
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setenv("SIGNALBOX_AUDIT", str(audit))
+    monkeypatch.setenv("SIGNALBOX_LOCAL", "lmstudio")
+    monkeypatch.setenv("SIGNALBOX_AUDIT_COMPARED_WITH", "claude-sonnet-4-6")
+    monkeypatch.setenv("SIGNALBOX_PROBE_SECONDS", "0.1")
+    monkeypatch.setenv("SIGNALBOX_COOLDOWN_SECONDS", "5")
+    try:
+        yield types.SimpleNamespace(router=router, **{name: importlib.import_module(name) for name in OURS})
+    finally:
+        for name in OURS:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[types.SimpleNamespace]:
+    """Our modules, loaded afresh."""
+    with loaded(monkeypatch, tmp_path) as modules:
+        yield modules

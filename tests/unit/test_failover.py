@@ -1,0 +1,186 @@
+"""Which deployments the gateway asks: against real sockets, without LiteLLM."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.gateway_plugins import ServiceUnavailableError
+from tests.unit.gateway_plugins import plugins as plugins
+
+
+def deployment(name: str = "local", record: str = "lmstudio", **info: Any) -> dict[str, Any]:
+    return {"model_info": {"id": f"{record}/{name}", **info}}
+
+
+class Request:
+    """What the audit keeps of a request, as far as failover uses it."""
+
+    def __init__(self) -> None:
+        self.origin: Any = None
+        self.why: str | None = None
+
+
+def ask(plugins: Any, model: str, *deployments: dict[str, Any], hop: bool = False) -> Any:
+    depth = {"fallback_depth": 1} if hop else {}
+    return plugins.failover.plugin.async_filter_deployments(model, list(deployments), None, depth)
+
+
+def failed(plugins: Any, ident: str, why: str, **more: Any) -> Any:
+    error = type("Error", (Exception,), {"signalbox_class": why, **more})()
+    return plugins.failover.plugin.async_post_call_failure_deployment_hook({"model_info": {"id": ident}}, error, None)
+
+
+class Refuses(BaseHTTPRequestHandler):
+    """A server that is there and wants a token."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    server = HTTPServer(("127.0.0.1", 0), Refuses)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_any_answer_will_do_and_a_cloud_is_not_asked(plugins: Any, server: HTTPServer) -> None:
+    there = [deployment(probe_url=f"http://127.0.0.1:{server.server_address[1]}/models"), deployment("x", "cloud")]
+    assert asyncio.run(ask(plugins, "local", *there)) == there
+
+
+def test_a_server_that_is_gone_is_left_out_until_it_is_seen_again(plugins: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    gone = deployment(probe_url=f"http://127.0.0.1:{port}/models", fallbacks=["haiku"])
+    plugins.router.model_list = [gone]
+
+    async def gone_and_back() -> Any:
+        with pytest.raises(ServiceUnavailableError, match="the server of 'local' is left out: unreachable"):
+            await ask(plugins, "local", gone)
+        server = HTTPServer(("127.0.0.1", port), Refuses)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            for _ in range(200):  # the background probes see it
+                await asyncio.sleep(0.05)
+                if not plugins.failover.plugin._gone:
+                    break
+            return await ask(plugins, "local", gone)
+        finally:
+            await asyncio.to_thread(server.shutdown)
+            thread.join()
+            server.server_close()
+
+    assert asyncio.run(gone_and_back()) == [gone]
+
+
+def test_many_requests_wait_for_one_probe(plugins: Any, silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins.failover, "PATIENCE", 0.3)
+    looked: list[str] = []
+    answers = plugins.failover.answers
+    monkeypatch.setattr(plugins.failover, "answers", lambda url: looked.append(url) or answers(url))
+    url = f"http://127.0.0.1:{silent}/models"
+
+    async def several() -> list[Any]:
+        asked = [ask(plugins, "local", deployment(probe_url=url)) for _ in range(20)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert all(isinstance(each, ServiceUnavailableError) for each in asyncio.run(several()))
+    assert looked == [url]
+
+
+def test_one_that_failed_rests_if_another_follows(plugins: Any) -> None:
+    alone, followed = deployment("alone"), deployment("followed", fallbacks=["haiku"])
+
+    async def fail() -> Any:
+        for each in (alone, followed):
+            await failed(plugins, each["model_info"]["id"], "server_error")
+        with pytest.raises(ServiceUnavailableError) as told:
+            await ask(plugins, "followed", followed)
+        assert told.value.signalbox_class == "server_error"  # type: ignore[attr-defined]
+        assert await ask(plugins, "haiku", followed, hop=True) == [followed]  # the last resort is asked
+        return await ask(plugins, "alone", alone)
+
+    assert asyncio.run(fail()) == [alone]
+
+
+def test_of_two_boxes_the_one_that_failed_rests(plugins: Any) -> None:
+    first, second = deployment("local", "lmstudio"), deployment("local", "second")
+
+    async def fail() -> Any:
+        await failed(plugins, "lmstudio/local", "timeout")
+        return await ask(plugins, "local", first, second)
+
+    assert asyncio.run(fail()) == [second]
+
+
+@pytest.mark.parametrize("why", ["overflow", "bad_request"])
+def test_a_request_that_was_wrong_leaves_the_server_in(plugins: Any, why: str) -> None:
+    local = deployment(fallbacks=["haiku"])
+
+    async def fail() -> Any:
+        await failed(plugins, "lmstudio/local", why)
+        return await ask(plugins, "local", local)
+
+    assert asyncio.run(fail()) == [local]
+
+
+@pytest.mark.parametrize(("why", "goes"), [("rate_limit", True), ("quota", True), ("server_error", False)])
+def test_a_quota_fallback_follows_on_a_quota_alone(plugins: Any, why: str, goes: bool) -> None:
+    cloud = deployment("claude-sonnet-4-6", "anthropic", on_quota=["local"])
+    plugins.audit._current.set(request := Request())
+
+    async def fail() -> Any:
+        assert await ask(plugins, "claude-sonnet-4-6", cloud) == [cloud]
+        await failed(plugins, "anthropic/claude-sonnet-4-6", why)
+        return await ask(plugins, "local", deployment(), hop=True)
+
+    try:
+        if goes:
+            assert asyncio.run(fail()) == [deployment()]
+        else:
+            with pytest.raises(ServiceUnavailableError, match="'local' follows on a used-up quota alone"):
+                asyncio.run(fail())
+    finally:
+        plugins.audit._current.set(None)
+    assert request.why == why
+
+
+def test_a_cloud_rests_for_as_long_as_it_asks(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(monotonic=lambda: 1000.0)
+    monkeypatch.setattr(plugins.failover, "time", clock)
+    cloud = deployment("sonnet", "anthropic", fallbacks=["local"])
+    asyncio.run(failed(plugins, "anthropic/sonnet", "rate_limit", litellm_response_headers={"retry-after": "60"}))
+    for seconds, rests in ((59.0, "rate_limit"), (61.0, None)):
+        clock.monotonic = lambda later=1000.0 + seconds: later
+        assert plugins.failover.plugin._rest(cloud["model_info"]) == rests
+
+
+def test_the_time_to_connect_to_a_local_server_is_bounded(plugins: Any) -> None:
+    hook = plugins.failover.plugin.async_pre_call_deployment_hook
+    local = {"model_info": {"probe_url": "http://x"}, "timeout": 120.0}
+    assert asyncio.run(hook(local, None))["timeout"] == (120.0, 3.0)
+    assert asyncio.run(hook({"model_info": {}, "timeout": 120.0}, None)) is None

@@ -1,0 +1,131 @@
+"""What a local model says first is an answer, or the fallback is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.unit.gateway_plugins import plugins as plugins
+
+TOOLS = [{"name": "Bash"}]
+
+
+def said(*texts: str, stop: str = "end_turn") -> list[bytes]:
+    """A stream as LiteLLM makes it of what a local model says."""
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": {}}]
+    events += [{"type": "content_block_start", "content_block": {"type": "text", "text": ""}}]
+    events += [{"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}} for text in texts]
+    events += [{"type": "message_delta", "delta": {"stop_reason": stop}}, {"type": "message_stop"}]
+    return [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in events]
+
+
+CALLED = {"type": "content_block_start", "content_block": {"type": "tool_use", "name": "Bash", "input": {}}}
+THOUGHT = {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "hm"}}
+
+
+def converse(
+    plugins: Any, chunks: Sequence[bytes], *, tools: bool = True, backend: str = "lmstudio", **more: Any
+) -> Any:
+    """Ask the model `local`, whose answer is this; return what the client got and which models were asked."""
+    asked: list[str] = []
+    got: list[bytes] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        assert "parsed_body" not in scope
+        scope["parsed_body"] = body = json.loads((await receive())["body"])
+        assert dict(scope["headers"]).get(b"content-length") in (None, str(len(json.dumps(body))).encode())
+        asked.append(body["model"])
+        first = body["model"] == "local"
+        kind = more.get("kind", "text/event-stream").encode()
+        headers = [(b"content-type", kind), (b"x-litellm-model-id", f"{backend if first else 'cloud'}/x".encode())]
+        await send({"type": "http.response.start", "status": more.get("status", 200), "headers": headers})
+        for chunk in chunks if first else said("cloud"):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    body = json.dumps({"model": "local", "messages": [], **({"tools": TOOLS} if tools else {})}).encode()
+    pieces = [body[:5], body[5:]]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            got.append(message["body"])
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/messages", "headers": []}
+    fallbacks = more.get("fallbacks", {"local": "haiku"})
+    asyncio.run(plugins.guard.around(application, fallbacks.get)(scope, receive, send))
+    return b"".join(got), asked
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [],
+        [""],
+        ["  \n"],
+        ["<unused24>"],
+        ["<unu", "sed49> and so on"],
+        ["\n<tool_call>", '{"name": "Bash"}'],
+        ['{"name": ', '"Bash", "arguments": {"command": "ls"}}'],
+        ["```json\n", '{"name": "Bash", "parameters": {}}', "\n```"],
+        ["[TOOL_CALLS] [{}]"],
+    ],
+)
+def test_what_is_no_answer_is_asked_of_the_fallback(plugins: Any, texts: list[str]) -> None:
+    got, asked = converse(plugins, said(*texts))
+    assert (got, asked) == (b"".join(said("cloud")), ["local", "haiku"])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["Hello"], ["<", "b>bold</b>"], ["{", '"name": "Anna"}'], ["```", "python\nprint()"], ["`", "ls`"], ["{}"], ["["]],
+)
+def test_an_answer_goes_out_as_it_is(plugins: Any, texts: list[str]) -> None:
+    got, asked = converse(plugins, said(*texts))
+    assert (got, asked) == (b"".join(said(*texts)), ["local"])
+
+
+def test_calls_thoughts_and_errors_go_out_at_once(plugins: Any) -> None:
+    error = {"type": "error", "error": {"type": "api_error", "message": ""}}
+    for event in (CALLED, THOUGHT, error):
+        stream = [f"data: {json.dumps(event)}\n\n".encode()]
+        assert converse(plugins, stream) == (stream[0], ["local"])
+
+
+def test_without_tools_a_printed_call_is_text(plugins: Any) -> None:
+    stream = said('{"name": "Bash", "arguments": {}}')
+    assert converse(plugins, stream, tools=False) == (b"".join(stream), ["local"])
+
+
+def test_an_answer_that_was_cut_short_may_be_empty(plugins: Any) -> None:
+    assert converse(plugins, said(stop="max_tokens"))[1] == ["local"]
+
+
+@pytest.mark.parametrize("more", [{"backend": "cloud"}, {"fallbacks": {}}, {"status": 400}])
+def test_a_cloud_a_model_without_fallback_and_an_error_are_not_judged(plugins: Any, more: dict[str, Any]) -> None:
+    assert converse(plugins, said("<unused24>"), **more)[1] == ["local"]
+
+
+def test_a_whole_answer_is_judged_too(plugins: Any) -> None:
+    for content, asked in (([], ["local", "haiku"]), ([{"type": "text", "text": "hello"}], ["local"])):
+        message = json.dumps({"type": "message", "content": content, "stop_reason": "end_turn"}).encode()
+        assert converse(plugins, [message[:9], message[9:]], kind="application/json")[1] == asked
+
+
+def test_the_audit_hears_of_it(plugins: Any) -> None:
+    class Request:
+        fallback: str | None = None
+        error_class: str | None = None
+
+    plugins.audit._current.set(request := Request())
+    try:
+        converse(plugins, said("<unused24>"))
+    finally:
+        plugins.audit._current.set(None)
+    assert (request.fallback, request.error_class) == ("local", "malformed")
