@@ -132,8 +132,8 @@ def handed_directory(path: str, mode: str, user: str, group: str) -> Commands:
     differs(path, "directory" if now else None, "directory")
     differs(f"{path}, owner", now.owner if now else None, f"{user}:{group}")
     differs(f"{path}, mode", now.mode if now else None, mode)
-    # In this order: another owner takes the bit that hands the group on to what is made below.
-    make = f"mkdir -p {shlex.quote(path)} && chown {user}:{group} {shlex.quote(path)}"
+    # With what an earlier owner left in it; in this order: chown takes the bit that hands the group on.
+    make = f"mkdir -p {shlex.quote(path)} && chown -hR {user}:{group} {shlex.quote(path)}"
     yield f"{manifest.record(manifest.Entry('directory', path))} && {make} && chmod {mode} {shlex.quote(path)}"
 
 

@@ -18,7 +18,7 @@ UNITS = {"claude": "docker.service", GATEWAY_USER: "docker.service litellm.servi
 # What a host writes without being asked to: logs, state of running services, container storage.
 QUIET = (
     "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp",  # noqa: S108 (the host's)
-    "/var/log", "/var/cache", "/var/lib/apt", "/var/lib/systemd",
+    "/var/log", "/var/cache", "/var/lib/apt", "/var/lib/systemd", "/var/lib/signalbox/audit",
     "/home/*/.local/share/docker", "/home/*/.cache", "/home/*/.claude*",
 )  # fmt: skip
 

@@ -1,0 +1,99 @@
+"""Asks the gateway on a host and tells what came when: sent to the host's own python3, so that ssh costs nothing.
+
+    python3 - '{"model": "local", "text": "say hello", "times": 2}' < asking.py
+
+Prints a JSON list, one member a request: status, text, error, first and total (seconds). Standard library only.
+"""
+
+import functools
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+KEYS = Path("~/.config/signalbox").expanduser()
+
+
+@functools.cache
+def key():
+    """Return the gateway's key, as a lane reads it."""
+    if (KEYS / "gateway.key").exists():
+        return (KEYS / "gateway.key").read_text().strip()
+    decrypt = ["systemd-creds", "--user", "decrypt", "--name=gateway", KEYS / "gateway.cred", "-"]
+    return subprocess.run(decrypt, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, tools=False, patience=60.0):
+    """Ask once, streaming, and return what came. status None: the connection ended without an answer."""
+    body = {"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": text}]}
+    if tools:
+        body["tools"] = [{"name": "Bash", "description": "run", "input_schema": {"type": "object", "properties": {}}}]
+    headers = {
+        "authorization": f"Bearer {key()}",
+        "content-type": "application/json",
+        "x-signalbox-lane": "drill",
+        "x-claude-code-session-id": session,
+    }
+    started = time.monotonic()
+    told = {"status": None, "text": "", "error": None, "first": None, "total": None, "ended": False}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience)
+    try:
+        connection.request("POST", "/v1/messages", json.dumps(body), headers)
+        answer = connection.getresponse()
+        told["status"] = answer.status
+        if stream and answer.status == 200:
+            for line in answer:
+                read(line, told, started)
+        else:
+            whole = json.loads(answer.read())
+            told["first"] = time.monotonic() - started
+            told["ended"] = True
+            told["error"] = (whole.get("error") or {}).get("message")
+            told["text"] = "".join(block.get("text", "") for block in whole.get("content") or ())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        told["error"] = f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()
+    told["total"] = time.monotonic() - started
+    return told
+
+
+def read(line, told, started):
+    """Take one line of the stream."""
+    if told["first"] is None:
+        told["first"] = time.monotonic() - started
+    if line.startswith(b"data:"):
+        event = json.loads(line[5:])
+        told["text"] += (event.get("delta") or {}).get("text") or ""
+        told["ended"] = told["ended"] or event.get("type") in ("message_stop", "error")
+        if event.get("type") == "error":
+            told["error"] = event["error"].get("message", "")
+
+
+def several(times=1, at_once=1, **asked):
+    """Ask so many times, so many of them at once; return what came, in the order of asking."""
+    told = [None] * times
+    numbers = iter(range(times))
+    turn = threading.Lock()
+
+    def go():
+        while True:
+            with turn:
+                number = next(numbers, None)
+            if number is None:
+                return
+            told[number] = ask(**asked)
+
+    threads = [threading.Thread(target=go) for _ in range(at_once)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return told
+
+
+if __name__ == "__main__":
+    print(json.dumps(several(**json.loads(sys.argv[1]))))
