@@ -6,6 +6,7 @@ from signalbox import addresses, health, routes
 from signalbox.lanes import lane_records, lane_secrets
 from signalbox.logins import deploy_user
 from signalbox.operations.guarded import Proof
+from signalbox.readings import readings
 from signalbox.settings import settings_for
 from tasks import doctor as checks
 from tasks.base import base
@@ -28,7 +29,7 @@ claude, keeper = s.service_account, s.gateway_account
 keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(lane_secrets(s))
 
 # First, and read-only: a machine that cannot become a host is left as it is.
-preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), **root)
+preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), **root)
 # CAs and packages: every download after this needs them.
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors.debian, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.backends import kind_of
+from signalbox.readings import of_boxes
 from signalbox.routes import boxes
 from signalbox.secrets.on_host import lane_secret
 from signalbox.settings import Account, Settings
@@ -82,6 +83,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "effort": lane.effort,
         "context": int(window) if window else None,
         "servers": _servers(lane, models),
+        "readings": _readings(lane, models),
         "status_line": f"{PROGRAM} statusline",
     }
 
@@ -107,6 +109,14 @@ def _servers(lane: Lane, models: Served) -> dict[str, str]:
     names = () if lane.via == "first-party" else lane.models.values()
     records = [record for name in names for record, _ in _used(lane, models, name)]
     return {record.name: kind_of(record).probe(record).url for record in records if isinstance(record, Backend)}
+
+
+def _readings(lane: Lane, models: Served) -> list[dict[str, Any]]:
+    """Return what to ask the servers of the main model about its context; the launcher never sees a token's name."""
+    if lane.via == "first-party":
+        return []
+    several = of_boxes(_used(lane, models, lane.models["main"]))
+    return [{key: value for key, value in each.items() if key != "secret"} for each in several]
 
 
 def _first_party_url(settings: Settings, lane: Lane) -> str:

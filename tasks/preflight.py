@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts import Machine, MachineState, Reachable
+from signalbox.facts import LoadedContexts, Machine, MachineState, Reachable
+from signalbox.launcher import context
 from signalbox.readahead.known import MAX_AGE
 from signalbox.settings.sections import Preflight
 from signalbox.verdict import fail, warn
 
 
 @deploy("Preflight")
-def preflight(settings: Preflight, needed: tuple[str, ...], optional: tuple[str, ...]) -> None:
+def preflight(
+    settings: Preflight, needed: tuple[str, ...], optional: tuple[str, ...], readings: Sequence[dict[str, Any]]
+) -> None:
     """Check the machine, and probe `needed` (mirrors) and `optional` (backends) addresses, "host:port", side by side.
 
     A needed address that does not answer stops the first deploy of a host and is a warning after it, when a run
-    that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for.
+    that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for. One that
+    tells, as `readings` ask, that it has loaded too little context for Claude Code stops the deploy.
     """
     if not settings.enabled:
         return
@@ -39,6 +45,13 @@ def preflight(settings: Preflight, needed: tuple[str, ...], optional: tuple[str,
     for address in optional:
         if not reachable.get(address):
             warn(f"backend {address} takes no connection from this host; is it on?")
+    told = host.get_fact(LoadedContexts, readings=tuple(readings), seconds=settings.probe_timeout_seconds)
+    for reading, answer in zip(readings, told, strict=False):  # nothing is told without python3
+        for grave, said in context.verdicts(answer["context"], reading) if "context" in answer else ():
+            if grave == "refused":
+                problems.append(said)
+            else:
+                warn(said)
     fail(problems)
 
 

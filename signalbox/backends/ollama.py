@@ -37,4 +37,5 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         names=("name", "model"),
         context="context_length",
         cure=f"OLLAMA_CONTEXT_LENGTH={{context}} ollama serve, then ollama run {name}",
+        on_demand=True,
     )

@@ -29,9 +29,10 @@ class Reading:
     """Where in a server's own words stands how much context a model is loaded with; plain data, for any program.
 
     url, secret: as of a Probe. models: dotted path to the list of models in the JSON; None: the answer is about the
-    one model that the server has. names: members of such an entry of which one is `model`. context: dotted path in
-    the entry (or the answer) to the tokens; a number in a path counts in a list. What is not there is not loaded.
-    cure: how that server is told to load the model with `{context}` tokens, for people.
+    one model that the server has. names: paths in such an entry, of which one leads to `model`. context: dotted path
+    in the entry (or the answer) to the tokens; a number in a path counts in a list. What is not there is not loaded.
+    cure: how that server is told to load the model with `{context}` tokens, for people. on_demand: whether each
+    request of the gateway brings its context, so that what is loaded now need not last.
     """
 
     url: str
@@ -41,6 +42,7 @@ class Reading:
     names: tuple[str, ...]
     context: str
     cure: str
+    on_demand: bool = False
 
 
 class Kind(Protocol[RecordT_contra]):

@@ -1,5 +1,6 @@
 """What a host is now. Each fact is one short command; absence is an answer, never an error."""
 
+from signalbox.facts.context import LoadedContexts
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
 from signalbox.facts.placed import Directories, DirectoryState, Manifest, Placed, PlacedState, Tool, ToolState
@@ -11,6 +12,7 @@ __all__ = [
     "DirectoryState",
     "FirstLine",
     "LoadableModules",
+    "LoadedContexts",
     "Machine",
     "MachineState",
     "Manifest",

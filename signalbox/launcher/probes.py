@@ -8,7 +8,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from .speak import EX_CONFIG, EX_UNAVAILABLE, fail
+from . import context
+from .speak import EX_CONFIG, EX_UNAVAILABLE, fail, say
 
 PATIENCE = 3  # seconds; the gateway is on this host's loopback, a model server on its network
 CLOUD_PATIENCE = 10
@@ -37,6 +38,35 @@ def trouble(name: str, lane: dict[str, Any], gateway: dict[str, str], key: str |
         found = _of_server(name, lane["goes_to"], key)
         return found or (_of_one_token(lane, key) if lane.get("preflight") else None)
     return _of_cloud(lane, key) if key else None
+
+
+def fitted(lane: dict[str, Any], key: str | None, *, interactive: bool) -> dict[str, Any]:
+    """Return the lane with the window that its model has loaded now; end where no server has enough of it.
+
+    A server that does not tell is passed over: whether it is there at all has been checked.
+    """
+    found = [(each, _loaded(each, key if lane["via"] == "direct" else None)) for each in lane.get("readings", ())]
+    told = [(reading, tokens) for reading, tokens in found if tokens is not None]
+    refused = []
+    for reading, tokens in told:
+        for grave, said in context.verdicts(tokens, reading):
+            refused += [said] if grave == "refused" else []
+            if grave == "warning" and (interactive or tokens < reading["context_length"]):
+                say(said)
+    if refused and len(refused) == len(told):
+        fail(EX_CONFIG, "; ".join(refused))
+    enough = [tokens for reading, tokens in told if tokens >= context.FLOOR]
+    window = lane["environment"].get("CLAUDE_CODE_MAX_CONTEXT_TOKENS")
+    if not window or not enough or min(enough) >= int(window):
+        return lane
+    return {**lane, "environment": {**lane["environment"], "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(min(enough))}}
+
+
+def _loaded(reading: dict[str, Any], key: str | None) -> int | None:
+    try:
+        return context.loaded(ask(reading["url"], {"Authorization": f"Bearer {key}"} if key else {}, 1), reading)
+    except (OSError, ValueError):
+        return None
 
 
 def answers(url: str) -> bool:

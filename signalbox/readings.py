@@ -1,0 +1,30 @@
+"""From settings to what is asked of the model servers about the context that they have loaded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from signalbox.backends import backend_kind
+from signalbox.routes import served
+from signalbox.settings import Settings
+from signalbox.settings.records import Backend, BackendModel, Cloud, Model
+
+Reading = dict[str, Any]  # see signalbox/launcher/context.py, which judges the answer
+
+
+def readings(settings: Settings) -> tuple[Reading, ...]:
+    """Return a reading for each model on the person's own network whose server can tell."""
+    return tuple(of_boxes(served(settings)))
+
+
+def of_boxes(boxes: Iterable[tuple[Backend | Cloud, Model]]) -> Iterator[Reading]:
+    """Yield the readings of these models; `secret` in one is the name of the server's token, never its value."""
+    for record, model in boxes:
+        if not isinstance(record, Backend) or not isinstance(model, BackendModel):
+            continue
+        reading = backend_kind(record).reading(record, model)
+        if reading is not None:
+            lengths = {"context_length": model.context_length, "max_output_tokens": model.max_output_tokens}
+            yield {**asdict(reading), "names": list(reading.names), **lengths}
