@@ -46,7 +46,7 @@ toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates),
 secrets(s.secrets, keys, lane_keys, keeper, claude, **root)
 gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
 # After all that they use: a launcher that is there works.
-launchers(s.launchers, lane_records(s), **root)
+launchers(s.launchers, lane_records(s), claude, **root)
 # After all that it looks at.
 doctor(s.doctor, claude, health.expected(s, checks.packages(s)), **root)
 # Last: by now every task has stated what it wants.

@@ -288,6 +288,19 @@ lanes = {  # one launcher each: claude-<lane>
 launchers = {
     "enabled": True,
     "flags": [],  # added to every claude call; --dangerously-skip-permissions would let the agent run anything unasked
+    "reopen_sessions": False,  # True: what claude-session has opened comes back after a reboot, where it was
+    "task_timeout_seconds": 3600,  # of a headless task (claude-task@NAME), as a whole
+    "escalation": {  # claude-escalate, of the skill cloud-escalator: one question to the cloud
+        "lane": "cloud",  # who answers; a lane that is not enabled: no such skill
+        "timeout_seconds": 300,  # for the answer
+        "budget_usd": 1.0,  # for one question
+    },
+    "dispatch": {  # claude-dispatch, of the skill vibe-orchestrator: mechanical work to the local model
+        "lane": "local",  # who does it; a lane that is not enabled: no such skill
+        "timeout_seconds": 900,  # for one task
+        "budget_usd": 1.0,  # for one task, should it fail over to a cloud
+        "parallel": 3,  # tasks at once; a local server has few slots
+    },
 }
 
 doctor = {

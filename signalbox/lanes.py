@@ -10,6 +10,7 @@ from signalbox.routes import boxes
 from signalbox.secrets.on_host import lane_secret
 from signalbox.settings import Account, Settings
 from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane, Model
+from signalbox.settings.sections import Handover
 
 Box = tuple[Backend | Cloud, Model]
 Served = dict[str, list[Box]]  # by each of a model's names: who has it, the first to be asked first
@@ -44,8 +45,15 @@ def lane_records(settings: Settings) -> dict[str, Any]:
             "url": _gateway_url(settings),
             "user": settings.gateway_account.name,
         },
+        "sessions_reopen": settings.launchers.reopen_sessions,
+        "escalation": _handover(settings.launchers.escalation),
+        "dispatch": {**_handover(settings.launchers.dispatch), "parallel": settings.launchers.dispatch.parallel},
         "lanes": {name: _record(settings, name, lane, claude) for name, lane in settings.lanes.items() if lane.enabled},
     }
+
+
+def _handover(handover: Handover) -> dict[str, Any]:
+    return {"lane": handover.lane, "timeout": handover.timeout_seconds, "budget": handover.budget_usd}
 
 
 def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[str, Any]:

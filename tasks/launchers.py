@@ -10,18 +10,27 @@ from pyinfra.api import deploy
 
 from signalbox import launcher
 from signalbox.lanes import PROGRAM
-from signalbox.operations import directories, file, link
+from signalbox.operations import directories, file, link, packages
 from signalbox.render import render
+from signalbox.settings import Account
 from signalbox.settings.sections import Launchers
 
 BASE = "/usr/local/lib/signalbox"
+SKILLS = "/usr/local/share/signalbox/skills"
+UNITS = "/etc/systemd/user"
 COMPLETIONS = "/usr/local/share/zsh/site-functions"  # where Debian's zsh looks
+COMMANDS = {
+    "claude-logs": "follows the routing",
+    "claude-session": "opens a lasting session",
+    "claude-escalate": "asks the cloud one question",
+    "claude-dispatch": "gives work to the local lane",
+}  # beside those of lanes; claude-switch is more than a link
 RECORDS = "/etc/signalbox/lanes.json"
 
 
 @deploy("Launchers")
-def launchers(settings: Launchers, records: dict[str, Any]) -> None:
-    """Place the programs, the `records` that they read, and a command claude-<lane> for each lane in them."""
+def launchers(settings: Launchers, records: dict[str, Any], account: Account) -> None:
+    """Place the programs, their `records`, a command claude-<lane> for each lane in them, and `account`'s skills."""
     if not settings.enabled:
         return
     directories(name="launchers have their directories", paths=[BASE, PROGRAM.rsplit("/", 1)[0], "/etc/signalbox"])
@@ -38,9 +47,56 @@ def launchers(settings: Launchers, records: dict[str, Any]) -> None:
         ),
         f"{COMPLETIONS}/_claude-switch": render("launchers/_claude-switch", program=PROGRAM),
     }
+    packages(name="tmux holds lasting sessions", wanted=["tmux"])
+    texts |= {
+        f"{UNITS}/claude-session@.service": render("launchers/claude-session@.service", program=PROGRAM),
+        f"{UNITS}/claude-task@.service": render(
+            "launchers/claude-task@.service", program=PROGRAM, seconds=settings.task_timeout_seconds
+        ),
+    }
     directories(name="zsh's completions have their directory", paths=["/usr/local/share/zsh", COMPLETIONS])
     for path, text in texts.items():
         mode = "755" if path.startswith("/usr/local/bin/") else "644"
         file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode)
     for command in commands:
         link(name=f"{command} starts its lane", path=f"/usr/local/bin/{command}", target=PROGRAM)
+    for command, what in COMMANDS.items():
+        link(name=f"{command} {what}", path=f"/usr/local/bin/{command}", target=PROGRAM)
+    _skills(settings, records["lanes"], account)
+
+
+def _skills(settings: Launchers, lanes: dict[str, Any], account: Account) -> None:
+    """Link each skill into the configuration directory of each lane that may use it, and into plain claude's."""
+    handovers = {"cloud-escalator": settings.escalation, "vibe-orchestrator": settings.dispatch}
+    skills = {skill: handover for skill, handover in handovers.items() if handover.lane in lanes}
+    directories(
+        name="skills have their directories",
+        paths=["/usr/local/share/signalbox", SKILLS, *(f"{SKILLS}/{skill}" for skill in skills)],
+    )
+    for skill, handover in skills.items():
+        text = render(
+            f"launchers/skills/{skill}.md",
+            billed=lanes[handover.lane]["billed"],
+            budget=handover.budget_usd,
+            timeout=handover.timeout_seconds,
+            parallel=settings.dispatch.parallel,
+        )
+        file(name=f"the skill {skill} is in place", path=f"{SKILLS}/{skill}/SKILL.md", content=text)
+    homes = {lane["environment"]["CLAUDE_CONFIG_DIR"]: lane["private"] for lane in lanes.values()}
+    homes = {account.path(".claude"): False, **homes}
+    directories(
+        name=f"{account.name}: lanes have their directories",
+        paths=[path for home in homes for path in (home, f"{home}/skills")],
+        mode="700",
+        user=account.name,
+    )
+    for home, private in homes.items():
+        for skill in skills:
+            if private and skill == "cloud-escalator":
+                continue  # nothing of a private lane goes to a cloud
+            link(
+                name=f"{account.name}: {home.rsplit('/', 1)[1]} has the skill {skill}",
+                path=f"{home}/skills/{skill}",
+                target=f"{SKILLS}/{skill}",
+                user=account.name,
+            )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import lane, speak, switch
+from . import dispatch, lane, logs, sessions, speak, statusline, switch
 from .keys import read_key
 from .records import lane_named, read_records, require_user
 
@@ -36,4 +36,14 @@ def _key(arguments: Sequence[str]) -> NoReturn:
     sys.exit(0)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {"switch": switch.main, "key": _key}
+COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
+    "dispatch": dispatch.dispatch,
+    "escalate": dispatch.escalate,
+    "key": _key,
+    "logs": logs.main,
+    "session": sessions.main,
+    "session-run": sessions.run,
+    "statusline": statusline.main,
+    "switch": switch.main,
+    "task-run": sessions.task,
+}

@@ -26,6 +26,12 @@ RESERVED = {
     "logs": "the command that follows the routing",
     "usage": "the command that shows usage",
     "session": "the command that opens a lasting session",
+    "session-run": "a part of claude-session",
+    "task-run": "a part of the unit claude-task@",
+    "statusline": "the status line's program",
+    "key": "the program behind an apiKeyHelper",
+    "escalate": "the command that asks the cloud",
+    "dispatch": "the command that hands work to the local lane",
     "status": "a word of claude-switch",
     "list": "a word of claude-switch",
     "help": "a word of claude-switch",
@@ -151,6 +157,18 @@ def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
                 )
 
 
+def handovers(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """Work is handed to lanes that exist, and to the cloud never by way of a private one."""
+    for key, handover in (("escalation", settings.launchers.escalation), ("dispatch", settings.launchers.dispatch)):
+        at: Path = ("launchers", key, "lane")
+        names = list(raw["lanes"])
+        if names and handover.lane not in names:
+            hint = nearest(handover.lane, names) or f"; write one of {', '.join(names)}"
+            yield Problem(at, f"there is no lane {show(handover.lane)}{hint}")
+        elif key == "escalation" and (lane := settings.lanes.get(handover.lane)) and lane.private:
+            yield Problem(at, f"{show(handover.lane)} is private, and escalation goes to a cloud; write another lane")
+
+
 def _fallback_key(model: str, paths: Mapping[str, Path], settings: Settings) -> str | None:
     """Under which of its names a model has fallbacks of which kind, if it has."""
     gateway = settings.gateway
@@ -171,4 +189,5 @@ RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [
     direct_lanes,
     lane_credentials,
     private_lanes,
+    handovers,
 ]

@@ -234,11 +234,29 @@ class Leftovers(Section):
     enabled: bool
 
 
+class Handover(Section):
+    """Work for another lane: who does it, and what one piece of it may take (seconds, US dollars)."""
+
+    lane: str
+    timeout_seconds: Seconds
+    budget_usd: Annotated[float, between(0, 1000, "US dollars")]
+
+
+class Dispatch(Handover):
+    """Work for the local lane, `parallel` pieces at once."""
+
+    parallel: Annotated[int, between(1, 16, "tasks")]
+
+
 class Launchers(Section):
     """The commands that start Claude Code in a lane; `flags` go before the caller's own."""
 
     enabled: bool
     flags: list[Flag]
+    reopen_sessions: bool
+    task_timeout_seconds: Seconds
+    escalation: Handover
+    dispatch: Dispatch
 
 
 class Doctor(Section):

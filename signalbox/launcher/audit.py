@@ -1,0 +1,90 @@
+"""What the gateway wrote down of each request: who asked, who answered. Never content."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .speak import EX_CONFIG, fail
+
+Entry = dict[str, Any]
+TAIL = 512 << 10  # bytes that are read for the last entries; some 1500 of them
+
+
+def last_of(path: Path, session: str) -> Entry | None:
+    """Return the last entry of a session; None when it has none lately, or nothing can be read."""
+    for entry in reversed(list(newest(path))):
+        if entry.get("session") == session:
+            return entry
+    return None
+
+
+def newest(path: Path) -> Iterator[Entry]:
+    """Yield the entries at the end of the file, oldest first; none when it is not there."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - TAIL)
+            file.seek(start)
+            lines = file.read().split(b"\n")
+    except OSError:
+        return
+    yield from parsed(lines[1:] if start else lines)
+
+
+def parsed(lines: list[bytes]) -> Iterator[Entry]:
+    """Yield the entries of these lines, leaving out what is none."""
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def follow(path: Path, wait: Any) -> Iterator[Entry]:
+    """Yield entries as they are written, also when the file is rotated; `wait()` is called while there is none."""
+    file = _opened(path)
+    rest = b""
+    while True:
+        found = file.read()
+        if found:
+            *lines, rest = (rest + found).split(b"\n")
+            yield from parsed(lines)
+            continue
+        try:
+            rotated = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
+        except FileNotFoundError:
+            rotated = False
+        if rotated:
+            file.close()
+            file, rest = _opened(path, end=False), b""
+            continue
+        wait()
+
+
+def _opened(path: Path, end: bool = True) -> Any:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        fail(
+            EX_CONFIG, f"{path} cannot be read ({error.strerror}); is the gateway running, and this user's deploy done?"
+        )
+    if end:
+        file.seek(0, os.SEEK_END)
+    return file
+
+
+def failed_over(entry: Mapping[str, Any]) -> bool:
+    """Whether somebody else answered than the model that was asked first."""
+    return bool(entry.get("fallback"))
+
+
+def answered_by(entry: Mapping[str, Any]) -> str:
+    """Return who answered, in words: model and server, or that nobody did and why."""
+    if not entry.get("backend"):
+        return f"nobody ({entry.get('error_class') or entry.get('status')})"
+    return f"{entry.get('model')} at {entry['backend']}"

@@ -1,0 +1,137 @@
+"""One prompt to another lane without leaving the session: claude-escalate to the cloud, claude-dispatch to a local one.
+
+They are what the skills cloud-escalator and vibe-orchestrator call. Each runs Claude Code as a process of its own, with
+the environment of the other lane, so nothing of it comes back but the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, NoReturn
+
+from . import lane as lanes
+from .records import lane_named, read_records, require_user
+from .speak import EX_UNAVAILABLE, EX_USAGE, fail, say
+
+ESCALATE = """\
+claude-escalate [--timeout SECONDS] [--budget USD] PROMPT...    (or the prompt on stdin)
+
+One question to the cloud: no tools, no files, no project's instructions. Only the prompt goes out."""
+DISPATCH = """\
+claude-dispatch [--timeout SECONDS] [--budget USD] [--parallel NUMBER] [--json] PROMPT... [-- what claude takes]
+
+Each PROMPT is a task of its own for the local lane, in this directory, side by side; the answers are printed in order.
+They may read, search and edit files; what more they may is said after --, such as --allowedTools Bash."""
+EDITING = ("--permission-mode", "acceptEdits", "--allowedTools", "Read,Edit,Write,Grep,Glob")
+# A session that calls this hands its own identity down; the process that is started here has its own.
+OF_THE_CALLER = ("CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_ENTRYPOINT")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one prompt; `status` 0: an answer, 124: out of time."""
+
+    prompt: str
+    status: int
+    text: str
+    seconds: float
+
+
+def escalate(arguments: Sequence[str]) -> NoReturn:
+    """Ask the cloud one question."""
+    records, options, prompts, rest = _called(arguments, "escalation", ESCALATE)
+    here = records["lanes"].get(os.environ.get("SIGNALBOX_LANE", ""))
+    if here and here["private"]:
+        fail(EX_USAGE, "this session is private: nothing of it may go to a cloud")
+    prompt = " ".join(prompts) or sys.stdin.read()
+    if not prompt.strip() or rest:
+        fail(EX_USAGE, ESCALATE)
+    ask = _asker(records, options, ["--tools", "", "--strict-mcp-config"])
+    with tempfile.TemporaryDirectory() as empty:
+        answer = ask(prompt, empty)
+    print(answer.text)
+    sys.exit(answer.status)
+
+
+def dispatch(arguments: Sequence[str]) -> NoReturn:
+    """Give tasks to the local lane, side by side."""
+    records, options, prompts, rest = _called(arguments, "dispatch", DISPATCH)
+    if not prompts:
+        fail(EX_USAGE, DISPATCH)
+    here = os.environ.get("SIGNALBOX_LANE", "")
+    if records["lanes"].get(here, {}).get("private"):
+        options["lane"] = here  # what is private stays in its lane
+    ask = _asker(records, options, [*EDITING, *rest])
+    with ThreadPoolExecutor(int(options["parallel"])) as pool:
+        answers = list(pool.map(lambda prompt: ask(prompt, os.getcwd()), prompts))
+    if options["json"]:
+        print(json.dumps([asdict(answer) for answer in answers], indent=2))
+    else:
+        for number, answer in enumerate(answers, start=1):
+            word = "done" if answer.status == 0 else f"FAILED with {answer.status}"
+            print(f"## {number} of {len(answers)}: {word} in {answer.seconds:.0f} s: {answer.prompt[:60]}")
+            print(f"{answer.text}\n")
+    sys.exit(max((answer.status for answer in answers), default=0))
+
+
+def _called(
+    arguments: Sequence[str], section: str, usage: str
+) -> tuple[dict[str, Any], dict[str, Any], list[str], list[str]]:
+    """Return records, options, prompts, and what is for claude."""
+    words = list(arguments)
+    cut = words.index("--") if "--" in words else len(words)
+    words, rest = words[:cut], words[cut + 1 :]
+    records = read_records()
+    require_user(records["user"])
+    options: dict[str, Any] = {**records[section], "json": False}
+    prompts: list[str] = []
+    while words:
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            print(usage)
+            sys.exit(0)
+        if word == "--json":
+            options["json"] = True
+        elif word in ("--timeout", "--budget", "--parallel") and words:
+            try:
+                options[word.removeprefix("--")] = min(float(words.pop(0)), float(options[word.removeprefix("--")]))
+            except (KeyError, ValueError):
+                fail(EX_USAGE, usage)
+        else:
+            prompts.append(word)
+    return records, options, prompts, rest
+
+
+def _asker(records: dict[str, Any], options: dict[str, Any], arguments: list[str]) -> Callable[[str, str], Answer]:
+    """Return what asks the lane one prompt in a directory; end with the reason if the lane cannot work."""
+    name = options["lane"]
+    variables = lanes.ready(name, lane_named(records, name), records, arguments)
+    variables = {each: value for each, value in variables.items() if each not in OF_THE_CALLER}
+    # No title, no summary: one question is one request.
+    variables["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
+    command = [records["claude"], *records["flags"], "-p", "--max-budget-usd", str(options["budget"]), *arguments]
+
+    def ask(prompt: str, directory: str) -> Answer:
+        started = time.monotonic()
+        try:
+            done = subprocess.run(
+                command, input=prompt, env=variables, cwd=directory, capture_output=True, text=True,
+                timeout=options["timeout"], check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Answer(prompt, 124, f"no answer within {options['timeout']:.0f} s", time.monotonic() - started)
+        except OSError as error:
+            fail(EX_UNAVAILABLE, f"{records['claude']} cannot be started ({error.strerror})")
+        if done.returncode:
+            say(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        return Answer(prompt, done.returncode, done.stdout.strip(), round(time.monotonic() - started, 1))
+
+    return ask

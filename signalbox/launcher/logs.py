@@ -1,0 +1,75 @@
+"""claude-logs: the gateway's routing as it happens, in plain words."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import audit
+from .records import read_records
+from .speak import EX_USAGE, fail
+
+USAGE = """\
+claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--no-follow] [--json]
+
+Shows the last requests (10, or NUMBER) that went through the gateway, then each one as it comes; Ctrl-C ends it."""
+PAUSE = 0.3  # seconds between looks
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Print the last entries, then follow."""
+    options: dict[str, str] = {"--lane": "", "--session": "", "-n": "10"}
+    flags = {"--no-follow": False, "--json": False}
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            print(USAGE)
+            sys.exit(0)
+        if word in flags:
+            flags[word] = True
+        elif word in options and words:
+            options[word] = words.pop(0)
+        else:
+            fail(EX_USAGE, USAGE)
+    if not options["-n"].isdigit():
+        fail(EX_USAGE, USAGE)
+    path = Path(read_records()["audit"])
+
+    def wanted(entry: Mapping[str, Any]) -> bool:
+        asked_for = {"lane": options["--lane"], "session": options["--session"]}
+        return all(not value or entry.get(key) == value for key, value in asked_for.items())
+
+    def show(entry: audit.Entry) -> None:
+        print(json.dumps(entry) if flags["--json"] else in_words(entry), flush=True)
+
+    try:
+        last = [entry for entry in audit.newest(path) if wanted(entry)]
+        for entry in last[len(last) - int(options["-n"]) :] if int(options["-n"]) < len(last) else last:
+            show(entry)
+        if not flags["--no-follow"]:
+            for entry in filter(wanted, audit.follow(path, lambda: time.sleep(PAUSE))):
+                show(entry)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.stderr.close()  # a pipe that was closed is no error
+    sys.exit(0)
+
+
+def in_words(entry: Mapping[str, Any]) -> str:
+    """Return one line: when, in which lane, what was asked, who answered, how much, what it cost, how long it took."""
+    when = datetime.fromisoformat(entry["time"]).astimezone().strftime("%H:%M:%S")
+    asked, who = entry.get("asked") or "?", audit.answered_by(entry)
+    if audit.failed_over(entry):
+        route = f"{asked}: {entry['fallback']} FAILED ({entry.get('error_class') or 'error'}), {who} answered"
+    else:
+        route = f"{asked}: {who} answered"
+    cost = entry.get("cost_usd")
+    paid = "free" if cost == 0 else "price unknown" if cost is None else f"${cost:.4f}"
+    about = "about " if entry.get("estimated") else ""
+    amount = f"{about}{entry.get('input_tokens')} tokens in, {entry.get('output_tokens')} out"
+    return f"{when}  {entry.get('lane') or '-':<10} {route}; {amount}, {paid}, {entry.get('seconds')} s"

@@ -1,0 +1,99 @@
+"""claude-escalate, claude-dispatch and headless tasks: what is started, with what, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from signalbox.launcher import speak
+from tests.unit.test_launcher import Gateway, Host, serving
+
+# Stands where claude would: says what it was asked and where, and fails or sleeps when it is asked to.
+ANSWERING = """#!/bin/sh
+prompt=$(cat)
+case $prompt in *sleep*) exec sleep 20;; *fail*) echo no; exit 3;; esac
+files=$(ls -A | wc -l)
+printf '%s in %s, lane %s, inner %s, arguments %s\\n' "$prompt" "$files" "$SIGNALBOX_LANE" "${CLAUDECODE-no}" "$*"
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    with serving(Gateway) as server:
+        host = Host(tmp_path, server)
+        host.claude.write_text(ANSWERING)
+        for command in ("escalate", "dispatch", "task-run"):
+            (host.home / f"claude-{command}").symlink_to(host.home / "lib/launcher/launch.py")
+        yield host
+
+
+def call(host: Host, command: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return host.run(command, *arguments, **variables)
+
+
+def test_one_question_goes_to_the_cloud_with_nothing_but_itself(host: Host) -> None:
+    done = call(host, "escalate", "is this safe?", SIGNALBOX_LANE="local", CLAUDECODE="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    words = "-p --max-budget-usd 1.0 --tools  --strict-mcp-config"
+    assert done.stdout == f"is this safe? in 0, lane cloud, inner no, arguments {words}\n"  # 0 files around it
+
+
+def test_nothing_of_a_private_session_is_escalated(host: Host) -> None:
+    done = call(host, "escalate", "is this safe?", SIGNALBOX_LANE="local-private")
+    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert "this session is private: nothing of it may go to a cloud" in done.stderr
+
+
+def test_tasks_go_side_by_side_and_come_back_in_order(host: Host) -> None:
+    done = call(host, "dispatch", "--json", "one", "fail", "three", SIGNALBOX_LANE="cloud")
+    answers = json.loads(done.stdout)
+    assert [(each["prompt"], each["status"]) for each in answers] == [("one", 0), ("fail", 3), ("three", 0)]
+    assert "lane local" in answers[0]["text"]
+    assert done.returncode == 3  # one failed, the others have been done
+
+
+def test_a_task_that_takes_too_long_is_ended(host: Host) -> None:
+    done = call(host, "dispatch", "--timeout", "1", "--json", "sleep", "two")
+    late, two = json.loads(done.stdout)
+    assert (late["status"], late["text"], two["status"]) == (124, "no answer within 1 s", 0)
+
+
+def test_limits_of_the_settings_can_only_be_narrowed(host: Host) -> None:
+    done = call(host, "dispatch", "--budget", "50", "one")
+    assert "--max-budget-usd 1.0" in done.stdout
+    done = call(host, "dispatch", "--budget", "0.2", "one")
+    assert "--max-budget-usd 0.2" in done.stdout
+
+
+def test_work_of_a_private_session_stays_in_its_lane(host: Host) -> None:
+    host.ask_here("local-private")
+    done = call(host, "dispatch", "one", SIGNALBOX_LANE="local-private")
+    assert "lane local-private" in done.stdout, done.stderr
+
+
+def test_what_more_a_task_may_is_said(host: Host) -> None:
+    done = call(host, "dispatch", "one", "--", "--allowedTools", "Bash(make test)")
+    assert done.stdout.splitlines()[1].endswith("Read,Edit,Write,Grep,Glob --allowedTools Bash(make test)")
+
+
+def test_a_headless_task_gets_its_prompt_over_stdin(host: Host) -> None:
+    tasks = host.home / ".config/claude-tasks"
+    tasks.mkdir()
+    (tasks / "nightly.toml").write_text(
+        'lane = "local"\ndirectory = "~/project"\nprompt = "look"\narguments = ["-v"]\n'
+    )
+    done = call(host, "task-run", "nightly")
+    assert done.stdout == "look in 0, lane local, inner no, arguments -p -v\n", done.stderr
+
+
+@pytest.mark.parametrize("text", ["", 'lane = "local"', 'lane = "local"\nprompt = "x"\nprmpt = 1', "lane ="])
+def test_a_task_that_is_not_whole_is_told(host: Host, text: str) -> None:
+    (host.home / ".config/claude-tasks").mkdir()
+    (host.home / ".config/claude-tasks/nightly.toml").write_text(text)
+    done = call(host, "task-run", "nightly")
+    assert done.returncode == speak.EX_CONFIG
+    assert "lane" in done.stderr
