@@ -29,7 +29,7 @@ claude, keeper = s.service_account, s.gateway_account
 keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(lane_secrets(s))
 
 # First, and read-only: a machine that cannot become a host is left as it is.
-preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), **root)
+preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, **root)
 # CAs and packages: every download after this needs them.
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors.debian, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.

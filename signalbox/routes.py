@@ -57,7 +57,7 @@ def litellm_config(settings: Settings) -> Config:
             "drop_params": True,  # Claude Code sends parameters that not every backend knows
             "modify_params": True,  # repairs what Foundry refuses, such as a late system message
             "request_timeout": settings.gateway.request_timeout_seconds,
-            "callbacks": ["plugins.failover", "plugins.audited"],
+            "callbacks": ["plugins.failover", "plugins.audited", "plugins.refused"],
         },
         "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY"},
     }

@@ -18,13 +18,18 @@ from signalbox.verdict import fail, warn
 
 @deploy("Preflight")
 def preflight(
-    settings: Preflight, needed: tuple[str, ...], optional: tuple[str, ...], readings: Sequence[dict[str, Any]]
+    settings: Preflight,
+    needed: tuple[str, ...],
+    optional: tuple[str, ...],
+    readings: Sequence[dict[str, Any]],
+    encrypts: bool,
 ) -> None:
     """Check the machine, and probe `needed` (mirrors) and `optional` (backends) addresses, "host:port", side by side.
 
     A needed address that does not answer stops the first deploy of a host and is a warning after it, when a run
     that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for. One that
     tells, as `readings` ask, that it has loaded too little context for Claude Code stops the deploy.
+    `encrypts`: secrets shall be encrypted there.
     """
     if not settings.enabled:
         return
@@ -35,6 +40,11 @@ def preflight(
         return
     reachable = host.get_fact(Reachable, addresses=(*needed, *optional), seconds=settings.probe_timeout_seconds)
     problems = _problems(settings, machine, asked, answered)
+    if encrypts and not machine.credentials:
+        problems.append(
+            "systemd encrypts no secrets here: /run/systemd/io.systemd.Credentials is missing; start"
+            ' systemd-creds.socket, or write secrets.on_host = "plain"'
+        )
     for address in needed:
         if not reachable.get(address):
             message = f"{address} takes no connection from this host; check `mirrors`, DNS and its firewall"

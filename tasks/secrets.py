@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 
+from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.facts import KeySettings, Sessions
 from signalbox.facts.secrets import reader
-from signalbox.operations import directories, file, generated_key, key_copy, secret_file
+from signalbox.operations import directories, file, generated_key, key_copy, new_key, secret_file, service
 from signalbox.render import render
 from signalbox.secrets import Secret
 from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.settings import Account
 from signalbox.settings.sections import Secrets
+from signalbox.verdict import warn
 
 
 @deploy("Secrets")
@@ -26,6 +29,11 @@ def secrets(
     """
     if not settings.enabled:
         return
+    for found in host.get_fact(KeySettings, user=account.name, home=account.home):
+        warn(
+            f"{found.path}, line {found.line}, sets {found.variable}: Claude Code takes that without asking, past the"
+            " lane and on another bill; take the line out, and change a key that others could read"
+        )
     for each in dict.fromkeys((account, gateway)):
         below = [".config", ".config/signalbox"]
         below += [GATEWAY, f"{GATEWAY}/secrets"] if each == gateway else []
@@ -47,15 +55,7 @@ def secrets(
     generated_key(
         name=f"{gateway.name}: the gateway has a key of its own", path=key, account=gateway.name, home=gateway.home
     )
-    key_copy(
-        name=f"{account.name} has the gateway's key",
-        path=lane_secret(settings, account, "gateway"),
-        source=key,
-        account=account.name,
-        home=account.home,
-        owner=gateway.name,
-        owner_home=gateway.home,
-    )
+    _known_to(settings, gateway, account, key)
     for secret, value in sorted(lane_keys.items()):
         secret_file(
             name=f"{account.name} has {secret} for its lanes",
@@ -85,4 +85,36 @@ def _shells(settings: Secrets, account: Account, held: dict[str, Secret]) -> Non
         path=account.path(".config/signalbox/secrets.sh"),
         content=render("secrets/secrets.sh", plain=plain, reader=key),
         user=account.name,
+    )
+
+
+@deploy("Gateway key")
+def rotated_gateway_key(settings: Secrets, gateway: Account, account: Account) -> None:
+    """Have a new key of the gateway, known to `account`; the old one is refused once the gateway has restarted."""
+    key = gateway_secret(settings, gateway, GATEWAY_KEY)
+    for each in host.get_fact(Sessions, user=account.name):
+        warn(
+            f"process {each.pid} ({each.lane}, on {each.terminal}, for {each.age}) has the old key and will be refused;"
+            f" leave it with /exit and go on with `{each.lane} --continue`"
+        )
+    new_key(name=f"{gateway.name}: the gateway has a new key", path=key, account=gateway.name)
+    _known_to(settings, gateway, account, key)
+    service(
+        name=f"{gateway.name}: litellm.service runs with the new key",
+        unit="litellm.service",
+        account=gateway.name,
+        home=gateway.home,
+        inputs={key: None},
+    )
+
+
+def _known_to(settings: Secrets, gateway: Account, account: Account, key: str) -> None:
+    key_copy(
+        name=f"{account.name} has the gateway's key",
+        path=lane_secret(settings, account, "gateway"),
+        source=key,
+        account=account.name,
+        home=account.home,
+        owner=gateway.name,
+        owner_home=gateway.home,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from signalbox.commands.options import inventory_options, read_layers
+from signalbox.commands.rotation import rotate_gateway_key
 from signalbox.console import FAILED, Failure, json_option, note, print_json, print_table, verbose_option
 from signalbox.lanes import lane_secrets
 from signalbox.routes import required_secrets
@@ -276,6 +277,9 @@ def check(state: _State, without_key: bool, as_json: bool, verbose: int) -> None
             note(problem)
     if problems:
         raise SystemExit(FAILED)
+
+
+secrets.add_command(rotate_gateway_key)
 
 
 def _lacking(state: _State) -> Iterator[str]:

@@ -1,16 +1,20 @@
 """What a host is now. Each fact is one short command; absence is an answer, never an error."""
 
+from signalbox.facts.billing import KeySetting, KeySettings
 from signalbox.facts.context import LoadedContexts
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
 from signalbox.facts.placed import Directories, DirectoryState, Manifest, Placed, PlacedState, Tool, ToolState
 from signalbox.facts.secrets import SecretFile, SecretState
+from signalbox.facts.sessions import Session, Sessions
 from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
 
 __all__ = [
     "Directories",
     "DirectoryState",
     "FirstLine",
+    "KeySetting",
+    "KeySettings",
     "LoadableModules",
     "LoadedContexts",
     "Machine",
@@ -22,6 +26,8 @@ __all__ = [
     "Reachable",
     "SecretFile",
     "SecretState",
+    "Session",
+    "Sessions",
     "Tool",
     "ToolState",
     "TrustedCertificates",

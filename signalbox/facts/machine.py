@@ -21,6 +21,7 @@ class MachineState:
     memory_mib: int = 0
     epoch: float = 0.0
     deployed: bool = False
+    credentials: bool = False
 
 
 class Machine(FactBase[MachineState]):
@@ -32,7 +33,9 @@ class Machine(FactBase[MachineState]):
             "( . /etc/os-release; echo debian=$ID-$VERSION_ID ); echo arch=$(dpkg --print-architecture 2>/dev/null);"
             " echo init=$(cat /proc/1/comm); echo disk=$(df -Pm / | awk 'NR==2 {print $4}');"
             " echo memory=$(awk '/^MemTotal/ {print int($2/1024)}' /proc/meminfo); echo epoch=$(date +%s.%N);"
-            f" [ ! -d {MANIFEST} ] || echo deployed=yes"
+            f" [ ! -d {MANIFEST} ] || echo deployed=yes;"
+            # systemd encrypts for unprivileged users since 256, through this socket.
+            " [ ! -S /run/systemd/io.systemd.Credentials ] || echo credentials=yes"
         )
 
     default = MachineState
@@ -48,6 +51,7 @@ class Machine(FactBase[MachineState]):
             memory_mib=int(values.get("memory") or 0),
             epoch=float(values.get("epoch") or 0),
             deployed="deployed" in values,
+            credentials=values.get("credentials") == "yes",
         )
 
 

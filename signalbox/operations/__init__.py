@@ -9,7 +9,7 @@ from signalbox.operations.containers import image
 from signalbox.operations.files import absent, directories, file, first_line, handed_directory, link
 from signalbox.operations.firewall import firewall_rules
 from signalbox.operations.guarded import nothing_waits
-from signalbox.operations.keys import generated_key, key_copy, secret_file
+from signalbox.operations.keys import generated_key, key_copy, new_key, secret_file
 from signalbox.operations.leftovers import leftovers_gone, only_unit
 from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
@@ -37,6 +37,7 @@ __all__ = [
     "link",
     "manager_environment",
     "mise",
+    "new_key",
     "node",
     "nothing_waits",
     "only_unit",

@@ -47,7 +47,7 @@ def generated_key(path: str, account: str, home: str) -> Commands:
         host.noop(f"{path} holds a key")
         return
     differs(path, "no key that its user alone can read", "a key")
-    keep = f'case "$({reader(path)} 2>/dev/null)" in sk-?*) chmod 600 {shlex.quote(path)};; *) {new_key(path)};; esac'
+    keep = f'case "$({reader(path)} 2>/dev/null)" in sk-?*) chmod 600 {shlex.quote(path)};; *) {_make(path)};; esac'
     yield f"{_record(path)} && {as_owner(account, keep)}"
 
 
@@ -66,7 +66,15 @@ def key_copy(path: str, source: str, account: str, home: str, owner: str, owner_
     yield f"{_record(path)} && {copy}"
 
 
-def new_key(path: str) -> str:
+@operation(is_idempotent=False)
+def new_key(path: str, account: str) -> Commands:
+    """Have another random key in `path` than before, readable by `account` alone."""
+    want("file", path)
+    differs(path, "the old key", "a new key")
+    yield f"{_record(path)} && {as_owner(account, _make(path))}"
+
+
+def _make(path: str) -> str:
     """Return shell that puts a new random key into `path`, as its owner."""
     make = "{ printf 'sk-'; head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \\n'; echo; }"
     return f"{make} | {{ {_write(path)}; }}"

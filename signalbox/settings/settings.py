@@ -99,6 +99,11 @@ class Settings:
         agent = (self.service_account,) if self.rootless_docker.service_user else ()
         return tuple(dict.fromkeys((*agent, self.gateway_account)))
 
+    @property
+    def encrypts_secrets(self) -> bool:
+        """Whether secrets are encrypted on the host."""
+        return self.secrets.enabled and self.secrets.on_host == "credentials"
+
     def secret(self, name: str) -> Secret:
         """The secret `name` for this host, from where `secrets.source` says.
 

@@ -1,13 +1,15 @@
-"""What LiteLLM loads of ours: `callbacks` in config.yaml names `failover` and `audited` here."""
+"""What LiteLLM loads of ours: `callbacks` in config.yaml names `failover`, `audited` and `refused` here."""
 
 import audit
 import failover as ours
 import guard
+import refused as closed
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
 from litellm.proxy import proxy_server
 
 failover = ours.plugin
 audited = audit.plugin
+refused = closed.plugin
 
 
 def fallback_of(model):
@@ -34,4 +36,6 @@ ChunkProcessor.calculate_usage = counted(ChunkProcessor.calculate_usage)
 
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:
-    proxy_server.app.middleware_stack = audited.around(guard.around(proxy_server.app.middleware_stack, fallback_of))
+    proxy_server.app.middleware_stack = refused.around(
+        audited.around(guard.around(proxy_server.app.middleware_stack, fallback_of))
+    )

@@ -17,7 +17,7 @@ from tests.plan.simulated import Deploy, deploy
 def machine(**different: object) -> dict[str, Any]:
     """Settings of a simulated host whose machine answers as a good one does, but for what is `different`."""
     answers = {"debian": "debian-13", "arch": "amd64", "init": "systemd", "disk": 90000, "memory": 16000,
-               "epoch": time.time(), **different}  # fmt: skip
+               "epoch": time.time(), "credentials": "yes", **different}  # fmt: skip
     lines = [f"{name}={value}" for name, value in answers.items()]
     return {"preflight": {"probe_timeout_seconds": 1}, "fake_responses": {"epoch=": lines, "/dev/tcp/": reachable()}}
 
@@ -55,6 +55,11 @@ def test_amd64_gets_the_archives_of_x64() -> None:
         ({"init": "runit"}, "process 1 is runit; services need systemd"),
         ({"disk": 100}, "100 MiB are free under /; preflight.min_disk_mib asks for 8192"),
         ({"memory": 512}, "memory is 512 MiB; preflight.min_memory_mib asks for 3072"),
+        (
+            {"credentials": "no"},
+            "systemd encrypts no secrets here: /run/systemd/io.systemd.Credentials is missing; start"
+            ' systemd-creds.socket, or write secrets.on_host = "plain"',
+        ),
         ({"epoch": 1}, "s off from this machine's; TLS and tokens fail beyond preflight.max_clock_skew_seconds = 120"),
     ],
 )
@@ -80,3 +85,26 @@ def test_an_architecture_without_a_pin_fails_that_host() -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         deploy(data)
     assert "this host is arm64, and pins.node.sha256.arm64 is not set; run `signalbox pin`" in failed.value.stderr
+
+
+def test_plain_secrets_need_no_encryption() -> None:
+    seen = deploy({**machine(credentials="no"), "secrets": {"on_host": "plain"}})
+    written = [each["command"] for each in seen.sent if "found-if-leaked" in each["stdin"]]
+    assert ["/home/litellm/.config/signalbox/gateway/secrets/ANTHROPIC_DIRECT_KEY.key" in each for each in written] == [
+        True
+    ]
+    assert "systemd-creds" not in sent(seen)
+
+
+def test_plain_secrets_of_one_user_are_those_of_the_guide() -> None:
+    seen = deploy({**machine(), "secrets": {"on_host": "plain"}, "gateway": {"user": None}})
+    (file,) = [each for each in seen.sent if "claude-secrets.env" in each["command"] and each["stdin"]]
+    assert "\nANTHROPIC_DIRECT_KEY=sk-ant-found-if-leaked\nLITELLM_MASTER_KEY=" in file["stdin"]
+
+
+def test_a_key_that_would_bill_is_told_with_file_and_line() -> None:
+    data = machine()
+    data["fake_responses"]["ANTHROPIC_(API_KEY"] = ["ANTHROPIC_API_KEY 7 .bashrc"]
+    told = "~/.bashrc, line 7, sets ANTHROPIC_API_KEY: Claude Code takes that without asking"
+    assert told in deploy(data).stderr
+    assert told not in deploy(machine()).stderr

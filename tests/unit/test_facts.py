@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -92,3 +93,50 @@ def test_manifest_entries_survive_the_round_trip() -> None:
     assert Entry.from_json(entry.to_json()) == entry
     with pytest.raises((TypeError, ValueError)):
         Entry.from_json('{"kind": "file"}')
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts look as the user they are asked for, which root may")
+
+
+@needs_root
+def test_keys_in_files_of_a_person_are_found_with_their_line_and_without_their_value(tmp_path: Path) -> None:
+    files = {
+        ".bashrc": "# export ANTHROPIC_API_KEY=no\nunset ANTHROPIC_API_KEY\nexport ANTHROPIC_API_KEY='marked'\n",
+        ".profile": "ANTHROPIC_API_KEY=\nexport PATH; ANTHROPIC_AUTH_TOKEN=marked\nANTHROPIC_DIRECT_KEY=marked\n",
+        ".config/fish/config.fish": "set -gx ANTHROPIC_API_KEY marked\n",
+        ".config/environment.d/10-mine.conf": "ANTHROPIC_API_KEY=marked\n",
+        ".claude/settings.json": '{"env": {\n  "ANTHROPIC_API_KEY": "marked"\n}}\n',
+        ".claude-routed/settings.json": '{"env": {}}\n',
+    }
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    command = facts.KeySettings().command(user="root", home=str(tmp_path))
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=20)
+    assert "marked" not in done.stdout
+    found = facts.KeySettings().process(done.stdout.splitlines())
+    assert {(each.path, each.line, each.variable) for each in found if each.path.startswith("~")} == {
+        ("~/.bashrc", 3, "ANTHROPIC_API_KEY"),
+        ("~/.profile", 2, "ANTHROPIC_AUTH_TOKEN"),
+        ("~/.config/fish/config.fish", 1, "ANTHROPIC_API_KEY"),
+        ("~/.config/environment.d/10-mine.conf", 1, "ANTHROPIC_API_KEY"),
+        ("~/.claude/settings.json", 2, "ANTHROPIC_API_KEY"),
+    }
+
+
+@needs_root
+def test_a_secrets_file_is_compared_without_telling_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "KEY.key"
+    path.write_text("sk-ünïcode 'quoted'\n")
+    path.chmod(0o600)
+    arguments = {"path": str(path), "user": "root", "home": str(tmp_path)}
+    state, again = ask(facts.SecretFile, **arguments), ask(facts.SecretFile, **arguments)
+    assert (state.mode, state.user) == ("600", "root")
+    assert state.holds("sk-ünïcode 'quoted'")
+    assert not state.holds("sk-ünïcode")
+    assert state.digest != again.digest  # another salt each time: two looks cannot be compared
+    path.write_text("")
+    assert not ask(facts.SecretFile, **arguments).holds("")
+    path.unlink()
+    assert ask(facts.SecretFile, **arguments) == facts.SecretState()

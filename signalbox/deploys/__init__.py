@@ -1,0 +1,1 @@
+"""Deploys of single purposes, which commands run in place of deploy.py."""

@@ -1,0 +1,77 @@
+"""What the gateway refuses, and in which words."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from signalbox.render import TEMPLATES
+
+
+class CustomLogger:
+    """Stands where LiteLLM's base class would."""
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Any:
+    class HTTPException(Exception):  # noqa: N818 (FastAPI's name)
+        def __init__(self, status_code: int, detail: str) -> None:
+            self.status_code, self.detail = status_code, detail
+
+    modules = {name: types.ModuleType(name) for name in ("fastapi", "litellm", "litellm.integrations")}
+    logger = types.ModuleType("logger")
+    logger.CustomLogger = CustomLogger  # type: ignore[attr-defined]
+    modules["fastapi"].HTTPException = HTTPException  # type: ignore[attr-defined]
+    for name, module in {**modules, "litellm.integrations.custom_logger": logger}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return runpy.run_path(str(TEMPLATES / "gateway/refused.py"))["plugin"]
+
+
+def test_a_refused_key_is_told_what_to_do(refused: Any) -> None:
+    def told(kind: str) -> Any:
+        error = Exception()
+        error.type = kind  # type: ignore[attr-defined]
+        return asyncio.run(refused.async_post_call_failure_hook({}, error, None))
+
+    answer = told("no_db_connection")  # what LiteLLM 1.108 makes of a key that is not its own
+    assert answer.status_code == 400
+    assert "--continue" in answer.detail
+    assert told("budget_exceeded") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "is_open"),
+    [
+        ("http", "/v1/messages", True),
+        ("http", "/v1/messages/count_tokens", True),
+        ("http", "/v1/chat/completions", True),
+        ("http", "/v1/models", True),
+        ("http", "/health/readiness", True),
+        ("lifespan", "", True),
+        ("http", "/health", False),  # bills
+        ("http", "/model/info", False),
+        ("http", "/v1/model/info", False),
+        ("http", "/guardrails/test_custom_code", False),
+        ("http", "/v1/messages/../../config/yaml", False),
+        ("http", "/v1/models\n", False),
+        ("websocket", "/v1/responses", False),
+    ],
+)
+def test_only_questions_to_models_are_answered(refused: Any, kind: str, path: str, is_open: bool) -> None:
+    reached: list[str] = []
+    sent: list[dict[str, Any]] = []
+
+    async def application(scope: dict[str, Any], _receive: Any, _send: Any) -> None:
+        reached.append(scope["path"])
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(refused.around(application)({"type": kind, "path": path}, None, send))
+    assert bool(reached) == is_open
+    assert bool(sent) != is_open
