@@ -19,12 +19,8 @@ BASE = "/usr/local/lib/signalbox"
 SKILLS = "/usr/local/share/signalbox/skills"
 UNITS = "/etc/systemd/user"
 COMPLETIONS = "/usr/local/share/zsh/site-functions"  # where Debian's zsh looks
-COMMANDS = {
-    "claude-logs": "follows the routing",
-    "claude-session": "opens a lasting session",
-    "claude-escalate": "asks the cloud one question",
-    "claude-dispatch": "gives work to the local lane",
-}  # beside those of lanes; claude-switch is more than a link
+# Beside those of lanes; claude-switch is more than a link.
+COMMANDS = ("claude-logs", "claude-session", "claude-escalate", "claude-dispatch")
 RECORDS = "/etc/signalbox/lanes.json"
 
 
@@ -60,8 +56,8 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
         file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode)
     for command in commands:
         link(name=f"{command} starts its lane", path=f"/usr/local/bin/{command}", target=PROGRAM)
-    for command, what in COMMANDS.items():
-        link(name=f"{command} {what}", path=f"/usr/local/bin/{command}", target=PROGRAM)
+    for command in COMMANDS:
+        link(name=f"{command} is on everyone's PATH", path=f"/usr/local/bin/{command}", target=PROGRAM)
     _skills(settings, records["lanes"], account)
 
 
