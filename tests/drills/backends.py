@@ -1,0 +1,141 @@
+"""The guides' eight set-ups of examples/, converged one after the other, and the same smoke test for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from signalbox.routes import boxes
+from signalbox.settings import Settings
+from signalbox.settings.layers import defaults, merge
+from tests.drills import looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import HOST, Stage
+from tests.examples import NAMES, example
+from tests.lab import services, simulators
+from tests.lab.instance import Lab
+
+drill = Drill(
+    "backends",
+    "the guides' set-ups",
+    "Eight inventories (each guide's own set-up among them: guide 1 options A, B and both; guide 2 with vLLM behind "
+    "LiteLLM and with Mistral; guide 3's production recommendation; guide 4; guide 5 with llama.cpp) converge and pass "
+    "the same smoke test.",
+)
+
+OTHER = "d-back"  # the host that the further set-ups follow each other on
+SHARED = "guide1-claude-api"  # what the drills' converged host has anyway
+
+# kind: how the simulated server of that kind calls itself, and its name in the lab
+TITLES = {
+    "lm_studio": ("LM Studio", "lmstudio"),
+    "ollama": ("Ollama", "ollama"),
+    "llama_cpp": ("llama.cpp", "llamacpp"),
+    "vllm": ("vLLM", "vllm"),
+    "anthropic": ("Anthropic", "anthropic"),
+    "azure_foundry": ("Foundry", "foundry"),
+    "mistral": ("Mistral", "mistral"),
+}
+
+
+def in_the_lab(name: str) -> dict[str, Any]:
+    """The example's settings with the simulated servers' addresses in place of a person's."""
+    lab = Lab.current()
+    data = example(name)
+    where = simulators.urls(lab.state / "services" / "simulators")
+    shipped = defaults()
+    for section in ("backends", "clouds"):
+        for record, given in {**shipped[section], **data.get(section, {})}.items():
+            each = merge(shipped[section].get(record, {}), given)
+            if each.get("enabled") is not False:
+                more = {"resource": None} if each["kind"] == "azure_foundry" else {}
+                data = merge(data, {section: {record: {"url": where[TITLES[each["kind"]][1]], **more}}})
+    return merge(services.lab_settings(), merge(data, _MODELS.get(name, {})))
+
+
+# The simulated vLLM serves one model under its own name.
+_MODELS = {"guide2-vllm": {"backends": {"vllm": {"models": {"local": {"id": "devstral"}}}}}}
+
+
+def load_models(stage: Stage, settings: Settings) -> None:
+    """Have each simulated server load its model with the context that the settings tell."""
+    for several in boxes(settings).values():
+        for record, model in several:
+            _, server = TITLES[str(record.kind)]
+            if record.name in settings.backends and "context_length" in stage.simulators.options(server):
+                stage.simulators.options(server, context_length=model.context_length)
+
+
+def typed(data: Mapping[str, Any]) -> Settings:
+    """The settings as a deploy reads them."""
+    return Settings.from_layers([("group_data/all.py", defaults()), ("all", data)], host=HOST)
+
+
+def expected(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield each lane that asks for a model, and how the server calls itself that must answer."""
+    owners = {name: several[0] for several in boxes(settings).values() for name in several[0][1].names}
+    for name, lane in settings.lanes.items():
+        if lane.enabled and lane.via != "first-party":
+            yield name, TITLES[str(owners[lane.models["main"]][0].kind)][0]
+
+
+def smoke(host: str, settings: Settings) -> Figures:
+    """Every lane says hello from its own server, and a tool call round-trips where the model is the lane's own."""
+    figures = {}
+    for lane, title in expected(settings):
+        told = looks.answer(f"claude-{lane} -p 'say hello'", host=host)
+        assert f"Hello from simulated {title} " in told, f"claude-{lane}: {told}"
+        command = "--allowedTools Bash -p 'use the Bash tool to run `echo drill-$((6*7))`'"
+        used = looks.answer(f"claude-{lane} {command}", host=host)
+        assert f"simulated {title} " in used, f"claude-{lane}: {used}"
+        assert "drill-42" in used, f"claude-{lane}: {used}"
+        figures[f"claude-{lane}"] = f"{title}, tool call"
+    assert figures, "no lane was asked"
+    return figures
+
+
+def _converge(stage: Stage, name: str) -> Figures:
+    if OTHER not in Lab.current().hosts():
+        stage.bare(OTHER)
+    data = in_the_lab(name)
+    settings = typed(data)
+    load_models(stage, settings)
+    site = stage.site(OTHER, settings=data)
+    first = site.deploy().ok()
+    figures = smoke(OTHER, settings)
+    again = site.deploy().ok().changed(OTHER)
+    assert again == [], again
+    return {**figures, "deploy": f"{first.seconds:.0f} s", "second deploy": "no change"}
+
+
+@drill.cell(SHARED, fixed=True)
+def guide1_claude_api(stage: Stage) -> Figures:
+    """Guide 1, option B: what the drills' host is converged to; each of its lanes is answered by its own server."""
+    stage.converged()
+    shared, ours = typed(services.lab_settings()), typed(in_the_lab(SHARED))
+    for section in ("backends", "clouds", "gateway", "lanes"):
+        assert getattr(shared, section) == getattr(ours, section), section
+    lanes = dict(expected(ours))
+    told = looks.answer("claude-cloud -p 'say hello'")
+    assert f"Hello from simulated {lanes['cloud']} " in told, told
+    told = looks.answer("claude-local --allowedTools Bash -p 'use the Bash tool to run `echo drill-$((6*7))`'")
+    assert f"simulated {lanes['local']} " in told, told
+    assert "drill-42" in told, told
+
+    def another() -> None:
+        assert "simulated Ollama" in told, told
+
+    return {"lanes": ", ".join(lanes), "local": told, "control": must_fail(another, "the answer of another server")}
+
+
+def _register(name: str) -> None:
+    def body(stage: Stage) -> Figures:
+        return _converge(stage, name)
+
+    body.__doc__ = f"{name} converges; every lane is answered by its own server, with a tool call"
+    drill.cell(name)(body)
+
+
+for _name in NAMES:
+    if _name != SHARED:
+        _register(_name)
