@@ -22,6 +22,7 @@ from signalbox.readahead.question import Question
 
 MAX_ANSWER = 1024 * 1024  # bytes; more is no fact
 _CHUNK = 64 * 1024
+_END = 1.0  # seconds that a reader may take to see that its channel is closed
 
 
 class Channel(Protocol):
@@ -95,8 +96,9 @@ class Stream:
 
     def close(self) -> None:
         """Stop listening; what was answered stays known."""
-        self._reader.kill()
+        # Closed, the channel ends the reader by itself; killed, it would leave paramiko's locks as they never are.
         self._channel.close()
+        self._reader.join(_END)
 
     def _run(self) -> None:
         try:

@@ -65,6 +65,7 @@ class Ahead:
     def same_plan(self) -> list[str]:
         """Return what the plans name; AssertionError when they differ with and without."""
         without, ahead = self.without.plan().ok(), self.ahead.plan().ok()
+        assert "Traceback" not in ahead.stderr, ahead.stderr[-3000:]
         assert ahead.answer == without.answer, f"{ahead.planned(HOST)} is planned, without it {without.planned(HOST)}"
         return ahead.planned(HOST)
 

@@ -96,6 +96,7 @@ class Site:
             text=True,
             timeout=60,
         )
+        assert "Traceback" not in done.stderr, done.stderr
         return json.loads(done.stdout or "{}") | {"status": done.returncode}
 
     def learn(self) -> None:
