@@ -1,5 +1,5 @@
 # As root on Debian 12 or 13; each target installs what it needs, once. See README.md for using Signalbox itself.
-.PHONY: help demo test drill lint clean
+.PHONY: help demo test drill bench lint clean
 PYTHON := .venv/bin/python
 
 help:  ## what there is
@@ -16,6 +16,10 @@ test:  ## everything that must pass, in under 30 minutes (TIER=unit for one tier
 drill:  ## the whole proof on lab hosts (NAME=reboot for one drill); results go to docs/drills/
 	@scripts/bootstrap
 	@$(PYTHON) -m tests.drills $(NAME)
+
+bench:  ## what a run costs, against other tools, on lab hosts; results go to bench/results/ and docs/performance.md
+	@scripts/bootstrap
+	@$(PYTHON) -m bench
 
 lint:  ## ruff and mypy
 	@scripts/bootstrap

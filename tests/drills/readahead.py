@@ -12,6 +12,11 @@ from dataclasses import replace
 from shutil import rmtree
 from typing import Any
 
+from pyinfra.api import FactBase
+from pyinfra.facts.server import Users
+from pyinfra.facts.systemd import SystemdEnabled, SystemdStatus
+
+from signalbox.facts import User, UserUnit
 from signalbox.readahead.question import Question
 from signalbox.readahead.record import Record
 from tests.drills import looks
@@ -218,6 +223,52 @@ def sudo_password(stage: Stage) -> Figures:
         _inside("rm /dev/shm/signalbox-askpass-drill")
     assert site.same_plan() == first
     return {"named": named[0], "facts": len(site.record.load()), "control": control}
+
+
+def _answer(fact: type[FactBase[Any]], *arguments: Any, **named: Any) -> Any:
+    """Ask a fact on the host, past pyinfra, and return its value."""
+    asked = fact()
+    command = asked.command(*arguments, **named)
+    text = command if isinstance(command, str) else command.get_raw_value()
+    return asked.process(_inside(f"{{ {text}\n}} || true").splitlines())
+
+
+@drill.cell("own-facts")
+def own_facts(stage: Stage) -> Figures:
+    """Our facts of users and user units have the values of pyinfra's own, for units that run and one that does not."""
+    stage.converged()
+    keeper = "litellm"
+
+    def same_users() -> int:
+        theirs = _answer(Users)
+        for name in ("root", "claude", keeper, "daemon"):
+            ours, original = _answer(User, name), theirs[name]
+            pairs = [(getattr(ours, key), original[key]) for key in ("uid", "home", "shell")]
+            pairs.append((sorted(ours.groups), sorted([original["group"], *original["groups"]])))
+            assert all(mine == its for mine, its in pairs), f"{name}: {pairs}"
+        assert not _answer(User, "nobody-here").exists
+        assert "nobody-here" not in theirs
+        return 4
+
+    def same_units() -> dict[str, bool]:
+        seen = {}
+        for user, unit in ((keeper, "docker.service"), (keeper, "litellm.service"), ("claude", "docker.service")):
+            ours = _answer(UserUnit, unit, user, f"/home/{user}", ())
+            way = {"user_mode": True, "user_name": user, "services": unit}
+            active = _answer(SystemdStatus, **way).get(unit, False)
+            enabled = _answer(SystemdEnabled, **way).get(unit, False)
+            assert (ours.active, ours.enabled) == (active, enabled), f"{user}: {unit}: {ours}, {active}, {enabled}"
+            seen[f"{user}: {unit}"] = ours.active
+        return seen
+
+    manager = "systemctl --user --machine=claude@.host"
+    running = same_units()
+    assert all(running.values()), running
+    _inside(f"{manager} stop docker.service")
+    stopped = same_units()
+    _inside(f"{manager} start docker.service")
+    assert list(stopped.values()) == [True, True, False], f"control: the stopped unit is not seen: {stopped}"
+    return {"users": same_users(), "units": len(running), "control": "a stopped unit reads as stopped in both"}
 
 
 @drill.cell("one-connection")

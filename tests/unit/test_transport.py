@@ -45,3 +45,11 @@ def test_installing_twice_wraps_once() -> None:
     first = paramiko.Transport.__init__
     transport.install()
     assert paramiko.Transport.__init__ is first
+
+
+def test_a_wrong_checksum_is_still_wrong() -> None:
+    transport.install()
+    same = paramiko.util.constant_time_bytes_eq
+    assert same(b"abc", b"abc")
+    assert not same(b"abc", b"abd")
+    assert not same(b"abc", b"ab")

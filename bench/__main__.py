@@ -1,0 +1,211 @@
+"""The races on the command line: what `make bench` runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bench import racers, report
+from bench.measure import PROJECT, Racer, Result, race
+from bench.proxy import Proxy
+from bench.racers import AHEAD, STOCK, WITHOUT
+from bench.site import Site, environment, inside, script_of
+from signalbox.readahead.record import Record
+from tests.lab import hosts
+from tests.lab.instance import Lab
+from tests.lab.machine import require_machine
+
+RESULTS = PROJECT / "bench" / "results"
+DRIFT = "/etc/signalbox/lanes.json"
+ROUND_TRIP = 0.05  # seconds
+progress = Console(stderr=True, highlight=False)
+
+
+def _say(text: str) -> None:
+    progress.print(text, soft_wrap=True)
+
+
+def _unchanged(name: str) -> Callable[[str], object]:
+    """Return the check that a run has changed nothing: what raced must have been the same race."""
+
+    def check(stdout: str) -> None:
+        if name in (racers.PIPELINED, racers.MITOGEN):
+            changed = stdout.count("changed: [")
+        else:
+            told = json.loads(stdout)
+            changed = sum(len(each["success"]) for each in told["results"]["operations"])
+        if changed:
+            raise RuntimeError(f"{name} changed {changed} things on converged hosts:\n{stdout[-3000:]}")
+
+    return check
+
+
+def _checked(several: Sequence[Racer]) -> list[Racer]:
+    return [replace(each, check=_unchanged(each.name)) for each in several]
+
+
+class Bench:
+    """The races, on hosts that are converged."""
+
+    def __init__(self, names: Sequence[str], rounds: int) -> None:
+        self.names, self.rounds = list(names), rounds
+        self.site, self.secrets = Site(names), environment()
+
+    def converge(self) -> None:
+        """Deploy until a plan of all hosts is clean; the last run also leaves the records of facts."""
+        way = self.site.way("direct", self.names)
+        for _ in range(3):
+            (run,) = racers.pyinfra(way, self.secrets, AHEAD)
+            run.run()
+            told = self._changes(run)
+            if not told:
+                return
+        raise RuntimeError(f"the hosts do not converge: {told}")
+
+    def _changes(self, run: Racer) -> str:
+        try:
+            Racer(run.name, run.command, run.environment, check=_unchanged(AHEAD)).run()
+        except RuntimeError as error:
+            return str(error)
+        return ""
+
+    def no_change(self, number: int, delay: float = 0.0) -> list[Result]:
+        """So many converged hosts, at once; with `delay` seconds more of round-trip time."""
+        names = self.names[:number]
+        proxies = {name: Proxy((hosts.address(name), 22), delay) for name in names} if delay else None
+        label = f"race-{number}-{int(delay * 1000)}"
+        way = self.site.way(label, names, proxies)
+        questions = Record(names[0], str(PROJECT / "deploy.py")).load()
+        floor = [
+            racers.start(),
+            racers.ssh(way, names[0]),
+            racers.script(way, names[0], script_of([each.command for each in questions])),
+        ]
+        tools = [*racers.pyinfra(way, self.secrets, STOCK, WITHOUT, AHEAD), *racers.ansible(way)]
+        return race([*(floor if number == 1 else floor[:2]), *_checked(tools)], self.rounds, _say)
+
+    def drift(self) -> list[Result]:
+        """One host on which one file was edited."""
+        name = self.names[0]
+        way = self.site.way("drift", [name])
+
+        def spoil() -> None:
+            inside(name, f"echo '# edited by hand' >> {DRIFT}")
+
+        tools = racers.pyinfra(way, self.secrets, WITHOUT, AHEAD, before=spoil)
+        return race(
+            [racers.start(), racers.ssh(way, name), *tools, *racers.ansible(way, before=spoil)], self.rounds, _say
+        )
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Of a run that changes nothing on one host: remote commands, round trips, bytes, which no load distorts."""
+        name = self.names[0]
+        rule = "/etc/ssh/sshd_config.d/00-bench.conf"
+        inside(name, f"echo 'LogLevel VERBOSE' > {rule}; systemctl reload ssh")
+        counted: dict[str, dict[str, int]] = {}
+        try:
+            for number in range(5):
+                proxy = Proxy((hosts.address(name), 22))
+                # Its own control path and port: what Ansible keeps open between runs must count here.
+                way = self.site.way(f"counts-{number}", [name], {name: proxy})
+                tools = [
+                    racers.ssh(way, name),
+                    *racers.pyinfra(way, self.secrets, STOCK, WITHOUT, AHEAD),
+                    *racers.ansible(way),
+                ]
+                if number >= len(tools):
+                    break
+                before = self._sessions(name)
+                tools[number].run()
+                counted[tools[number].name] = {
+                    "remote commands": self._sessions(name) - before,
+                    "round trips": proxy.counts.turns,
+                    "bytes": proxy.counts.bytes,
+                }
+                _say(f"{tools[number].name}: {counted[tools[number].name]}")
+        finally:
+            inside(name, f"rm {rule}; systemctl reload ssh")
+        return counted
+
+    def _sessions(self, name: str) -> int:
+        return int(
+            inside(name, "journalctl --sync; journalctl --no-pager -o cat | grep -c '^Starting session' || true")
+        )
+
+    def simulated(self, number: int) -> list[Result]:
+        """So many simulated hosts: nothing but this machine's processor."""
+        inventory = self.site.simulated(number)
+        return race(racers.pyinfra(inventory, self.secrets, STOCK, WITHOUT, AHEAD), max(2, self.rounds // 2), _say)
+
+
+def _commit() -> str:
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, cwd=PROJECT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--hosts", "number", default=5, show_default=True, help="So many lab hosts.")
+@click.option("--prefix", default="race", show_default=True, help="Of the hosts' names, which are the machine's.")
+@click.option("--rounds", default=5, show_default=True, help="Each contender runs once a round; medians count.")
+@click.option("--simulated", default=100, show_default=True, help="So many simulated hosts.")
+@click.option("--only", multiple=True, type=click.Choice(report.RACES), help="Only this race; may be given again.")
+@click.option("--keep", is_flag=True, help="Leave the hosts up.")
+def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[str], keep: bool) -> None:
+    """Race on lab hosts of this machine, as root, and write bench/results/ and the figures of docs/performance.md."""
+    require_machine()
+    os.environ.setdefault("SIGNALBOX_LAB", "bench")
+    names = [f"{prefix}{each + 1}" for each in range(number)]
+    hosts.up(names)
+    bench = Bench(names, rounds)
+    _say("deploying")
+    bench.converge()
+    several = f"no-change-{number}"
+    todo: dict[str, Callable[[], Any]] = {
+        "no-change-1": lambda: bench.no_change(1),
+        "no-change-1-slow": lambda: bench.no_change(1, ROUND_TRIP),
+        several: lambda: bench.no_change(number),
+        "drift-1": bench.drift,
+        "counts": bench.counts,
+        "simulated": lambda: bench.simulated(simulated),
+    }
+    if number == 1:
+        todo["no-change-1"] = lambda: bench.no_change(1)
+    load = os.getloadavg()[0]
+    results: dict[str, Any] = {}
+    for name, run in todo.items():
+        race_name = "no-change-many" if name == several and number > 1 else name
+        if only and race_name not in only:
+            continue
+        progress.rule(race_name, align="left")
+        results[race_name] = {"load": round(os.getloadavg()[0], 1), "hosts": number, "results": run()}
+    path = report.save(
+        RESULTS,
+        {
+            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+            "commit": _commit(),
+            "processors": os.cpu_count(),
+            "load before": round(load, 1),
+            "rounds": rounds,
+            "simulated hosts": simulated,
+            "races": results,
+        },
+    )
+    report.publish(path, PROJECT / "docs")
+    click.echo(str(path.relative_to(PROJECT)))
+    if not keep:
+        hosts.down(names)
+        if not Lab.current().hosts():
+            hosts.down()
+
+
+if __name__ == "__main__":
+    sys.exit(main(prog_name="python -m bench"))
