@@ -113,7 +113,7 @@ class Bench:
         inside(name, f"echo 'LogLevel VERBOSE' > {rule}; systemctl reload ssh")
         counted: dict[str, dict[str, int]] = {}
         try:
-            for number in range(5):
+            for number in range(6):
                 proxy = Proxy((hosts.address(name), 22))
                 # Its own control path and port: what Ansible keeps open between runs must count here.
                 way = self.site.way(f"counts-{number}", [name], {name: proxy})
@@ -177,30 +177,24 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
         "counts": bench.counts,
         "simulated": lambda: bench.simulated(simulated),
     }
-    if number == 1:
-        todo["no-change-1"] = lambda: bench.no_change(1)
-    load = os.getloadavg()[0]
     results: dict[str, Any] = {}
+    told = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        "commit": _commit(),
+        "processors": os.cpu_count(),
+        "rounds": rounds,
+        "simulated hosts": simulated,
+        "races": results,
+    }
     for name, run in todo.items():
         race_name = "no-change-many" if name == several and number > 1 else name
         if only and race_name not in only:
             continue
         progress.rule(race_name, align="left")
         results[race_name] = {"load": round(os.getloadavg()[0], 1), "hosts": number, "results": run()}
-    path = report.save(
-        RESULTS,
-        {
-            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-            "commit": _commit(),
-            "processors": os.cpu_count(),
-            "load before": round(load, 1),
-            "rounds": rounds,
-            "simulated hosts": simulated,
-            "races": results,
-        },
-    )
-    report.publish(path, PROJECT / "docs")
-    click.echo(str(path.relative_to(PROJECT)))
+        path = report.save(RESULTS, told)  # after each race: what is known is kept
+        report.publish(path, PROJECT / "docs")
+    click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
     if not keep:
         hosts.down(names)
         if not Lab.current().hosts():

@@ -59,5 +59,5 @@ def ansible(way: Way, before: Callable[[], object] | None = None) -> list[Racer]
     if (spec := find_spec("ansible_mitogen")) and spec.submodule_search_locations:
         plugins = str(Path(spec.submodule_search_locations[0]) / "plugins" / "strategy")
         mitogen = {**environment, "ANSIBLE_STRATEGY_PLUGINS": plugins, "ANSIBLE_STRATEGY": "mitogen_linear"}
-        racers.append(Racer(MITOGEN, [*command, str(ANSIBLE / "playbook.yml")], mitogen, before=before))
+        racers.append(Racer(MITOGEN, [*command, str(ANSIBLE / "playbook.yml")], mitogen, before=before, slow=True))
     return racers
