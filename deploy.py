@@ -3,6 +3,7 @@
 from pyinfra import host
 
 from signalbox import addresses, health, routes
+from signalbox.certify.known import uncertified
 from signalbox.lanes import lane_records, lane_secrets
 from signalbox.logins import deploy_user
 from signalbox.operations.guarded import Proof
@@ -48,6 +49,6 @@ gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s), claude, **root)
 # After all that it looks at.
-doctor(s.doctor, claude, health.expected(s, checks.packages(s)), **root)
+doctor(s.doctor, claude, health.expected(s, checks.packages(s)), uncertified(s), **root)
 # Last: by now every task has stated what it wants.
 leftovers(s.leftovers, **root)

@@ -12,6 +12,7 @@ _COMMANDS = {
     "plan": "Tell what a deploy would change; its exit status can be trusted.",
     "secrets": "Keep secrets encrypted in the repository.",
     "verify": "Tell whether hosts work, and if not, why.",
+    "certify": "Tell whether a model server can drive Claude Code.",
     "settings": "Show a host's settings and where each comes from.",
     "upgrade": "Write newer versions with their checksums, and the way back.",
 }

@@ -10,6 +10,11 @@ def warn(message: str) -> None:
     host.log_styled(f"warning: {message}", log_func=logger.warning, fg="yellow")
 
 
+def remark(message: str) -> None:
+    """Say what a person may want to know; nothing is wrong."""
+    host.log_styled(f"remark: {message}", log_func=logger.info)
+
+
 def fail(problems: list[str]) -> None:
     """Say each problem and leave this host as it is; other hosts go on. Nothing happens without problems."""
     for problem in problems:

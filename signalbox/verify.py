@@ -190,14 +190,15 @@ def verify(inventory: str, selectors: list[str], request: Request | None = None)
 
 
 def reports(outcome: Outcome) -> list[Report]:
-    """Return what a run of verify.py came to. Raises RuntimeError where the run ended before it looked at hosts."""
-    if outcome.state is None or outcome.error:
-        raise RuntimeError(outcome.error or "the run ended before it looked at any host")
+    """Return what a run of verify.py came to. Raises RuntimeError where it ended before it reached any host."""
+    state = outcome.state
+    hosts = [host for host in state.inventory if state.is_host_in_limit(host)] if state else []
+    kept = {host.name: host.connector_data.get(_KEPT) for host in hosts}
+    # pyinfra ends a run with an error, too, when every host of it has failed.
+    if outcome.error and not any(kept.values()) and not any(map(outcome.errors.get, kept)):
+        raise RuntimeError(outcome.error)
     found = []
-    for host in outcome.state.inventory:
-        if not outcome.state.is_host_in_limit(host):
-            continue
-        kept = host.connector_data.get(_KEPT)
-        words = "; ".join(outcome.errors.get(host.name, ())) or "it was not reached"
-        found.append(kept if isinstance(kept, Report) else Report(host.name, problem=words))
+    for name, report in kept.items():
+        words = "; ".join(outcome.errors.get(name, ())) or outcome.error or "it was not reached"
+        found.append(report if isinstance(report, Report) else Report(name, problem=words[:400]))
     return found

@@ -14,6 +14,7 @@ from signalbox.operations import directories, file, link, service
 from signalbox.render import render
 from signalbox.settings import Account, Settings
 from signalbox.settings.sections import Doctor
+from signalbox.verdict import remark
 from tasks import base, rootless_docker
 
 BASE = "/usr/local/lib/signalbox"
@@ -33,10 +34,15 @@ def packages(settings: Settings) -> list[str]:
 
 
 @deploy("Doctor")
-def doctor(settings: Doctor, account: Account, record: dict[str, Any]) -> None:
-    """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer."""
+def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertified: tuple[str, ...]) -> None:
+    """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer.
+
+    + uncertified: models of backends of which nobody has shown that they can drive Claude Code.
+    """
     if not settings.enabled:
         return
+    for model in uncertified:
+        remark(f"{model} is not certified; `signalbox certify` tells whether it can drive Claude Code")
     directories(name="claude-doctor has its directories", paths=[BASE, f"{BASE}/doctor", "/etc/signalbox"])
     for module in sorted(Path(package.__file__).parent.glob("*.py")):
         program = module.name == "doctor.py"

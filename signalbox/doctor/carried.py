@@ -25,7 +25,9 @@ class Memory(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def find_spec(self, name, path=None, target=None):
         key = name.partition(".")[2] or "__init__"
         if name.partition(".")[0] == "doctor" and key + ".py" in files:
-            return importlib.machinery.ModuleSpec(name, self, origin=name, is_package=key == "__init__")
+            spec = importlib.machinery.ModuleSpec(name, self, origin=f"doctor/{key}.py", is_package=key == "__init__")
+            spec.has_location = True  # so that data beside it is found
+            return spec
     def get_source(self, name):
         return files[(name.partition(".")[2] or "__init__") + ".py"]
     def get_data(self, path):

@@ -45,6 +45,10 @@ def docker(here: Here) -> Iterator[Finding]:
         return
     unit = _unit("docker.service")
     about = {"unit": "docker.service"}
+    file = here.home / ".config/systemd/user/docker.service"
+    if not file.exists():
+        yield Finding("placed-missing", f"{file} is gone", str(file))
+        return
     if unit.get("ActiveState") == "activating":
         unit = _settled("docker.service")
     if unit.get("ActiveState") != "active":
@@ -67,6 +71,10 @@ def gateway(here: Here) -> Iterator[Finding]:
         return
     unit = _unit("litellm.service")
     about = {"unit": "litellm.service"}
+    file = here.home / ".config/systemd/user/litellm.service"
+    if not file.exists():
+        yield Finding("placed-missing", f"{file} is gone", str(file))
+        return
     if unit.get("ActiveState") == "activating" and unit.get("NRestarts") == "0":
         unit = _settled("litellm.service")
     if run("docker", "image", "inspect", "--format", "{{.Id}}", wanted["image"])[0]:

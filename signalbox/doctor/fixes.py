@@ -64,6 +64,8 @@ def _comment(finding: Finding, _: Here) -> str:
     kept = backup(file)
     lines[number - 1] = MARK + lines[number - 1]
     _write(file, "".join(lines))
+    if "environment.d" in file.parts:
+        run("systemctl", "--user", "daemon-reload")  # the running manager took it from there
     return f"{file}, line {number} is a comment now; as it was: {kept}"
 
 

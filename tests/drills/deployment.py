@@ -120,12 +120,16 @@ class Site:
     of_host: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def start(self, *arguments: str) -> Running:
-        """Start a deploy that asks nothing."""
+    def inventory(self) -> Path:
+        """Write the inventory and return its path."""
         name = f"site_{'_'.join(self.hosts).replace('-', '_')}.py"
         path = Lab.current().state / "inventories" / name
         write_inventory(list(self.hosts), self.settings, self.of_host, path)
-        return Running(path, ["--json", *(arguments or ("-y",))], self.environment)
+        return path
+
+    def start(self, *arguments: str) -> Running:
+        """Start a deploy that asks nothing."""
+        return Running(self.inventory(), ["--json", *(arguments or ("-y",))], self.environment)
 
     def deploy(self, *arguments: str) -> Run:
         """Deploy and return how it went."""

@@ -20,6 +20,7 @@ QUIET = (
     "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp",  # noqa: S108 (the host's)
     "/var/log", "/var/cache", "/var/lib/apt", "/var/lib/systemd", "/var/lib/signalbox/audit",
     "/home/*/.local/share/docker", "/home/*/.cache", "/home/*/.claude*",
+    "/home/*/.local/state",
 )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.model import Prompt, Text, Turn, answer
+from tests.lab.simulators.habits import answer_with, context_with
+from tests.lab.simulators.model import Prompt, Reply, Text, Turn
 from tests.lab.simulators.personalities.lm_studio_errors import (
     FAILURES,
     UNAUTHENTICATED,
@@ -41,6 +42,7 @@ class LMStudio:
     def reset(self) -> None:
         self._options: dict[str, Any] = {
             "require_authentication": False,  # "Require Authentication" of the server settings
+            "habit": "",  # of the model, see habits.py
         }
         self.catalog: Catalog = default_catalog()
 
@@ -104,7 +106,7 @@ class LMStudio:
         entry = self._serving(body)
         prompt = openai_chat.prompt(body, entry.key)
         self._fits(call, prompt, entry)
-        reply = answer(prompt, NAME)
+        reply = self._reply(prompt)
         if body.get("stream"):
             wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
             return Answer(events=openai_chat.chunks(reply, entry.key, wants_usage))
@@ -119,7 +121,7 @@ class LMStudio:
         turns = (Turn("user", (Text(body["prompt"]),)),)
         prompt = Prompt(entry.key, turns, max_tokens=limit if limit and limit > 0 else None)
         self._fits(call, prompt, entry)
-        reply = answer(prompt, NAME)
+        reply = self._reply(prompt)
         if body.get("stream"):
             return Answer(events=openai_chat.text_chunks(reply, entry.key))
         return Answer(body={**openai_chat.text_completion(reply, entry.key), "stats": {}})
@@ -138,7 +140,7 @@ class LMStudio:
         entry = self._serving(body)
         prompt = openai_responses.prompt(body, entry.key)
         self._fits(call, prompt, entry)
-        whole = openai_responses.response(answer(prompt, NAME), body, entry.key)
+        whole = openai_responses.response(self._reply(prompt), body, entry.key)
         if body.get("stream"):
             return Answer(events=openai_responses.events(whole))
         return Answer(body=whole)
@@ -164,10 +166,13 @@ class LMStudio:
         entry = self._serving(body)
         prompt = anthropic_messages.prompt(request.model_copy(update={"model": entry.key, "thinking": None}))
         self._fits(call, prompt, entry)
-        message = anthropic_messages.message(answer(prompt, NAME), entry.key)
+        message = anthropic_messages.message(self._reply(prompt), entry.key)
         if request.stream:
             return Answer(events=anthropic_messages.events(message))
         return Answer(body=message)
+
+    def _reply(self, prompt: Prompt) -> Reply:
+        return answer_with(self._options["habit"], prompt, NAME)
 
     def _serving(self, body: dict[str, Any], kind: str = "llm") -> Entry:
         """The model that answers: the named one, loaded when it is not; else the only one that is loaded."""
@@ -189,7 +194,7 @@ class LMStudio:
         raise Refused(Answer(400, openai_error(message, "model_not_found")))
 
     def _fits(self, call: Call, prompt: Prompt, entry: Entry) -> None:
-        context = entry.context_length or 0
+        context = context_with(self._options["habit"], entry.context_length or 0)
         if (asked := prompt.tokens()) >= context:
             raise Refused(overflow(call, asked, context))
 

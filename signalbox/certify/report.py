@@ -1,0 +1,48 @@
+"""The report of a certification: a verdict, and a file beside the inventory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from signalbox.certify.checks import FAILED, Row
+from signalbox.certify.known import DIRECTORY
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a certification came to; `date` in UTC (ISO 8601), `context` in tokens, `agent`: Claude Code itself ran."""
+
+    backend: str
+    kind: str
+    model: str
+    quantisation: str
+    server: str
+    context: int
+    date: str
+    agent: bool
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no row failed."""
+        return bool(self.rows) and all(row.result != FAILED for row in self.rows)
+
+    @property
+    def reasons(self) -> list[str]:
+        """The symptoms of the rows that failed."""
+        return list(dict.fromkeys(row.symptom for row in self.rows if row.result == FAILED and row.symptom))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as its file holds it."""
+        return {**asdict(self), "verdict": "certified" if self.passed else "failed", "reasons": self.reasons}
+
+    def write(self, directory: Path = DIRECTORY) -> Path:
+        """Write it to the directory; return the file. A later report on the same model replaces it."""
+        directory.mkdir(exist_ok=True)
+        name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in f"{self.kind}-{self.model}")
+        file = directory / f"{name}.json"
+        file.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return file

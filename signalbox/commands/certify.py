@@ -1,0 +1,109 @@
+"""`signalbox certify`: can this model and server drive Claude Code?"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import which
+
+import click
+
+from signalbox.backends import backend_kind
+from signalbox.certify import agent as claude_code
+from signalbox.certify.checks import PASSED, Row, Target, rows
+from signalbox.certify.report import Report
+from signalbox.certify.server import Server
+from signalbox.commands.options import inventory_options, read_layers
+from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
+from signalbox.secrets import SecretError
+from signalbox.settings import Settings, SettingsError
+from signalbox.settings.records import Backend, BackendModel
+
+_IGNORE_TOOL_CHOICE = {"ollama"}  # guide 3, section 3: its Anthropic endpoint does not know it
+
+
+@click.command()
+@click.argument("backend")
+@inventory_options
+@click.option("--model", metavar="NAME", help="Which of the backend's models; may be left out if it has one.")
+@click.option("--quantisation", default="", metavar="WORDS", help="For the report: such as Q4_K_M.")
+@click.option("--server-version", default="", metavar="WORDS", help="For the report: such as 0.4.18.")
+@click.option("--agent", is_flag=True, help="Also let Claude Code work, with its tools, on THIS machine as you.")
+@click.option("--claude", metavar="PATH", help="Claude Code's program, for --agent.  [default: claude on PATH]")
+@click.option("--patience", type=click.IntRange(5, 7200), default=600, show_default=True, help="Seconds a request.")
+@json_option
+def certify(
+    backend: str,
+    inventory: Path | None,
+    host: str | None,
+    model: str | None,
+    quantisation: str,
+    server_version: str,
+    agent: bool,
+    claude: str | None,
+    patience: int,
+    as_json: bool,
+) -> None:
+    """Ask a model server what Claude Code will ask of it: does BACKEND of the settings stand the test?
+
+    This machine asks the server's own Anthropic endpoint; a long prompt is among the questions, which takes its time.
+    The report is written to certified/ in this directory. Exit status 1 if a row failed.
+    """
+    record, which_model, token = _chosen(backend, inventory, host, model)
+    url = backend_kind(record).native_anthropic(record)
+    if url is None:
+        raise Failure(f"backends.{backend}: {record.kind} has no Anthropic endpoint; certify the server behind it")
+    server = Server(url, str(which_model.id), token, patience)
+    target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE)
+    seen: list[Row] = []
+    for row in rows(target):
+        seen.append(row)
+        if stderr().is_terminal:
+            note(f"{row.result}: {row.name}")
+    if agent and all(row.result == PASSED or row.result == "remark" for row in seen):
+        program = claude or which("claude")
+        if program is None:
+            raise Failure("--agent: there is no claude on PATH; write --claude PATH")
+        seen += claude_code.rows(target, program, patience)
+    report = Report(
+        backend,
+        str(record.kind),
+        server.model,
+        quantisation,
+        server_version,
+        target.context,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        agent,
+        tuple(seen),
+    )
+    file = report.write()
+    if as_json:
+        print_json(report.to_json())
+    else:
+        print_table(["row", "result", "seen", "symptom"], [(r.name, r.result, r.seen, r.symptom) for r in seen])
+        note(f"{backend}: {'certified' if report.passed else 'failed'}; written to {file}")
+    sys.exit(OK if report.passed else FAILED)
+
+
+def _chosen(
+    backend: str, inventory: Path | None, host: str | None, model: str | None
+) -> tuple[Backend, BackendModel, str]:
+    layers, name = read_layers(inventory, host)
+    try:
+        settings = Settings.from_layers(layers, host=name)
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+    records = {key: record for key, record in settings.backends.items() if record.enabled}
+    if backend not in records:
+        raise click.UsageError(f"BACKEND: write one of {', '.join(records) or 'none, no backend is enabled'}.")
+    record = records[backend]
+    if model is None and len(record.models) == 1:
+        model = next(iter(record.models))
+    if model not in record.models:
+        raise click.UsageError(f"--model: write one of {', '.join(record.models)}.")
+    try:
+        token = settings.secret(record.token).reveal() if record.token else ""
+    except SecretError as error:
+        raise Failure(str(error)) from None
+    return record, record.models[model], token

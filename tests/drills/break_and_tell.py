@@ -1,0 +1,217 @@
+"""Break a converged host: verify and claude-doctor name that cause and no other, and the cure cures it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from tests.drills import looks
+from tests.drills.breaks import BREAKS, DEPLOY, FIX, Break
+from tests.drills.deployment import Site
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.record import PROJECT
+from tests.drills.stage import HOST, Stage
+from tests.lab import services
+from tests.lab.machine import wait_until
+
+drill = Drill(
+    "break_and_tell",
+    "what is broken is named by its cause, and cured",
+    "At least 40 ways to break a converged lab host: verify and doctor name that cause and no other, `--fix` cures it "
+    "where it promises to, and verify is green again. A healthy host: no finding, in at most 5 s.",
+)
+
+# Hosts that the cell before left well: what a look at the end saw need not be looked at again.
+_WELL: set[str] = set()
+SETTLE_SECONDS = 100  # for what heals by itself once its cause is gone: a gateway that starts, a pause that ends
+
+
+def verify(site: Site, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run `signalbox verify --json` and return its exit status and the one host's report."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("signalbox")), "verify", str(site.inventory()), "--json", *arguments],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout.strip(), f"verify printed nothing and ended with {done.returncode}: {done.stderr[-2000:]}"
+    (report,) = json.loads(done.stdout)["hosts"]
+    return done.returncode, report
+
+
+def doctor(user: str, *arguments: str, host: str = HOST) -> tuple[int, dict[str, Any]]:
+    """Run `claude-doctor --json` on the host and return its exit status and its answer."""
+    command = f"claude-doctor --json {' '.join(arguments)}; echo status $?"
+    told, _, status = looks.answer(command, host=host, user=user).rpartition("status ")
+    return int(status), json.loads(told)
+
+
+def well(report: dict[str, Any]) -> None:
+    """AssertionError unless verify found nothing."""
+    assert (report["verdict"], report["findings"], report["problem"]) == ("ok", [], ""), _seen(report)
+
+
+def well_again(site: Site) -> None:
+    """AssertionError unless verify finds nothing once what was cured has settled."""
+    last = ""
+
+    def settled() -> bool:
+        nonlocal last
+        status, report = verify(site)
+        last = f"{status}: {_seen(report)}"
+        return status == 0
+
+    assert wait_until(settled, SETTLE_SECONDS, 1), f"not well after the cure: {last}"
+
+
+def named(site: Site, one: Break, host: str = HOST) -> str:
+    """AssertionError unless verify, root's doctor and, where it can, the service user's name this cause alone.
+
+    Returns the control: that such a report does not count as well.
+    """
+    status, report = verify(site)
+    assert _symptoms(report) == {one.symptom}, f"verify names {_seen(report)}"
+    warning = {each["level"] for each in report["findings"]} == {"warning"}
+    assert status == (2 if warning else 1), status
+    for user in ("root", *(["claude"] if one.sees else [])):
+        doctor_status, answer = doctor(user, host=host)
+        assert _symptoms(answer) == {one.symptom}, f"claude-doctor as {user} names {_seen(answer)}"
+        assert doctor_status == status, f"claude-doctor as {user} ended with {doctor_status}"
+    return must_fail(lambda: well(report), "the host broken")
+
+
+def _symptoms(report: dict[str, Any]) -> set[str]:
+    return {each["symptom"] for each in report["findings"]}
+
+
+def _seen(report: dict[str, Any]) -> str:
+    problems = [report.get("problem"), *(each["problem"] for each in report["checks"] if isinstance(each, dict))]
+    told = [f"{each['symptom']} ({each['seen']})" for each in report["findings"]]
+    return "; ".join([*told, *filter(None, problems)]) or "nothing"
+
+
+def _break(stage: Stage, one: Break, host: str = HOST) -> None:
+    if one.do:
+        cloud = urlsplit(services.lab_settings()["clouds"]["anthropic"]["url"])
+        looks.answer(one.do.replace("{cloud_port}", str(cloud.port)).replace("{cloud}", str(cloud.hostname)),
+                     host=host, user="root")  # fmt: skip
+    told = dict(one.simulate)
+    if "fault" in told:
+        stage.simulators.fault("lmstudio", told.pop("fault"), **told)
+    elif "load" in told:
+        url = services.lab_settings()["backends"]["lmstudio"]["url"]
+        verb = "load" if "model" in told["load"] else "unload"
+        requests.post(f"{url}/api/v1/models/{verb}", json=told["load"], timeout=10).raise_for_status()
+    elif told:
+        stage.simulators.options("lmstudio", **told)
+
+
+def _cure(stage: Stage, site: Site, one: Break, host: str = HOST) -> str:
+    if one.simulate:
+        stage.simulators.clear()
+        return "the server was put right"
+    if one.cure == DEPLOY:
+        started = time.monotonic()
+        site.deploy().ok()
+        return f"deploy, {time.monotonic() - started:.1f} s"
+    if one.cure == FIX:
+        _, answer = doctor("root", "--fix", host=host)
+        assert answer["fixed"], "claude-doctor --fix did nothing"
+        return f"claude-doctor --fix: {answer['fixed'][0]['done']}"
+    looks.answer(one.cure, host=host, user="root")
+    return "by hand"
+
+
+def told(stage: Stage, site: Site, one: Break, host: str = HOST) -> Figures:
+    """Break the host, have it named, cure it, and have it well again."""
+    if host not in _WELL:
+        well_again(site)
+    _WELL.discard(host)
+    _break(stage, one, host)
+    try:
+        control = named(site, one, host)
+    except BaseException:
+        _cure(stage, site, one, host)
+        raise
+    cured = _cure(stage, site, one, host)
+    well_again(site)
+    _WELL.add(host)
+    return {"named": one.symptom, "cured": cured, "control": control}
+
+
+def _cell(one: Break) -> Callable[[Stage], Figures]:
+    def body(stage: Stage) -> Figures:
+        return told(stage, stage.converged(), one)
+
+    body.__doc__ = f"{one.title[0].upper()}{one.title[1:]}."
+    return body
+
+
+@drill.cell("healthy")
+def healthy(stage: Stage) -> Figures:
+    """A healthy host: no finding, in at most 5 s, and nothing is written there or asked of a cloud."""
+    site = stage.converged()
+    well_again(site)
+    stage.simulators.clear()
+    looks.mark()
+    report = well(site)
+    # The gateway notes the requests to the local model, as it notes every one.
+    written = [path for path in looks.written() if not path.startswith("/var/lib/signalbox/audit")]
+    assert not written, f"verify left {written}"
+    assert not looks.chats(stage, "anthropic"), "a cloud was asked for an answer"
+    assert looks.chats(stage, "lmstudio"), "no local model was asked"
+    seconds = min([report["seconds"], *(verify(site)[1]["seconds"] for _ in range(2))])
+    assert seconds < 5, f"{seconds} s"
+    status, answer = doctor("claude")
+    assert (status, answer["findings"]) == (0, []), _seen(answer)
+    return {"checks": len(report["checks"]), "best of 3 looks": f"{seconds} s"}
+
+
+@drill.cell("billed")
+def billed(stage: Stage) -> Figures:
+    """--billed sends one short request to each cloud lane; without it no cloud is asked, whatever fails."""
+    site = stage.converged()
+    well_again(site)
+    stage.simulators.clear()
+    status, _ = verify(site, "--billed")
+    asked = len(looks.chats(stage, "anthropic"))
+    assert (status, asked) == (0, 2), f"ended with {status} after {asked} requests"  # the lanes routed and cloud
+    stage.simulators.clear()
+    stage.simulators.fault("lmstudio", "500", path="/v1/*")
+    verify(site)
+    leaked = len(looks.chats(stage, "anthropic"))
+    stage.simulators.clear()
+    assert leaked == 0, f"{leaked} requests went to the cloud"
+    return {"requests with --billed": asked, "without, local server failing": leaked}
+
+
+@drill.cell("failover")
+def failover(stage: Stage) -> Figures:
+    """--drill cuts the real route to the local server, sees the cloud answer, and gives the route back."""
+    site = stage.converged()
+    well_again(site)
+    stage.simulators.clear()
+    status, report = verify(site, "--drill", "30")
+    assert status == 0, _seen(report)
+    assert len(looks.chats(stage, "anthropic")) == 1
+    assert looks.answer("ip rule list priority 77", user="root") == ""
+    stage.simulators.fault("anthropic", "500")
+    status, broken = verify(site, "--drill", "30")
+    stage.simulators.clear()
+    assert _symptoms(broken) == {"failover"}, _seen(broken)
+    well_again(site)
+    return {"seen": "; ".join(report["drills"]), "control": "fails with the cloud failing"}
+
+
+for _name, _one in BREAKS.items():
+    drill.cell(_name, fixed=_name == "api-key")(_cell(_one))

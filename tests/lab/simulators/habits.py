@@ -1,0 +1,36 @@
+"""Bad habits that a simulated model can be given: what real servers and models do wrong, as the guides report it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from tests.lab.simulators.model import Prompt, Reply, ToolCall, answer
+
+# "": none. Sources: guide 3, sections 3 and 8; the last two as users of small windows report them.
+HABITS = ("", "tools as text", "unused tokens", "empty", "ignores tool_choice", "cuts calls", "forgets")
+REMEMBERED = 8192  # tokens of prompt that a server which "forgets" takes, whatever it claims
+
+
+def answer_with(habit: str, prompt: Prompt, server: str) -> Reply:
+    """Return the model's reply, spoiled by its habit."""
+    if habit == "ignores tool_choice" and prompt.tool_choice not in ("auto", "none"):
+        prompt = replace(prompt, tool_choice="auto")
+    reply = answer(prompt, server)
+    if habit == "empty":
+        return Reply(reply.input_tokens)
+    if habit == "unused tokens":
+        return Reply(reply.input_tokens, text="<unused24><unused49><unused24>")
+    if reply.call is None:
+        return reply
+    if habit == "tools as text":
+        told = json.dumps({"name": reply.call.name, "arguments": reply.call.input})
+        return Reply(reply.input_tokens, text=f"<tool_call>{told}</tool_call>")
+    if habit == "cuts calls":
+        return Reply(reply.input_tokens, call=ToolCall(reply.call.id, reply.call.name, {}), stop="length")
+    return reply
+
+
+def context_with(habit: str, context: int) -> int:
+    """Return how much of a claimed context a server with this habit really has."""
+    return min(context, REMEMBERED) if habit == "forgets" else context
