@@ -14,6 +14,7 @@ _COMMANDS = {
     "verify": "Tell whether hosts work, and if not, why.",
     "certify": "Tell whether a model server can drive Claude Code.",
     "settings": "Show a host's settings and where each comes from.",
+    "usage": "Add up tokens and cost by day, lane and backend.",
     "upgrade": "Write newer versions with their checksums, and the way back.",
 }
 

@@ -78,6 +78,9 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
             "ANTHROPIC_CUSTOM_HEADERS": f"x-signalbox-lane: {name}",
             "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
         }
+    if lane.private:
+        # Without it Claude Code asks its vendor what there is in the way of MCP servers, and more.
+        environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
     window = environment.get("CLAUDE_CODE_MAX_CONTEXT_TOKENS")
     return {
         "via": lane.via,

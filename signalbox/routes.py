@@ -157,7 +157,7 @@ def _router(settings: Settings) -> Config:
         "fallbacks": _fallbacks(settings),
         # For the overflows that LiteLLM recognises; LM Studio's "n_keep >= n_ctx" takes the other list.
         "context_window_fallbacks": _fallbacks(settings),
-        # No default_fallbacks: a model without an entry never leaves its server, which private lanes rely on.
+        # No default_fallbacks: a model without an entry never leaves its server.
     }
 
 

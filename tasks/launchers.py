@@ -20,7 +20,7 @@ SKILLS = "/usr/local/share/signalbox/skills"
 UNITS = "/etc/systemd/user"
 COMPLETIONS = "/usr/local/share/zsh/site-functions"  # where Debian's zsh looks
 # Beside those of lanes; claude-switch is more than a link.
-COMMANDS = ("claude-logs", "claude-session", "claude-escalate", "claude-dispatch")
+COMMANDS = ("claude-logs", "claude-session", "claude-escalate", "claude-dispatch", "claude-usage")
 RECORDS = "/etc/signalbox/lanes.json"
 
 

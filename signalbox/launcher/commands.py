@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import dispatch, lane, logs, sessions, speak, statusline, switch
+from . import dispatch, lane, logs, sessions, speak, statusline, switch, usage
 from .keys import read_key
 from .records import lane_named, read_records, require_user
 
@@ -46,4 +46,5 @@ COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "statusline": statusline.main,
     "switch": switch.main,
     "task-run": sessions.task,
+    "usage": usage.main,
 }

@@ -117,7 +117,8 @@ def direct_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
         for record in sorted(set.intersection(*have)) if have else ():
             backend = settings.backends.get(record)  # not there when something in it is wrong: that is told already
             if backend and backend.url and backend.kind and backends.kind_of(backend).native_anthropic(backend) is None:
-                said = f'direct needs an Anthropic endpoint, and {record} ({backend.kind}) has none; write "gateway"'
+                instead = "a lane through the gateway cannot be private" if lane.private else 'write "gateway"'
+                said = f"direct needs an Anthropic endpoint, and {record} ({backend.kind}) has none; {instead}"
                 yield Problem((*at, "via"), said)
 
 
@@ -134,27 +135,20 @@ def lane_credentials(settings: Settings, _: Raw) -> Iterator[Problem]:
 
 
 def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
-    """Nothing of a private lane may leave: LiteLLM's fallbacks fire on any error, a typo's 400 included."""
+    """No process on a private lane's path knows a cloud or its key, so that nothing typed inside can leave."""
     paths = dict(known_models(settings, raw))
+    instead = 'and the lane is private; write via = "direct", credential = "none" (or the name of the server\'s token)'
     for name, lane in _enabled(settings):
         if not lane.private:
             continue
         if lane.via == "first-party":
-            yield Problem(
-                ("lanes", name, "private"), 'first-party is a cloud; write via = "direct", or private = False'
-            )
+            yield Problem(("lanes", name, "via"), f"first-party is a cloud, {instead}")
+        elif lane.via == "gateway":
+            yield Problem(("lanes", name, "via"), f"the gateway knows the clouds and their keys, {instead}")
         for slot, model in lane.models.items():
-            at: Path = ("lanes", name, "models", slot)
-            if model not in paths:
-                continue
-            if paths[model][0] == "clouds":
+            if model in paths and paths[model][0] == "clouds":
+                at: Path = ("lanes", name, "models", slot)
                 yield Problem(at, f"{show(model)} is a cloud's, and the lane is private; write a model of a backend")
-            elif lane.via == "gateway" and (key := _fallback_key(model, paths, settings)):
-                yield Problem(
-                    at,
-                    f"{show(model)} has fallbacks, and the lane is private; "
-                    f"write gateway.{key} = [] or a model without",
-                )
 
 
 def handovers(settings: Settings, raw: Raw) -> Iterator[Problem]:
@@ -167,14 +161,6 @@ def handovers(settings: Settings, raw: Raw) -> Iterator[Problem]:
             yield Problem(at, f"there is no lane {show(handover.lane)}{hint}")
         elif key == "escalation" and (lane := settings.lanes.get(handover.lane)) and lane.private:
             yield Problem(at, f"{show(handover.lane)} is private, and escalation goes to a cloud; write another lane")
-
-
-def _fallback_key(model: str, paths: Mapping[str, Path], settings: Settings) -> str | None:
-    """Under which of its names a model has fallbacks of which kind, if it has."""
-    gateway = settings.gateway
-    names = [name for name, path in paths.items() if path[3] == paths[model][3]]
-    lists = {"fallbacks": gateway.fallbacks, "quota_fallbacks": gateway.quota_fallbacks}
-    return next((f"{key}.{name}" for key, each in lists.items() for name in names if each.get(name)), None)
 
 
 def _enabled(settings: Settings) -> Iterator[tuple[str, Lane]]:

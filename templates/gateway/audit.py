@@ -230,7 +230,14 @@ def error_class(error):
 
 
 class Audit(CustomLogger):
-    """Stands around the application, and hears from the router why it went to another model."""
+    """Stands around the application, and hears from the router why it went to another model.
+
+    broke_off: called with a deployment's id and why, when its answer ended in an error after its first words.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.broke_off = None
 
     async def log_success_fallback_event(self, original_model_group, kwargs, original_exception):
         self._heard(original_model_group, original_exception)
@@ -279,6 +286,8 @@ class Audit(CustomLogger):
                 await application(scope, hear, say)
             finally:
                 _current.reset(token)
+                if request.answer.error and self.broke_off:  # not "cut": that may be the client
+                    self.broke_off(request.sent.get("x-litellm-model-id"), request.answer.error)
                 request.answer.end(stream)
                 write(request.line())
 

@@ -96,6 +96,11 @@ class Failover(CustomLogger):
         if cause and request and request.origin:
             self._failed(request.origin["id"], cause)
 
+    def broke_off(self, ident, why):
+        """Take note of one whose answer ended in an error after its first words: the client will ask again."""
+        if ident:
+            self._resting[ident] = (time.monotonic() + REST, why)
+
     def _failed(self, ident, error):
         why = audit.error_class(error)
         request = audit.current()

@@ -10,6 +10,7 @@ from litellm.proxy import proxy_server
 failover = ours.plugin
 audited = audit.plugin
 refused = closed.plugin
+audited.broke_off = failover.broke_off
 
 
 def fallback_of(model):

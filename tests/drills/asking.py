@@ -26,7 +26,7 @@ def key():
     return subprocess.run(decrypt, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, tools=False, patience=60.0):
+def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, tools=False, lane="drill", patience=60.0):
     """Ask once, streaming, and return what came. status None: the connection ended without an answer."""
     body = {"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": text}]}
     if tools:
@@ -34,7 +34,7 @@ def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, to
     headers = {
         "authorization": f"Bearer {key()}",
         "content-type": "application/json",
-        "x-signalbox-lane": "drill",
+        "x-signalbox-lane": lane,
         "x-claude-code-session-id": session,
     }
     started = time.monotonic()

@@ -15,8 +15,8 @@ Body = Callable[["Stage"], Figures]
 
 # In the order of a full run: drills that can use a host that an earlier one has converged come after it.
 NAMES = (
-    "settings", "connection", "claude", "backends", "converged", "break_and_tell", "failover", "readahead",
-    "interrupted", "lockout", "reboot", "fleet", "demo",
+    "settings", "connection", "claude", "backends", "converged", "break_and_tell", "failover", "private", "usage",
+    "readahead", "interrupted", "lockout", "reboot", "fleet", "demo",
 )  # fmt: skip
 
 

@@ -22,7 +22,6 @@ OTHER: dict[str, Any] = {
     "gateway": {"port": 4100},
     "lanes": {
         "solo": {
-            "private": True,
             "models": dict.fromkeys(("main", "opus", "sonnet", "haiku", "fable"), "alone"),
             "config_dir": "~/.claude-solo",
             "billed": "nobody",

@@ -61,6 +61,8 @@ LOOPBACK = {
             "config_dir": "~/.claude-quiet",
             "billed": "nobody",
             "private": True,
+            "via": "direct",
+            "credential": "none",
         },
         "near": {
             "via": "direct",

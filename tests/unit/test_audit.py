@@ -131,7 +131,10 @@ def test_what_was_not_counted_to_the_end_is_estimated(audit: Any, events: tuple[
 def test_a_cut_stream_is_told(audit: Any) -> None:
     assert told(serve(audit, sse(START, TEXT)), "status", "error_class") == [200, "cut"]
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "vendor's words"}}
+    broke_off: list[Any] = []
+    audit.plugin.broke_off = lambda *told: broke_off.append(told)
     assert told(serve(audit, sse(START, error)), "error_class") == ["overloaded"]
+    assert broke_off == [("lmstudio/local", "overloaded")]
     assert "vendor's words" not in Path(audit.DIRECTORY, audit.FILE).read_text()
 
 

@@ -137,6 +137,12 @@ def test_of_two_boxes_the_one_that_failed_rests(plugins: Any) -> None:
     assert asyncio.run(fail()) == [second]
 
 
+def test_one_that_broke_off_rests(plugins: Any) -> None:
+    plugins.failover.plugin.broke_off("lmstudio/local", "stream_error")
+    with pytest.raises(ServiceUnavailableError, match="stream_error"):
+        asyncio.run(ask(plugins, "local", deployment(fallbacks=["haiku"])))
+
+
 @pytest.mark.parametrize("why", ["overflow", "bad_request"])
 def test_a_request_that_was_wrong_leaves_the_server_in(plugins: Any, why: str) -> None:
     local = deployment(fallbacks=["haiku"])

@@ -291,7 +291,6 @@ def test_what_is_switched_off_is_still_checked_for_types() -> None:
                 }
             }
         },
-        {"lanes": {"local": {"private": True}}, "gateway": {"fallbacks": {"local": []}}},
         {"lanes": {"local": {"via": "direct", "credential": "none", "private": True}}},
         {"lanes": {"plain": {"via": "first-party", "credential": "none", "config_dir": "~/.claude", "billed": "Pro"}}},
         {"service_user": {"sudo": "password", "password": "CLAUDE_PASSWORD"}},

@@ -1,0 +1,148 @@
+"""The private lane: what leaves a host while somebody works in it, seen on the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.drills import failover, looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import HOST, Stage
+from tests.lab import hosts
+from tests.lab.machine import wait_until
+
+drill = Drill(
+    "private",
+    "nothing leaves a private lane",
+    "All faults and all ways of asking for another model: not one packet of the host goes to a cloud (an egress log, "
+    "not only the simulators' own), and the person gets an error that says why.",
+)
+
+TABLE = "drill_egress"
+CLOUDS = ("anthropic", "foundry", "mistral")
+CLAUDE = "CLAUDE_CODE_MAX_RETRIES=1 timeout 100 claude-local --private"
+WAYS = {
+    "say hello": "-p 'say hello'",
+    "--model sonnet": "--model sonnet -p 'say hello'",
+    "--model opus": "--model opus -p 'say hello'",
+    "--model haiku": "--model haiku -p 'say hello'",
+    "--model claude-sonnet-4-6": "--model claude-sonnet-4-6 -p 'say hello'",
+    "--fallback-model claude-haiku-4-5": "--fallback-model claude-haiku-4-5 -p 'say hello'",
+    "/model opus": "-p '/model opus'",
+    "a subagent that wants opus": """--agents '{"one": {"description": "x", "prompt": "x", "model": "opus"}}' """
+    "--agent one -p 'say hello'",
+}
+
+
+class Egress:
+    """Where the host's packets go, by its own kernel: address, protocol and port.
+
+    root's, the clock's, and answers to who connects to the host are left out.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        server = stage.simulators.servers()["lmstudio"]
+        self._local = (str(server["bind"]), "tcp", str(server["port"]))
+
+    def seen(self) -> set[tuple[str, str, str]]:
+        """Return everything that the host has sent to."""
+        listed = looks.answer(f"nft list table inet {TABLE}", user="root")
+        return set(re.findall(r"([0-9a-f.:]+) \. (tcp|udp) \. (\d+)", listed))
+
+    def elsewhere(self) -> set[tuple[str, str, str]]:
+        """Return all but the local model server; a question to a name server is among it."""
+        return self.seen() - {self._local}
+
+
+@contextmanager
+def egress(stage: Stage) -> Iterator[Egress]:
+    """Log where the host's packets go, IPv4 and IPv6, the loopback aside.
+
+    Connections to clouds that the gateway keeps open for its other lanes are ended first: their end is packets, too.
+    """
+    ports = {server["port"] for name, server in stage.simulators.servers().items() if name in CLOUDS}
+    those = " or ".join(f"dport = :{port}" for port in sorted(ports))
+    looks.answer(f"ss -K -Htn '( {those} )'", user="root")
+    assert wait_until(lambda: not looks.answer(f"ss -Htn '( {those} )'", user="root"), 60, 0.5), "a cloud is kept open"
+    looks.answer(f"nft -f - <<'END'\n{RULES}\nEND", user="root")
+    try:
+        yield Egress(stage)
+    finally:
+        looks.answer(f"nft delete table inet {TABLE}", user="root")
+
+
+RULES = f"""
+table inet {TABLE} {{
+    set seen4 {{ type ipv4_addr . inet_proto . inet_service; flags dynamic; }}
+    set seen6 {{ type ipv6_addr . inet_proto . inet_service; flags dynamic; }}
+    chain sent {{
+        type filter hook output priority 0
+        oifname "lo" accept
+        ct direction reply accept
+        meta skuid {{ root, systemd-timesync }} accept
+        meta nfproto ipv4 meta l4proto {{ tcp, udp }} add @seen4 {{ ip daddr . meta l4proto . th dport }}
+        meta nfproto ipv6 meta l4proto {{ tcp, udp }} add @seen6 {{ ip6 daddr . meta l4proto . th dport }}
+    }}
+}}"""
+
+
+def _nothing_left(log: Egress, what: str) -> None:
+    assert log.seen(), "the log holds nothing at all: it does not see this host"
+    assert not log.elsewhere(), f"{what}: packets went to {sorted(log.elsewhere())}"
+
+
+def _ways(stage: Stage, names: tuple[str, ...]) -> Figures:
+    figures = {}
+    with egress(stage) as log:
+        for name in names:
+            stage.simulators.clear()
+            done = hosts.run(HOST, f"{CLAUDE} {WAYS[name]}", user="claude", check=False, timeout=120)
+            _nothing_left(log, name)
+            told = (done.stdout.strip() or done.stderr.strip()).splitlines()
+            assert told, f"{name}: nobody says anything"
+            figures[name] = f"{told[-1][:80]}; nothing left"
+    return figures
+
+
+@drill.cell("quick", fixed=True)
+def quick(stage: Stage) -> Figures:
+    """Work in the private lane and ask for a cloud's model: nothing leaves; in the cloud lane something does."""
+    stage.converged()
+    figures = _ways(stage, ("say hello", "--model sonnet"))
+
+    def cloud_lane() -> None:
+        with egress(stage) as log:
+            looks.answer("claude-cloud -p 'say hello'")
+            _nothing_left(log, "claude-cloud")
+
+    return {**figures, "control": must_fail(cloud_lane, "the lane claude-cloud")}
+
+
+@drill.cell("ways")
+def ways(stage: Stage) -> Figures:
+    """Every way of asking for another model."""
+    stage.converged()
+    return _ways(stage, tuple(WAYS))
+
+
+@drill.cell("faults")
+def faults(stage: Stage) -> Figures:
+    """Every fault of the local server: nothing leaves, and the person is told."""
+    stage.converged()
+    figures = {}
+    with egress(stage) as log:
+        for each in failover.FAULTS:
+            stage.simulators.clear()
+            options = {"path": "/v1/messages", **each.options} if each.kind != "refuse" else {}
+            stage.simulators.fault("lmstudio", each.kind, **options)
+            try:
+                done = hosts.run(HOST, f"{CLAUDE} -p 'say hello'", user="claude", check=False, timeout=130)
+            finally:
+                stage.simulators.heal()
+            _nothing_left(log, each.name)
+            told = (done.stdout.strip() or done.stderr.strip()).splitlines()
+            waits = each.kind in ("hang", "stall")
+            assert waits or (done.returncode and told), f"{each.name}: {done.returncode} {told}"
+            figures[each.name] = f"{told[-1][:100] if told else f'still waiting after 100 s ({done.returncode})'}"
+    return figures

@@ -1,0 +1,143 @@
+"""Usage: what the audit adds up to agrees with what the model servers counted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.drills import failover, looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import Stage
+from tests.lab.machine import wait_until
+
+drill = Drill(
+    "usage",
+    "tokens and cost agree with what the servers counted",
+    "Usage agrees with what the simulators counted over 500 mixed requests, cut streams, retries, failovers, cached "
+    "tokens and missing usage blocks (marked estimated) among them.",
+)
+
+SERVER = {"lmstudio": "lmstudio", "anthropic": "anthropic"}  # record: simulator
+PATHS = ("/v1/chat/completions", "/v1/messages")
+LANE, MARK = "usage", "(usage)"  # of this drill's own requests
+COUNTS = ("input_tokens", "output_tokens")
+# What 1000000 tokens cost, in and out, by the clouds' own lists: what LiteLLM 1.108.10 calculates with.
+PRICES = {"claude-haiku-4-5": (1.0, 5.0), "claude-sonnet-4-6": (3.0, 15.0)}
+CELLS = (("local", "say hello"), ("claude-sonnet-4-6", "count to 20"), ("claude-haiku-4-5", "say hello"))
+
+
+def _usage() -> dict[str, dict[str, Any]]:
+    """Return what claude-usage tells of the drill's lane, by backend."""
+    rows = json.loads(looks.answer("claude-usage --json"))
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["lane"] == LANE:
+            total = found.setdefault(
+                str(row["backend"]), dict.fromkeys((*COUNTS, "requests", "estimated", "failed"), 0)
+            )
+            for name in total:
+                total[name] += row[name]
+    return found
+
+
+def _counted(stage: Stage, server: str) -> dict[str, int]:
+    """Return what a server has counted of the answers that it gave whole."""
+    whole = [
+        each
+        for each in stage.simulators.requests(server)
+        if each["path"] in PATHS and each["complete"] and each["usage"] and each["status"] == 200
+        # Not those of others, and not what was asked of the fallback instead: it bills nobody.
+        and MARK in str(each["body"]) and each["fault"] != "garble"
+    ]  # fmt: skip
+    told = [each for each in whole if each["fault"] != "uncounted"]
+    counts = {name: sum(each["usage"][name.removesuffix("_tokens")] for each in told) for name in COUNTS}
+    return {**counts, "requests": len(whole), "estimated": len(whole) - len(told)}
+
+
+def _agrees(stage: Stage, before: dict[str, dict[str, Any]], lines: list[dict[str, Any]]) -> Figures:
+    """The audit's lines and claude-usage say what the servers say; AssertionError otherwise."""
+    after, figures = _usage(), {}
+    for record, server in SERVER.items():
+        counted = _counted(stage, server)
+        exact = [
+            line for line in lines if line["backend"] == record and line["status"] == 200 and not line["estimated"]
+        ]
+        guessed = [line for line in lines if line["backend"] == record and line["estimated"]]
+        for name in COUNTS:
+            seen = sum(line[name] for line in exact)
+            assert seen == counted[name], f"{record}: {seen} {name} in the audit, {counted[name]} counted by the server"
+        assert len(exact) == counted["requests"] - counted["estimated"], (len(exact), counted)
+        grown = {name: after[record][name] - before.get(record, {}).get(name, 0) for name in (*COUNTS, "estimated")}
+        every = {name: sum(line[name] for line in exact + guessed) for name in COUNTS}
+        assert grown == {**every, "estimated": len(guessed)}, (
+            f"{record}: claude-usage grew by {grown}, lines say {every}"
+        )
+        for line in exact:
+            if record == "anthropic":
+                prices = PRICES[line["model"]]
+                cost = sum(line[name] * price for name, price in zip(COUNTS, prices, strict=True)) / 1e6
+                assert abs(line["cost_usd"] - cost) < 1e-7, f"{line['cost_usd']} is not {cost}"
+            else:
+                assert line["cost_usd"] == 0
+        same = f"{counted['input_tokens']} tokens in and {counted['output_tokens']} out in {len(exact)} requests"
+        figures[record] = f"{same}, as the server counted; {len(guessed)} estimated"
+    return figures
+
+
+def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Ask a mixture; return claude-usage before it and the audit's lines of it."""
+    before, started, count = _usage(), len(failover.audit()), 0
+
+    def ask(model: str, text: str, number: int, **more: Any) -> None:
+        nonlocal count
+        failover.ask(model, f"{text} {MARK}", number, at_once=4, lane=LANE, **more)
+        count += number
+
+    for stream in (True, False):
+        for model, text in CELLS:
+            ask(model, text, times, stream=stream)
+    if faults:
+        for server, kind, options in (
+            ("lmstudio", "500", {}),
+            ("lmstudio", "cut", {"after_chunks": 3}),
+            ("lmstudio", "cut", {"after_chunks": 1}),
+            ("lmstudio", "uncounted", {}),
+            ("lmstudio", "garble", {"text": "<unused24>"}),
+            ("lmstudio", "drop", {}),
+            ("anthropic", "uncounted", {}),
+            ("anthropic", "cut", {"after_chunks": 3}),
+            ("anthropic", "529", {"times": 3}),
+        ):
+            failover.local_again(failover.kinds(failover.urls(stage))["lm-studio"])
+            with failover.fault(stage, server, kind, **options):
+                ask("local" if server == "lmstudio" else "claude-haiku-4-5", "say hello", times)
+    wait_until(lambda: len(_lines(started)) >= count, 10, 0.2)
+    lines = _lines(started)
+    assert len(lines) == count, f"{count} requests, and the audit has {len(lines)} lines"
+    return before, lines
+
+
+def _lines(after: int) -> list[dict[str, Any]]:
+    return [line for line in failover.audit(after) if line["lane"] == LANE]
+
+
+@drill.cell("quick", fixed=True)
+def quick(stage: Stage) -> Figures:
+    """A few requests of each kind, streamed and whole: the audit, claude-usage and the servers agree."""
+    stage.converged()
+    before, lines = _mixed(stage, 2, faults=False)
+    figures = _agrees(stage, before, lines)
+    lost = must_fail(lambda: _agrees(stage, before, lines[1:]), "one line of the audit lost")
+    return {**figures, "control": lost}
+
+
+@drill.cell("mixed")
+def mixed(stage: Stage) -> Figures:
+    """500 mixed requests, failovers, cut streams, garbled and uncounted answers among them."""
+    stage.converged()
+    before, lines = _mixed(stage, 34, faults=True)
+    figures = _agrees(stage, before, lines)
+    over = sum(bool(line["fallback"]) for line in lines)
+    broken = sum(line["error_class"] in ("cut", "stream_error") for line in lines)
+    assert len(lines) >= 500, len(lines)
+    return {"requests": f"{len(lines)}, {over} failed over, {broken} broke off", **figures}
