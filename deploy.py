@@ -12,9 +12,11 @@ from signalbox.settings import settings_for
 from tasks import doctor as checks
 from tasks.base import base
 from tasks.doctor import doctor
+from tasks.fail2ban import fail2ban
 from tasks.firewall import firewall
 from tasks.gateway import gateway
 from tasks.guard import guard
+from tasks.hardening import hardening
 from tasks.launchers import launchers
 from tasks.leftovers import leftovers
 from tasks.preflight import preflight
@@ -41,11 +43,14 @@ proof = Proof(claude.name, s.guard.login_seconds)
 guard(s.guard, **root)
 firewall(s.firewall, proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
+fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.
 secrets(s.secrets, keys, lane_keys, keeper, claude, **root)
 gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
+# After the packages: needrestart looks at each transaction that comes after it.
+hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s), claude, **root)
 # After all that it looks at.

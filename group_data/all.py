@@ -107,8 +107,54 @@ ssh = {
     "allow_users": [],  # only these may log in; []: everyone
     "max_auth_tries": 3,  # keys and passwords tried in one connection; more for agents with many keys
     "tcp_forwarding": True,  # ssh -L, as to the gateway; False: off
-    "unpunished": ["lan"],  # networks whose failed logins sshd does not answer by waiting
+    "unpunished": ["lan", "controller"],  # whose failed logins sshd does not answer by waiting
     "extra": [],  # lines of sshd_config for what has no setting here, such as "Match User backup"
+}
+
+fail2ban = {
+    "enabled": True,
+    "ignored": ["lan", "controller"],  # never banned: "lan", "controller" (where the deploy comes from), or networks
+    "max_failures": 5,  # failed logins within find_seconds, wrong keys among them, and the address is banned
+    "find_seconds": 600,  # how far back failures count
+    "ban_seconds": 3600,  # the first ban; each further one is longer
+    "longest_ban_seconds": 604800,  # a week
+}
+
+hardening = {
+    "enabled": True,
+    "packages": [  # passwords that are guessed, private temporary directories, what updates change, what has run
+        "libpam-passwdqc",
+        "libpam-tmpdir",
+        "apt-listchanges",
+        "needrestart",
+        "debsums",
+        "acct",
+    ],
+    "sysctl": {  # kernel settings; what a kernel or a container does not have stays as it is
+        "dev.tty.ldisc_autoload": 0,  # line disciplines are not loaded for anybody
+        "fs.protected_fifos": 2,  # not written to where others may have laid them
+        "fs.protected_hardlinks": 1,  # only to one's own files
+        "fs.protected_regular": 2,  # as for fifos
+        "fs.protected_symlinks": 1,  # not followed where others may have laid them
+        "fs.suid_dumpable": 0,  # no core dumps of programs with privileges
+        "kernel.core_uses_pid": 1,  # should a dump be made, no other is overwritten
+        "kernel.ctrl-alt-del": 0,  # an orderly restart
+        "kernel.dmesg_restrict": 1,  # the kernel's log is root's
+        "kernel.kptr_restrict": 2,  # no kernel addresses
+        "kernel.unprivileged_bpf_disabled": 1,  # until the next boot
+        "kernel.yama.ptrace_scope": 1,  # a process may be traced by its parent
+        "net.ipv4.conf.all.accept_redirects": 0,  # routes are not changed by messages
+        "net.ipv4.conf.all.log_martians": 1,  # impossible addresses are logged
+        "net.ipv4.conf.all.rp_filter": 1,  # answers go where questions came from; 2 with several uplinks
+        "net.ipv4.conf.all.send_redirects": 0,  # this is no router
+        "net.ipv4.conf.default.accept_redirects": 0,  # as above, for interfaces to come
+        "net.ipv4.conf.default.log_martians": 1,  # as above
+        "net.ipv6.conf.all.accept_redirects": 0,  # as above, over IPv6
+        "net.ipv6.conf.default.accept_redirects": 0,  # as above
+    },
+    "blocked_modules": ["dccp", "sctp", "rds", "tipc", "firewire-core", "firewire-ohci", "firewire-sbp2"],  # unused
+    "banner": "Private system. Access is for authorized users only, and is logged and monitored.",  # on the console; None
+    "reboot_at": None,  # "04:30": a reboot that an update needs happens then; None: it waits for you
 }
 
 rootless_docker = {

@@ -15,7 +15,21 @@ from signalbox.run_as import as_owner, run_as
 from signalbox.settings.account import Account
 
 # Users go last: what they own goes before them. Directories after what they hold; packages after what uses them.
-ORDER = ("unit", "image", "link", "file", "line", "key", "tool", "directory", "package", "linger", "subids", "user")
+ORDER = (
+    "unit",
+    "image",
+    "link",
+    "file",
+    "line",
+    "key",
+    "tool",
+    "directory",
+    "package",
+    "mode",
+    "linger",
+    "subids",
+    "user",
+)
 
 _USER_UNIT = re.compile(r"(/home/[^/]+)/\.config/systemd/user/([^/]+)")
 _SYSTEM_UNIT = re.compile(r"/etc/systemd/system/([^/]+\.(?:service|timer|socket|path|mount))")
@@ -80,6 +94,7 @@ def _taken(entry: Entry, homes: bool) -> str:
         "image": lambda: _quiet(_run(account, f"docker image rm --force {shlex.quote(rest)}")),
         "tool": lambda: _tool(entry),
         "linger": lambda: _linger(account),
+        "mode": lambda: f"{{ {_as(f'{entry.id}/', f'chmod {entry.original} {shlex.quote(entry.id)}')}; }}",
         "subids": lambda: f"sed -i '/^{account}:[0-9]*:65536$/d' /etc/subuid /etc/subgid",
         "user": lambda: _user(account, homes),
     }.get(entry.kind, lambda: "true")()

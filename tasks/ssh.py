@@ -37,7 +37,7 @@ def ssh(settings: Ssh, user: str, proof: Proof) -> None:
         )
         return
     attached = host.get_fact(Networks)
-    spared = resolved(settings.unpunished, attached) or []
+    spared = resolved(settings.unpunished, attached, controller) or []
 
     def content(keys_only: bool) -> tuple[str, dict[str, str]]:
         values = directives(settings, keys_only, spared)

@@ -144,37 +144,77 @@ class Sshd(FactBase[SshdState]):
 
 @dataclass(frozen=True)
 class SystemUnitState:
-    """A unit of the system's manager, and the inputs that the running process read (see operations.unit)."""
+    """A unit of the system's manager. started_with: hashes of the inputs that the process read when it started.
+
+    touched: those of the inputs that were changed after that, be it to what they were: the process may have been
+    told to read them in between.
+    """
 
     active: bool = False
     enabled: bool = False
     needs_reload: bool = False
     started_with: dict[str, str] = field(default_factory=dict)
+    touched: tuple[str, ...] = ()
 
 
 class SystemUnit(FactBase[SystemUnitState]):
     """State of a unit; one that has inputs notes their hashes in /run/signalbox/<unit>.inputs when it starts."""
 
-    def command(self, unit: str) -> str:
+    def command(self, unit: str, inputs: tuple[str, ...] = ()) -> str:
         """Return the command."""
-        return (
-            f"systemctl show {unit} -p ActiveState,UnitFileState,NeedDaemonReload 2>/dev/null;"
-            f" sed 's/^/started /' /run/signalbox/{unit}.inputs 2>/dev/null || true"
+        note, files = f"/run/signalbox/{unit}.inputs", " ".join(map(shlex.quote, inputs))
+        read = (
+            f"; sed 's/^/started /' {note} 2>/dev/null; find {files} -cnewer {note} -printf 'touched %p\\n' 2>/dev/null"
         )
+        show = f"systemctl show {unit} -p ActiveState,UnitFileState,NeedDaemonReload 2>/dev/null"
+        return f"{show}{read if inputs else ''}; true"
 
     default = SystemUnitState
 
     def process(self, output: list[str]) -> SystemUnitState:
         """Parse systemctl's properties and the tagged `sha256sum` lines."""
-        properties = dict(line.split("=", 1) for line in output if "=" in line and not line.startswith("started "))
-        started = {}
+        properties = dict(line.split("=", 1) for line in output if "=" in line and " " not in line)
+        started, touched = {}, []
         for line in output:
             if line.startswith("started "):
                 _, digest, path = line.split(maxsplit=2)
                 started[path] = digest
+            elif line.startswith("touched "):
+                touched.append(line.split(" ", 1)[1])
         return SystemUnitState(
             active=properties.get("ActiveState") == "active",
             enabled=properties.get("UnitFileState") == "enabled",
             needs_reload=properties.get("NeedDaemonReload") == "yes",
             started_with=started,
+            touched=tuple(touched),
         )
+
+
+@dataclass(frozen=True)
+class KernelSetting:
+    """A sysctl as it is, and whether root may set it here."""
+
+    value: str
+    writable: bool
+
+
+class KernelSettings(FactBase[dict[str, KernelSetting]]):
+    """Those of the sysctl keys that this kernel has; in a container most are there and not writable."""
+
+    def command(self, keys: tuple[str, ...]) -> str:
+        """Return the command. Not the shell's `read`: dash reads byte by byte, which /proc/sys does not answer."""
+        paths = " ".join(shlex.quote(f"/proc/sys/{key.replace('.', '/')}") for key in keys)
+        return f'grep -s "" {paths} /dev/null; for p in {paths}; do [ ! -w $p ] || echo "$p writable"; done; true'
+
+    default = dict
+
+    def process(self, output: list[str]) -> dict[str, KernelSetting]:
+        """Parse `path:value` and `path writable` lines."""
+        writable = {line.split()[0] for line in output if line.endswith(" writable")}
+        found = {}
+        for line in output:
+            path, colon, value = line.partition(":")
+            if colon:
+                key = path.removeprefix("/proc/sys/").replace("/", ".")
+                found[key] = KernelSetting(value.strip(), path in writable)
+        return found

@@ -9,6 +9,8 @@ from signalbox.operations.containers import image
 from signalbox.operations.files import absent, directories, file, first_line, handed_directory, link
 from signalbox.operations.firewall import firewall_rules
 from signalbox.operations.guarded import nothing_waits
+from signalbox.operations.homes import private_home
+from signalbox.operations.kernel import kernel_settings
 from signalbox.operations.keys import generated_key, key_copy, new_key, secret_file
 from signalbox.operations.leftovers import leftovers_gone, only_unit
 from signalbox.operations.packages import docker_repository, packages
@@ -31,6 +33,7 @@ __all__ = [
     "handed_directory",
     "image",
     "kernel_modules",
+    "kernel_settings",
     "key_copy",
     "leftovers_gone",
     "linger",
@@ -43,6 +46,7 @@ __all__ = [
     "only_unit",
     "packages",
     "password",
+    "private_home",
     "secret_file",
     "service",
     "sshd_configuration",

@@ -21,9 +21,9 @@ def unit(unit: str, inputs: Mapping[str, str] | None = None, running: bool = Tru
       (/run/signalbox/<unit>.inputs), and is restarted when it runs with others.
     + running: False: something else starts it.
     """
-    now = host.get_fact(SystemUnit, unit=unit)
+    now = host.get_fact(SystemUnit, unit=unit, inputs=tuple(inputs or ()))
     want("unit", unit)
-    current = all(now.started_with.get(path) == digest for path, digest in (inputs or {}).items())
+    current = not now.touched and all(now.started_with.get(path) == each for path, each in (inputs or {}).items())
     started = not running or (now.active and current)
     if now.enabled and started and not now.needs_reload:
         host.noop(f"{unit} is enabled and as wanted")

@@ -6,9 +6,9 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, field_validator
+from pydantic import AfterValidator
 
-from signalbox.settings.fields import PLACEHOLDER, between, matching
+from signalbox.settings.fields import PLACEHOLDER, Package, between, matching
 from signalbox.settings.problems import show
 from signalbox.settings.sections import Seconds, Section
 
@@ -29,6 +29,12 @@ def _network(value: str) -> str:
     raise ValueError(f"{show(value)} has bits set behind its prefix; write {show(str(right))}")
 
 
+def _spared(value: str) -> str:
+    if value == "any":
+        raise ValueError('"any" would spare every address; write networks, "lan" or "controller"')
+    return value if value == "controller" else _network(value)
+
+
 def _opened(value: str) -> str:
     found = re.fullmatch(r"(tcp|udp)/(\d{1,5})", value)
     if not found or not 1 <= int(found[2]) <= 65535:
@@ -37,12 +43,18 @@ def _opened(value: str) -> str:
 
 
 NetworkName = Annotated[str, AfterValidator(_network)]
+SparedName = Annotated[str, AfterValidator(_spared)]
 OpenedPort = Annotated[str, AfterValidator(_opened)]
 AnyPort = Annotated[int, between(1, 65535, "a port")]
 Interface = Annotated[str, matching(r"[A-Za-z0-9][\w.@-]{0,14}", "an interface's name", 'one such as "eth0"')]
 # sshd_config(5), PATTERNS, and user@host.
 Login = Annotated[str, matching(r"[a-z_*?][\w.*?-]*(@[\w.:*?/-]+)?", "a user", 'one such as "claude"')]
 Line = Annotated[str, matching(r"[^\s#][^\n\0]*", "a line of sshd_config", 'one such as "Match User backup"')]
+
+
+SysctlKey = Annotated[str, matching(r"[a-z][\w-]*(\.[\w-]+)+", "a sysctl key", 'one such as "net.ipv4.tcp_syncookies"')]
+Module = Annotated[str, matching(r"[a-z0-9][\w-]*", "a kernel module", 'one such as "dccp"')]
+TimeOfDay = Annotated[str, matching(r"([01]\d|2[0-3]):[0-5]\d", "a time of day", 'one such as "04:30"')]
 
 
 class Guard(Section):
@@ -73,15 +85,27 @@ class Ssh(Section):
     allow_users: list[Login]
     max_auth_tries: Annotated[int, between(1, 20, "tries")]
     tcp_forwarding: bool
-    unpunished: list[NetworkName]
+    unpunished: list[SparedName]
     extra: list[Line]
 
-    @field_validator("unpunished")
-    @classmethod
-    def some(cls, values: list[str]) -> list[str]:
-        if "any" in values:
-            raise ValueError('"any" would spare every address; write networks, or [] for none')
-        return values
+
+class Fail2ban(Section):
+    """Who fails to log in too often is banned; times in seconds."""
+
+    enabled: bool
+    ignored: list[SparedName]
+    max_failures: Annotated[int, between(1, 100, "failures")]
+    find_seconds: Seconds
+    ban_seconds: Seconds
+    longest_ban_seconds: Annotated[int, between(1, 365 * 86400, "seconds")]
 
 
-__all__ = ["Firewall", "Guard", "Seconds", "Ssh"]
+class Hardening(Section):
+    """The system itself."""
+
+    enabled: bool
+    packages: list[Package]
+    sysctl: dict[SysctlKey, int]
+    blocked_modules: list[Module]
+    banner: str | None
+    reboot_at: TimeOfDay | None

@@ -54,4 +54,23 @@ def ssh(settings: Settings, raw: Raw) -> Iterator[Problem]:
         )
 
 
-RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [guard, ssh]
+def hardening(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """Only unattended upgrades reboot by themselves, and what rootless Docker lives on stays on."""
+    if not settings.hardening.enabled:
+        return
+    if settings.hardening.reboot_at and not settings.base.unattended_upgrades:
+        yield Problem(
+            ("hardening", "reboot_at"), "nothing is upgraded unattended; write base.unattended_upgrades = True, or None"
+        )
+    for key, least in _DOCKER_NEEDS.items():
+        value = settings.hardening.sysctl.get(key, least)
+        if settings.rootless_docker.enabled and value < least:
+            yield Problem(
+                ("hardening", "sysctl", key), f"{value} ends rootless Docker; write {least} or more, or take it out"
+            )
+
+
+# https://docs.docker.com/engine/security/rootless/ (troubleshooting), user_namespaces(7)
+_DOCKER_NEEDS = {"kernel.unprivileged_userns_clone": 1, "user.max_user_namespaces": 1024}
+
+RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [guard, ssh, hardening]

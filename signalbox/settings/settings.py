@@ -15,7 +15,7 @@ from signalbox.settings.explain import problems_of, unknown
 from signalbox.settings.filling import RECORDS, filled, with_text_keys
 from signalbox.settings.layers import COMMAND_LINE, Layer, groups_of, merged, origin
 from signalbox.settings.problems import Problem, SettingsError
-from signalbox.settings.protection import Firewall, Guard, Ssh
+from signalbox.settings.protection import Fail2ban, Firewall, Guard, Hardening, Ssh
 from signalbox.settings.pyinfra_keys import pyinfra_keys
 from signalbox.settings.records import Backend, Cloud, Lane
 from signalbox.settings.rules import RULES, IncompleteError
@@ -56,6 +56,8 @@ class Settings:
     guard: Guard
     firewall: Firewall
     ssh: Ssh
+    fail2ban: Fail2ban
+    hardening: Hardening
     rootless_docker: RootlessDocker
     toolchain: Toolchain
     secrets: Secrets
@@ -141,6 +143,8 @@ _SECTIONS: dict[str, Any] = {
     "guard": Guard,
     "firewall": Firewall,
     "ssh": Ssh,
+    "fail2ban": Fail2ban,
+    "hardening": Hardening,
     "rootless_docker": RootlessDocker,
     "toolchain": Toolchain,
     "secrets": Secrets,

@@ -217,4 +217,109 @@ TAMPERS: dict[str, Tamper] = {
         f"test \"$(stat -c %a {GATEWAY})\" = 700",
         ("secrets have their directories",),
     ),
+    "firewall-file": Tamper(
+        "the firewall's rules were edited",
+        _edited("/etc/signalbox/firewall.nft"),
+        _unedited("/etc/signalbox/firewall.nft"),
+        ("the firewall is as the settings say",),
+    ),
+    "firewall-loaded": Tamper(
+        "a port was opened in the loaded rules, and in no file",
+        "nft insert rule inet signalbox input tcp dport 8080 accept",
+        "nft list table inet signalbox | grep -q 'policy drop' && ! nft list table inet signalbox | grep -q 8080",
+        ("the firewall is as the settings say",),
+    ),
+    "firewall-flushed": Tamper(
+        "Debian's own nftables.service flushed every table",
+        "nft flush ruleset",
+        "nft list table inet signalbox | grep -q 'policy drop'",
+        ("the firewall is as the settings say",),
+    ),
+    "firewall-disabled": Tamper(
+        "the firewall was disabled: it is loaded, but not after the next boot",
+        "systemctl disable signalbox-firewall.service",
+        "systemctl is-enabled signalbox-firewall.service",
+        ("the firewall is loaded at every boot",),
+    ),
+    "sshd-file": Tamper(
+        "sshd's drop-in was edited and loaded: passwords let in again",
+        "sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' /etc/ssh/sshd_config.d/00-signalbox.conf"
+        " && systemctl reload ssh",
+        "sshd -T | grep -qx 'passwordauthentication no'",
+        ("sshd is configured as the settings say",),
+    ),
+    "sshd-removed": Tamper(
+        "sshd's drop-in was removed, and sshd has not read that yet",
+        "rm /etc/ssh/sshd_config.d/00-signalbox.conf",
+        "sshd -T | grep -qx 'permitrootlogin without-password' && sshd -T | grep -qx 'maxauthtries 3'"
+        " && test -z \"$(find /etc/ssh/sshd_config.d -cnewer /run/sshd.pid)\"",
+        ("sshd is configured as the settings say",),
+    ),
+    "guard": Tamper(
+        "the guard was replaced by a program that does nothing",
+        "printf '#!/bin/sh\\nexit 0\\n' > /usr/local/lib/signalbox/guard",
+        "grep -q restore /usr/local/lib/signalbox/guard",
+        ("the guard is in place",),
+    ),
+    "guard-disabled": Tamper(
+        "the guard was disabled: it would not act at boot",
+        "systemctl disable signalbox-guard.service",
+        "systemctl is-enabled signalbox-guard.service",
+        ("the guard runs at every boot",),
+    ),
+    "fail2ban-limits": Tamper(
+        "fail2ban's limits were edited and loaded",
+        "sed -i 's/^maxretry = .*/maxretry = 500/' /etc/fail2ban/jail.d/signalbox.local && fail2ban-client reload",
+        "test \"$(fail2ban-client get sshd maxretry)\" = 5",
+        ("fail2ban's limits are as the settings say",),
+    ),
+    "fail2ban-stopped": Tamper(
+        "fail2ban was stopped",
+        "systemctl stop fail2ban",
+        "systemctl is-active fail2ban",
+        ("fail2ban is enabled and runs what is on disk",),
+    ),
+    "fail2ban-sandbox": Tamper(
+        "fail2ban's sandbox was removed",
+        "rm /etc/systemd/system/fail2ban.service.d/50-signalbox.conf && systemctl daemon-reload"
+        " && systemctl restart fail2ban",
+        "test \"$(systemctl show -p ProtectSystem --value fail2ban)\" = strict",
+        ("fail2ban has its sandbox",),
+    ),
+    "sysctl-file": Tamper(
+        "the kernel's settings were edited",
+        _edited("/etc/sysctl.d/60-signalbox.conf"),
+        _unedited("/etc/sysctl.d/60-signalbox.conf"),
+        ("the kernel's settings are in place",),
+    ),
+    "sysctl": Tamper(
+        "a kernel setting was changed, and no file",
+        "sysctl -qw net.ipv4.conf.all.send_redirects=1",
+        "test \"$(sysctl -n net.ipv4.conf.all.send_redirects)\" = 0",
+        ("the kernel's settings are in effect",),
+    ),
+    "blocked-modules": Tamper(
+        "the blocked kernel modules were let in",
+        ": > /etc/modprobe.d/signalbox-blocked.conf",
+        "grep -q dccp /etc/modprobe.d/signalbox-blocked.conf",
+        ("kernel modules that nobody here needs are blocked",),
+    ),
+    "core-dumps": Tamper(
+        "core dumps were switched on again",
+        "rm /etc/security/limits.d/50-signalbox.conf",
+        "grep -q core /etc/security/limits.d/50-signalbox.conf",
+        ("core dumps of logins are off",),
+    ),
+    "home-mode": Tamper(
+        "the agent's home was opened to all",
+        f"chmod 755 {HOME}",
+        f"test \"$(stat -c %a {HOME})\" = 700",
+        ("the home of claude is private",),
+    ),
+    "banner": Tamper(
+        "the console's banner was changed",
+        "echo changed > /etc/issue",
+        "grep -q authorized /etc/issue",
+        ("/etc/issue has the banner",),
+    ),
 }  # fmt: skip

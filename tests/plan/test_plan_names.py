@@ -78,10 +78,12 @@ def test_names_tell_their_task(variant: str) -> None:
         "Guard",
         "Firewall",
         "SSH",
+        "fail2ban",
         "Rootless Docker",
         "Toolchain",
         "Secrets",
         "Gateway",
+        "Hardening",
         "Launchers",
         "Doctor",
         "Leftovers",
@@ -125,6 +127,10 @@ NOTHING_TO_DO = [
     "Guard | no change that could lock you out has been left unconfirmed",
     "Rootless Docker | kernel modules are loaded",
     "Gateway | litellm alone runs a gateway of ours",
+    "Hardening | the kernel's settings are in effect, as far as it has them",
+    "Hardening | the home of claude is private",
+    "Hardening | the home of litellm is private",
+    "Hardening | updates have no reboot of Signalbox's",
     "Leftovers | nothing is left of what earlier settings asked for",
 ]
 

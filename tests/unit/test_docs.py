@@ -78,7 +78,9 @@ def _keys_of(data: dict[str, Any], at: str = "") -> set[str]:
     keys: set[str] = set()
     for key, value in data.items():
         keys |= {f"{at}{key}"} | (
-            _keys_of(value, f"{at}{key}.") if isinstance(value, dict) and not key.endswith("fallbacks") else set()
+            _keys_of(value, f"{at}{key}.")
+            if isinstance(value, dict) and key != "sysctl" and not key.endswith("fallbacks")
+            else set()
         )
     return keys
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from signalbox import facts
-from signalbox.facts import Placed, PlacedState
+from signalbox.facts import Placed, PlacedState, reach
 from signalbox.manifest import Entry
 
 
@@ -140,3 +140,38 @@ def test_a_secrets_file_is_compared_without_telling_what_it_holds(tmp_path: Path
     assert not ask(facts.SecretFile, **arguments).holds("")
     path.unlink()
     assert ask(facts.SecretFile, **arguments) == facts.SecretState()
+
+
+def test_what_reaches_a_host_is_an_answer_where_there_is_none(tmp_path: Path) -> None:
+    assert ask(reach.Guard) == reach.GuardState()
+    assert ask(reach.FirewallLoaded, path=str(tmp_path / "no")) is False
+    assert ask(reach.SystemUnit, unit="no-such.service", inputs=(str(tmp_path / "no"),)) == reach.SystemUnitState()
+    assert ask(reach.KernelSettings, keys=("no.such.key",)) == {}
+
+
+def test_a_session_is_told_by_sshd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    assert ask(reach.Session) == reach.SessionState()
+    monkeypatch.setenv("SSH_CONNECTION", "192.168.1.5 50000 192.168.1.10 22")
+    assert ask(reach.Session) == reach.SessionState("192.168.1.5", 22)
+
+
+def test_kernel_settings_are_read_by_any_shell() -> None:
+    state = ask(reach.KernelSettings, keys=("kernel.ostype", "kernel.pid_max", "no.such.key"))
+    assert state["kernel.ostype"].value == "Linux"
+    assert int(state["kernel.pid_max"].value) > 300
+    assert "no.such.key" not in state
+
+
+def test_networks_are_those_without_a_gateway() -> None:
+    lines = [
+        '[{"dst":"192.168.1.0/24","dev":"eth0","flags":[]},{"dst":"10.8.0.0/24","dev":"wg0","flags":["linkdown"]}]',
+        '[{"dst":"2001:db8::/64","dev":"eth0"},{"dst":"fe80::/64","dev":"eth0"},{"dst":"default","gateway":"fe80::1"}]',
+    ]
+    assert reach.Networks().process(lines) == ["192.168.1.0/24", "2001:db8::/64"]
+
+
+def test_what_sshd_says_of_itself_is_understood() -> None:
+    lines = ["changed /etc/ssh/sshd_config", "effective port 22", "effective port 2222", "effective usedns no"]
+    state = reach.Sshd().process(lines)
+    assert state == reach.SshdState(("/etc/ssh/sshd_config",), {"port": "22 2222", "usedns": "no"})

@@ -1,0 +1,25 @@
+"""Homes that nobody else looks into."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import operation
+
+from signalbox import manifest
+from signalbox.facts import Placed
+from signalbox.operations.commands import Commands
+from signalbox.run_as import as_owner
+from signalbox.statements import differs, want
+
+
+@operation()
+def private_home(account: str, home: str) -> Commands:
+    """Have nothing of the directory `home` open to other users. The mode it had is kept in the manifest."""
+    now = host.get_fact(Placed, path=home, kind="mode")
+    want("mode", home)
+    if now.type is None or now.mode.endswith("00"):
+        host.noop(f"the home of {account} is private")
+        return
+    differs("mode", now.mode, f"{now.mode[:-2]}00")
+    entry = manifest.Entry("mode", home, hash="go=", original=now.entry.original if now.entry else now.mode)
+    yield f"{manifest.record(entry)} && {as_owner(account, f'chmod go= {home}')}"

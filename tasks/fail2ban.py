@@ -1,0 +1,44 @@
+"""fail2ban: who fails to log in too often is banned for a while, by way of nftables; our own networks never are."""
+
+from __future__ import annotations
+
+from pyinfra import host
+from pyinfra.api import deploy
+
+from signalbox.facts.reach import Networks, Session
+from signalbox.networks import resolved
+from signalbox.operations import directories, file, packages, unit
+from signalbox.operations.files import sha256
+from signalbox.render import render
+from signalbox.settings.protection import Fail2ban
+
+JAIL = "/etc/fail2ban/jail.d/signalbox.local"
+DIRECTORY = "/etc/systemd/system/fail2ban.service.d"
+DROP_IN = f"{DIRECTORY}/50-signalbox.conf"
+
+
+@deploy("fail2ban")
+def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
+    """Ban by the journal's word. `ports`: of sshd."""
+    if not settings.enabled:
+        return
+    attached = host.get_fact(Networks)
+    controller = host.get_fact(Session, _sudo=False).controller
+    spared = resolved(settings.ignored, attached, controller) or []
+    contents = {
+        JAIL: render(
+            "fail2ban/signalbox.local", settings=settings, ignored=["127.0.0.0/8", "::1", *spared], ports=ports
+        ),
+        DROP_IN: render("fail2ban/50-signalbox.conf", inputs=(JAIL, DROP_IN)),
+    }
+    # Before the package, which starts it: it never runs with other limits.
+    directories(name="fail2ban has its directories", paths=["/etc/fail2ban", "/etc/fail2ban/jail.d", DIRECTORY])
+    file(name="fail2ban's limits are as the settings say", path=JAIL, content=contents[JAIL])
+    file(name="fail2ban has its sandbox", path=DROP_IN, content=contents[DROP_IN])
+    # It reads the journal by python3-systemd, which it only suggests.
+    packages(name="fail2ban is installed", wanted=["fail2ban", "python3-systemd", "nftables"])
+    unit(
+        name="fail2ban is enabled and runs what is on disk",
+        unit="fail2ban.service",
+        inputs={path: sha256(content) for path, content in contents.items()},
+    )

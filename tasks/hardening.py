@@ -1,0 +1,61 @@
+"""Hardening: what is left when the doors are shut: the kernel's settings, core dumps, homes, updates' reboots."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+
+from signalbox.operations import absent, directories, file, kernel_settings, packages, private_home
+from signalbox.render import render
+from signalbox.settings import Account
+from signalbox.settings.protection import Hardening
+
+SYSCTL = "/etc/sysctl.d/60-signalbox.conf"
+MODULES = "/etc/modprobe.d/signalbox-blocked.conf"
+REBOOT = "/etc/apt/apt.conf.d/61signalbox-reboot"
+CORE_DUMPS = {
+    "logins": ("/etc/security/limits.d/50-signalbox.conf", "* soft core 0\n* hard core 0\nroot hard core 0\n"),
+    "services": ("/etc/systemd/coredump.conf.d/50-signalbox.conf", "[Coredump]\nStorage=none\nProcessSizeMax=0\n"),
+    "shells": ("/etc/profile.d/signalbox-core.sh", "ulimit -c 0 2>/dev/null || true\n"),
+}
+DEBSUMS = "/etc/default/debsums"
+
+
+@deploy("Hardening")
+def hardening(settings: Hardening, accounts: tuple[Account, ...]) -> None:
+    """Harden the system itself, and the homes of `accounts`."""
+    if not settings.enabled:
+        return
+    file(
+        name="the kernel's settings are in place for every boot",
+        path=SYSCTL,
+        content=render("hardening/60-signalbox.conf", sysctl=settings.sysctl),
+    )
+    kernel_settings(name="the kernel's settings are in effect, as far as it has them", values=settings.sysctl)
+    file(
+        name="kernel modules that nobody here needs are blocked",
+        path=MODULES,
+        content=render("hardening/signalbox-modules.conf", modules=settings.blocked_modules),
+    )
+    directories(name="systemd-coredump has a directory for drop-ins", paths=["/etc/systemd/coredump.conf.d"])
+    for what, (path, content) in CORE_DUMPS.items():
+        file(name=f"core dumps of {what} are off", path=path, content=f"# Placed by Signalbox.\n{content}")
+    for path in ("/etc/issue", "/etc/issue.net") if settings.banner else ():
+        file(name=f"{path} has the banner", path=path, content=f"{settings.banner}\n")
+    for account in accounts:
+        private_home(name=f"the home of {account.name} is private", account=account.name, home=account.home)
+    if settings.reboot_at:
+        file(
+            name=f"updates that need a reboot have it at {settings.reboot_at}",
+            path=REBOOT,
+            content=render("hardening/61signalbox-reboot", at=settings.reboot_at),
+        )
+    else:
+        absent(name="updates have no reboot of Signalbox's", path=REBOOT)
+    # Last: needrestart looks at every transaction after it.
+    packages(name="packages that harden are installed", wanted=settings.packages)
+    if "debsums" in settings.packages:
+        file(
+            name="installed files are compared with their packages weekly",
+            path=DEBSUMS,
+            content="# Placed by Signalbox.\nCRON_CHECK=weekly\n",
+        )

@@ -1,0 +1,183 @@
+"""A host that is hard to get into, tried from a second one."""
+
+from __future__ import annotations
+
+import time
+
+from tests.drills import looks
+from tests.drills.deployment import Site
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import HOST, Stage
+from tests.drills.tampers import DOCKER, TAMPERS
+from tests.lab import hosts
+from tests.lab.instance import Lab
+from tests.lab.machine import wait_until
+
+drill = Drill(
+    "hardening",
+    "hard to get into for everyone but its owner",
+    "A brute force from a second host is banned within the set number of tries, the controller never is; SSH from "
+    "outside the allowed networks is dropped, also over IPv6; a port of a container is not reachable unless listed; "
+    "what is tampered with is named and healed in one run.",
+)
+
+OTHER = "d-other"  # who wants to get in
+# Healed together; each alone is a cell of the drill `converged`.
+TOGETHER = (
+    "firewall-file", "firewall-loaded", "sshd-file", "guard", "fail2ban-limits", "sysctl-file", "sysctl",
+    "blocked-modules", "core-dumps", "home-mode", "banner",
+)  # fmt: skip
+KEY = "/root/.ssh/id_ed25519"
+
+
+@drill.cell("tampered", fixed=True)
+def tampered(stage: Stage) -> Figures:
+    """Every file of the hardening is tampered with at once: the plan names each, one deploy heals all."""
+    site = stage.converged()
+    chosen = [TAMPERS[name] for name in TOGETHER]
+    looks.answer("\n".join(f"{{ {each.drift}; }} || exit 1" for each in chosen), user="root")
+
+    def sound() -> None:
+        looks.answer("\n".join(f"{{ {each.sound}; }} || exit 1" for each in chosen), user="root")
+
+    control = must_fail(sound, "all of it tampered with")
+    planned = site.plan().ok().planned(HOST)
+    unnamed = [each.title for each in chosen if not any(all(word in name for word in each.named) for name in planned)]
+    assert not unnamed, f"not named: {unnamed}; the plan names {planned}"
+    healing = site.deploy().ok()
+    sound()
+    again = site.plan().ok().planned(HOST)
+    assert not again, f"the plan after the healing run names {again}"
+    return {
+        "tampered with": len(chosen),
+        "named": len(planned),
+        "healed in": f"{healing.seconds:.1f} s",
+        "next plan": "no change",
+        "control": control,
+    }
+
+
+def _other(stage: Stage) -> None:
+    """Have a second host with a key of its own, which nobody knows."""
+    if not hosts.exists(OTHER):
+        stage.bare(OTHER)
+    looks.answer(f"test -s {KEY} || ssh-keygen -q -t ed25519 -N '' -f {KEY}", host=OTHER, user="root")
+
+
+def _knock(version: int = 4, user: str = "claude") -> str:
+    """Try once to log in from the other host with its own key, and return what ssh says."""
+    options = "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=3"
+    line = f"ssh {options} -i {KEY} {user}@{hosts.address(HOST, version)} true"
+    done = hosts.run(OTHER, line, check=False, timeout=60)
+    assert done.returncode == 255, f"the other host got in: {done.stdout}"
+    return done.stderr.strip().splitlines()[-1]
+
+
+def _banned(address: str) -> bool:
+    return address in looks.answer("fail2ban-client get sshd banip", user="root").split()
+
+
+def _unspared(stage: Stage, failures: int, **more: object) -> Site:
+    """Return the shared host where the LAN is not spared: only the controller is."""
+    controller = {"ignored": ["controller"], "max_failures": failures, "ban_seconds": 60, "longest_ban_seconds": 60}
+    return stage.site(settings={"fail2ban": controller, "ssh": {"unpunished": ["lan"]}, **more})
+
+
+@drill.cell("brute-force")
+def brute_force(stage: Stage) -> Figures:
+    """Wrong keys for a user that exists are banned within the set number of tries, the controller's never."""
+    stage.converged()
+    _other(stage)
+    failures, address = 4, hosts.address(OTHER)
+    site = _unspared(stage, failures)
+    site.deploy().ok()
+    tries = 0
+    started = time.monotonic()
+    while tries < 3 * failures and not _banned(address):
+        told = _knock()
+        tries += "Permission denied" in told
+        wait_until(lambda: _banned(address), 1, 0.2)
+    assert _banned(address), f"not banned after {tries} tries"
+    seconds = time.monotonic() - started
+    assert tries <= failures, f"banned after {tries} tries, not {failures}"
+    refused = _knock()
+    assert "Permission denied" not in refused, refused
+    # The controller fails more often than that, and goes on.
+    for _ in range(2 * failures):
+        must_fail(lambda: looks.login("nobody-of-that-name"), "a user that is not there")
+    looks.login("claude")
+    assert not _banned(Lab.current().ipv4(1)), "the controller is banned"
+    firewall = {"firewall": {"open": {"tcp/8080": ["lan"]}}}
+    _unspared(stage, failures, **firewall).deploy().ok()
+    assert "Permission denied" not in _knock(), "the ban did not survive the firewall's reload"
+    looks.answer("systemctl restart signalbox-firewall.service", user="root")
+    assert "Permission denied" not in _knock(), "the ban did not survive the firewall's restart"
+    score = looks.answer("systemd-analyze security fail2ban.service --no-pager | tail -n1", user="root")
+    looks.answer(f"fail2ban-client set sshd unbanip {address}", user="root")
+    control = _knock()
+    assert "Permission denied" in control, f"control: after the ban it says {control}"
+    stage.site().deploy().ok()
+    return {
+        "limit": failures,
+        "banned after": f"{tries} tries, {seconds:.1f} s",
+        "then": refused,
+        "controller": f"{2 * failures} failures, not banned",
+        "firewall reloaded and restarted": "still banned",
+        "fail2ban's sandbox": score.split("level for ")[-1],
+        "control": f"unbanned: {control}",
+    }
+
+
+@drill.cell("outside")
+def outside(stage: Stage) -> Figures:
+    """SSH from outside the allowed networks is dropped, over IPv4 and IPv6; from inside it is answered."""
+    stage.converged()
+    _other(stage)
+    before = {version: _knock(version) for version in (4, 6)}
+    for version, told in before.items():
+        assert "Permission denied" in told, f"control: IPv{version}: {told}"
+    lab = Lab.current()
+    allowed = [f"{lab.ipv4(1)}/32", f"{lab.ipv6(1)}/128"]
+    stage.site(settings={"firewall": {"ssh_from": allowed}}).deploy().ok()
+    after = {version: _knock(version) for version in (4, 6)}
+    for version, told in after.items():
+        assert "timed out" in told, f"IPv{version}: {told}"
+    for version in (4, 6):
+        looks.login("claude", version=version)
+    ping = hosts.run(OTHER, f"ping -c1 -W2 {hosts.address(HOST, 6)}", check=False).returncode
+    stage.site().deploy().ok()
+    return {
+        "allowed": ", ".join(allowed),
+        "IPv4": after[4],
+        "IPv6": after[6],
+        "ping over IPv6": "answered" if ping == 0 else "not answered",
+        "control": before[6],
+    }
+
+
+@drill.cell("container-port")
+def container_port(stage: Stage) -> Figures:
+    """A port that a container opens on 0.0.0.0 is not reachable from the LAN, unless it is listed."""
+    stage.converged()
+    _other(stage)
+    docker = f"cd / && {DOCKER}"
+    image = f"$({DOCKER} image ls --quiet | head -n1)"
+    run = f"run -d --name drill -p 0.0.0.0:8080:8080 --entrypoint python3 {image} -m http.server 8080"
+    serve = f"{docker} rm -f drill >/dev/null 2>&1; {docker} {run}"
+    looks.answer(serve, user="root")
+
+    def reached(version: int = 4) -> bool:
+        address = hosts.address(HOST, version)
+        url = f"http://{address if version == 4 else f'[{address}]'}:8080/"
+        line = f"curl -s -o /dev/null --max-time 3 '{url}'"
+        return hosts.run(OTHER, line, check=False, timeout=30).returncode == 0
+
+    inside = "curl -s -o /dev/null --max-time 3 http://127.0.0.1:8080/"
+    assert wait_until(lambda: hosts.run(HOST, inside, check=False).returncode == 0, 60), "the container does not serve"
+    assert not reached(), "the container's port is reachable"
+    stage.site(settings={"firewall": {"open": {"tcp/8080": ["lan"]}}}).deploy().ok()
+    assert reached(), "control: a listed port is not reachable"
+    stage.site().deploy().ok()
+    assert not reached(), "the port is still reachable"
+    looks.answer(f"{docker} rm -f drill", user="root")
+    return {"not listed": "not reachable", "listed": "reachable", "taken off the list": "not reachable"}

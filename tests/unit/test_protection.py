@@ -1,0 +1,71 @@
+"""Networks, the firewall's rules and sshd's words, as pure functions of the settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from signalbox.networks import accepting, contains, input_rules, resolved
+from signalbox.settings import Settings
+from signalbox.settings.protection import Ssh
+from signalbox.sshd import CLASSIC, directives, overridden
+from tests.good_settings import layers
+
+
+def ssh(**values: Any) -> Ssh:
+    admin = {"ssh_user": "admin", "connection": {"sudo": True}}
+    return Settings.from_layers(layers(admin, {"ssh": values}), host="box").ssh
+
+
+def test_lan_is_private_addresses_and_the_networks_of_the_host() -> None:
+    found = resolved(["lan"], ["203.0.113.0/25", "2001:db8:1::/64"])
+    for address in ("192.168.7.7", "10.1.2.3", "203.0.113.5", "2001:db8:1::5", "fe80::1", "fd00::1"):
+        assert contains(found, address), address
+    for address in ("203.0.113.200", "8.8.8.8", "2001:db8:2::5"):
+        assert not contains(found, address), address
+
+
+def test_any_is_every_address_and_nothing_is_none() -> None:
+    assert resolved(["192.168.1.0/24", "any"], []) is None
+    assert contains(None, "8.8.8.8")
+    assert resolved([], ["192.168.1.0/24"]) == []
+    assert accepting([], "tcp", [22]) == []
+
+
+def test_the_controller_is_its_address_and_needs_no_line_of_its_own_in_the_lan() -> None:
+    assert resolved(["controller"], [], "203.0.113.5") == ["203.0.113.5/32"]
+    assert resolved(["controller"], []) == []
+    assert resolved(["lan", "controller"], [], "192.168.1.5") == resolved(["lan"], [])
+
+
+def test_rules_name_interfaces_ports_and_both_versions_of_ip() -> None:
+    rules = input_rules(["192.168.1.0/24", "fd00::/8"], [22, 2222], ["wg0"], {"udp/51820": None, "tcp/80": []})
+    assert rules == [
+        'iifname { "wg0" } ip saddr { 192.168.1.0/24 } tcp dport { 22, 2222 } accept',
+        'iifname { "wg0" } ip6 saddr { fd00::/8 } tcp dport { 22, 2222 } accept',
+        "udp dport { 51820 } accept",
+    ]
+
+
+@pytest.mark.parametrize("root", ["key", "no"])
+def test_what_sshd_makes_of_our_words_is_compared_as_it_says_them(root: str) -> None:
+    values = directives(ssh(root_login=root), keys_only=True, unpunished=["192.168.0.0/16"])
+    said = {keyword.lower(): value for keyword, value in values.items()}
+    said["permitrootlogin"] = {"key": "without-password", "no": "no"}[root]
+    if root == "no":
+        assert values["PermitRootLogin"] == "no"
+    assert overridden(values, said) == []
+    assert overridden(values, {**said, "passwordauthentication": "yes"}) == ["PasswordAuthentication is yes, not no"]
+    assert "MaxAuthTries is missing, not 3" in overridden(values, {})
+
+
+def test_passwords_are_left_alone_until_a_key_has_opened() -> None:
+    assert "PasswordAuthentication" not in directives(ssh(), keys_only=False, unpunished=[])
+
+
+def test_one_classic_exchange_stays_for_the_deploy() -> None:
+    kex = directives(ssh(), keys_only=True, unpunished=[])["KexAlgorithms"].split(",")
+    assert kex[0].startswith("mlkem768")
+    assert kex[-1] == CLASSIC
+    assert sum("mlkem" not in each and "sntrup" not in each for each in kex) == 1
