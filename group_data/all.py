@@ -364,3 +364,16 @@ doctor = {
 leftovers = {
     "enabled": True,  # take away what earlier settings asked for: lanes, packages, whole sections; False: it stays
 }
+
+# ---- one deploy a host at a time, however it was started ----
+lock = {
+    "enabled": True,
+    "wait_seconds": 0,  # how long a deploy waits for another one of the same host before it leaves that host out
+    "expires_minutes": 120,  # a deploy whose controller vanished from the network keeps others away for this long
+    "reason": None,  # told to those who are kept away; None: the commit that is deployed
+}
+
+# ---- `pyinfra inventory.py remove.py` takes away what Signalbox placed, and gives back what it replaced ----
+remove = {
+    "homes": False,  # True: also the service user that Signalbox made, with all that is in its home
+}

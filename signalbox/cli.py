@@ -8,8 +8,11 @@ import click
 
 _COMMANDS = {
     "outdated": "Tell which pinned versions are behind what the mirrors offer.",
+    "history": "Show the deploys that were made from this machine.",
+    "lock": "Show who deploys at this moment, and break a lock.",
     "pin": "Resolve the checksums and digests of versions.",
     "plan": "Tell what a deploy would change; its exit status can be trusted.",
+    "rollout": "Deploy to many hosts in waves, and stop in time.",
     "secrets": "Keep secrets encrypted in the repository.",
     "verify": "Tell whether hosts work, and if not, why.",
     "certify": "Tell whether a model server can drive Claude Code.",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pyinfra.api import Host, State, connect
+from pyinfra.api import Host, State, connect, operations
 from pyinfra.api.exceptions import InventoryError
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import BaseStateCallback, StateStage
@@ -23,12 +23,22 @@ from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 
 from signalbox import askpass, overhead, transport
+from signalbox.applied import applied
 from signalbox.lanes import lane_secrets
 from signalbox.readahead import install as readahead
 from signalbox.routes import required_secrets
 from signalbox.secrets import SecretError
 from signalbox.settings import settings_for, validate_run
 from signalbox.settings.layers import layers_of, merged
+
+# Files of ours that change nothing that a deploy would.
+_NO_DEPLOYS = ("verify.py", "lock_deploy.py")
+# Deploy files that place no secret, and must work where one is missing.
+_WITHOUT_SECRETS = ("remove.py", "lock_deploy.py")
+
+
+# Hear of every deploy of this process, as pyinfra's own callbacks do; it forgets those with each State.
+watchers: list[BaseStateCallback] = []
 
 
 class Hooks(BaseConnector):
@@ -58,13 +68,15 @@ def _is_signalbox(inventory: Inventory) -> bool:
     return "lanes" in (inventory.get_data() or {})  # type: ignore[no-untyped-call]
 
 
-def _check_secrets(hosts: list[Host]) -> None:
+def _check_secrets(hosts: list[Host], deploy: str) -> None:
     """Have every secret of these hosts at hand, or end the run with all that is missing, told at once."""
     missing = []
     for host in hosts:
         settings = settings_for(host)
         own = (settings.connection.sudo_password, settings.service_user.password)
         names = [*required_secrets(settings), *lane_secrets(settings), *own]
+        if Path(deploy).name in _WITHOUT_SECRETS:
+            names = [settings.connection.sudo_password]
         for name in dict.fromkeys(name for name in names if name):
             try:
                 settings.secret(name)
@@ -117,8 +129,9 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
                 if Path(deploy).name == "verify.py":
                     _ask_nothing()
                 else:
-                    _check_secrets(hosts)
-                state.add_callback_handler(_AskAhead())  # type: ignore[no-untyped-call]
+                    _check_secrets(hosts, deploy)
+                for watcher in (_AskAhead(), *watchers):
+                    state.add_callback_handler(watcher)  # type: ignore[no-untyped-call]
             _trust_host_keys(state.inventory)
         original(state)
 
@@ -126,18 +139,31 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
     return connect_all
 
 
+def _around(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def run_ops(state: State, *args: Any, **kwargs: Any) -> None:
+        deploy = _deploy()
+        if not _is_signalbox(state.inventory) or deploy is None or Path(deploy).name in _NO_DEPLOYS:
+            return original(state, *args, **kwargs)
+        with applied(state):
+            return original(state, *args, **kwargs)
+
+    return run_ops
+
+
 def install() -> None:
-    """Install all of it: `connect_all` is wrapped where pyinfra and where its command line look it up."""
+    """Install all of it: functions are wrapped where pyinfra and where its command line look them up."""
     overhead.install()
     transport.install()
     askpass.install()
     readahead.install()
     if getattr(connect.connect_all, "signalbox", False):
         return
-    wrapped = _before(connect.connect_all)
-    connect.connect_all = wrapped  # type: ignore[assignment]
+    connect.connect_all = _before(connect.connect_all)  # type: ignore[assignment]
+    operations.run_ops = _around(operations.run_ops)
     if "pyinfra_cli.cli" in sys.modules:
-        sys.modules["pyinfra_cli.cli"].connect_all = wrapped  # type: ignore[attr-defined]
+        cli: Any = sys.modules["pyinfra_cli.cli"]
+        cli.connect_all, cli.run_ops = connect.connect_all, operations.run_ops
 
 
 install()

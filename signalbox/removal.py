@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from signalbox import manifest
 from signalbox.manifest import Entry
@@ -56,28 +56,30 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
     def place(entry: Entry) -> tuple[int, bool, int, str]:
         rank = ORDER.index(entry.kind) if entry.kind in ORDER else len(ORDER)
         unit = bool(_USER_UNIT.fullmatch(entry.id) or _SYSTEM_UNIT.fullmatch(entry.id))
-        return rank, not unit, -entry.id.count("/"), entry.id  # units before what they need, the deepest first
+        if unit and not entry.id.endswith("/docker.service"):
+            rank = -1  # before what they need: images, files
+        return rank, not unit, -entry.id.count("/"), entry.id  # the deepest first
 
     return sorted(entries, key=place)
 
 
-def removal(entries: Iterable[Entry], *, homes: bool = False) -> Iterator[str]:
+def removal(entries: Iterable[Entry], users: Container[str] = ()) -> Iterator[str]:
     """Yield the shell commands, for root, that take these things away and forget them; each can be run again.
 
-    homes: True: users that Signalbox made go with their homes; False: they stay, with what is theirs.
+    users: those that go with their homes, where Signalbox made them; others stay, with what is theirs.
     """
     rest = ordered(entries)
     packages = [entry for entry in rest if entry.kind == "package"]
     for entry in rest:
         if entry.kind != "package":
-            yield f"{_taken(entry, homes)} && {manifest.forget(entry.kind, entry.id)}"
+            yield f"{_taken(entry, users)} && {manifest.forget(entry.kind, entry.id)}"
         elif entry == packages[0]:
             yield _packages(packages)
     paths = [entry.id for entry in rest if entry.kind in ("file", "link")]
     yield from (f"{{ {then}; }}" for prefix, then in _AFTER if any(path.startswith(prefix) for path in paths))
 
 
-def _taken(entry: Entry, homes: bool) -> str:
+def _taken(entry: Entry, users: Container[str]) -> str:
     if entry.kind in ("file", "link"):
         return _path(entry)
     if entry.kind == "directory":
@@ -96,7 +98,7 @@ def _taken(entry: Entry, homes: bool) -> str:
         "linger": lambda: _linger(account),
         "mode": lambda: f"{{ {_as(f'{entry.id}/', f'chmod {entry.original} {shlex.quote(entry.id)}')}; }}",
         "subids": lambda: f"sed -i '/^{account}:[0-9]*:65536$/d' /etc/subuid /etc/subgid",
-        "user": lambda: _user(account, homes),
+        "user": lambda: _user(account) if account in users else "true",
     }.get(entry.kind, lambda: "true")()
 
 
@@ -197,9 +199,7 @@ def _linger(account: str) -> str:
     return f"if id -u {account} >/dev/null 2>&1; then {stop}; fi"
 
 
-def _user(account: str, homes: bool) -> str:
-    if not homes:
-        return "true"
+def _user(account: str) -> str:
     home = Account.named(account).home
     return (
         f"if id -u {account} >/dev/null 2>&1; then {{ {_linger(account)}; }}"

@@ -67,6 +67,8 @@ def preflight(
 
 def _problems(settings: Preflight, machine: MachineState, asked: float, answered: float) -> list[str]:
     problems = []
+    if machine.uid != 0:
+        problems.append(f"commands run as user {machine.uid} there, not as root; set connection.sudo = True")
     if machine.debian != "debian-13":
         problems.append(f"this is {machine.debian}; Signalbox deploys to Debian 13 (debian-13)")
     if machine.architecture not in ("amd64", "arm64"):

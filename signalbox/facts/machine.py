@@ -22,6 +22,7 @@ class MachineState:
     epoch: float = 0.0
     deployed: bool = False
     credentials: bool = False
+    uid: int = 0
 
 
 class Machine(FactBase[MachineState]):
@@ -33,6 +34,7 @@ class Machine(FactBase[MachineState]):
             "( . /etc/os-release; echo debian=$ID-$VERSION_ID ); echo arch=$(dpkg --print-architecture 2>/dev/null);"
             " echo init=$(cat /proc/1/comm); echo disk=$(df -Pm / | awk 'NR==2 {print $4}');"
             " echo memory=$(awk '/^MemTotal/ {print int($2/1024)}' /proc/meminfo); echo epoch=$(date +%s.%N);"
+            " echo uid=$(id -u);"
             f" [ ! -d {MANIFEST} ] || echo deployed=yes;"
             # systemd encrypts for unprivileged users since 256, through this socket.
             " [ ! -S /run/systemd/io.systemd.Credentials ] || echo credentials=yes"
@@ -52,6 +54,7 @@ class Machine(FactBase[MachineState]):
             epoch=float(values.get("epoch") or 0),
             deployed="deployed" in values,
             credentials=values.get("credentials") == "yes",
+            uid=int(values.get("uid") or 0),
         )
 
 

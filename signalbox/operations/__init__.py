@@ -12,7 +12,7 @@ from signalbox.operations.guarded import nothing_waits
 from signalbox.operations.homes import private_home
 from signalbox.operations.kernel import kernel_settings
 from signalbox.operations.keys import generated_key, key_copy, new_key, secret_file
-from signalbox.operations.leftovers import leftovers_gone, only_unit
+from signalbox.operations.leftovers import docker_storage_gone, leftovers_gone, only_unit, state_gone, taken_away
 from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_configuration
@@ -26,6 +26,7 @@ __all__ = [
     "claude_code",
     "directories",
     "docker_repository",
+    "docker_storage_gone",
     "file",
     "firewall_rules",
     "first_line",
@@ -50,8 +51,10 @@ __all__ = [
     "secret_file",
     "service",
     "sshd_configuration",
+    "state_gone",
     "subordinate_ids",
     "sudo_rule",
+    "taken_away",
     "trusted_certificates",
     "unit",
     "user",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox.facts import Manifest
-from signalbox.manifest import Entry
+from signalbox.facts import Manifest, UserCommand
+from signalbox.manifest import STATE, Entry
 from signalbox.operations.commands import Commands
-from signalbox.removal import ORDER, owner_of, removal
+from signalbox.removal import ORDER, ordered, owner_of, removal
+from signalbox.run_as import run_as
 from signalbox.settings.account import Account
 from signalbox.statements import differs, want, wanted
 
@@ -35,6 +38,46 @@ def leftovers_gone() -> Commands:
     for entry in stale:
         differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
     yield from removal(stale)
+
+
+@operation()
+def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
+    """Have nothing of these kinds of the manifest; see removal. `users`: those that go with their homes."""
+    entries = [entry for entry in host.get_fact(Manifest) if entry.kind in kinds]
+    entries = [entry for entry in entries if entry.kind != "user" or entry.id in users]
+    if not entries:
+        host.noop("nothing of it is there")
+        return
+    for entry in ordered(entries):
+        differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
+    yield from removal(entries, users)
+
+
+@operation()
+def docker_storage_gone(account: str, home: str) -> Commands:
+    """Have no storage of the rootless Docker of `account`, unless it holds containers or volumes that are not ours."""
+    storage = f"{home}/.local/share/docker"
+    if not host.get_fact(UserCommand, user=account, home=home, script=f"[ ! -d {storage} ] || echo there"):
+        host.noop("there is no storage")
+        return
+    differs(storage, "there", None)
+    # Below the user's own id are those of containers: rootlesskit has the right to them, and no more than that.
+    script = (
+        "systemctl --user stop litellm.service 2>/dev/null;"
+        ' if [ -n "$(docker ps -aq 2>/dev/null; docker volume ls -q 2>/dev/null)" ]; then echo kept; exit 0; fi;'
+        f" systemctl --user stop docker.service 2>/dev/null; rootlesskit rm -rf {storage}"
+    )
+    yield run_as(account, home, script)
+
+
+@operation()
+def state_gone() -> Commands:
+    """Have no state of ours: the manifest, the originals, the audit."""
+    if not host.get_fact(UserCommand, user="root", home="/root", script=f"[ ! -d {STATE} ] || echo there"):
+        host.noop("there is no state")
+        return
+    differs(STATE, "there", None)
+    yield f"rm -rf {STATE} /run/signalbox-original /usr/local/lib/signalbox"
 
 
 @operation()

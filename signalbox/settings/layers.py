@@ -20,6 +20,8 @@ _ASKED = {"ssh_password", "ssh_key_password"}  # pyinfra keeps here what a perso
 _NONE = object()
 HOST = "host"
 _GROUP = "group "
+# Settings that a host, by name, shall use rather than its inventory's: those that a rollout puts back.
+replaced: dict[str, Mapping[str, Any]] = {}
 
 
 def layers_of(inventory: Inventory, host: str) -> list[Layer]:
@@ -32,6 +34,13 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
     data: Any = inventory  # pyinfra's getters are untyped
     given = data.get_override_data()
     groups = [name for name in data.get_host(host).groups if name != "all"]
+    if host in replaced:
+        # The groups stay: secrets are found by them.
+        return [
+            ("group_data/all.py", defaults()),
+            *((f"{_GROUP}{name}", {}) for name in dict.fromkeys(groups)),
+            (HOST, replaced[host]),
+        ]
     return [
         ("group_data/all.py", defaults()),
         ("all", {key: value for key, value in data.get_data().items() if defaults().get(key, _NONE) != value}),

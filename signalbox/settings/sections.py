@@ -228,6 +228,21 @@ class Gateway(Section):
     audit: Audit
 
 
+class Remove(Section):
+    """What remove.py takes away beside what Signalbox placed."""
+
+    homes: bool
+
+
+class Lock(Section):
+    """How a deploy keeps others away from a host; `reason` is told to them."""
+
+    enabled: bool
+    wait_seconds: Annotated[int, between(0, 86400, "seconds")]
+    expires_minutes: Annotated[int, between(1, 1440, "minutes")]
+    reason: str | None
+
+
 class Leftovers(Section):
     """Taking away what earlier settings asked for."""
 

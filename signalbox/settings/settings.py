@@ -27,9 +27,11 @@ from signalbox.settings.sections import (
     Gateway,
     Launchers,
     Leftovers,
+    Lock,
     Mirrors,
     Pins,
     Preflight,
+    Remove,
     RootlessDocker,
     Secrets,
     ServiceUser,
@@ -68,6 +70,8 @@ class Settings:
     launchers: Launchers
     doctor: Doctor
     leftovers: Leftovers
+    lock: Lock
+    remove: Remove
 
     @classmethod
     def from_layers(cls, layers: Sequence[Layer], host: str) -> Settings:
@@ -152,6 +156,8 @@ _SECTIONS: dict[str, Any] = {
     "launchers": Launchers,
     "doctor": Doctor,
     "leftovers": Leftovers,
+    "lock": Lock,
+    "remove": Remove,
 }
 SECTION_NAMES = tuple(field.name for field in fields(Settings) if field.name not in ("host", "groups"))
 

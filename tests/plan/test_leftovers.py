@@ -54,7 +54,7 @@ def test_a_unit_is_stopped_before_what_it_needs_goes() -> None:
     entries = [Entry("directory", "/home/other/.config/app"), Entry("file", "/home/other/.config/app/config"),
                Entry("linger", "other"), Entry("file", OLD_UNIT), Entry("image", "other:repo@sha256:1")]  # fmt: skip
     told = "\n".join(with_manifest(*entries))
-    steps = ["docker image rm", "disable --now old.service", "rm -f /home/other/.config/app/config",
+    steps = ["disable --now old.service", "docker image rm", "rm -f /home/other/.config/app/config",
              "rmdir /home/other/.config/app", "loginctl disable-linger other"]  # fmt: skip
     assert [told.index(step) for step in steps] == sorted(told.index(step) for step in steps)
 

@@ -53,6 +53,7 @@ def test_amd64_gets_the_archives_of_x64() -> None:
         ({"debian": "debian-12"}, "this is debian-12; Signalbox deploys to Debian 13 (debian-13)"),
         ({"arch": "i386"}, "the architecture is i386; Claude Code has binaries for amd64 and arm64"),
         ({"init": "runit"}, "process 1 is runit; services need systemd"),
+        ({"uid": 1000}, "commands run as user 1000 there, not as root; set connection.sudo = True"),
         ({"disk": 100}, "100 MiB are free under /; preflight.min_disk_mib asks for 8192"),
         ({"memory": 512}, "memory is 512 MiB; preflight.min_memory_mib asks for 3072"),
         (

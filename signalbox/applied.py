@@ -1,0 +1,145 @@
+"""What surrounds every deploy, however pyinfra was started: the hosts' locks before it, records of it afterwards."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gevent
+from pyinfra import logger
+from pyinfra.api import Host, State
+from pyinfra.api.exceptions import PyinfraError
+
+from signalbox.lock import Lock, Owner
+from signalbox.settings import settings_for
+
+SCHEMA = 1  # of a record; docs/fleet.md
+
+
+def state_directory() -> Path:
+    """Return this project's directory for what the controller keeps between runs."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "signalbox"
+
+
+def who() -> str:
+    """Return who runs this, as "user@machine"."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+@cache
+def commit() -> str:
+    """Return the short id of the commit that is deployed, with a "+" for changes since; "" outside of git."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip()
+
+
+@contextmanager
+def applied(state: State) -> Iterator[None]:
+    """Hold the locks of all active hosts meanwhile; a host that somebody else has fails alone, told by whom."""
+    run, started = secrets.token_hex(4), datetime.now(UTC)
+    locks = _take(state, run, started)
+    begun = time.monotonic()
+    end = "interrupted"
+    try:
+        yield
+        end = "done"
+    except PyinfraError:
+        end = "done"  # its way to say that hosts failed
+        raise
+    finally:
+        seconds = round(time.monotonic() - begun, 1)
+        records = [
+            {"schema": SCHEMA, "time": _iso(started), "run": run, "host": host.name, "who": who(), "commit": commit(),
+             "reason": _reason(host), "seconds": seconds, **_result(state, host, end)}
+            for host in locks
+        ]  # fmt: skip
+        pairs = zip(locks.values(), records, strict=True)
+        gevent.joinall([gevent.spawn(lock.release, json.dumps(record)) for lock, record in pairs])
+        _keep(records)
+
+
+def _take(state: State, run: str, now: datetime) -> dict[Host, Lock]:
+    hosts = [host for host in state.active_hosts if settings_for(host).lock.enabled]
+    jobs = {host: state.pool.spawn(_lock, host, run, now) for host in hosts}
+    locks, failed = {}, set()
+    for host, job in jobs.items():
+        job.join()
+        if not job.successful():
+            failed.add(host)
+            host.log_styled(f"the lock cannot be taken: {job.exception}", log_func=logger.error, fg="red")
+        elif job.value.busy:
+            failed.add(host)
+            host.log_styled(f"another deploy runs: {job.value.busy}", log_func=logger.error, fg="red")
+        else:
+            locks[host] = job.value
+            job.value.on_loss(lambda host=host: _lost(state, host))
+    state.fail_hosts(failed)  # type: ignore[no-untyped-call]
+    return locks
+
+
+def _lock(host: Host, run: str, now: datetime) -> Lock:
+    settings = settings_for(host)
+    expires = timedelta(minutes=settings.lock.expires_minutes)
+    owner = Owner(who(), _reason(host), run, _iso(now), _iso(now + expires))
+    return Lock(host, settings.privileges(), owner, settings.lock.wait_seconds, int(expires.total_seconds()))
+
+
+def _lost(state: State, host: Host) -> None:
+    if host in state.active_hosts:
+        words = "its lock was broken or has expired, so this run stops here"
+        host.log_styled(words, log_func=logger.error, fg="red")
+        with suppress(PyinfraError):  # "no hosts remaining" is told by the run itself
+            state.fail_hosts({host})  # type: ignore[no-untyped-call]
+
+
+def _reason(host: Host) -> str:
+    return settings_for(host).lock.reason or (f"commit {commit()}" if commit() else "a deploy")
+
+
+def _result(state: State, host: Host, end: str) -> dict[str, Any]:
+    changed, failed, incomplete = [], [], False
+    for op_hash, data in state.ops[host].items():
+        meta, name = data.operation_meta, " / ".join(sorted(state.op_meta[op_hash].names))
+        if not meta.is_complete():
+            incomplete = True
+        elif not meta.did_succeed():
+            failed.append(name)
+        elif meta.did_change():
+            changed.append(name)
+    if host in state.failed_hosts:
+        result = "failed"
+    elif end == "interrupted" or incomplete:
+        result = "interrupted"
+    else:
+        result = "changed" if changed else "unchanged"
+    return {"result": result, "changed": changed, "failed": failed}
+
+
+def _keep(records: list[dict[str, Any]]) -> None:
+    path = state_directory() / "history.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a") as file:
+            file.write("".join(f"{json.dumps(record)}\n" for record in records))
+    except OSError as error:
+        logger.warning(f"this deploy is not in `signalbox history` of this machine: {error}")
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

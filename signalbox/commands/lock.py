@@ -1,0 +1,56 @@
+"""`signalbox lock`: who deploys at this moment, and the end of a lock whose owner is gone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from signalbox.commands.options import selector_options
+from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table
+from signalbox.driver import Outcome, drive
+from signalbox.lock import Owner
+
+_DEPLOY = str(Path(__file__).with_name("lock_deploy.py"))
+
+
+@click.command()
+@click.argument("inventory", default="inventory.py")
+@selector_options
+@click.option("--break", "broken", is_flag=True, help="End these locks; a deploy that still has one stops by itself.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before breaking.")
+@json_option
+def lock(inventory: str, selectors: list[str], broken: bool, yes: bool, as_json: bool) -> None:
+    """Show who holds the deploy lock of the hosts of INVENTORY, and --break locks.
+
+    A lock ends with the run that holds it, also when that run is killed, and expires when its controller is gone
+    from the network. Exit status 1: a host could not be asked.
+    """
+    outcome = drive(inventory, _DEPLOY, ["--dry", *selectors])
+    owners = _owners(outcome)
+    if as_json:
+        print_json([{"host": host, "owner": asdict(owner) if owner else None} for host, owner in owners.items()])
+    else:
+        held = [(host, owner) for host, owner in owners.items() if owner]
+        rows = [(host, owner.who, owner.since, owner.expires, owner.reason) for host, owner in held]
+        print_table(["host", "owner", "since", "expires", "reason"], rows)
+    runs = sorted({owner.run for owner in owners.values() if owner})
+    if broken and runs:
+        if not yes and not click.confirm("End these locks?", err=True):
+            sys.exit(FAILED)
+        arguments = ["-y", "--data", f"_break={json.dumps(runs)}", "--data", "lock.enabled=false", *selectors]
+        _owners(drive(inventory, _DEPLOY, arguments))
+        note("the locks are free")
+    sys.exit(OK)
+
+
+def _owners(outcome: Outcome) -> dict[str, Owner | None]:
+    problems = [f"{host}: {text}" if host else text for host, texts in outcome.errors.items() for text in texts]
+    if outcome.state is None or outcome.error or outcome.state.failed_hosts:
+        raise Failure("\n  ".join([outcome.error or "not every host answered", *problems]))
+    return {
+        host.name: host.connector_data.get("signalbox_lock") for host in outcome.state.inventory.iter_activated_hosts()
+    }

@@ -1,0 +1,189 @@
+"""`signalbox rollout`: a deploy over many hosts that nobody has to watch."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import IO
+
+import click
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from signalbox.applied import commit, state_directory, who
+from signalbox.commands.options import run_options
+from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
+from signalbox.driver import drive
+from signalbox.rollout.progress import DONE, HostProgress, Progress, divided
+from signalbox.rollout.roll import Course, roll
+
+_SELECT = ("--limit", "--exclude")
+_STYLES = {"done": "green", "failed": "red", "put back": "yellow", "waiting": "dim"}
+
+
+@click.command()
+@run_options
+@click.option(
+    "--canary",
+    "canaries",
+    multiple=True,
+    metavar="NAME",
+    help="Host or pattern that goes first; default: the first host.",
+)
+@click.option(
+    "--wave", "size", default="25%", show_default=True, metavar="N|N%", help="Hosts of each wave after the canaries."
+)
+@click.option("--pause", default=0.0, metavar="SECONDS", help="Wait between waves.")
+@click.option("--max-failures", default=0, metavar="N", help="Go on while no more than N hosts have failed.")
+@click.option("--lock-wait", type=int, metavar="SECONDS", help="Wait so long for another deploy of a host.")
+@click.option(
+    "--verify/--no-verify", default=True, help="Have `signalbox verify` look at each wave, beside a second plan."
+)
+@click.option("--resume", is_flag=True, help="Go on where the last rollout of this inventory ended, however it ended.")
+@json_option
+def rollout(
+    inventory: str, deploy: str, selectors: list[str], canaries: tuple[str, ...], size: str, pause: float,
+    max_failures: int, lock_wait: int | None, verify: bool, resume: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Deploy to the hosts of INVENTORY in waves: canaries first, each wave verified before the next.
+
+    It stops when a canary fails, or more than --max-failures hosts; hosts of later waves are then as they were. A host
+    that fails is put back to the settings of its last verified rollout.
+
+    \b
+    Exit status: 0  every host is done
+                 1  a host failed, or it was stopped; --resume goes on
+    """
+    pairs = list(zip(selectors[::2], selectors[1::2], strict=True))
+    arguments = [word for pair in pairs if pair[0] not in _SELECT for word in pair]
+    if lock_wait is not None:
+        arguments += ["--data", f"lock.wait_seconds={lock_wait}"]
+    subject: dict[str, object] = {"inventory": str(Path(inventory).resolve()), "deploy": str(Path(deploy).resolve()),
+               "selectors": selectors, "commit": commit()}  # fmt: skip
+    key = hashlib.sha256(str(subject["inventory"]).encode()).hexdigest()[:12]
+    path = state_directory() / "rollouts" / f"{key}.json"
+    with _alone(path.with_suffix(".lock")):
+        progress = _resumed(path, subject) if resume else _new(path, subject, inventory, selectors, canaries, size)
+        with _shown(progress) as (step, say):
+            course = Course(inventory, deploy, arguments, max_failures, pause, verify, say)
+            try:
+                done = roll(course, progress, step)
+            except KeyboardInterrupt:
+                say("interrupted; --resume goes on here")
+                done = False
+    _summary(progress, as_json)
+    sys.exit(OK if done else FAILED)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold this machine's lock of rollouts of one inventory; it ends with the process."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file: IO[str]
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise Failure(f"another rollout of this inventory runs: {file.read().strip()}") from None
+        file.truncate(0)
+        file.write(f"{who()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+        file.flush()
+        yield
+
+
+def _new(
+    path: Path, subject: dict[str, object], inventory: str, selectors: list[str], canaries: tuple[str, ...], size: str
+) -> Progress:
+    hosts = _hosts(inventory, selectors)
+    first = [host for host in hosts if any(fnmatch(host, pattern) for pattern in canaries)]
+    unmatched = [pattern for pattern in canaries if not any(fnmatch(host, pattern) for host in hosts)]
+    if unmatched:
+        raise click.UsageError(f"--canary: no selected host is called {', '.join(unmatched)}; there are {_some(hosts)}")
+    try:
+        progress = Progress(path, subject, divided(hosts, first or hosts[:1], size))
+    except ValueError as error:
+        raise click.UsageError(f"--wave: {error}") from None
+    progress.save()
+    return progress
+
+
+def _resumed(path: Path, subject: dict[str, object]) -> Progress:
+    progress = Progress.load(path)
+    if progress is None:
+        raise Failure("there is no rollout of this inventory to resume; leave --resume out")
+    for name, value in subject.items():
+        if progress.subject.get(name) != value:
+            before, now = progress.subject.get(name), value
+            words = f"the last rollout had another {name} ({before}, now {now})"
+            raise Failure(f"{words}; start a new one without --resume")
+    return progress
+
+
+def _hosts(inventory: str, selectors: list[str]) -> list[str]:
+    """Return the selected hosts in the inventory's order."""
+    outcome = drive(inventory, "debug-inventory", selectors)
+    problems = [text for text in outcome.warnings.get("", []) if text.startswith("No host matches found")]
+    state = outcome.state
+    hosts = [str(host.name) for host in state.inventory if state.is_host_in_limit(host)] if state else []
+    if problems or not hosts:
+        raise Failure("; ".join(problems) or outcome.error or "no host is selected: is the inventory empty?")
+    return hosts
+
+
+def _some(hosts: list[str]) -> str:
+    return ", ".join(hosts[:10]) + (f" and {len(hosts) - 10} more" if len(hosts) > 10 else "")
+
+
+@contextmanager
+def _shown(progress: Progress) -> Iterator[tuple[Callable[[str, str], None], Callable[[str], None]]]:
+    """Show every host's state as it changes: a table on a terminal, else a line for each change."""
+    console = stderr()
+    if not console.is_terminal:
+
+        def line(host: str, each: HostProgress) -> None:
+            note(f"{host}: {each.state}{f' ({each.detail})' if each.detail else ''}")
+
+        progress.told = line
+        yield (lambda *_: None), note
+        return
+    operations: dict[str, str] = {}
+
+    def table() -> Table:
+        grid = Table("host", "wave", "state", "", box=None, pad_edge=False)
+        for host, each in progress.hosts.items():
+            words = operations.get(host, "") if each.state == "deploying" else each.detail
+            wave = "canary" if each.wave == 0 else str(each.wave)
+            grid.add_row(host, wave, Text(each.state, style=_STYLES.get(each.state, "cyan")), words)
+        return grid
+
+    with Live(table(), console=console, auto_refresh=False) as live:
+
+        def step(host: str, operation: str) -> None:
+            operations[host] = operation
+            live.update(table(), refresh=True)
+
+        def told(_host: str, _each: HostProgress) -> None:
+            live.update(table(), refresh=True)
+
+        progress.told = told
+        yield step, lambda line: live.console.print(Text(line))
+
+
+def _summary(progress: Progress, as_json: bool) -> None:
+    if as_json:
+        hosts = [{"host": host, **each.__dict__} for host, each in progress.hosts.items()]
+        print_json({"schema": 1, "done": all(each.state == DONE for each in progress.hosts.values()), "hosts": hosts})
+        return
+    rows = [
+        (host, "canary" if each.wave == 0 else str(each.wave), each.state, each.commit, each.detail)
+        for host, each in progress.hosts.items()
+    ]
+    print_table(["host", "wave", "state", "has", "why"], rows)

@@ -1,0 +1,170 @@
+"""One deploy a host at a time: a lock on the host that lives exactly as long as the run that took it.
+
+A shell on the host holds flock(1) on PATH and waits for a line on stdin. When the controller dies, its connection
+closes, the shell reads the end of its stdin, and the lock is gone; a controller that vanishes from the network loses
+it when the lock expires. A reboot clears /run.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import gevent
+from pyinfra.api import Host, StringCommand
+from pyinfra.connectors import ssh
+from pyinfra.connectors.local import LocalConnector
+from pyinfra.connectors.ssh import SSHConnector
+from pyinfra.connectors.util import make_unix_command_for_host
+
+PATH = "/run/signalbox/deploy.lock"
+LOG = "/var/log/signalbox/deploys.jsonl"
+_RELEASE_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock. since, expires: ISO 8601, UTC. pid: of the shell on the host that holds it."""
+
+    who: str
+    reason: str
+    run: str
+    since: str
+    expires: str
+    pid: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.who} since {self.since} ({self.reason}); it expires at {self.expires}"
+
+    @classmethod
+    def read(cls, line: str) -> Owner:
+        """Read a lock's line; one that says nothing useful is an owner without a name."""
+        try:
+            return cls(**json.loads(line))
+        except (ValueError, TypeError):
+            return cls("somebody", "no reason given", "", "an unknown time", "an unknown time")
+
+
+class _Pipe(Protocol):
+    def read(self) -> str: ...
+    def write(self, line: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Channel:
+    """The shell's pipes over SSH."""
+
+    def __init__(self, connector: SSHConnector, command: str) -> None:
+        assert connector.client is not None
+        self._stdin, self._stdout, _ = connector.client.exec_command(command)
+
+    def read(self) -> str:
+        return str(self._stdout.readline())
+
+    def write(self, line: str) -> None:
+        self._stdin.write(f"{line}\n")
+        self._stdin.channel.shutdown_write()
+
+    def close(self) -> None:
+        self._stdin.channel.close()
+
+
+class _Process:
+    """The shell's pipes on this machine."""
+
+    def __init__(self, command: str) -> None:
+        self._process = subprocess.Popen(
+            ["sh", "-c", command], text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.close()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def holder(owner: Owner, wait_seconds: int, expires_seconds: int) -> str:
+    """Return the shell (POSIX sh, as root) that holds the lock.
+
+    It says `waiting OWNER` while somebody else has it, then `busy OWNER` and ends; or `taken`, and `released` at its
+    end. The line that it reads on stdin is the record of the run, for LOG. The file descriptor is not passed on, so
+    killing the shell is enough to break the lock.
+    """
+    info = json.dumps({key: value for key, value in asdict(owner).items() if key != "pid"})[:-1]
+    return (
+        f"umask 022; install -d -m 755 /run/signalbox && exec 9>>{PATH} || exit 1;"
+        f" if ! flock -n 9; then printf 'waiting '; cat {PATH};"
+        f" if ! flock -w {wait_seconds} 9; then printf 'busy '; cat {PATH}; exit 0; fi; fi;"
+        f" printf '%s, \"pid\": %s}}\\n' {shlex.quote(info)} $$ > {PATH}; echo taken;"
+        f" record=$(exec 9>&-; exec timeout {expires_seconds} head -n 1); : > {PATH};"
+        f' if [ -n "$record" ]; then install -d -m 750 {LOG.rsplit("/", 1)[0]}'
+        f" && printf '%s\\n' \"$record\" >> {LOG}; fi; echo released"
+    )
+
+
+class Lock:
+    """The lock of one host, taken when made; hosts without a shell of their own (@fake) have none.
+
+    busy: who has it instead, None if it is ours.
+    """
+
+    def __init__(self, host: Host, privileges: dict[str, Any], owner: Owner, wait: int, expires: int) -> None:
+        self._pipe = self._open(host, privileges, holder(owner, wait, expires))
+        self.busy: Owner | None = None
+        self.lost = False
+        self._watch: gevent.Greenlet | None = None
+        if self._pipe is None:
+            return
+        first = self._pipe.read().strip()
+        if first.startswith("waiting "):
+            if wait:
+                host.log(f"waiting up to {wait} s for {Owner.read(first.removeprefix('waiting '))}")
+            first = self._pipe.read().strip()
+        if first != "taken":
+            self.busy = Owner.read(first.removeprefix("busy "))
+            self._pipe.close()
+            self._pipe = None
+            return
+        self._watch = gevent.spawn(self._pipe.read)
+
+    @staticmethod
+    def _open(host: Host, privileges: dict[str, Any], script: str) -> _Pipe | None:
+        command = StringCommand(script)
+        if isinstance(host.connector, SSHConnector):
+            # The name as our askpass has replaced it: a sudo password never is in a command.
+            unix = ssh.make_unix_command_for_host(host.state, host, command, **privileges)
+            return _Channel(host.connector, unix.get_raw_value())
+        if isinstance(host.connector, LocalConnector):
+            return _Process(make_unix_command_for_host(host.state, host, command, **privileges).get_raw_value())
+        return None
+
+    def on_loss(self, call: Any) -> None:
+        """Have `call()` called when the lock ends before it is released: it was broken, or it expired."""
+        if self._watch is not None:
+            self._watch.link(lambda _: None if self._pipe is None else call())
+
+    def release(self, record: str) -> bool:
+        """Give the lock back, leave `record` (one line) in the host's log, and return whether it was still ours."""
+        if self._pipe is None or self._watch is None:
+            return True
+        pipe, self._pipe = self._pipe, None
+        held = not self._watch.ready()
+        try:
+            pipe.write(record)
+            self._watch.join(_RELEASE_SECONDS)
+        except OSError:
+            held = False  # the connection is gone, and the lock with it
+        self._watch.kill()
+        pipe.close()
+        return held

@@ -1,0 +1,161 @@
+"""The course of a rollout: wave after wave, each verified before the next, back where it fails, an end in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyinfra.api import State
+from pyinfra.api.state import BaseStateCallback
+
+from signalbox import hooks
+from signalbox import verify as health
+from signalbox.applied import commit
+from signalbox.doctor.symptoms import FAILURE
+from signalbox.driver import Outcome, drive
+from signalbox.plan.report import examine
+from signalbox.rollout import good
+from signalbox.rollout.progress import DEPLOYING, DONE, FAILED, PUT_BACK, VERIFYING, Progress
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is rolled out, and how carefully.
+
+    arguments: pyinfra's own beside those that select hosts, such as --data. max_failures: how many hosts in all may
+    fail before it stops; a canary that fails stops it at once. pause: seconds between waves. verify: False: a second
+    plan must be clean, and that is all. say: one line of what happens, for people.
+    """
+
+    inventory: str
+    deploy: str
+    arguments: Sequence[str] = ()
+    max_failures: int = 0
+    pause: float = 0
+    verify: bool = True
+    say: Callable[[str], None] = field(default=lambda _line: None)
+
+
+class _Watch(BaseStateCallback):
+    """Tells how far a host is while it is deployed to."""
+
+    def __init__(self, step: Callable[[str, str], None]) -> None:
+        self._step = step
+
+    def operation_host_start(self, state: State, host: Any, op_hash: str) -> None:  # type: ignore[override]
+        """Tell the operation that begins."""
+        self._step(host.name, " / ".join(sorted(state.op_meta[op_hash].names)))
+
+
+def roll(course: Course, progress: Progress, step: Callable[[str, str], None]) -> bool:
+    """Go through the waves that are left; `step` hears which operation runs on which host.
+
+    Returns whether all hosts are done. What has failed before a resumed rollout is tried again.
+    """
+    left = progress.waves()
+    for place, wave in enumerate(left):
+        number = progress.hosts[wave[0]].wave
+        name = "canaries" if number == 0 else f"wave {number}"
+        course.say(f"{name}: {', '.join(wave)}")
+        _wave(course, progress, wave, step)
+        failures = progress.failures()
+        failed_canary = number == 0 and any(host in failures for host in wave)
+        if failed_canary or len(failures) > course.max_failures:
+            why = "a canary failed" if failed_canary else f"{len(failures)} failed, {course.max_failures} may"
+            course.say(f"stopped after {name}: {why} ({', '.join(failures)})")
+            return False
+        if course.pause and place + 1 < len(left):
+            course.say(f"pausing for {course.pause:g} s")
+            time.sleep(course.pause)
+    return not progress.failures()
+
+
+def _wave(course: Course, progress: Progress, wave: list[str], step: Callable[[str, str], None]) -> None:
+    for host in wave:
+        progress.set(host, DEPLOYING)
+    hooks.watchers[:] = [_Watch(step)]
+    try:
+        outcome = drive(course.inventory, course.deploy, ["-y", *course.arguments, *limits(wave)])
+    finally:
+        hooks.watchers.clear()
+    problems = _deployed(outcome, wave)
+    for host in wave:
+        if host not in problems:
+            progress.set(host, VERIFYING)
+    problems.update(_verified(course, [host for host in wave if host not in problems]))
+    sound = [host for host in wave if host not in problems]
+    if outcome.state is not None:
+        good.remember(outcome.state.inventory, sound)
+    for host in sound:
+        progress.set(host, DONE, commit=commit())
+    for host, problem in problems.items():
+        progress.set(host, FAILED, problem)
+        _put_back(course, progress, host, problem)
+
+
+def _deployed(outcome: Outcome, hosts: Sequence[str]) -> dict[str, str]:
+    """Return why, of those hosts that were not deployed to from the first operation to the last."""
+    if outcome.state is None:
+        return dict.fromkeys(hosts, outcome.error or "pyinfra ended before it had read the inventory")
+    problems = {}
+    by_name = {str(host.name): host for host in outcome.state.inventory}
+    for name in hosts:
+        host = by_name[name]
+        whole = bool(outcome.state.ops[host]) and all(
+            data.operation_meta.did_succeed(_raise_if_not_complete=False) for data in outcome.state.ops[host].values()
+        )
+        if host not in outcome.state.activated_hosts or host in outcome.state.failed_hosts or not whole:
+            told = [*outcome.errors.get(name, ()), outcome.error.replace("No hosts remaining!", "")]
+            problems[name] = "; ".join(dict.fromkeys(filter(None, told))) or "not deployed to the end"
+    return problems
+
+
+def _verified(course: Course, hosts: Sequence[str]) -> dict[str, str]:
+    """Return what is wrong with those hosts that do not pass: the second plan is clean, and all checks are well."""
+    if not hosts:
+        return {}
+    problems: dict[str, str] = {}
+    report = examine(drive(course.inventory, course.deploy, ["--dry", *course.arguments, *limits(hosts)]))
+    examined = {each.host: each for each in report.hosts}
+    for host in hosts:
+        each = examined.get(host)
+        if each is None or each.verdict != "clean":
+            drift = [change.operation for change in each.changes] if each else []
+            told = [*(each.problems if each else report.problems), *drift]
+            problems[host] = f"not clean after the deploy: {'; '.join(told) or 'not examined'}"
+    rest = [host for host in hosts if host not in problems]
+    if not course.verify or not rest:
+        return problems
+    try:
+        checked = health.verify(course.inventory, [*course.arguments, *limits(rest)])
+    except RuntimeError as error:
+        return {**problems, **dict.fromkeys(rest, f"not verified: {error}")}
+    for found in checked:
+        if found.verdict in (FAILURE, UNKNOWN):
+            told = [found.problem, *(finding.cause for finding in found.findings if finding.level == FAILURE)]
+            problems[found.host] = f"verification failed: {'; '.join(filter(None, told))}"
+    return problems
+
+
+def _put_back(course: Course, progress: Progress, host: str, problem: str) -> None:
+    last = good.recall(host)
+    if last is None:
+        progress.set(host, FAILED, f"{problem}; there is no verified deploy of it to go back to")
+        return
+    course.say(f"{host}: putting back the settings of {last['commit'] or 'its last verified deploy'}")
+    with good.instead({host: last["settings"]}):
+        outcome = drive(course.inventory, course.deploy, ["-y", *limits([host])])
+        again = _deployed(outcome, [host]) or _verified(course, [host])
+    if again:
+        progress.set(host, FAILED, f"{problem}; putting it back failed too: {again[host]}")
+    else:
+        progress.set(host, PUT_BACK, problem, commit=last["commit"])
+
+
+def limits(hosts: Sequence[str]) -> list[str]:
+    """Return pyinfra's arguments that select these hosts."""
+    return [word for host in hosts for word in ("--limit", host)]

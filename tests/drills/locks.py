@@ -1,0 +1,124 @@
+"""One deploy a host at a time, and never a host that is locked for good."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from tests.drills import looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import HOST, Stage
+from tests.lab import hosts
+from tests.lab.machine import wait_until
+
+drill = Drill(
+    "locks",
+    "one deploy a host at a time",
+    "A deploy holds a lock on the host, with owner, reason, since when and expiry; another waits or refuses by name. "
+    "A killed run leaves no lock; a lock can be broken, and the run that had it stops. Each run leaves a record.",
+)
+
+LOCK = "/run/signalbox/deploy.lock"
+LOG = "/var/log/signalbox/deploys.jsonl"
+OWNER = {"who": "ann@laptop", "reason": "an upgrade", "run": "1", "since": "noon", "expires": "night", "pid": 1}
+
+
+def _held(seconds: int) -> subprocess.Popen[bytes]:
+    """Hold the lock as somebody else would."""
+    script = (
+        f"install -d /run/signalbox && exec 9>>{LOCK} && flock 9 && echo {looks.quoted(json.dumps(OWNER))} > {LOCK}"
+    )
+    process = subprocess.Popen(hosts.inside(HOST, "sh", "-c", f"{script} && exec sleep {seconds}"))
+    assert wait_until(lambda: "ann" in _owner(), 20, 0.1), "control: the lock cannot be held"
+    return process
+
+
+def _owner() -> str:
+    """Return the lock's line while somebody has it, "" else."""
+    return looks.answer(f"[ ! -e {LOCK} ] || flock -n {LOCK} true || cat {LOCK}", user="root")
+
+
+def _last() -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(looks.answer(f"tail -n1 {LOG}", user="root"))
+    return record
+
+
+@drill.cell("held", fixed=True)
+def held(stage: Stage) -> Figures:
+    """A second deploy refuses by the owner's name and touches nothing; after the first it goes on, and is recorded."""
+    site = stage.converged()
+    holder = _held(60)
+    try:
+        looks.mark()
+        run = site.deploy()
+        assert run.status == 1, run.status
+        told = next(line.strip() for line in run.stderr.splitlines() if "ann@laptop" in line)
+        assert not looks.written()
+    finally:
+        holder.kill()
+        holder.wait()
+    site.deploy().ok()
+    record = _last()
+    assert (record["host"], record["result"]) == (HOST, "unchanged"), record
+    assert _owner() == ""
+    return {"told": told, "record": f"{record['who']}: {record['result']}"}
+
+
+@drill.cell("waits")
+def waits(stage: Stage) -> Figures:
+    """With lock.wait_seconds the second deploy says for whom it waits, and then goes on."""
+    site = stage.converged()
+    holder = _held(10)
+    run = site.deploy("--data", "lock.wait_seconds=120").ok()
+    holder.wait()
+    told = next(line.strip() for line in run.stderr.splitlines() if "waiting" in line)
+    assert run.count(HOST), "nothing ran"
+    return {"told": told, "took": f"{run.seconds:.1f} s"}
+
+
+@drill.cell("killed")
+def killed(stage: Stage) -> Figures:
+    """A run that is killed in the middle leaves no lock: the next one needs no waiting."""
+    site = stage.converged()
+    looks.answer("systemctl --user --machine=litellm@.host stop litellm.service", user="root")
+    run = site.start()
+    assert wait_until(lambda: _owner() != "", 120, 0.05), "control: no lock is seen while a deploy runs"
+    run.kill()
+    assert wait_until(lambda: _owner() == "", 20, 0.1), f"still locked: {_owner()}"
+    healed = site.deploy().ok()
+    return {"free": "within 20 s of SIGKILL", "next run": f"{len(healed.changed(HOST))} changes"}
+
+
+@drill.cell("broken")
+def broken(stage: Stage) -> Figures:
+    """`signalbox lock --break` frees the host, and the run that had it stops and says so."""
+    site = stage.converged()
+    looks.answer("systemctl --user --machine=litellm@.host stop litellm.service", user="root")
+    run = site.start()
+    assert wait_until(lambda: _owner() != "", 120, 0.05)
+    assert site.signalbox("lock", "--break", "-y").status == 0
+    ended = run.wait()
+    assert ended.status == 1, ended.status
+    told = next(line.strip() for line in ended.stderr.splitlines() if "lock was broken" in line)
+    must_fail(lambda: ended.ok(), "its lock broken")
+    site.deploy().ok()
+    looks.gateway_within(60)
+    return {"told": told}
+
+
+@drill.cell("sudo")
+def sudo(stage: Stage) -> Figures:
+    """Through sudo the lock is held and given back as well, and a killed run leaves none."""
+    stage.converged()
+    hosts.add_admin(HOST, "admin")
+    site = stage.site(of_host={HOST: {"ssh_user": "admin", "connection": {"sudo": True}}})
+    site.deploy().ok()
+    assert _last()["result"] in ("changed", "unchanged")
+    looks.answer("systemctl --user --machine=litellm@.host stop litellm.service", user="root")
+    run = site.start()
+    assert wait_until(lambda: _owner() != "", 120, 0.05)
+    run.kill()
+    assert wait_until(lambda: _owner() == "", 20, 0.1), f"still locked: {_owner()}"
+    site.deploy().ok()
+    return {"free": "within 20 s of SIGKILL"}

@@ -1,0 +1,125 @@
+"""`signalbox rollout` over simulated hosts: the order, the stops, and what is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox.rollout.progress import divided
+from tests.plan.simulated import PROJECT
+from tests.plan.test_plan_command import DEPLOY
+
+NAMES = [f"@fake/h{number}" for number in range(1, 7)]
+
+
+class Fleet:
+    """Six simulated hosts; those in `failing` refuse the one command of the deploy."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        # Each host leaves a mark on the controller when it is deployed to.
+        (directory / "deploy.py").write_text(
+            DEPLOY
+            + """
+from pathlib import Path
+from pyinfra.operations import python
+def mark(): Path(f"{host.name.replace('/', '_')}.mark").touch()
+word(name="the word is yes", wanted="yes")
+if host.state.check_for_changes is False:
+    python.call(name="a mark is left", function=mark)
+"""
+        )
+        self.failing()
+
+    def failing(self, *names: str) -> None:
+        hosts = []
+        for name in NAMES:
+            answer: Any = {"success": False, "stderr": "E: no"} if name in names else "yes"
+            hosts.append((name, {"fake_delay": 0, "fake_delay_jitter": 0, "fake_responses": {"say a word": answer}}))
+        (self.directory / "inventory.py").write_text(f"boxes = {hosts!r}\n")
+
+    def rollout(self, *arguments: str) -> tuple[int, dict[str, str], str]:
+        """Roll out; returns the exit status, each host's state, and what was told on the way."""
+        done = subprocess.run(
+            [sys.executable, "-c", "from signalbox.cli import main; main()", "rollout", "--no-verify", "--json",
+             *arguments],
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), "XDG_STATE_HOME": str(self.directory / "state")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )  # fmt: skip
+        states = {each["host"]: each["state"] for each in json.loads(done.stdout)["hosts"]} if done.stdout else {}
+        return done.returncode, states, done.stderr
+
+    def touched(self) -> list[str]:
+        return sorted(path.stem.replace("_", "/") for path in self.directory.glob("*.mark"))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def test_all_is_well(fleet: Fleet) -> None:
+    status, states, told = fleet.rollout("--wave", "2", "--canary", "*/h3")
+    assert (status, set(states.values())) == (0, {"done"})
+    assert fleet.touched() == NAMES
+    waves = [line for line in told.splitlines() if line.startswith(("canaries:", "wave "))]
+    assert waves == ["canaries: @fake/h3", "wave 1: @fake/h1, @fake/h2", "wave 2: @fake/h4, @fake/h5",
+                     "wave 3: @fake/h6"]  # fmt: skip
+
+
+def test_a_canary_that_fails_stops_all(fleet: Fleet) -> None:
+    fleet.failing("@fake/h1")
+    status, states, told = fleet.rollout("--max-failures", "5")
+    assert status == 1
+    assert states == {"@fake/h1": "failed", **dict.fromkeys(NAMES[1:], "waiting")}
+    assert fleet.touched() == []
+    assert "a canary failed" in told
+
+
+def test_a_wave_that_fails_stops_the_next_and_resuming_goes_on_there(fleet: Fleet) -> None:
+    fleet.failing("@fake/h4")
+    status, states, told = fleet.rollout("--wave", "2")
+    assert (status, states["@fake/h4"], states["@fake/h6"]) == (1, "failed", "waiting")
+    assert fleet.touched() == [name for name in NAMES if name not in ("@fake/h4", "@fake/h6")]
+    assert "stopped after wave 2: 1 failed, 0 may (@fake/h4)" in told
+    fleet.failing()
+    for mark in fleet.directory.glob("*.mark"):
+        mark.unlink()
+    status, states, _ = fleet.rollout("--wave", "2", "--resume")
+    assert (status, set(states.values())) == (0, {"done"})
+    assert fleet.touched() == ["@fake/h4", "@fake/h6"]  # the others were done
+
+
+def test_failures_below_the_threshold_do_not_stop_it(fleet: Fleet) -> None:
+    fleet.failing("@fake/h2")
+    status, states, _ = fleet.rollout("--wave", "1", "--max-failures", "1")
+    assert status == 1  # not all are done
+    assert states == {**dict.fromkeys(NAMES, "done"), "@fake/h2": "failed"}
+
+
+def test_wrong_words_are_refused_before_anything(fleet: Fleet) -> None:
+    for arguments, words in (
+        (["--canary", "h9"], "no selected host is called h9"),
+        (["--wave", "many"], "is no size of a wave"),
+        (["--limit", "h9"], "No host matches found"),
+        (["--resume"], "no rollout of this inventory to resume"),
+    ):
+        status, _, told = fleet.rollout(*arguments)
+        assert status != 0
+        assert words in told
+    assert fleet.touched() == []
+
+
+def test_waves_by_part() -> None:
+    waves = divided([str(number) for number in range(20)], ["0"], "25%")
+    assert [each.wave for each in waves.values()] == [0] + [1] * 5 + [2] * 5 + [3] * 5 + [4] * 4
