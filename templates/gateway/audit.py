@@ -249,6 +249,7 @@ class Audit(CustomLogger):
         request = _current.get()
         if request:
             request.fallback = request.fallback or model
+            request.estimated = None  # what was guessed of the answer that failed says nothing of the next
             cause = getattr(error, "original_exception", None) or error
             request.error_class = request.error_class or error_class(cause)
 

@@ -124,7 +124,7 @@ def around(application, fallback_of):
         if attempt and attempt.refused:
             request = audit.current()
             if request:
-                request.fallback, request.error_class = model, "malformed"
+                request.fallback, request.error_class, request.estimated = model, "malformed", None
             body = json.dumps({**asked, "model": instead}).encode()
             names = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
             again = {**scope, "headers": [*names, (b"content-length", str(len(body)).encode())], "state": {}}

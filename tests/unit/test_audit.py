@@ -156,10 +156,11 @@ class BadRequestError(Exception):
 )
 def test_a_fallback_names_who_failed_and_why(audit: Any, error: Exception, word: str) -> None:
     async def fails() -> None:
+        audit.current().estimated = True
         await audit.plugin.log_success_fallback_event("local", {}, error)
 
     line = serve(audit, sse(START, TEXT, DELTA, STOP), headers=CLOUD, meanwhile=fails)
-    assert told(line, "fallback", "error_class", "status") == ["local", word, 200]
+    assert told(line, "fallback", "error_class", "status", "estimated") == ["local", word, 200, False]
 
 
 @pytest.mark.parametrize(
