@@ -38,10 +38,11 @@ WAYS = {
 class Egress:
     """Where the host's packets go, by its own kernel: address, protocol and port.
 
-    root's, the clock's, and answers to who connects to the host are left out.
+    root's, the clock's, and connections that were there before are left out; on those, the clouds' own logs tell.
     """
 
     def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         server = stage.simulators.servers()["lmstudio"]
         self._local = (str(server["bind"]), "tcp", str(server["port"]))
 
@@ -52,7 +53,8 @@ class Egress:
 
     def elsewhere(self) -> set[tuple[str, str, str]]:
         """Return all but the local model server; a question to a name server is among it."""
-        return self.seen() - {self._local}
+        asked = {(each["server"], each["method"], each["path"]) for each in self._stage.simulators.requests()}
+        return (self.seen() - {self._local}) | {each for each in asked if each[0] in CLOUDS}
 
 
 @contextmanager
@@ -79,7 +81,7 @@ table inet {TABLE} {{
     chain sent {{
         type filter hook output priority 0
         oifname "lo" accept
-        ct direction reply accept
+        ct state established,related accept
         meta skuid {{ root, systemd-timesync }} accept
         meta nfproto ipv4 meta l4proto {{ tcp, udp }} add @seen4 {{ ip daddr . meta l4proto . th dport }}
         meta nfproto ipv6 meta l4proto {{ tcp, udp }} add @seen6 {{ ip6 daddr . meta l4proto . th dport }}
