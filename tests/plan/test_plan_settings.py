@@ -52,7 +52,11 @@ def test_preflight_that_is_off_asks_nothing() -> None:
 
 def test_a_lane_that_is_off_has_no_launcher() -> None:
     off = deploy({"lanes": {"routed": {"enabled": False}}})
-    assert set(usual().names) - set(off.names) == {"Launchers | claude-routed starts its lane"}
+    assert set(usual().names) - set(off.names) == {
+        "Launchers | claude-routed starts its lane",
+        "Launchers | claude: .claude-routed has the skill cloud-escalator",
+        "Launchers | claude: .claude-routed has the skill vibe-orchestrator",
+    }
 
 
 # ---- a gateway with a user of its own ----

@@ -1,0 +1,82 @@
+"""Sub-tasks for the other lane, from inside a session."""
+
+from __future__ import annotations
+
+from tests.drills import looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import Stage
+
+drill = Drill(
+    "skills",
+    "one question up, three tasks down",
+    "Escalation from a local session: exactly one cloud request, the next one is local again; three parallel local "
+    "dispatches from a cloud session.",
+)
+
+USE = "claude-{lane} --allowedTools Bash -p {prompt} 2>/dev/null"
+
+
+def _use(lane: str, command: str) -> str:
+    prompt = looks.quoted(f"use the Bash tool to run `{command}`")
+    return looks.answer(USE.format(lane=lane, prompt=prompt), timeout=180)
+
+
+def _once(stage: Stage) -> None:
+    clouds, locals_ = looks.chats(stage, "anthropic"), looks.chats(stage, "lmstudio")
+    assert len(clouds) == 1, f"{len(clouds)} requests went to the cloud"
+    assert "is this safe" in str(clouds[0]["body"])
+    assert locals_[0]["time"] < clouds[0]["time"] < locals_[-1]["time"], "the session did not go on locally"
+
+
+@drill.cell("escalation", fixed=True)
+def escalation(stage: Stage) -> Figures:
+    """A local session asks the cloud one question: one request, its answer comes back, and the session stays local."""
+    stage.converged()
+    told = _use("local", "claude-escalate 'is this safe'")
+    assert "Hello from simulated Anthropic" in told, told
+    _once(stage)
+    sent = looks.chats(stage, "anthropic")[0]["body"]
+    assert "claude-escalate" not in str(sent), "the session's conversation went to the cloud"
+    assert not sent.get("tools"), "the cloud was given tools"
+    offered = looks.served(stage, "lmstudio", "cloud-escalator")  # the skill is where Claude Code finds it
+    figures = {"cloud requests": 1, "the skill is offered in": offered["model"], "answer": told}
+    stage.simulators.clear()
+    looks.answer("claude-local -p 'say hello' 2>/dev/null")
+    return {**figures, "control": must_fail(lambda: _once(stage), "nothing escalated")}
+
+
+@drill.cell("private")
+def private(stage: Stage) -> Figures:
+    """From a private session nothing is escalated, and the skill is not even offered there."""
+    stage.converged()
+    told = _use("local-private", "claude-escalate 'is this safe'")
+    assert "this session is private" in told, told
+    assert not stage.simulators.requests("anthropic")
+    assert not [each for each in looks.chats(stage, "lmstudio") if "cloud-escalator:" in str(each["body"])]
+    return {"claude-local-private": told}
+
+
+@drill.cell("dispatch")
+def dispatch(stage: Stage) -> Figures:
+    """A cloud session gives three tasks to the local model: side by side, results in order."""
+    stage.converged()
+    told = _use("cloud", "claude-dispatch 'say hello one' 'say hello two' 'say hello three'")
+    assert told.count("Hello from simulated LM Studio") == 3, told
+    assert [told.index(f"say hello {word}") for word in ("one", "two", "three")] == sorted(
+        told.index(f"say hello {word}") for word in ("one", "two", "three")
+    )
+    asked = looks.chats(stage, "lmstudio")
+    assert len(asked) == 3, f"{len(asked)} local requests"
+    return {"local requests": 3, "between the first and the last": f"{asked[-1]['time'] - asked[0]['time']:.2f} s"}
+
+
+@drill.cell("limit")
+def limit(stage: Stage) -> Figures:
+    """A task that hangs is ended at its limit, and the others are done all the same."""
+    stage.converged()
+    stage.simulators.fault("lmstudio", "hang", path="/v1/chat/completions", times=1)
+    command = "claude-dispatch --timeout 20 --json 'say hello one' 'say hello two'; echo status $?"
+    told = looks.answer(command, timeout=120)
+    assert told.splitlines()[-1] == "status 124", told
+    assert told.count("Hello from simulated") == 1, told
+    return {"one of two hangs": "no answer within 20 s; the other answered; exit status 124"}
