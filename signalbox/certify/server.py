@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -55,7 +55,6 @@ class Server:
     model: str
     token: str = ""
     patience: float = 300
-    session: requests.Session = field(default_factory=requests.Session, repr=False)
 
     def ask(self, messages: Sequence[Json] | str, *, stream: bool = False, **more: Any) -> Said:
         """Ask for an answer of at most 512 tokens, or `max_tokens`. Raises Refused."""
@@ -85,11 +84,12 @@ class Server:
         return int(answer["input_tokens"])
 
     def _post(self, path: str, body: Mapping[str, Any], *, stream: bool = False) -> requests.Response:
-        headers = {"anthropic-version": "2023-06-01"}
+        # A connection each: llama.cpp closes one that it kept without a word.
+        headers = {"anthropic-version": "2023-06-01", "Connection": "close"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         try:
-            answer = self.session.post(
+            answer = requests.post(
                 f"{self.url}{path}", json=dict(body), headers=headers, timeout=self.patience, stream=stream
             )
         except requests.RequestException as error:
@@ -134,8 +134,9 @@ class Server:
 
 def _events(answer: requests.Response) -> Iterator[Json]:
     try:
-        for line in answer.iter_lines(decode_unicode=True):
-            if line and line.startswith("data:") and line[5:].strip() != "[DONE]":
+        # As bytes: text would also be cut at the other line ends of Unicode, which may stand in what a model says.
+        for line in answer.iter_lines():
+            if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
                 yield json.loads(line[5:])
     except (requests.RequestException, ValueError) as error:
         raise Refused(200, f"the stream broke: {error}") from None
