@@ -48,7 +48,7 @@ def own_user(stage: Stage) -> Figures:
     assert len(tried) >= 10, "too few tries"
     assert not got, f"the agent got the provider's key: {got}"
     # The control: the gateway's own user gets it by the same means, and would be seen.
-    reading = ("decrypt_file", "read_memory_file", "docker_exec", "docker_copy", "environments")
+    reading = ("decrypt_file", "read_memory_file", "docker_exec", "environments")
     control = _tried(looks.GATEWAY_USER, looks.GATEWAY_USER, *reading)
     assert all(control.values()), f"control: the gateway's own user does not get it by all of {control}"
     return {

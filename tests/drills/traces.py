@@ -1,0 +1,81 @@
+"""Every program that is started, with its arguments: strace on a lab host's processes, and on one of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.drills.stage import HOST
+from tests.lab.instance import Lab
+from tests.lab.machine import Process, wait_until
+
+# Arguments whole, environments too (they follow the arguments and are cut off here).
+_STRACE = ("strace", "-f", "-qq", "-e", "trace=execve,execveat", "-e", "abbrev=none", "-s", "1000000")
+# They start nothing, and would be slowed down most.
+_LEFT_OUT = {"fuse-overlayfs", "slirp4netns", "litellm", "systemd-journal"}
+_ATTACH_SECONDS = 60
+
+
+class HostTrace:
+    """As a context manager: traces every process that is started on a lab host, by whatever runs there now."""
+
+    def __init__(self, host: str = HOST) -> None:
+        self._files = Lab.current().host(host)
+        self._out = tempfile.NamedTemporaryFile("r", errors="replace")  # noqa: SIM115 (as long as the trace)
+
+    def __enter__(self) -> HostTrace:
+        pids = [pid for pid in self._pids() if _name(pid) not in _LEFT_OUT]
+        attach = [word for pid in pids for word in ("-p", str(pid))]
+        self._strace = subprocess.Popen([*_STRACE, "-o", self._out.name, *attach], stdin=subprocess.DEVNULL)
+        traced = wait_until(lambda: all(_traced(pid) for pid in pids), _ATTACH_SECONDS)
+        if not traced:
+            self.__exit__()
+        assert traced, "strace did not attach to every process of the host"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._strace.send_signal(signal.SIGINT)
+        self._strace.wait(60)
+
+    def started(self) -> str:
+        """Return a line for each program that was started, with its arguments."""
+        return _arguments(Path(self._out.name))
+
+    def _pids(self) -> list[int]:
+        return [int(pid) for path in self._files.cgroup.glob("**/cgroup.procs") for pid in path.read_text().split()]
+
+
+def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], stdin: str = "") -> tuple[str, str, int]:
+    """Run a command of this machine; return its output, what it started (itself among it), and its exit status."""
+    with tempfile.NamedTemporaryFile("r") as out:
+        done = subprocess.run(
+            [*_STRACE, "--seccomp-bpf", "-o", out.name, "--", *command],
+            cwd=cwd, env={**os.environ, **environment}, input=stdin, capture_output=True, text=True, timeout=900,
+            check=False,
+        )  # fmt: skip
+        return done.stdout + done.stderr, _arguments(Path(out.name)), done.returncode
+
+
+def _arguments(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines()
+    # A line: 1234 execve("/bin/true", ["true", "x"], ["HOME=/root", …]) = 0
+    return "\n".join(line.rpartition("], [")[0] or line for line in lines if "execve" in line)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _traced(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True  # it has ended
+    return Process.of(pid) is None or "TracerPid:\t0\n" not in status
