@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.drills import looks
-from tests.drills.drill import Drill, Figures
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage
-from tests.drills.tampers import FOR_KEEPER, KEY
+from tests.drills.tampers import FOR_KEEPER, KEY, OUR_GATEWAY_KEY, THEIR_GATEWAY_KEY
 from tests.lab import hosts, services
+from tests.plan.test_secret_sources import OF_ALL, with_age, with_ansible_vault
 
 drill = Drill(
     "keyless",
     "the agent does not get a provider's key",
     "As claude, at least ten ways to get a provider key with `gateway.user: litellm`; none works; the same with one "
-    "UID, and which do. Another user, and the same user on another host with a copied file, cannot decrypt.",
+    "UID, and which do. Another user, and the same user on another host with a copied file, cannot decrypt. Rotation "
+    "of the gateway's key: seconds of gateway downtime, requests lost. Files made by real ansible-vault and real age "
+    "are read and deployed.",
 )
 
 TRIES = Path(__file__).with_name("agent_tries.py").read_text()
@@ -99,3 +110,101 @@ def copied(stage: Stage) -> Figures:
     looks.answer(f"rm /tmp/{NAME}.cred", user="root")
     stage.discard(OTHER)
     return {**seen, "control": "its own user, name and host: decrypts"}
+
+
+# Asks the gateway without a pause until told to stop, reads the key again when it is refused, and tells each answer.
+ASKS = """
+import json, os, subprocess, time, urllib.error, urllib.request
+path = os.path.expanduser("~/.config/signalbox/gateway.cred")
+words = ["systemd-creds", "--user", "decrypt", "--name=gateway", path, "-"]
+body = {"model": "local", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+def key():
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip()
+def ask(key):
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    request = urllib.request.Request("http://127.0.0.1:4000/v1/messages", json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+known, told, end = key(), [], time.monotonic() + 300
+while time.monotonic() < end and not os.path.exists("/tmp/drill-stop"):
+    began = time.monotonic()
+    status, text = ask(known)
+    told.append([began, status, text[:300]])
+    if status == 400:
+        known = key()
+    time.sleep(0.1)
+print(json.dumps(told))
+"""
+
+
+@drill.cell("rotation")
+def rotation(stage: Stage) -> Figures:
+    """The gateway's key is rotated under load: the new one works, the old one is refused, a session is told."""
+    site = stage.converged()
+    old = looks.answer(OUR_GATEWAY_KEY, user="root")
+    session = "sleep 300 | claude-local -p --verbose --input-format stream-json --output-format stream-json"
+    looks.answer(f"rm -f /tmp/drill-stop; setsid sh -c {looks.quoted(session)} > /dev/null 2>&1 < /dev/null &")
+    looks.answer("for i in $(seq 300); do pgrep -u claude -x claude >/dev/null && exit 0; sleep 0.1; done; exit 1")
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(hosts.run, HOST, "python3 -", user="claude", stdin=ASKS, timeout=400)
+        try:
+            time.sleep(3)  # so that there are answers before
+            command = [sys.executable, "-c", "from signalbox.cli import main; main()", "secrets", "rotate-gateway-key"]
+            started = time.monotonic()
+            done = subprocess.run(
+                [*command, str(site.inventory())], cwd=PROJECT, env={**os.environ, **services.environment()},
+                capture_output=True, text=True, timeout=400, check=False,
+            )  # fmt: skip
+            took = time.monotonic() - started
+            time.sleep(3)  # and after
+        finally:
+            looks.answer("touch /tmp/drill-stop")
+        told = json.loads(asking.result().stdout)
+    looks.answer("rm /tmp/drill-stop; pkill -u claude -x claude; true")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "has the old key and will be refused; leave it with /exit" in done.stderr, done.stderr[-2000:]
+    new = looks.answer(OUR_GATEWAY_KEY, user="root")
+    assert new == looks.answer(THEIR_GATEWAY_KEY, user="root") != old
+    well = [began for began, status, _ in told if status == 200]
+    lost = [status for _, status, _ in told if status not in (200, 400)]
+    refused = [text for _, status, text in told if status == 400]
+    assert refused, "the old key was not refused"
+    assert all("--continue" in text for text in refused), refused[0]
+    assert told[0][1] == told[-1][1] == 200, "the gateway did not answer before, or does not after"
+
+    def works(key: str) -> None:
+        ask = f"curl -fs -o /dev/null -H 'Authorization: Bearer {key}' http://127.0.0.1:4000/v1/models"
+        looks.answer(ask)
+
+    works(new)
+    control = must_fail(lambda: works(old), "the old key")
+    assert not site.plan().ok().planned(HOST), "the plan is not clean after the rotation"
+    gap = max(later - earlier for earlier, later in itertools.pairwise(well))
+    return {
+        "command": f"{took:.1f} s",
+        "longest time without an answer": f"{gap:.1f} s",
+        "requests asked, lost, refused": f"{len(told)}, {len(lost)}, {len(refused)}",
+        "the refused are told": refused[0][:200],
+        "control": control,
+    }
+
+
+@drill.cell("real-files")
+def real_files(stage: Stage) -> Figures:
+    """Files that the real age and the real ansible-vault have encrypted are deployed."""
+    stage.converged()
+    figures = {}
+    for made in (with_age, with_ansible_vault):
+        with tempfile.TemporaryDirectory() as place:
+            stage.site(settings={"secrets": made(Path(place))}).deploy().ok()
+        held = looks.answer(f"cat /run/user/$(id -u {looks.GATEWAY_USER})/litellm/{NAME}", user="root")
+        figures[made.__name__.removeprefix("with_")] = "the gateway runs with its value"
+        assert held == OF_ALL, f"{made.__name__}: the gateway has another value"
+        looks.user_units()
+    stage.site().deploy().ok()
+    return figures

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from signalbox.facts.secrets import reader
-from signalbox.settings.layers import merge
+from signalbox.settings.layers import defaults, merge
 from tests.drills import looks, traces
 from tests.drills.drill import Drill, Figures
 from tests.drills.record import PROJECT
@@ -34,6 +34,13 @@ drill = Drill(
 PYINFRA = (sys.executable, "-m", "pyinfra")
 SIGNALBOX = (sys.executable, "-c", "from signalbox.cli import main; main()")
 NAME = "ANTHROPIC_DIRECT_KEY"
+# The task that handles secrets alone, so that a few seconds show it.
+_OTHERS_OFF = {
+    section: {"enabled": False}
+    for section, values in defaults().items()
+    if section != "secrets" and isinstance(values, dict) and "enabled" in values
+}
+PATTERNS = "/run/drill-patterns"
 DECOY = "/tmp/decoy"  # noqa: S108 (the host's)
 LOUD = ("-y", "-vvv", "--diff", "--debug")
 RUN = f"/run/user/$(id -u {looks.GATEWAY_USER})/litellm"
@@ -59,6 +66,7 @@ class Search:
         write_inventory([HOST], merge(stage.site().settings, dict(settings)), {}, self.inventory)
         self.seen: dict[str, str] = {"controller's output": "", "controller's argv": "", "host's argv": ""}
         self.statuses: list[int] = []
+        looks.mark()
 
     def run(self, *command: str, stdin: str = "", **environment: str) -> str:
         """Run a command of the controller, traced; return its output."""
@@ -86,23 +94,26 @@ class Search:
             " for c in $(docker ps -aq); do docker logs $c; done' 2>&1;"
             for user in ("claude", looks.GATEWAY_USER)
         )
-        unread = "--exclude-dir=proc --exclude-dir=sys --exclude-dir=dev" + ("" if layers else " --exclude-dir=docker")
-        files = f"grep -rlaF {unread} -f /dev/fd/3 / 3<&0 2>/dev/null || true"
+        # What was written since the search began can hold the secret; images are looked through from the first layer.
+        files = "find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -type f -newercm /run/drill-mark"
+        files += f" -print0 | xargs -0 -r grep -laF -f {PATTERNS} || true"
+        if layers:
+            files = f"grep -rlaF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -f {PATTERNS} / || true"
+        entries = f"journalctl --no-pager -o export | grep -caF -f {PATTERNS} || true"
         seen = {
             **self.seen,
             "host's Docker": hosts.run(HOST, docker, check=False, timeout=240).stdout,
             "files of the controller": "\n".join(
                 path.read_text(errors="replace") for path in [*self.place.rglob("*"), PROJECT / "pyinfra-debug.log"]
-                if path.is_file() and path.name != "planted-secret"
+                if path.is_file()
             ),
         }  # fmt: skip
         found = {where: [form for form in _forms(value) if form in text] for where, text in seen.items()}
-        count = "journalctl --no-pager -o export | grep -caF -f /dev/fd/3 3<&0 || true"
-        entries = int(hosts.run(HOST, count, stdin=patterns, timeout=240).stdout or 0)
-        found["host's journal"] = [f"{entries} entries"] if entries else []
-        memory = looks.answer(f"echo {RUN}", user="root")
-        paths = hosts.run(HOST, files, stdin=patterns, timeout=400).stdout.splitlines()
-        found["host's files"] = [path for path in paths if not path.startswith(f"{memory}/")]
+        look = f"umask 077; cat > {PATTERNS}; {entries}; {{ {files}; }} 2>/dev/null; rm {PATTERNS}"
+        count, *paths = hosts.run(HOST, look, stdin=patterns, timeout=400).stdout.splitlines()
+        found["host's journal"] = [f"{count} entries"] if int(count) else []
+        by_design = (looks.answer(f"echo {RUN}", user="root"), PATTERNS)
+        found["host's files"] = [path for path in paths if not path.startswith(by_design)]
         return found
 
     def close(self) -> None:
@@ -145,7 +156,8 @@ def lane_key(stage: Stage) -> Figures:
     """A secret of a lane: deployed with -vvv --diff --debug, every program traced, and found nowhere."""
     stage.converged()
     marked, name = _mark(), "DRILL_KEY"
-    search = Search(stage, {"lanes": {"api": {"enabled": True, "credential": name, "billed": "nobody"}}})
+    lanes = {"api": {"enabled": True, "credential": name, "billed": "nobody"}}
+    search = Search(stage, {**_OTHERS_OFF, "lanes": lanes})
     try:
         with search.host_traced():
             search.run(*PYINFRA, str(search.inventory), "deploy.py", *LOUD, **services.environment(), **{name: marked})
@@ -162,8 +174,9 @@ def lane_key(stage: Stage) -> Figures:
         }
     finally:
         search.close()
-        stage.site().deploy().ok()
-    looks.answer(f"! test -e /home/claude/.config/signalbox/{name}.cred")
+        # As if it had never been: other cells go on with a host whose plan is clean.
+        entry = f"/var/lib/signalbox/manifest/*{name.replace('_', '-')}*"
+        looks.answer(f"rm -f /home/claude/.config/signalbox/{name}.cred {entry}", user="root")
     return figures
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "ip": "iproute2",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
+    "strace": "strace",
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "setsid": "util-linux",
