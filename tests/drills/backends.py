@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from signalbox.facts import LoadedContexts
+from signalbox.readings import readings
 from signalbox.routes import boxes
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, merge
@@ -12,7 +15,7 @@ from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage
 from tests.examples import NAMES, example
-from tests.lab import services, simulators
+from tests.lab import hosts, llama_cpp, services, simulators
 from tests.lab.instance import Lab
 
 drill = Drill(
@@ -126,6 +129,73 @@ def guide1_claude_api(stage: Stage) -> Figures:
         assert "simulated Ollama" in told, told
 
     return {"lanes": ", ".join(lanes), "local": told, "control": must_fail(another, "the answer of another server")}
+
+
+BASH = {
+    "name": "Bash",
+    "description": "run a command",
+    "input_schema": {
+        "type": "object",
+        "properties": {"command": {"type": "string", "maxLength": 20}},
+        "required": ["command"],
+    },
+}
+
+
+def _ask(url: str, key: str | None, words: str, **more: Any) -> dict[str, Any]:
+    """Return what the host gets as claude when it asks for an answer."""
+    body = {"model": "local", "max_tokens": 300, "messages": [{"role": "user", "content": words}], **more}
+    credential = f"$(cat {key})" if key else "none"
+    command = (
+        f"curl -s -m 200 {url}/v1/messages -H 'content-type: application/json' -H 'anthropic-version: 2023-06-01' "
+        f'-H "authorization: Bearer {credential}" --data-binary @-'
+    )
+    done = hosts.run(OTHER, command, user="claude", stdin=json.dumps(body), timeout=240)
+    return dict(json.loads(done.stdout))
+
+
+def _called(answer: dict[str, Any]) -> str:
+    """Return the command of the first tool call; AssertionError when there is none with its argument."""
+    calls = [block for block in answer.get("content", ()) if block["type"] == "tool_use"]
+    assert calls, answer
+    assert isinstance(calls[0]["input"].get("command"), str), answer
+    return f"{len(calls)} calls, stop_reason {answer['stop_reason']}"
+
+
+@drill.cell("llama-cpp")
+def real_llama_cpp(stage: Stage) -> Figures:
+    """A real llama.cpp server, direct and through the gateway: its context, forced tool calls, an overflow."""
+    lab = Lab.current()
+    if OTHER not in lab.hosts():
+        stage.bare(OTHER)
+    gateway, key = "http://127.0.0.1:4000", "~/.config/signalbox/gateway.key"
+    with llama_cpp.running(lab.ipv4(1), 8091, context=32768, log=lab.state / "llama-cpp.log", calls=True) as server:
+        local = {"context_length": 32768, "max_output_tokens": 256}
+        real = {
+            "backends": {"llama": {"url": server.url, "models": {"local": local}}},
+            "clouds": {"anthropic": {"enabled": True}},
+            "gateway": {"fallbacks": {"local": ["claude-haiku-4-5"]}},
+        }
+        data = merge(in_the_lab("guide5-llama-cpp"), real)
+        stage.site(OTHER, settings=data).deploy().ok()
+        fact = LoadedContexts()
+        told = looks.answer(fact.command(readings=readings(typed(data)), seconds=5), host=OTHER)
+        (context,) = fact.process(told.splitlines())
+        assert context == {"context": 32768}, context
+        forced = {"tools": [BASH], "tool_choice": {"type": "any"}}
+        figures: dict[str, object] = {
+            "context read": context["context"],
+            "tool call, direct": _called(_ask(server.url, None, "say hello", **forced)),
+            "tool call, gateway": _called(_ask(gateway, key, "say hello", **forced)),
+        }
+        free = must_fail(lambda: _called(_ask(server.url, None, "say hello")), "no tools")
+        long = "word " * 60_000
+        refused = _ask(server.url, None, long)
+        assert refused["error"]["type"] == "exceed_context_size_error", refused
+        answered = _ask(gateway, key, long)
+        assert "simulated Anthropic" in answered["content"][0]["text"], answered
+        figures |= {"overflow, direct": refused["error"]["message"], "overflow, gateway": "answered by the cloud"}
+    return {**figures, "control": free}
 
 
 def _register(name: str) -> None:

@@ -1,0 +1,166 @@
+"""A real model server: llama.cpp's llama-server with a tiny model of random weights, built once into the lab's cache.
+
+A simulator fails only in the ways that its author thought of. The sources come with the PyPI package
+`llama-cpp-python`. The build takes minutes, so nothing that must be quick asks for it: `python -m tests.lab.llama_cpp`
+makes it beforehand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from tests.lab import llama_model
+from tests.lab.instance import cache_directory, locked
+from tests.lab.machine import LabError, sh, step
+from tests.lab.mirror.clients import uv_environment, uv_install
+
+VERSION = "0.3.36"  # of llama-cpp-python
+SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"  # of its source archive on PyPI
+GGUF = "gguf==0.19.0"
+TEMPLATE = "Qwen-Qwen2.5-7B-Instruct.jinja"  # a real chat template, with tools
+# One program that needs only libc and libstdc++: no OpenMP, no TLS, no web page, nothing of this machine's processor.
+OPTIONS = {
+    "CMAKE_BUILD_TYPE": "Release", "CMAKE_CXX_FLAGS_RELEASE": "-O1", "CMAKE_C_FLAGS_RELEASE": "-O2",
+    "BUILD_SHARED_LIBS": "OFF", "GGML_NATIVE": "OFF", "GGML_OPENMP": "OFF", "GGML_LLAMAFILE": "OFF",
+    "GGML_CPU_REPACK": "OFF", "LLAMA_OPENSSL": "OFF", "LLAMA_BUILD_UI": "OFF", "LLAMA_USE_PREBUILT_UI": "OFF",
+    "LLAMA_BUILD_TESTS": "OFF", "LLAMA_BUILD_EXAMPLES": "OFF", "LLAMA_BUILD_APP": "OFF",
+}  # fmt: skip
+END = llama_model.VOCABULARY - 1  # the token that ends an answer
+CALL = llama_model.VOCABULARY - 1 - len(llama_model.SPECIAL)  # the one that begins a tool call
+START_TIMEOUT = 60  # seconds; it takes about one
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its URL, its process, and its log."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def directory() -> Path:
+    """Return where the program, its model and its chat template are, or will be."""
+    recipe = hashlib.sha256(f"{VERSION} {OPTIONS}".encode())
+    recipe.update(Path(llama_model.__file__).read_bytes())
+    return cache_directory() / f"llama-cpp-{VERSION}-{recipe.hexdigest()[:12]}"
+
+
+def build() -> Path:
+    """Build what the cache does not hold (4 to 9 minutes on two cores), and return where it is."""
+    path = directory()
+    with locked(path.name):
+        if not path.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as temporary:
+                work, done = Path(temporary), Path(temporary, "done")
+                done.mkdir()
+                sources = _sources(work)
+                _program(sources, work / "build", done)
+                _model(sources, work, done)
+                done.rename(path)
+    return path
+
+
+def _sources(work: Path) -> Path:
+    archive = work / f"llama_cpp_python-{VERSION}.tar.gz"
+    with step(f"llama.cpp: sources of llama-cpp-python {VERSION} from PyPI"):
+        pip = [sys.executable, "-m", "pip"] if _has_pip() else [_pip_of_uv()]
+        environment = uv_environment(dict(os.environ))
+        words = ["download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python", "--dest", str(work)]
+        done = subprocess.run(
+            [*pip, *words, f"llama-cpp-python=={VERSION}"], capture_output=True, text=True, check=False, env=environment
+        )
+        if done.returncode:
+            raise LabError(f"pip could not download llama-cpp-python {VERSION}: {done.stderr[-800:]}")
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != SHA256:
+        raise LabError(f"{archive.name} is not the archive that is pinned here")
+    with tarfile.open(archive) as packed:
+        packed.extractall(work, filter="data")
+    return work / f"llama_cpp_python-{VERSION}/vendor/llama.cpp"
+
+
+def _has_pip() -> bool:
+    return subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+
+
+def _pip_of_uv() -> str:
+    own = Path(__file__).parents[2] / ".signalbox/uv/bin/pip"
+    found = str(own) if own.exists() else shutil.which("pip3")
+    if found is None:
+        raise LabError("pip is missing; apt-get install python3-pip")
+    return found
+
+
+def _program(sources: Path, build: Path, done: Path) -> None:
+    for tool in ("cmake", "ninja", "c++"):
+        if shutil.which(tool) is None:
+            raise LabError(f"{tool} is missing; apt-get install cmake ninja-build g++")
+    with step("llama.cpp: building llama-server"):
+        options = [f"-D{name}={value}" for name, value in OPTIONS.items()]
+        sh("nice", "-n", "10", "cmake", "-S", str(sources), "-B", str(build), "-G", "Ninja", *options)
+        sh("nice", "-n", "10", "cmake", "--build", str(build), "--target", "llama-server")
+    shutil.copy2(build / "bin/llama-server", done)
+
+
+def _model(sources: Path, work: Path, done: Path) -> None:
+    with step("llama.cpp: a model of random weights"):
+        uv_install(work / "gguf", f"{sys.version_info.major}.{sys.version_info.minor}", [GGUF], [])
+        text = work / "text"
+        text.write_text("".join(path.read_text(errors="replace") for path in sorted(sources.glob("docs/*.md"))))
+        command = ["env", f"PYTHONPATH={work / 'gguf'}", sys.executable, str(llama_model.__file__)]
+        sh(*command, str(text), str(done / "model.gguf"))
+        shutil.copy2(sources / "models/templates" / TEMPLATE, done / "template.jinja")
+
+
+@contextmanager
+def running(bind: str, port: int, *, context: int, log: Path, calls: bool = False) -> Iterator[Server]:
+    """Run the server with one slot of so many tokens for as long as the block lasts. Raises LabError.
+
+    calls: whether the random model soon begins a tool call where one is asked of it.
+    """
+    path = build()
+    words = [str(path / "llama-server"), "--model", str(path / "model.gguf"), "--host", bind, "--port", str(port)]
+    words += ["--ctx-size", str(context), "--parallel", "1", "--jinja", "--no-warmup", "--threads", "2"]
+    words += ["--chat-template-file", str(path / "template.jinja"), "--logit-bias", f"{END}+5"]  # answers that end
+    words += ["--logit-bias", f"{CALL}+7" if calls else f"{CALL}-20"]
+    words += ["--top-k", "0", "--top-p", "1", "--min-p", "0"]  # of all tokens, or the one that ends never comes
+    with log.open("wb") as file:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+    try:
+        server = Server(f"http://{bind}:{port}", process, log)
+        _wait(server)
+        yield server
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.wait()
+
+
+def _wait(server: Server) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and server.process.poll() is None:
+        with suppress(requests.ConnectionError):
+            if requests.get(f"{server.url}/health", timeout=5).ok:
+                return
+        time.sleep(0.1)
+    raise LabError(f"llama-server did not come up: {server.log.read_text(errors='replace')[-1500:]}")
+
+
+if __name__ == "__main__":
+    print(build())
