@@ -53,7 +53,8 @@ def path(here: Here) -> Iterator[Finding]:
     script = "".join(f"printf 'is {name} %s\\n' \"$(type -p {name})\"; " for name in ("claude", *commands))
     # An alias or a function of that name is another check's; here counts what PATH finds.
     _, told = run("bash", "-lc", script, bare=True)
-    found = dict(line.split(" ", 2)[1:] for line in told.splitlines() if line.startswith("is "))
+    lines = [line[3:] for line in told.splitlines() if line.startswith("is ")]
+    found = {name: where for name, _, where in (line.partition(" ") for line in lines)}
     pinned = here.home / ".local/bin/claude"
     if not found.get("claude"):
         yield Finding("not-on-path", "a login shell finds no claude", _path_setter(here))

@@ -183,8 +183,9 @@ BREAKS: dict[str, Break] = {
     "claude-other": Break(
         "another claude comes first",
         "other-claude",
-        f"install -d -o claude -g claude {HOME}/bin && install -o claude -m 755 /bin/true {HOME}/bin/claude",
-        f"rm -r {HOME}/bin",
+        f"install -d -o claude -g claude {HOME}/drill && install -o claude -m 755 /bin/true {HOME}/drill/claude"
+        f" && cp -a {HOME}/.profile /root/kept && echo 'PATH=$HOME/drill:$PATH' >> {HOME}/.profile",
+        f"rm -r {HOME}/drill; mv /root/kept {HOME}/.profile",
     ),
     "node": Break("Node was removed", "node-missing", f"rm -rf {HOME}/.local/share/mise/installs/node/*"),
     "mise": Break("the link to mise was removed", "mise-missing", "rm /usr/local/bin/mise"),
