@@ -15,8 +15,8 @@ from tests.lab.machine import Process, wait_until
 
 # Arguments whole, environments too (they follow the arguments and are cut off here).
 _STRACE = ("strace", "-f", "-qq", "-e", "trace=execve,execveat", "-e", "abbrev=none", "-s", "1000000")
-# They start nothing, and would be slowed down most.
-_LEFT_OUT = {"fuse-overlayfs", "slirp4netns", "litellm", "systemd-journal"}
+# They start nothing but what runs inside of containers, and would be slowed down most.
+_LEFT_OUT = {"fuse-overlayfs", "slirp4netns", "litellm", "systemd-journal", "containerd", "containerd-shim"}
 _ATTACH_SECONDS = 60
 
 
