@@ -152,7 +152,7 @@ def _killed_when_armed(site: Site) -> None:
 
 
 _WATCH = (
-    f"for i in $(seq 1200); do if [ -d {ARMED} ] && nft list table inet signalbox | grep -q 2222; then exit 0; fi;"
+    f"for i in $(seq 4800); do if [ -d {ARMED} ] && nft list table inet signalbox | grep -q 2222; then exit 0; fi;"
     " sleep 0.05; done; exit 1"
 )
 
