@@ -20,7 +20,7 @@ drill = Drill(
 
 UNIT = "claude-session@drill.service"
 PROCESS = "pgrep -u claude -f '^/home/claude/.local/bin/claude' || true"
-LOGINS = "loginctl list-sessions --no-legend | grep -w claude | grep -w user || true"
+LOGINS = "loginctl list-sessions --no-legend | grep -w claude | grep -w user | awk '{print $1}' || true"
 SCREEN = "tmux -u -L claude-drill capture-pane -p -t drill 2>/dev/null || true"
 
 
@@ -34,9 +34,13 @@ def _runs(processes: list[str]) -> None:
     assert set(processes) <= set(now), f"{processes} ran, and now {now or 'none'}"
 
 
+def _logins() -> set[str]:
+    return set(looks.answer(LOGINS, user="root").split())
+
+
 def _over_ssh(command: str) -> list[str]:
     """Run the command in a terminal over ssh, cut the connection when Claude Code is there; return its processes."""
-    before = set(_processes())
+    before, logins = set(_processes()), _logins()
     line = [*access.ssh(Lab.current(), HOST, "claude", "-tt"), command]
     connection = subprocess.Popen(
         line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -47,7 +51,7 @@ def _over_ssh(command: str) -> list[str]:
     finally:
         connection.kill()
         connection.wait()
-        assert wait_until(lambda: not looks.answer(LOGINS, user="root"), 60, 0.5), "the host did not notice the cut"
+        assert wait_until(lambda: _logins() <= logins, 60, 0.5), "the host did not notice the cut"
 
 
 def _end() -> None:
