@@ -89,7 +89,10 @@ def reboot(stage: Stage) -> Figures:
         here = "mkdir -p ~/drill-work && cd ~/drill-work"
         looks.answer(f"{here} && claude-local -p 'the word is kumquat' 2>/dev/null")
         looks.answer(f"{here} && claude-session drill --lane local --detached -- --continue")
-        assert wait_until(lambda: bool(_processes()), 30, 0.5)
+        # Claude Code asks once whether it may trust a directory; the person says yes.
+        assert wait_until(lambda: "trust this folder" in looks.answer(SCREEN), 60, 0.5), looks.answer(SCREEN)
+        looks.answer("tmux -L claude-drill send-keys -t drill Down && sleep 0.5; tmux -L claude-drill send-keys Enter")
+        assert wait_until(lambda: "kumquat" in looks.answer(SCREEN), 60, 0.5), looks.answer(SCREEN)
         begun = time.monotonic()
         hosts.reboot(HOST)
         assert wait_until(lambda: bool(_processes()), 240, 1), "the session did not come back"
