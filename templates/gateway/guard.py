@@ -109,7 +109,9 @@ def around(application, fallback_of):
             body, more = body + message.get("body", b""), message.get("more_body", False)
         asked = _json(body)
         model = asked.get("model")
-        instead = fallback_of(model) if isinstance(model, str) else None
+        # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
+        wanted = isinstance(model, str) and not asked.get("disable_fallbacks")
+        instead = fallback_of(model) if wanted else None
         attempt = Attempt(send, tools=bool(asked.get("tools"))) if instead else None
         try:
             # LiteLLM keeps what it has parsed in the scope: each attempt gets its own.
