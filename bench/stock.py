@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyinfra_cli.cli import cli  # first: it patches the process
+from pyinfra_cli.main import main  # first: it patches the process
 
 from pyinfra.api import connectors  # isort: skip
 
@@ -17,4 +17,4 @@ def _without_ours(**chosen: Any) -> Any:
 
 if __name__ == "__main__":
     connectors.entry_points = _without_ours  # type: ignore[assignment]
-    cli()
+    main()
