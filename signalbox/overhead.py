@@ -5,14 +5,15 @@ The results are the same; docs/performance.md has the figures, and the same as a
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from copy import copy
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from types import SimpleNamespace
 from typing import Any
 
-from pyinfra.api import State, arguments, connectors, facts
+from pyinfra.api import State, arguments, connectors, facts, util
 from pyinfra.api.host import Host
 
 
@@ -44,6 +45,9 @@ def install() -> None:
     # The entry points of all installed packages, read from disk for every host.
     connectors.entry_points = cache(connectors.entry_points)
     pop = _with_merged_data(arguments.pop_global_arguments)
+    # The order of operations needs files and line numbers of the stack; the source around each line is not looked at.
+    util.stack = partial(inspect.stack, 0)
+    util.getframeinfo = partial(inspect.getframeinfo, context=0)
     # pyinfra.api has functions named as these modules are.
     for name in ("arguments", "deploy", "facts", "operation"):
         sys.modules[f"pyinfra.api.{name}"].pop_global_arguments = pop  # type: ignore[attr-defined]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
 import pytest
-from pyinfra.api import Config, Inventory, State, arguments
+from pyinfra.api import Config, Inventory, State, arguments, util
 from pyinfra.api.exceptions import ArgumentTypeError
 from pyinfra.api.host import Host
 
@@ -74,3 +75,14 @@ def test_a_wrong_type_is_told_and_leaves_the_hosts_data() -> None:
 def test_every_user_of_it_has_it() -> None:
     for name in ("arguments", "deploy", "facts", "operation"):
         assert sys.modules[f"pyinfra.api.{name}"].pop_global_arguments is ours
+
+
+def test_the_order_of_operations_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = host_with({}, {}, {}, {}).state
+    orders = []
+    for function in (None, inspect.stack):
+        if function:
+            monkeypatch.setattr(util, "stack", inspect.stack)
+            monkeypatch.setattr(util, "getframeinfo", inspect.getframeinfo)
+        orders.append(util.get_operation_order_from_stack(state))
+    assert orders[0] == orders[1] != []
