@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.drills.stage import HOST
@@ -46,7 +47,11 @@ class HostTrace:
         return _arguments(Path(self._out.name))
 
     def _pids(self) -> list[int]:
-        return [int(pid) for path in self._files.cgroup.glob("**/cgroup.procs") for pid in path.read_text().split()]
+        pids: list[int] = []
+        for directory, _, _ in os.walk(self._files.cgroup):  # sessions come and go, and their cgroups with them
+            with suppress(OSError):
+                pids += map(int, (Path(directory) / "cgroup.procs").read_text().split())
+        return pids
 
 
 def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], stdin: str = "") -> tuple[str, str, int]:
