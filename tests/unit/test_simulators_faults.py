@@ -153,10 +153,13 @@ def test_faults_that_cannot_be(lab: Running, fault: dict[str, Any], message: str
 
 
 def test_options(lab: Running) -> None:
-    assert lab.control.options("lmstudio") == {"require_authentication": False}
-    assert lab.control.options("lmstudio", require_authentication=True) == {"require_authentication": True}
+    assert lab.control.options("lmstudio") == {"habit": "", "require_authentication": False}
+    assert lab.control.options("lmstudio", require_authentication=True) == {
+        "habit": "",
+        "require_authentication": True,
+    }
     assert models(lab).status_code == 401
-    with pytest.raises(ControlError, match="unknown options: shiny; there are: require_authentication"):
+    with pytest.raises(ControlError, match="unknown options: shiny; there are: require_authentication, habit"):
         lab.control.options("lmstudio", shiny=True)
     with pytest.raises(ControlError, match="the simulated Claude API has none"):
         lab.control.options("anthropic", shiny=True)
