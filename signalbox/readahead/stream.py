@@ -104,27 +104,28 @@ class Stream:
         try:
             self._channel.sendall(script([*self.questions], self._word).encode())
             self._channel.shutdown_write()
-            self._read()
-            while self._channel.recv(_CHUNK):
-                pass  # the session lasts until the shell has ended
+            if self._read():
+                self._channel.recv(_CHUNK)  # the session lasts until the shell has ended
         except (OSError, EOFError, SSHException):
             pass  # the ordinary way remains
         finally:
             self._channel.close()
             self._progress.set()
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Take the answers as they come; return whether all came, in order and none too long."""
         end = re.compile(rb"\n%s (\d+) (\d+)\n" % self._word.encode())
         buffer = bytearray()
         for number, question in enumerate(self.questions):
             while not (found := end.search(buffer)):
                 data = self._channel.recv(_CHUNK)
                 if not data or len(buffer) > MAX_ANSWER:
-                    return
+                    return False
                 buffer += data
             if int(found[1]) != number:
-                return
+                return False
             lines = lines_of(bytes(buffer[: found.start()])) if int(found[2]) == 0 else None
             self._answers[question] = None if lines is None else Answer(lines, time.monotonic())
             del buffer[: found.end()]
             self._progress.set()
+        return True

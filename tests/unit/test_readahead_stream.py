@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -20,7 +23,9 @@ class Shell:
     """A shell of this machine in the place of an SSH channel."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(["sh", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.process = subprocess.Popen(
+            ["sh", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+        )
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
 
     def sendall(self, data: bytes) -> None:
@@ -37,7 +42,9 @@ class Shell:
         return self.stdout.read(size)
 
     def close(self) -> None:
-        self.process.kill()
+        # With what it started: a closed channel has no more to read either.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
