@@ -250,7 +250,7 @@ def _kill(host: HostFiles) -> None:
         os.killpg(supervisor.pid, signal.SIGKILL)
 
     def gone() -> bool:
-        members = [int(pid) for path in host.cgroup.glob("**/cgroup.procs") for pid in path.read_text().split()]
+        members = [pid for directory in _below(host.cgroup) for pid in _members(directory)]
         for pid in members:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -265,9 +265,21 @@ def _kill(host: HostFiles) -> None:
         path.unlink(missing_ok=True)
 
 
+def _below(top: Path) -> list[Path]:
+    """Return `top` and the cgroups below it, the deepest first; those that end meanwhile are left out."""
+    return [Path(directory) for directory, _, _ in os.walk(top, topdown=False)]  # which passes over what is gone
+
+
+def _members(cgroup: Path) -> list[int]:
+    try:
+        return [int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()]
+    except OSError:  # ENOENT: it is gone; ENODEV: it goes
+        return []
+
+
 def _remove_cgroups(top: Path) -> bool:
     """Remove `top` and all below it, as far as nothing lives there; return whether it is gone."""
-    for path in sorted([top, *top.glob("**/")], reverse=True):
+    for path in _below(top):
         try:
             path.rmdir()
         except FileNotFoundError:
