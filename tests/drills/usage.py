@@ -86,6 +86,8 @@ def _agrees(stage: Stage, before: dict[str, dict[str, Any]], lines: list[dict[st
 
 def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
     """Ask a mixture; return claude-usage before it and the audit's lines of it."""
+    local = failover.kinds(failover.urls(stage))["lm-studio"]
+    failover.local_again(local)  # a server that a drill before this one broke may still rest
     before, started, count = _usage(), len(failover.audit()), 0
 
     def ask(model: str, text: str, number: int, **more: Any) -> None:
@@ -108,7 +110,7 @@ def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, 
             ("anthropic", "cut", {"after_chunks": 3}),
             ("anthropic", "529", {"times": 3}),
         ):
-            failover.local_again(failover.kinds(failover.urls(stage))["lm-studio"])
+            failover.local_again(local)
             with failover.fault(stage, server, kind, **options):
                 ask("local" if server == "lmstudio" else "claude-haiku-4-5", "say hello", times)
     wait_until(lambda: len(_lines(started)) >= count, 10, 0.2)
