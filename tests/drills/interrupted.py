@@ -159,12 +159,12 @@ def secret_write(stage: Stage) -> Figures:
 def config_restart(stage: Stage) -> Figures:
     """Killed between writing the gateway's configuration and restarting it: the next run restarts it."""
     stage.converged()
-    site = stage.site(settings={"gateway": {"cooldown_seconds": 31}})
+    site = stage.site(settings={"gateway": {"request_timeout_seconds": 601}})
     running = looks.started()
     config = f"{GATEWAY}/config.yaml"
     with Brake(HOST, "mv", config, '/usr/bin/mv "$@"') as moment:
         killed = _kill(site, moment, HOST)
-    looks.answer(f"grep -q 'cooldown_time: 31' {config}", user="root")
+    looks.answer(f"grep -q 'request_timeout: 601' {config}", user="root")
     assert looks.started() == running, "the gateway was restarted before the kill: the moment was missed"
     pending = site.plan().ok().planned(HOST)
     assert any("runs what is on disk" in name for name in pending), f"the plan names {pending or 'nothing'}"
