@@ -60,10 +60,10 @@ def main(records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
         )
     used = context_used(path)
     _require_room(names[0], target, used)
-    there = _directory(target) / path.name
+    there = kept_in(target) / path.name
     if there.exists() and there.stat().st_mtime > path.stat().st_mtime:
         fail(EX_USAGE, f"{names[0]} has gone further with that conversation; claude-{names[0]} --resume {path.stem}")
-    _copy(path, _directory(target))
+    _copy(path, kept_in(target))
     say(f"on with {path.stem} of {name} in {names[0]}, {used} tokens so far")
     lanes.main(names[0], ["--resume", path.stem, *rest])
 
@@ -86,8 +86,8 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:cut], words[cut + 1 :]
 
 
-def _directory(lane: Lane) -> Path:
-    # How Claude Code 2.1.329 names a project's folder.
+def kept_in(lane: Lane) -> Path:
+    """Return where the lane keeps the conversations of the current directory, as Claude Code 2.1.329 names it."""
     return Path(lane["environment"]["CLAUDE_CONFIG_DIR"]) / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(Path.cwd()))
 
 
@@ -98,7 +98,7 @@ def _find(records: Mapping[str, Any], origin: str, session: str, across: bool) -
         (path.stat().st_mtime, name, path)
         for name, lane in chosen.items()
         if origin or across or not lane["private"]
-        for path in _directory(lane).glob(f"{session or '*'}.jsonl")
+        for path in kept_in(lane).glob(f"{session or '*'}.jsonl")
     ]
     return max(candidates)[1:] if candidates else None
 

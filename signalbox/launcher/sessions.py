@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 import tomllib
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import lane as lanes
 from . import probes
+from .conversation import kept_in
 from .keys import read_key
 from .records import lane_named, read_records, require_user
 from .speak import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, fail, say
@@ -35,6 +37,7 @@ TASKS = Path(".config/claude-tasks")
 COMMANDS = Path("/usr/local/bin")
 START_SECONDS = 180  # after a reboot the gateway takes its time
 TMUX = "/usr/bin/tmux"
+CHOOSING = {"-c", "--continue", "-r", "--resume", "--session-id", "--from-pr"}  # what says which conversation it is
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
@@ -78,8 +81,8 @@ def run(arguments: Sequence[str]) -> NoReturn:
     state = Path.home() / STATE / f"{name}.json"
     wanted = json.loads(state.read_text())
     resumed = wanted["boot"] != boot()
-    command = [str(COMMANDS / f"claude-{wanted['lane']}"), *(["--continue"] if resumed else []), *wanted["arguments"]]
     os.chdir(wanted["directory"])
+    command = [str(COMMANDS / f"claude-{wanted['lane']}"), *_conversation(wanted), *wanted["arguments"]]
     deadline = time.monotonic() + START_SECONDS
     while (status := subprocess.run(command).returncode) == EX_UNAVAILABLE and time.monotonic() < deadline and resumed:
         time.sleep(2)
@@ -88,6 +91,14 @@ def run(arguments: Sequence[str]) -> NoReturn:
     state.unlink(missing_ok=True)
     _systemctl("disable", "--quiet", unit(name))
     sys.exit(0)
+
+
+def _conversation(wanted: dict[str, Any]) -> list[str]:
+    """Return the words that begin the session's conversation, or after a reboot go on with it."""
+    if any(word.partition("=")[0] in CHOOSING for word in wanted["arguments"]):
+        return []
+    begun = (kept_in(read_records()["lanes"][wanted["lane"]]) / f"{wanted['conversation']}.jsonl").exists()
+    return ["--resume" if begun else "--session-id", wanted["conversation"]]
 
 
 def task(arguments: Sequence[str]) -> NoReturn:
@@ -138,7 +149,13 @@ def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -
     probes.check(lane, record, records["gateway"], read_key(record["key_file"]))
     directory = Path.home() / STATE
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wanted = {"lane": lane, "directory": os.getcwd(), "arguments": arguments, "boot": boot()}
+    wanted = {
+        "lane": lane,
+        "directory": os.getcwd(),
+        "arguments": arguments,
+        "boot": boot(),
+        "conversation": str(uuid.uuid4()),
+    }
     (directory / f"{name}.json").write_text(json.dumps(wanted))
     if _systemctl("start", unit(name)):
         fail(EX_CONFIG, f"the session did not start; see systemctl --user status {unit(name)}")

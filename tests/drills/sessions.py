@@ -24,6 +24,16 @@ LOGINS = "loginctl list-sessions --no-legend | grep -w claude | grep -w user | a
 SCREEN = "tmux -u -L claude-drill capture-pane -p -t drill 2>/dev/null || true"
 
 
+HERE = "mkdir -p ~/drill-work && cd ~/drill-work"
+KEPT = "cat ~/.claude-local/projects/-home-claude-drill-work/*.jsonl 2>/dev/null || true"
+
+
+def _type(*keys: str) -> None:
+    """Press these keys in the session's terminal, one after the other."""
+    for key in keys:
+        looks.answer(f"tmux -L claude-drill send-keys -t drill {key}; sleep 0.5")
+
+
 def _processes() -> list[str]:
     return looks.answer(PROCESS).split()
 
@@ -86,13 +96,13 @@ def reboot(stage: Stage) -> Figures:
     figures: dict[str, object] = {}
     stage.site(settings={"launchers": {"reopen_sessions": True}}).deploy().ok()
     try:
-        here = "mkdir -p ~/drill-work && cd ~/drill-work"
-        looks.answer(f"{here} && claude-local -p 'the word is kumquat' 2>/dev/null")
-        looks.answer(f"{here} && claude-session drill --lane local --detached -- --continue")
+        looks.answer(f"{HERE} && claude-session drill --lane local --detached")
         # Claude Code asks once whether it may trust a directory; the person says yes.
         assert wait_until(lambda: "trust this folder" in looks.answer(SCREEN), 60, 0.5), looks.answer(SCREEN)
-        looks.answer("tmux -L claude-drill send-keys -t drill Down && sleep 0.5; tmux -L claude-drill send-keys Enter")
-        assert wait_until(lambda: "kumquat" in looks.answer(SCREEN), 60, 0.5), looks.answer(SCREEN)
+        _type("Down", "Enter")
+        assert wait_until(lambda: "trust this folder" not in looks.answer(SCREEN), 60, 0.5), looks.answer(SCREEN)
+        _type("'the word is kumquat'", "Enter")
+        assert wait_until(lambda: "kumquat" in looks.answer(KEPT), 60, 0.5), looks.answer(SCREEN)
         begun = time.monotonic()
         hosts.reboot(HOST)
         assert wait_until(lambda: bool(_processes()), 240, 1), "the session did not come back"
@@ -102,7 +112,7 @@ def reboot(stage: Stage) -> Figures:
     finally:
         _end()
         site.deploy().ok()
-    looks.answer(f"{here} && claude-session drill --lane local --detached")
+    looks.answer(f"{HERE} && claude-session drill --lane local --detached")
     try:
         hosts.reboot(HOST)
         assert looks.gateway_within(240)
