@@ -13,7 +13,7 @@ from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, merge
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.examples import NAMES, example
 from tests.lab import hosts, llama_cpp, services, simulators
 from tests.lab.instance import Lab
@@ -26,7 +26,7 @@ drill = Drill(
     "the same smoke test.",
 )
 
-OTHER = "d-back"  # the host that the further set-ups follow each other on
+OTHER = lab_host("back")  # the host that the further set-ups follow each other on
 SHARED = "guide1-claude-api"  # what the drills' converged host has anyway
 
 # kind: how the simulated server of that kind calls itself, and its name in the lab

@@ -9,7 +9,7 @@ from typing import Any
 from tests.drills import looks
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import AS_KEEPER
 from tests.lab import hosts
 from tests.lab.instance import Lab
@@ -22,8 +22,8 @@ drill = Drill(
     "changed host key stops the run; `host_key` in the inventory or known_hosts decides.",
 )
 
-BARE = "d-keys"
-ADMIN = "d-admin"
+BARE = lab_host("keys")
+ADMIN = lab_host("admin")
 PASSWORD = "correct horse battery"  # noqa: S105 (of a lab host)
 SECRET = "ADMIN_SUDO_PASSWORD"  # noqa: S105 (a name)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import TAMPERS, Tamper
 
 drill = Drill(
@@ -16,7 +16,7 @@ drill = Drill(
     "against a bare host finishes without an error and lists what would be done.",
 )
 
-BARE = "d-bare"
+BARE = lab_host("bare")
 GATEWAY_SECONDS = 60
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.record import PROJECT
-from tests.drills.stage import Stage
+from tests.drills.stage import PREFIX, Stage
 from tests.lab.instance import Lab
 
 drill = Drill(
@@ -24,7 +24,7 @@ drill = Drill(
     "with a converged host, a table of what was checked, and the commands to log in and try.",
 )
 
-LAB = "drilldemo"
+LAB = f"{PREFIX}drilldemo"
 WARM_SECONDS = 120  # told beside what was measured: a busy machine is no failure of the project
 COLD_SECONDS = 1500
 # Where the clients of package registries keep what they fetched.

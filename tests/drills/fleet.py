@@ -7,7 +7,7 @@ from typing import Any
 from tests.drills import looks
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts
 
 drill = Drill(
@@ -16,7 +16,7 @@ drill = Drill(
     "Two hosts with different settings converge in one run; a third that is switched off fails alone and is named.",
 )
 
-ONE, TWO, OFF = "d-one", "d-two", "d-off"
+ONE, TWO, OFF = lab_host("one"), lab_host("two"), lab_host("off")
 OTHER: dict[str, Any] = {
     "base": {"timezone": "Asia/Tokyo", "packages": ["git", "htop"]},
     "gateway": {"port": 4100},

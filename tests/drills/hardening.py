@@ -7,7 +7,7 @@ import time
 from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import DOCKER, TAMPERS
 from tests.lab import hosts
 from tests.lab.instance import Lab
@@ -21,7 +21,7 @@ drill = Drill(
     "what is tampered with is named and healed in one run.",
 )
 
-OTHER = "d-other"  # who wants to get in
+OTHER = lab_host("other")  # who wants to get in
 # Healed together; each alone is a cell of the drill `converged`.
 TOGETHER = (
     "firewall-file", "firewall-loaded", "sshd-file", "guard", "fail2ban-limits", "sysctl-file", "sysctl",

@@ -9,7 +9,7 @@ from signalbox.facts.secrets import reader
 from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import AS_KEEPER, DOCKER, FOR_CLAUDE, FOR_KEEPER, GATEWAY, HOME, KEY
 from tests.lab import hosts
 
@@ -20,7 +20,7 @@ drill = Drill(
     "the next run completes, the one after changes nothing.",
 )
 
-BARE = "d-kill"
+BARE = lab_host("kill")
 MOMENT = "/run/drill/moment"  # in a directory that every user of the host may write to
 MOMENT_SECONDS = 240  # until the moment comes
 LOOK_SECONDS = 0.02  # between two looks for it, on the host itself

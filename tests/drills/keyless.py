@@ -16,7 +16,7 @@ from typing import Any
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.record import PROJECT
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import FOR_KEEPER, KEY, OUR_GATEWAY_KEY, THEIR_GATEWAY_KEY
 from tests.lab import hosts, services
 from tests.plan.test_secret_sources import OF_ALL, with_age, with_ansible_vault
@@ -31,7 +31,7 @@ drill = Drill(
 )
 
 TRIES = Path(__file__).with_name("agent_tries.py").read_text()
-ONE, OTHER = "d-one", "d-other"
+ONE, OTHER = lab_host("one"), lab_host("other")
 NAME = "ANTHROPIC_DIRECT_KEY"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tests.drills import looks
 from tests.drills.deployment import PROJECT, Site
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts, services
 
 drill = Drill(
@@ -23,7 +23,7 @@ drill = Drill(
     "drift and 1 for all else; it names exactly what drifted, and what settings no longer ask for.",
 )
 
-OFF = "d-lie"
+OFF = lab_host("lie")
 SOLO = {
     "models": dict.fromkeys(("main", "opus", "sonnet", "haiku", "fable"), "local"),
     "config_dir": "~/.claude-solo",
@@ -92,7 +92,7 @@ LIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "not-root": ("true", {"ssh_user": "plain"}, ()),
     "sudo-refused": ("true", {"ssh_user": "plain", "connection": {"sudo": True}}, ()),
     "host-key-changed": ("true", {"connection": {"host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUXzz09ulwiSQWk1LKe2FQJ5hdR36lhvQ1S3sEwT0dd"}}, ()),  # noqa: E501
-    "limit-typo": ("true", {}, ("--limit", "d-lei")),
+    "limit-typo": ("true", {}, ("--limit", HOST[:-1] + "x")),
 }  # fmt: skip
 
 

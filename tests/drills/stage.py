@@ -15,8 +15,17 @@ from tests.lab.instance import Lab, locked
 from tests.lab.machine import step
 from tests.lab.simulators import Client
 
-LAB = "drills"
-HOST = "d-host"  # the converged host that cells share
+# The lab is drills, its hosts d-…; with SIGNALBOX_DRILLS=x they are x-drills and x-…, so that two runs do not meet.
+PREFIX = os.environ.get("SIGNALBOX_DRILLS", "")
+LAB = f"{PREFIX}-drills" if PREFIX else "drills"
+
+
+def lab_host(name: str) -> str:
+    """Return the name of a host of these drills: the machine has each name once."""
+    return f"{PREFIX or 'd'}-{name}"
+
+
+HOST = lab_host("host")  # the converged host that cells share
 
 
 class Stage:
