@@ -15,9 +15,9 @@ from tests.lab.instance import Lab, locked
 from tests.lab.machine import step
 from tests.lab.simulators import Client
 
-# The lab is drills, its hosts d-…; with SIGNALBOX_DRILLS=x they are x-drills and x-…, so that two runs do not meet.
+# The lab is drills, its hosts d-…; with SIGNALBOX_DRILLS=x they are xdrills and x-…, so that two runs do not meet.
 PREFIX = os.environ.get("SIGNALBOX_DRILLS", "")
-LAB = f"{PREFIX}-drills" if PREFIX else "drills"
+LAB = f"{PREFIX}drills"
 
 
 def lab_host(name: str) -> str:
