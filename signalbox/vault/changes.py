@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,42 +84,43 @@ def rotate(files: VaultFiles, keys: Keyring, scope: str | None, to: str | None) 
         for directory in sorted({path.parent for path in paths}):
             locks.enter_context(writing(directory))
         vaults = [keys.unlock(files.load(path), path) for path in paths]
-        key, finish, undo = _new_key(source, to)
+        key, key_file = _new_key(source, to)
         backups: list[Replacement] = []
         staged: list[Replacement] = []
+        placed: list[Path] = []
         try:
+            if key_file:
+                backups.append(Replacement(_backup(key_file), key_file.read_bytes()))
             for vault, path in zip(vaults, paths, strict=True):
                 renewed = vault.rekeyed(key)
                 _prove_same(vault, Vault.unlock(renewed.document, key, path), path)
                 backups.append(Replacement(_backup(path), path.read_bytes()))
                 staged.append(Replacement(path, renewed.document.render()))
-            _put(backups, staged)
+            # What needs space is done, only names change from here on.
+            for each in backups:
+                each.put()
+            for each in staged:
+                each.put()
+                placed.append(each.path)
+            if key_file:
+                _put_key(key_file)
         except BaseException:
+            for path in placed:
+                _backup(path).replace(path.resolve())
             for each in (*backups, *staged):
                 each.drop()
-            undo()
+            if key_file:
+                _new(key_file).unlink(missing_ok=True)
             raise
-        finish()
     return paths
-
-
-def _put(backups: list[Replacement], staged: list[Replacement]) -> None:
-    """All or none: what needs space is done, only names change from here on."""
-    for each in backups:
-        each.put()
-    placed: list[Path] = []
-    try:
-        for each in staged:
-            each.put()
-            placed.append(each.path)
-    except BaseException:
-        for path in placed:
-            _backup(path).replace(path.resolve())
-        raise
 
 
 def _backup(path: Path) -> Path:
     return path.with_name(f"{path.name}.bak")
+
+
+def _new(key_file: Path) -> Path:
+    return key_file.with_name(f"{key_file.name}.new")
 
 
 def check(files: VaultFiles, keys: Keyring | None) -> list[Checked]:
@@ -141,36 +142,28 @@ def check(files: VaultFiles, keys: Keyring | None) -> list[Checked]:
     return found
 
 
-def _new_key(source: str, to: str | None) -> tuple[bytes, Callable[[], None], Callable[[], None]]:
-    """The new key, what to do when all files have it, and what to do when they have not."""
-
-    def nothing() -> None:
-        return
-
-    if to is not None:
-        return new_key(to, "the vault"), nothing, nothing
-    if source == "prompt":
-        return new_key(source, "the vault"), nothing, nothing
+def _new_key(source: str, to: str | None) -> tuple[bytes, Path | None]:
+    """Return the new key and, where it shall replace a key file's, that file; the new key is beside it by now."""
+    if to is not None or source == "prompt":
+        return new_key(to or source, "the vault"), None
     if not source.startswith("file:"):
         raise KeySourceError(
             f"the key comes from {source.split(':')[0]}:…, where only you can change it; say with --to where the "
             "new one comes from, and write that in secrets.key"
         )
     path = Path(source.removeprefix("file:")).expanduser()
-    old, new, backup = (path.with_name(path.name + end) for end in ("", ".new", ".bak"))
-    if new.exists():
-        raise KeySourceError(f"{new}: is left from a rotation that did not end; see which key opens the vault")
-    key = write_key_file(new)
+    if _new(path).exists():
+        raise KeySourceError(f"{_new(path)}: is left from a rotation that did not end; see which key opens the vault")
+    return write_key_file(_new(path)), path
 
-    def finish() -> None:
-        old.replace(backup)
-        new.replace(old)
 
-    def undo() -> None:
-        with suppress(OSError):
-            new.unlink()
-
-    return key, finish, undo
+def _put_key(key_file: Path) -> None:
+    try:
+        _new(key_file).replace(key_file)
+    except OSError as error:
+        raise KeySourceError(
+            f"{key_file}: the new key cannot take its place ({error.strerror}); nothing was changed"
+        ) from None
 
 
 def _prove_same(old: Vault, new: Vault, path: Path) -> None:

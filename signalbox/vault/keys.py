@@ -73,10 +73,14 @@ def write_key_file(path: Path) -> bytes:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(key + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink()  # half a key would be in the way of the next one
+            raise
     except OSError as error:
         raise KeySourceError(f"{path}: the key file cannot be written ({error.strerror})") from None
     return key

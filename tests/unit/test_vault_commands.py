@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
 import pty
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from signalbox.commands.secrets import secrets
 from signalbox.vault import storage
-
-VALUE = "sk-ant-marked-5d1f"
-NAME = "ANTHROPIC_DIRECT_KEY"
-ALL = Path("secrets/all.yml")
-KEY = Path("key/vault.key")
-PASSPHRASE = "correct horse battery"  # noqa: S105 (of the tests alone)
+from tests.unit.vault_refusals import ALL, KEY, NAME, PASSPHRASE, VALUE, everything, run
 
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(storage, "_WAIT_SECONDS", 0.1)
-
-
-def run(*words: str, stdin: str | bytes = "", key: str = f"file:{KEY}") -> Result:
-    return CliRunner().invoke(secrets, ["--key", key, *words], input=stdin)
 
 
 def done(*words: str, stdin: str = "", key: str = f"file:{KEY}") -> Result:
@@ -51,10 +39,6 @@ def refused(message: str, *words: str, stdin: str | bytes = "", key: str = f"fil
     assert message in " ".join(result.stderr.split()), result.stderr
     assert VALUE not in result.output
     assert everything() == before
-
-
-def everything() -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file() and ".git/" not in str(path)}
 
 
 @pytest.fixture
@@ -223,42 +207,6 @@ def test_there_is_no_vault() -> None:
         refused("secrets/all.yml: does not exist; make it with `signalbox secrets init`", *words, stdin=VALUE)
 
 
-@pytest.mark.usefixtures("vault")
-def test_key_files() -> None:
-    key = KEY.read_bytes()
-    KEY.chmod(0o640)
-    refused(f"others can read the key file; run: chmod 600 {KEY}", "set", "NEW_KEY", stdin="x")
-    KEY.chmod(0o600)
-    os.chown(KEY, 12345, 12345)
-    refused("belongs to another user", "set", "NEW_KEY", stdin="x")
-    os.chown(KEY, os.geteuid(), os.getegid())
-    KEY.write_text("\n")
-    refused(f"the key file {KEY} is empty", "set", "NEW_KEY", stdin="x")
-    KEY.write_bytes(key + key)
-    refused("is no key: more than one line", "set", "NEW_KEY", stdin="x")
-    KEY.write_bytes(b"signalbox-key-" + b"A" * 43)
-    refused("secrets/all.yml: this is not its key", "set", "NEW_KEY", stdin="x")
-    KEY.unlink()
-    refused("the key file does not exist", "set", "NEW_KEY", stdin="x")
-    KEY.mkdir()
-    refused("the key file cannot be read (Is a directory)", "set", "NEW_KEY", stdin="x")
-    KEY.rmdir()
-    KEY.write_bytes(key)
-    KEY.chmod(0o600)
-    done("set", "NEW_KEY", stdin="x")
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-@pytest.mark.usefixtures("vault")
-def test_a_key_file_that_git_tracks() -> None:
-    subprocess.run(["git", "init", "-q"], check=True)
-    done("get", NAME)
-    subprocess.run(["git", "add", str(KEY)], check=True)
-    refused("git tracks the key file", "get", NAME)
-    subprocess.run(["git", "rm", "-q", "--cached", str(KEY)], check=True)
-    done("get", NAME)
-
-
 def test_keys_from_the_environment_and_from_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_PASSPHRASE", PASSPHRASE)
     done("init", key="env:VAULT_PASSPHRASE")
@@ -341,51 +289,6 @@ def test_rotation_to_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "scrypt" in ALL.read_text()
     assert done("get", NAME, key="env:VAULT_PASSPHRASE").stdout == f"{VALUE}\n"
     refused("say with --to where the new one comes from", "rotate-key", key="env:VAULT_PASSPHRASE")
-
-
-@pytest.mark.usefixtures("vault")
-@pytest.mark.parametrize("write", range(1, 5))
-def test_disk_full_during_rotation(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each write of a rotation of two files: two backups and two new files."""
-    done("init", "--for", "box1")
-    original, count = os.fsync, 0
-
-    def full(handle: int) -> None:
-        nonlocal count
-        count += 1
-        if count == write + 1:  # the first is the new key file
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        original(handle)
-
-    monkeypatch.setattr(os, "fsync", full)
-    refused("the disk is full; nothing was changed", "rotate-key")
-    monkeypatch.setattr(os, "fsync", original)
-    assert count == write + 1
-    assert done("get", NAME).stdout == f"{VALUE}\n"
-    done("rotate-key")
-
-
-@pytest.mark.usefixtures("vault")
-@pytest.mark.parametrize("rename", range(1, 5))
-def test_a_rotation_that_fails_half_way_is_taken_back(rename: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    done("init", "--for", "box1")
-    before = {name: data for name, data in everything().items() if not name.endswith(".bak")}
-    original, count = Path.replace, 0
-
-    def failing(self: Path, target: Path) -> Path:
-        nonlocal count
-        count += 1
-        if count == rename:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return original(self, target)
-
-    monkeypatch.setattr(Path, "replace", failing)
-    result = run("rotate-key")
-    monkeypatch.setattr(Path, "replace", original)
-    assert result.exit_code == 1
-    assert "cannot be written" in result.stderr
-    assert {name: data for name, data in everything().items() if not name.endswith(".bak")} == before
-    done("check")
 
 
 @pytest.mark.usefixtures("vault")
