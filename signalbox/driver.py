@@ -94,6 +94,23 @@ def _log(listener: _Listener) -> Iterator[None]:
 
 
 @contextmanager
+def _unasked() -> Iterator[None]:
+    """Have sudo's password come from the settings alone: nobody answers a question in the middle of many hosts."""
+
+    def refuse(prompt: str = "") -> str:
+        host = prompt.partition("sudo password")[0]
+        pyinfra.logger.error(f"{host}sudo asks for a password: write its secret's name as connection.sudo_password")
+        return ""
+
+    util: Any = import_module("pyinfra.connectors.util")
+    original, util.getpass = util.getpass, refuse
+    try:
+        yield
+    finally:
+        util.getpass = original
+
+
+@contextmanager
 def _interruptible() -> Iterator[None]:
     """Let Ctrl-C and TERM end a run wherever it waits, as KeyboardInterrupt here, and not count as its end."""
     main, stopped = gevent.getcurrent(), False
@@ -136,7 +153,13 @@ def drive(inventory: str, deploy: str, arguments: Sequence[str], tell: Callable[
         context.reset()
     pyinfra.is_cli = True
     sys.dont_write_bytecode = True
-    with _environment(), _log(_Listener(outcome, tell)), _interruptible(), redirect_stdout(io.StringIO()):
+    with (
+        _environment(),
+        _log(_Listener(outcome, tell)),
+        _unasked(),
+        _interruptible(),
+        redirect_stdout(io.StringIO()),
+    ):
         try:
             cli.main([inventory, deploy, *arguments, "--json"], prog_name="pyinfra", standalone_mode=False)
         except SystemExit:

@@ -32,9 +32,10 @@ from signalbox.settings import settings_for, validate_run
 from signalbox.settings.layers import layers_of, merged
 
 # Files of ours that change nothing that a deploy would.
-_NO_DEPLOYS = ("verify.py", "lock_deploy.py")
+_NO_DEPLOYS = ("verify.py", "deploys/lock.py")
 # Deploy files that place no secret, and must work where one is missing.
-_WITHOUT_SECRETS = ("remove.py", "lock_deploy.py")
+_WITHOUT_SECRETS = ("remove.py", "deploys/lock.py", "deploys/usage.py")
+_OURS = Path(__file__).with_name("deploys")
 
 
 # Hear of every deploy of this process, as pyinfra's own callbacks do; it forgets those with each State.
@@ -59,6 +60,12 @@ def _deploy() -> str | None:
     return operations[0] if operations and all(name.endswith(".py") for name in operations) else None
 
 
+def _file(deploy: str) -> str:
+    """Return the name of a deploy file; that of one in signalbox/deploys starts with `deploys/`."""
+    path = Path(deploy)
+    return f"{_OURS.name}/{path.name}" if path.resolve().parent == _OURS else path.name
+
+
 def _ask_nothing() -> None:
     """Have pyinfra's command line go on without a question: a run that only looks needs no leave."""
     sys.modules["pyinfra_cli.cli"]._do_confirm = lambda _: True  # type: ignore[attr-defined]
@@ -75,7 +82,7 @@ def _check_secrets(hosts: list[Host], deploy: str) -> None:
         settings = settings_for(host)
         own = (settings.connection.sudo_password, settings.service_user.password)
         names = [*required_secrets(settings), *lane_secrets(settings), *own]
-        if Path(deploy).name in _WITHOUT_SECRETS:
+        if _file(deploy) in _WITHOUT_SECRETS:
             names = [settings.connection.sudo_password]
         for name in dict.fromkeys(name for name in names if name):
             try:
@@ -126,7 +133,7 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
             if deploy:
                 hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
                 validate_run(state.inventory, hosts)
-                if Path(deploy).name == "verify.py":
+                if _file(deploy) == "verify.py":
                     _ask_nothing()
                 else:
                     _check_secrets(hosts, deploy)
@@ -143,7 +150,7 @@ def _around(original: Callable[..., None]) -> Callable[..., None]:
     @wraps(original)
     def run_ops(state: State, *args: Any, **kwargs: Any) -> None:
         deploy = _deploy()
-        if not _is_signalbox(state.inventory) or deploy is None or Path(deploy).name in _NO_DEPLOYS:
+        if not _is_signalbox(state.inventory) or deploy is None or _file(deploy) in _NO_DEPLOYS:
             return original(state, *args, **kwargs)
         with applied(state):
             return original(state, *args, **kwargs)

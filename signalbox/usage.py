@@ -10,11 +10,12 @@ from typing import Any
 from pyinfra import host as current
 from pyinfra.api import FactBase
 
+from signalbox import deploys
 from signalbox.driver import drive
 from signalbox.run_as import run_as
 
 _KEPT = "signalbox_usage"
-_DEPLOY = Path(__file__).with_name("usage_deploy.py")
+_DEPLOY = Path(deploys.__file__).with_name("usage.py")
 
 
 @dataclass(frozen=True)

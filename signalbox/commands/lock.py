@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from signalbox import deploys
 from signalbox.commands.options import selector_options
 from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table
 from signalbox.driver import Outcome, drive
 from signalbox.lock import Owner
 
-_DEPLOY = str(Path(__file__).with_name("lock_deploy.py"))
+_DEPLOY = str(Path(deploys.__file__).with_name("lock.py"))
 
 
 @click.command()

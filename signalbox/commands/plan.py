@@ -9,7 +9,19 @@ from pathlib import Path
 import click
 
 from signalbox.commands.options import FILE, run_options
-from signalbox.console import DRIFT, FAILED, OK, json_option, note, print_json, stderr, stdout, verbose_option, working
+from signalbox.console import (
+    DRIFT,
+    FAILED,
+    OK,
+    Failure,
+    json_option,
+    note,
+    print_json,
+    stderr,
+    stdout,
+    verbose_option,
+    working,
+)
 from signalbox.driver import drive
 from signalbox.plan.report import examine
 from signalbox.plan.text import junit, lines, summary
@@ -45,7 +57,10 @@ def plan(
         note("interrupted: nothing is known of the hosts")
         sys.exit(FAILED)
     if junit_file:
-        junit_file.write_text(junit(report))
+        try:
+            junit_file.write_text(junit(report))
+        except OSError as error:
+            raise Failure(f"cannot write {junit_file}: {error.strerror}") from None
     if as_json:
         print_json(report.to_json())
     else:

@@ -71,14 +71,16 @@ class Run:
 
 
 class Running:
-    """A run of pyinfra on the project's deploy.py that has been started."""
+    """A run of pyinfra on one of the project's deploy files that has been started."""
 
-    def __init__(self, inventory: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, inventory: Path, arguments: Sequence[str], environment: Mapping[str, str], deploy: str = "deploy.py"
+    ) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("PYINFRA_")}
         self._output = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115 (as long as the run)
         self._started = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pyinfra", str(inventory), "deploy.py", *arguments],
+            [sys.executable, "-m", "pyinfra", str(inventory), deploy, *arguments],
             cwd=PROJECT,
             env={**inherited, "PYINFRA_PROGRESS": "off", **services.environment(), **environment},
             stdin=subprocess.DEVNULL,
@@ -126,12 +128,19 @@ class Site:
         path = Lab.current().state / "inventories" / name
         return write_inventory(list(self.hosts), self.settings, self.of_host, path)
 
-    def signalbox(self, command: str, *arguments: str, timeout: float = LIMIT_SECONDS, **environment: str) -> Run:
-        """Run one of our own commands on the inventory, as a scheduler would."""
+    def signalbox(
+        self,
+        command: str,
+        *arguments: str,
+        timeout: float = LIMIT_SECONDS,
+        inventory: Path | None = None,
+        **environment: str,
+    ) -> Run:
+        """Run one of our own commands on the inventory (or another one), as a scheduler would."""
         started = time.monotonic()
         program = [sys.executable, "-c", "from signalbox.cli import main; main()"]
         done = subprocess.run(
-            [*program, command, str(self.inventory()), *arguments],
+            [*program, command, str(inventory or self.inventory()), *arguments],
             cwd=PROJECT,
             env={**os.environ, **services.environment(), **self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -150,6 +159,10 @@ class Site:
     def deploy(self, *arguments: str) -> Run:
         """Deploy and return how it went."""
         return self.start("-y", *arguments).wait()
+
+    def remove(self, *arguments: str) -> Run:
+        """Take Signalbox away, unasked unless there are other arguments."""
+        return Running(self.inventory(), ["--json", *(arguments or ("-y",))], self.environment, "remove.py").wait()
 
     def plan(self, *arguments: str) -> Run:
         """Only tell what a deploy would do."""

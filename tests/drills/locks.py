@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.drills import looks
@@ -24,14 +26,19 @@ LOG = "/var/log/signalbox/deploys.jsonl"
 OWNER = {"who": "ann@laptop", "reason": "an upgrade", "run": "1", "since": "noon", "expires": "night", "pid": 1}
 
 
-def _held(seconds: int) -> subprocess.Popen[bytes]:
-    """Hold the lock as somebody else would."""
+@contextmanager
+def _held(seconds: int = 60) -> Iterator[None]:
+    """Hold the lock as somebody else would, until the end of the block or for so many seconds."""
     script = (
         f"install -d /run/signalbox && exec 9>>{LOCK} && flock 9 && echo {looks.quoted(json.dumps(OWNER))} > {LOCK}"
     )
-    process = subprocess.Popen(hosts.inside(HOST, "sh", "-c", f"{script} && exec sleep {seconds}"))
-    assert wait_until(lambda: "ann" in _owner(), 20, 0.1), "control: the lock cannot be held"
-    return process
+    command = hosts.inside(HOST, "sh", "-c", f"{script} && exec timeout {seconds} cat")
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    try:
+        assert wait_until(lambda: "ann" in _owner(), 20, 0.1), "control: the lock cannot be held"
+        yield
+    finally:
+        process.communicate(timeout=20)  # the end of its stdin is the end of cat
 
 
 def _owner() -> str:
@@ -48,30 +55,26 @@ def _last() -> dict[str, Any]:
 def held(stage: Stage) -> Figures:
     """A second deploy refuses by the owner's name and touches nothing; after the first it goes on, and is recorded."""
     site = stage.converged()
-    holder = _held(60)
-    try:
+    with _held():
         looks.mark()
         run = site.deploy()
         assert run.status == 1, run.status
         told = next(line.strip() for line in run.stderr.splitlines() if "ann@laptop" in line)
         assert not looks.written()
-    finally:
-        holder.kill()
-        holder.wait()
     site.deploy().ok()
     record = _last()
     assert (record["host"], record["result"]) == (HOST, "unchanged"), record
     assert _owner() == ""
-    return {"told": told, "record": f"{record['who']}: {record['result']}"}
+    control = must_fail(lambda: run.ok(), "the lock in another's hands")
+    return {"told": told, "record": f"{record['who']}: {record['result']}", "control": control}
 
 
 @drill.cell("waits")
 def waits(stage: Stage) -> Figures:
     """With lock.wait_seconds the second deploy says for whom it waits, and then goes on."""
     site = stage.converged()
-    holder = _held(10)
-    run = site.deploy("--data", "lock.wait_seconds=120").ok()
-    holder.wait()
+    with _held(10):
+        run = site.deploy("--data", "lock.wait_seconds=120").ok()
     told = next(line.strip() for line in run.stderr.splitlines() if "waiting" in line)
     assert run.count(HOST), "nothing ran"
     return {"told": told, "took": f"{run.seconds:.1f} s"}

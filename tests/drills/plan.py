@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.drills import looks
-from tests.drills.deployment import PROJECT, Site
+from tests.drills.deployment import PROJECT, Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts, services
+from tests.lab.instance import Lab
 
 drill = Drill(
     "plan",
@@ -76,7 +79,8 @@ def no_longer_asked_for(stage: Stage) -> Figures:
     looks.answer("test -L /usr/local/bin/claude-solo && command -v htop", user="root")
     site = stage.site()
     named = _named(site)
-    assert named == ["the lanes are known", "nothing is left of what earlier settings asked for"], named
+    assert named == ["the lanes are known", "shell.sh is in place", "claude-doctor knows what this host shall be",
+                     "nothing is left of what earlier settings asked for"], named  # fmt: skip
     site.deploy().ok()
     gone = 'test "$(cat /usr/local/bin/claude-solo)" = mine && ! command -v htop && ! dpkg -s htop'
     looks.answer(gone, user="root")
@@ -85,62 +89,150 @@ def no_longer_asked_for(stage: Stage) -> Figures:
     return {"named": "; ".join(named), "after the deploy": "gone, and the person's own file is back"}
 
 
-LIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
-    # name: what is done to the host (as root), data of the host, arguments
-    "ssh-refused": ("systemctl stop ssh.socket ssh.service", {}, ()),
-    "key-refused": ("true", {"ssh_user": "nobody"}, ()),
-    "not-root": ("true", {"ssh_user": "plain"}, ()),
-    "sudo-refused": ("true", {"ssh_user": "plain", "connection": {"sudo": True}}, ()),
-    "host-key-changed": ("true", {"connection": {"host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUXzz09ulwiSQWk1LKe2FQJ5hdR36lhvQ1S3sEwT0dd"}}, ()),  # noqa: E501
-    "limit-typo": ("true", {}, ("--limit", HOST[:-1] + "x")),
+@dataclass(frozen=True)
+class Lie:
+    """One way in which a plan could be mistaken for a clean one.
+
+    title: what is wrong. damage: shell on the host, as root. mend: what takes that back. data: of the host in the
+    inventory. arguments, environment: of the plan. deploy: text of another deploy file, after the project's own.
+    inventory: text of another inventory. told: words that the plan must say. status: its exit status.
+    """
+
+    title: str
+    told: str
+    damage: str = "true"
+    mend: str = "true"
+    data: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    deploy: str = ""
+    inventory: str = ""
+    status: int = 1
+
+
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUXzz09ulwiSQWk1LKe2FQJ5hdR36lhvQ1S3sEwT0dd"
+SUDO = {"ssh_user": "plain", "connection": {"sudo": True}}
+RAISING = """
+from pyinfra import host
+from pyinfra.api import FactBase
+class Broken(FactBase):
+    def command(self): return "echo something"
+    def process(self, output): raise RuntimeError("the fact is broken")
+host.get_fact(Broken)
+"""
+LIES = {
+    "ssh-refused": Lie("nobody listens for ssh", "Could not connect", "systemctl stop ssh.socket ssh.service",
+                       "systemctl start ssh.service"),
+    "key-refused": Lie("ssh refuses the login", "Authentication", data={**SUDO, "ssh_user": "nobody"}),
+    "sudo-refused": Lie("the user may not use sudo", "sudo asks for a password", data=SUDO),
+    "empty-inventory": Lie("the inventory holds no host", "no host is selected", inventory="lab = []\n"),
+    "limit-typo": Lie("--limit selects nothing", "No host matches found", arguments=("--limit", OFF[:-1] + "x")),
+    "broken-deploy": Lie("the deploy file is no Python", "SyntaxError", deploy="def broken(:\n"),
+    "no-write-permission": Lie("the report cannot be written", "cannot write", arguments=("--junit", "/proc/plan.xml")),
+    "not-root": Lie("the user may read little and write nothing", "connection.sudo", data={"ssh_user": "plain"}),
+    "pyinfra-yes": Lie("PYINFRA_YES is set, with which pyinfra looks for no drift", "git", status=2,
+                       environment={"PYINFRA_YES": "1"}),
+    "fact-raises": Lie("a fact raises", "RuntimeError: the fact is broken", deploy=RAISING),
+    "host-key-changed": Lie("the host has another SSH key", "SSH host key",
+                            data={"connection": {"host_key": OTHER_KEY}}),
 }  # fmt: skip
 
 
-@drill.cell("lies")
-def lies(stage: Stage) -> Figures:
-    """Off, ssh refused, key refused, not root, sudo refused, another host key, --limit typo, lost half-way: never 0."""
-    stage.bare(OFF)
-    looks.answer("useradd -m plain && install -d -m 700 -o plain ~plain/.ssh"
-                 " && install -m 600 -o plain ~/.ssh/authorized_keys ~plain/.ssh/", host=OFF, user="root")  # fmt: skip
-    site = stage.site(OFF)
-    figures = {}
+def _liar(stage: Stage) -> Site:
+    """Return a bare host with a user who is no admin."""
+    if OFF not in hosts.running():
+        stage.bare(OFF)
+    keys = "install -d -m 700 -o plain ~plain/.ssh && install -m 600 -o plain ~/.ssh/authorized_keys ~plain/.ssh/"
+    looks.answer(f"id plain || {{ useradd -m plain && {keys}; }}", host=OFF, user="root")
+    return stage.site(OFF)
 
-    def told(status: int, report: Mapping[str, Any]) -> str:
-        assert status == 1, (status, report)
-        assert report["verdict"] == "unknown"
-        problems = [*report["problems"], *(text for host in report["hosts"] for text in host["problems"])]
-        assert problems, report
-        return str(problems[0])[:100]
 
-    control = must_fail(lambda: told(*_plan(site)), "nothing")
-    for name, (damage, data, arguments) in LIES.items():
-        subprocess.run(hosts.inside(OFF, "sh", "-c", damage), check=True, capture_output=True)
-        figures[name] = told(*_plan(stage.site(OFF, of_host={OFF: data}), *arguments))
-        subprocess.run(hosts.inside(OFF, "systemctl", "start", "ssh.service"), check=False, capture_output=True)
-    figures["lost half-way"] = told(*_lost(site))
+def _told(run: Run, status: int, words: str) -> str:
+    """AssertionError unless the plan ended so, and said so on stdout or stderr. Returns the line that it said."""
+    assert run.status == status, (run.status, run.stdout, run.stderr)
+    lines = [line.strip() for line in [*run.stdout.splitlines(), *run.stderr.splitlines()] if words in line]
+    assert lines, f"{words!r} is not told: {run.stdout}{run.stderr}"
+    return lines[0][:160]
+
+
+def _lied(lie: Lie) -> Callable[[Stage], Figures]:
+    def body(stage: Stage) -> Figures:
+        site = _liar(stage)
+        if lie.data:
+            site = stage.site(OFF, of_host={OFF: lie.data})
+        arguments, files = list(lie.arguments), Lab.current().state / "inventories"
+        if lie.deploy:  # below the project's own, so that the project's hooks and facts are there
+            broken = files / "lie_deploy.py"
+            broken.write_text(f"{(PROJECT / 'deploy.py').read_text()}\n{lie.deploy}")
+            arguments.insert(0, str(broken))
+        if lie.inventory:
+            other = files / "lie_inventory.py"
+            other.write_text(lie.inventory)
+        inside = hosts.inside(OFF, "sh", "-c", lie.damage)
+        subprocess.run(inside, check=True, capture_output=True)
+        try:
+            run = site.signalbox("plan", *arguments, inventory=other if lie.inventory else None, **lie.environment)
+        finally:
+            subprocess.run(hosts.inside(OFF, "sh", "-c", lie.mend), check=True, capture_output=True)
+        told = _told(run, lie.status, lie.told)
+        control = must_fail(lambda: _told(stage.site(OFF).signalbox("plan"), 1, ""), "a sound plan, which is 2 here")
+        return {"status": run.status, "told": told, "control": control}
+
+    body.__doc__ = f"Not clean: {lie.title}."
+    return body
+
+
+for _name, _lie in LIES.items():
+    drill.cell(_name)(_lied(_lie))
+
+
+@drill.cell("host-off")
+def host_off(stage: Stage) -> Figures:
+    """Not clean: the host is off."""
+    site = _liar(stage)
     hosts.poweroff(OFF)
-    figures["off"] = told(*_plan(site))
-    stage.discard(OFF)
-    return {**figures, "control": control}
-
-
-def _lost(site: Site) -> tuple[int, dict[str, Any]]:
-    """Plan, and pull the host's plug once the plan's session is there."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from signalbox.cli import main; main()", "plan", str(site.inventory()), "--json"],
-        cwd=PROJECT, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    # The first command that the plan has the host run, seen without a session of our own.
-    seen = hosts.inside(OFF, "sh", "-c", "until pgrep -f os-release >/dev/null || pgrep -f 'sshd-session: root@notty'"
-                        " >/dev/null; do sleep 0.02; done")  # fmt: skip
-    subprocess.run(seen, check=True, timeout=60, capture_output=True)
-    hosts.poweroff(OFF, hard=True)
-    started = time.monotonic()
-    stdout, _ = process.communicate(timeout=180)
+    run = site.signalbox("plan")
     hosts.up([OFF])
-    assert time.monotonic() - started < 170
-    return process.returncode, json.loads(stdout)
+    return {"status": run.status, "told": _told(run, 1, "Could not connect")}
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, **services.environment()}
+@drill.cell("lost-half-way")
+def lost_half_way(stage: Stage) -> Figures:
+    """Not clean: the host loses its power while it is examined."""
+    plan = _Begun(_liar(stage))
+    hosts.poweroff(OFF, hard=True)
+    run = plan.ended()
+    stage.discard(OFF)
+    told = _told(run, 1, f"{OFF}: unknown")
+    assert "Could not connect" not in run.stdout, f"control: it was lost before it was examined: {run.stdout}"
+    return {"status": run.status, "told": " ".join(run.stdout.split())[:160] or told, "took": f"{run.seconds:.0f} s"}
+
+
+@drill.cell("ctrl-c")
+def ctrl_c(stage: Stage) -> Figures:
+    """Not clean: Ctrl-C while the host is examined."""
+    plan = _Begun(_liar(stage))
+    plan.process.send_signal(signal.SIGINT)
+    run = plan.ended()
+    assert not run.stdout, run.stdout
+    return {"status": run.status, "told": _told(run, 1, "nothing is known")}
+
+
+class _Begun:
+    """A plan of the host OFF that has a session there."""
+
+    def __init__(self, site: Site) -> None:
+        program = [sys.executable, "-c", "from signalbox.cli import main; main()", "plan", str(site.inventory())]
+        self._started = time.monotonic()
+        self.process = subprocess.Popen(
+            program, cwd=PROJECT, env={**os.environ, **services.environment()}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        # Seen without a session of our own; the brackets keep pgrep from finding this shell.
+        seen = "until pgrep -f '[s]shd-session: root@notty' >/dev/null; do sleep 0.02; done; sleep 0.3"
+        subprocess.run(hosts.inside(OFF, "sh", "-c", seen), check=True, timeout=60, capture_output=True)
+        assert self.process.poll() is None, "control: the plan has ended before it could be disturbed"
+
+    def ended(self) -> Run:
+        stdout, stderr = self.process.communicate(timeout=180)
+        return Run(self.process.returncode, stdout, stderr, time.monotonic() - self._started)
