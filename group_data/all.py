@@ -113,7 +113,7 @@ ssh = {
 
 fail2ban = {
     "enabled": True,
-    "ignored": ["lan", "controller"],  # never banned: "lan", "controller" (where the deploy comes from), or networks
+    "ignored": ["lan"],  # never banned, beside the address that the deploy comes from: "lan", or networks
     "max_failures": 5,  # failed logins within find_seconds, wrong keys among them, and the address is banned
     "find_seconds": 600,  # how far back failures count
     "ban_seconds": 3600,  # the first ban; each further one is longer

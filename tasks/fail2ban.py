@@ -6,13 +6,14 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import resolved
+from signalbox.networks import CONTROLLER, resolved
 from signalbox.operations import directories, file, packages, unit
 from signalbox.operations.files import sha256
 from signalbox.render import render
 from signalbox.settings.protection import Fail2ban
 
 JAIL = "/etc/fail2ban/jail.d/signalbox.local"
+ACTION = "/etc/fail2ban/action.d/nftables.local"  # beside Debian's own, read after it
 DIRECTORY = "/etc/systemd/system/fail2ban.service.d"
 DROP_IN = f"{DIRECTORY}/50-signalbox.conf"
 
@@ -24,16 +25,22 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
         return
     attached = host.get_fact(Networks)
     controller = host.get_fact(Session, _sudo=False).controller
-    spared = resolved(settings.ignored, attached, controller) or []
+    # Where the deploy comes from is never banned, whatever the settings say: its owner would need the console.
+    spared = ["127.0.0.0/8", "::1", *(resolved([*settings.ignored, CONTROLLER], attached, controller) or [])]
     contents = {
-        JAIL: render(
-            "fail2ban/signalbox.local", settings=settings, ignored=["127.0.0.0/8", "::1", *spared], ports=ports
+        JAIL: render("fail2ban/signalbox.local", settings=settings, ignored=spared, ports=ports),
+        ACTION: render(
+            "fail2ban/nftables.local", four=[n for n in spared if ":" not in n], six=[n for n in spared if ":" in n]
         ),
-        DROP_IN: render("fail2ban/50-signalbox.conf", inputs=(JAIL, DROP_IN)),
+        DROP_IN: render("fail2ban/50-signalbox.conf", inputs=(JAIL, ACTION, DROP_IN)),
     }
     # Before the package, which starts it: it never runs with other limits.
-    directories(name="fail2ban has its directories", paths=["/etc/fail2ban", "/etc/fail2ban/jail.d", DIRECTORY])
+    directories(
+        name="fail2ban has its directories",
+        paths=["/etc/fail2ban", "/etc/fail2ban/jail.d", "/etc/fail2ban/action.d", DIRECTORY],
+    )
     file(name="fail2ban's limits are as the settings say", path=JAIL, content=contents[JAIL])
+    file(name="fail2ban's bans do not hold for our own networks", path=ACTION, content=contents[ACTION])
     file(name="fail2ban has its sandbox", path=DROP_IN, content=contents[DROP_IN])
     # It reads the journal by python3-systemd, which it only suggests.
     packages(name="fail2ban is installed", wanted=["fail2ban", "python3-systemd", "nftables"])

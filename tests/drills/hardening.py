@@ -24,8 +24,10 @@ drill = Drill(
 OTHER = lab_host("other")  # who wants to get in
 # Healed together; each alone is a cell of the drill `converged`.
 TOGETHER = (
-    "firewall-file", "firewall-loaded", "sshd-file", "guard", "fail2ban-limits", "sysctl-file", "sysctl",
-    "blocked-modules", "core-dumps", "home-mode", "banner",
+    "guard", "guard-service", "guard-timer", "firewall-file", "firewall-loaded", "firewall-unit", "sshd-file",
+    "fail2ban-limits", "fail2ban-action", "fail2ban-sandbox", "sysctl-file", "sysctl", "blocked-modules",
+    "core-dumps", "core-dumps-services", "core-dumps-shells", "home-mode", "banner", "banner-network", "debsums",
+    "upgrades",
 )  # fmt: skip
 KEY = "/root/.ssh/id_ed25519"
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+
+import paramiko
 
 from tests.drills import looks
 from tests.drills.deployment import Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.lock_outs import FIREWALL, LOCK_OUTS, NO_SSH, SSHD, LockOut
 from tests.drills.stage import HOST, Stage
-from tests.lab import hosts
+from tests.lab import access, hosts
+from tests.lab.instance import Lab
 from tests.lab.machine import sh, wait_until
 
 drill = Drill(
@@ -24,60 +26,7 @@ drill = Drill(
 LOGINS = {"guard": {"login_seconds": 3}}
 ARMED = "/var/lib/signalbox/guard/armed"
 ARMED_SECONDS = 20
-NO_SSH = {"firewall": {"ssh_ports": [2222]}}
-FIREWALL = "Firewall | the firewall is as the settings say, and logins are proven"
-SSHD = "SSH | sshd is configured as the settings say, and logins are proven"
-
-
-@dataclass(frozen=True)
-class LockOut:
-    """One change. settings: what makes it. operation: what the plan calls it. says: words of the failing deploy."""
-
-    title: str
-    settings: Mapping[str, Any]
-    operation: str
-    says: str
-
-
-def _sshd(title: str, *lines: str, says: str) -> LockOut:
-    return LockOut(title, {"ssh": {"extra": list(lines)}}, SSHD, says)
-
-
-LOCK_OUTS = {
-    "no-ssh": LockOut("a ruleset without SSH", NO_SSH, FIREWALL, "root cannot log in any more"),
-    "wrong-lan": LockOut(
-        "SSH from a LAN that is not ours",
-        {"firewall": {"ssh_from": ["10.99.0.0/16"]}},
-        FIREWALL,
-        "which firewall.ssh_from does not let in",
-    ),
-    "wrong-interface": LockOut(
-        "SSH by an interface that is not there",
-        {"firewall": {"ssh_interfaces": ["wg0"]}},
-        FIREWALL,
-        "root cannot log in any more",
-    ),
-    "port-moved": _sshd(
-        "sshd's port is moved, the firewall's is not", "Port 2222", says="root cannot log in any more"
-    ),
-    "allow-users": _sshd("AllowUsers without the admin", "AllowUsers claude", says="root cannot log in any more"),
-    "deny-agent": _sshd("DenyUsers with the service user", "DenyUsers claude", says="claude cannot log in any more"),
-    "broken": _sshd("a broken drop-in", "NoSuchKeyword yes", says="Bad configuration option: NoSuchKeyword"),
-    "match": _sshd(
-        "a Match block that forbids the key",
-        "Match User claude",
-        "PubkeyAuthentication no",
-        says="claude cannot log in any more",
-    ),
-    "key-removed": _sshd(
-        "the keys are looked for where there are none",
-        "AuthorizedKeysFile /etc/ssh/no-keys",
-        says="root cannot log in any more",
-    ),
-    "forced-command": _sshd(
-        "every login ends at once", "ForceCommand /bin/false", says="the login runs no command"
-    ),
-}  # fmt: skip
+PASSWORD = "a-password-of-the-drill"  # noqa: S105
 
 
 def logins(host: str = HOST, version: int = 4) -> None:
@@ -292,3 +241,78 @@ def host_key(stage: Stage) -> Figures:
     logins()
     assert stage.site().deploy().ok().changed(HOST) == [SSHD]
     return {"deploy": f"failed after {run.seconds:.0f} s", "said": said}
+
+
+@drill.cell("banned")
+def banned(stage: Stage) -> Figures:
+    """The controller is banned by hand, and by limits that spare nobody: it gets in all the same."""
+    site = stage.converged()
+    controller = Lab.current().ipv4(1)
+    looks.answer(f"fail2ban-client set sshd banip {controller}", user="root")
+    held = looks.answer("nft list set inet f2b-table addr-set-sshd", user="root")
+    assert controller in held, held
+    logins()
+    assert not site.deploy().ok().changed(HOST), "a ban made the deploy change something"
+    handle = "nft -a list chain inet f2b-table f2b-chain | sed -n 's/.*@addr-set-sshd .*# handle //p'"
+    stock = "tcp dport 22 ip saddr @addr-set-sshd reject"  # as Debian writes it
+    sh(*hosts.inside(HOST, "sh", "-c", f"nft replace rule inet f2b-table f2b-chain handle $({handle}) {stock}"))
+    control = must_fail(logins, "Debian's own rule for bans")
+    sh(*hosts.inside(HOST, "systemctl", "restart", "fail2ban"))
+    logins()
+    strict = {"fail2ban": {"ignored": [], "max_failures": 1}, "ssh": {"unpunished": ["lan"]}}
+    for _ in range(3):
+        must_fail(lambda: looks.login("nobody-of-that-name"), "a user that is not there")
+    strict_site = stage.site(settings=strict)
+    strict_site.deploy().ok()
+    must_fail(lambda: looks.login("nobody-of-that-name"), "a user that is not there")
+    logins()
+    assert not strict_site.plan().ok().planned(HOST)
+    spared = looks.answer("fail2ban-client get sshd ignoreip", user="root")
+    stage.site().deploy().ok()
+    assert controller in spared, spared
+    return {
+        "banned by hand": "both logins work, the deploy changes nothing",
+        "ignored = [], max_failures = 1, 4 failures": "both logins work",
+        "control": control,
+    }
+
+
+def _password_login() -> None:
+    """AssertionError unless the service user's password opens its door."""
+    client = paramiko.SSHClient()
+    client.load_host_keys(access.known_hosts(Lab.current()))
+    try:
+        address = hosts.address(HOST)
+        client.connect(address, 22, "claude", PASSWORD, allow_agent=False, look_for_keys=False, timeout=10)
+    except (paramiko.SSHException, OSError) as error:
+        raise AssertionError(f"no login by password: {error}") from error
+    finally:
+        client.close()
+
+
+@drill.cell("no-key")
+def no_key(stage: Stage) -> Figures:
+    """No key opens the service user's door: password login stays on, and the plan and the deploy say why."""
+    site = stage.converged()
+    why = "password login stays on: no key of this machine logs in as claude"
+    lose = "mv /home/claude/.ssh/authorized_keys /root/kept && rm /etc/ssh/sshd_config.d/00-signalbox.conf"
+    looks.answer(f"{lose} && systemctl reload ssh && echo claude:{PASSWORD} | chpasswd", user="root")
+    keyless = stage.site(settings={"service_user": {"authorized_keys": []}, "leftovers": {"enabled": False}})
+    plan = keyless.plan().ok()
+    assert SSHD in plan.planned(HOST), plan.planned(HOST)
+    assert why in plan.stderr, plan.stderr[-1500:]
+    deploy = keyless.deploy().ok()
+    assert why in deploy.stderr, deploy.stderr[-1500:]
+    effective = looks.answer("sshd -T | grep ^passwordauthentication", user="root")
+    assert effective == "passwordauthentication yes", effective
+    _password_login()
+    assert not keyless.plan().ok().planned(HOST), "the plan is not clean while it stays on"
+    looks.answer("cat /root/kept > /home/claude/.ssh/authorized_keys; rm /root/kept", user="root")
+    looks.answer("chown claude:claude /home/claude/.ssh/authorized_keys", user="root")
+    looks.answer("chmod 600 /home/claude/.ssh/authorized_keys", user="root")
+    healed = site.deploy().ok()
+    assert healed.changed(HOST) == [SSHD], healed.changed(HOST)
+    control = must_fail(_password_login, "a key that opens the door")
+    looks.answer("usermod -p '*' claude", user="root")
+    logins()
+    return {"plan and deploy": why, "in effect": effective, "login by password": "works", "control": control}

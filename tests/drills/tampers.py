@@ -322,4 +322,36 @@ TAMPERS: dict[str, Tamper] = {
         "grep -q authorized /etc/issue",
         ("/etc/issue has the banner",),
     ),
+    **{
+        name: Tamper(f"{what} was edited", _edited(path), _unedited(path), (named,))
+        for name, (what, path, named) in {
+            "guard-service": (
+                "the guard's unit", "/etc/systemd/system/signalbox-guard.service", "the guard's service is in place"
+            ),
+            "guard-timer": (
+                "the guard's timer", "/etc/systemd/system/signalbox-guard.timer", "the guard's timer is in place"
+            ),
+            "firewall-unit": (
+                "the firewall's unit", "/etc/systemd/system/signalbox-firewall.service", "a unit of its own"
+            ),
+            "fail2ban-action": (
+                "what a ban does", "/etc/fail2ban/action.d/nftables.local", "bans do not hold for our own networks"
+            ),
+            "core-dumps-services": (
+                "systemd-coredump's drop-in", "/etc/systemd/coredump.conf.d/50-signalbox.conf", "of services are off"
+            ),
+            "core-dumps-shells": (
+                "the shells' limit", "/etc/profile.d/signalbox-core.sh", "of shells are off"
+            ),
+            "banner-network": (
+                "the banner for the network", "/etc/issue.net", "/etc/issue.net has the banner"
+            ),
+            "debsums": (
+                "debsums' schedule", "/etc/default/debsums", "compared with their packages weekly"
+            ),
+            "upgrades": (
+                "the schedule of upgrades", "/etc/apt/apt.conf.d/60signalbox-upgrades", "installed unattended"
+            ),
+        }.items()
+    },
 }  # fmt: skip
