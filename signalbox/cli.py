@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 _COMMANDS = {
+    "init": "Ask what a host needs, check it, and write the files.",
     "outdated": "Tell which pinned versions are behind what the mirrors offer.",
     "history": "Show the deploys that were made from this machine.",
     "lock": "Show who deploys at this moment, and break a lock.",

@@ -18,7 +18,7 @@ from signalbox.backends import (
     openai_compatible,
     vllm,
 )
-from signalbox.backends.shape import BackendKind, CloudKind, Kind, Probe, Reading
+from signalbox.backends.shape import BackendKind, CloudKind, Kind, Listing, Probe, Reading
 from signalbox.settings.records import Backend, Cloud
 
 BACKENDS: dict[str, BackendKind] = {  # servers on your own network
@@ -46,4 +46,15 @@ def backend_kind(record: Backend) -> BackendKind:
     return BACKENDS[str(record.kind)]
 
 
-__all__ = ["BACKENDS", "CLOUDS", "BackendKind", "CloudKind", "Kind", "Probe", "Reading", "backend_kind", "kind_of"]
+__all__ = [
+    "BACKENDS",
+    "CLOUDS",
+    "BackendKind",
+    "CloudKind",
+    "Kind",
+    "Listing",
+    "Probe",
+    "Reading",
+    "backend_kind",
+    "kind_of",
+]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Params, Probe, Reading, chat_completions, needs_url
+from signalbox.backends.shape import Listing, Params, Probe, Reading, chat_completions, needs_url, openai_listing
 from signalbox.settings.records import Backend, BackendModel, Model
+
+USUAL = ":8080"
+START = "llama-server -m FILE --host 0.0.0.0 --port 8080 -c 65536 -np 1 --jinja"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:
-    yield from needs_url(record, "http://192.168.1.20:8080")
+    yield from needs_url(record, f"http://192.168.1.20{USUAL}")
 
 
 def litellm_params(record: Backend, model: Model) -> Params:
@@ -38,3 +41,7 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         context="default_generation_settings.n_ctx",
         cure="llama-server -c {context} -np 1 --jinja … (without -c it shrinks to fit the memory, -np divides it)",
     )
+
+
+def listing(record: Backend) -> Listing:
+    return openai_listing(record)

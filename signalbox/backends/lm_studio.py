@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Params, Probe, Reading, key, needs_url
+from signalbox.backends.shape import Listing, Params, Probe, Reading, key, needs_url
 from signalbox.settings.records import Backend, BackendModel, Model
+
+USUAL = ":1234"
+START = "turn on Serve on Local Network in its Developer tab, then lms load MODEL --context-length 65536 --yes"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:
-    yield from needs_url(record, "http://192.168.1.20:1234")
+    yield from needs_url(record, f"http://192.168.1.20{USUAL}")
 
 
 def litellm_params(record: Backend, model: Model) -> Params:
@@ -37,3 +40,7 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         context="loaded_instances.0.config.context_length",
         cure=f"lms load {model.id} --context-length {{context}} --yes",
     )
+
+
+def listing(record: Backend) -> Listing:
+    return Listing(probe(record).url, "models", "key", telling=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Params, Probe, Reading, key, needs_url
+from signalbox.backends.shape import Listing, Params, Probe, Reading, key, needs_url
 from signalbox.settings.records import Backend, BackendModel, Model
+
+USUAL = ":11434"
+START = "OLLAMA_HOST=0.0.0.0 OLLAMA_CONTEXT_LENGTH=65536 ollama serve, then ollama run MODEL"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:
-    yield from needs_url(record, "http://192.168.1.20:11434")
+    yield from needs_url(record, f"http://192.168.1.20{USUAL}")
 
 
 def litellm_params(record: Backend, model: Model) -> Params:
@@ -39,3 +42,7 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         cure=f"OLLAMA_CONTEXT_LENGTH={{context}} ollama serve, then ollama run {name}",
         on_demand=True,
     )
+
+
+def listing(record: Backend) -> Listing:
+    return Listing(f"{record.url}/api/tags", "models", "name", telling=True)  # /api/ps has the loaded ones alone

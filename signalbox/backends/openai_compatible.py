@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Params, Probe, Reading, chat_completions, needs_url
+from signalbox.backends.shape import Listing, Params, Probe, Reading, chat_completions, needs_url, openai_listing
 from signalbox.settings.records import Backend, BackendModel, Model
+
+USUAL = ":3000/api"
+START = "as its own manual says, on an address of your network"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:
-    yield from needs_url(record, "http://192.168.1.20:3000/api")
+    yield from needs_url(record, f"http://192.168.1.20{USUAL}")
 
 
 def litellm_params(record: Backend, model: Model) -> Params:
@@ -29,3 +32,7 @@ def native_anthropic(_: Backend) -> str | None:
 
 def reading(_record: Backend, _model: BackendModel) -> Reading | None:
     return None  # no such server need tell
+
+
+def listing(record: Backend) -> Listing:
+    return openai_listing(record)

@@ -45,6 +45,20 @@ class Reading:
     on_demand: bool = False
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Where a server lists the models that it has; plain data.
+
+    url: what to GET. models: member of the JSON that is the list. name: member of an entry, what the server calls it.
+    telling: whether such a list is this kind's alone, so that whoever answers with one is of this kind.
+    """
+
+    url: str
+    models: str
+    name: str
+    telling: bool = False
+
+
 class Kind(Protocol[RecordT_contra]):
     """One kind of server: what each module of this package offers."""
 
@@ -68,15 +82,30 @@ class CloudKind(Kind[Cloud], Protocol):
 
 
 class BackendKind(Kind[Backend], Protocol):
-    """A kind of server on one's own network, which can be asked what it has loaded."""
+    """A kind of server on one's own network, which can be asked what it has loaded.
+
+    USUAL: port and path where such a server listens unless it was told otherwise, such as ":1234". START: how it is
+    started so that Claude Code can use it, for people.
+    """
+
+    USUAL: str
+    START: str
 
     def reading(self, record: Backend, model: BackendModel, /) -> Reading | None:
         """Return how to read the model's loaded context; None where such a server does not tell."""
+
+    def listing(self, record: Backend) -> Listing:
+        """Return where the server lists its models."""
 
 
 def key(secret: str | None) -> Params:
     """Return the entry that makes LiteLLM read its key from the variable `secret`; nothing for None."""
     return {"api_key": f"os.environ/{secret}"} if secret else {}
+
+
+def openai_listing(record: Backend) -> Listing:
+    """Return the list of models that OpenAI's format has."""
+    return Listing(f"{record.url}/v1/models", "data", "id")
 
 
 def needs_url(record: Backend | Cloud, example: str) -> Iterator[tuple[str, str]]:

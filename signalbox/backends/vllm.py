@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Params, Probe, Reading, chat_completions, needs_url
+from signalbox.backends.shape import Listing, Params, Probe, Reading, chat_completions, needs_url, openai_listing
 from signalbox.settings.records import Backend, BackendModel, Model
+
+USUAL = ":8000"
+START = "vllm serve MODEL --host 0.0.0.0 --max-model-len 65536 --enable-auto-tool-choice --tool-call-parser PARSER"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:
-    yield from needs_url(record, "http://192.168.1.20:8000")
+    yield from needs_url(record, f"http://192.168.1.20{USUAL}")
 
 
 def litellm_params(record: Backend, model: Model) -> Params:
@@ -38,3 +41,7 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         context="max_model_len",
         cure=f"vllm serve {model.id} --max-model-len {{context}} --enable-auto-tool-choice --tool-call-parser …",
     )
+
+
+def listing(record: Backend) -> Listing:
+    return openai_listing(record)

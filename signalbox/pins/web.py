@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import certifi
 import requests
@@ -53,10 +54,19 @@ class Web:
         Raises:
             PinError: there was none.
         """
+        return self._ask("GET", url, headers=dict(headers or {}), stream=stream)
+
+    def post(self, url: str, headers: Mapping[str, str], body: Any) -> requests.Response:
+        """The answer to a POST of JSON, whatever its status.
+
+        Raises:
+            PinError: there was none.
+        """
+        return self._ask("POST", url, headers=dict(headers), json=body)
+
+    def _ask(self, method: str, url: str, **more: Any) -> requests.Response:
         try:
-            return self._session.get(
-                url, headers=dict(headers or {}), stream=stream, timeout=_TIMEOUT, verify=self._bundle
-            )
+            return self._session.request(method, url, timeout=_TIMEOUT, verify=self._bundle, **more)
         except requests.exceptions.SSLError as error:
             raise PinError(
                 f"{url}: its certificate is not trusted ({_reason(error)}); "

@@ -1,0 +1,1 @@
+"""`signalbox init`: questions are data, answers are checked at once, files are written last and whole."""

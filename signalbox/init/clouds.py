@@ -1,0 +1,62 @@
+"""Whether a cloud takes a key: asked once, only after a yes, and free of charge where the cloud has a way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from signalbox.init.question import WrongAnswerError
+from signalbox.pins import PinError, Web
+from signalbox.secrets import Secret
+
+_VERSION = {"anthropic-version": "2023-06-01"}
+
+
+def check(kind: str, url: str, key: Secret, models: list[str], web: Web) -> None:
+    """Ask the cloud with this key.
+
+    Args:
+        kind: of backends.CLOUDS. url: without /v1. models: what the cloud must have, as it calls them.
+
+    Raises:
+        WrongAnswerError: it does not take the key, or does not have a model.
+    """
+    try:
+        if kind == "azure_foundry":
+            # It has no list of models (Claude's own docs on Foundry), so the cheapest question that there is.
+            question = {"model": models[0], "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+            answer = web.post(f"{url}/v1/messages", {"x-api-key": key.reveal(), **_VERSION}, question)
+            offered = models
+        else:
+            headers = {"x-api-key": key.reveal(), **_VERSION}
+            if kind == "mistral":
+                headers = {"Authorization": f"Bearer {key.reveal()}"}
+            answer = web.get(f"{url}/v1/models?limit=1000" if kind == "anthropic" else f"{url}/v1/models", headers)
+            offered = _offered(_json(answer))
+    except PinError as error:
+        raise WrongAnswerError(str(error).replace("the address in mirrors", "the address")) from None
+    status = answer.status_code
+    if status in (401, 403):
+        raise WrongAnswerError(f"{url} does not take this key (HTTP {status}); copy it again from its console")
+    if status == 404 and kind == "azure_foundry":
+        raise WrongAnswerError(f"{url} has no deployment {models[0]}; write its exact name from the portal")
+    if status != 200:
+        raise WrongAnswerError(f"{url} answers HTTP {status}; try again later, or answer no")
+    if lacking := [model for model in models if model not in offered]:
+        raise WrongAnswerError(f"the account of this key has no {', '.join(lacking)}; take another, or answer no")
+
+
+def _offered(said: Any) -> list[str]:
+    entries = said.get("data", []) if isinstance(said, Mapping) else []
+    found = []
+    for entry in entries:
+        found += [str(entry.get("id")), *map(str, entry.get("aliases") or [])]
+    # The Claude API lists models with a date, and takes their names without.
+    return [*found, *(name.rsplit("-", 1)[0] for name in found if name.rsplit("-", 1)[-1].isdigit())]
+
+
+def _json(answer: Any) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None

@@ -1,0 +1,163 @@
+"""A project's files: what is in them as literals, what they shall be, and writing them whole, with what was there kept."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from signalbox.pins.literals import replace
+from signalbox.settings.fields import PLACEHOLDER
+from signalbox.settings.layers import merge
+
+GROUP = "claude_hosts"
+INVENTORY = Path("inventory.py")
+GROUP_DATA = Path("group_data") / f"{GROUP}.py"
+ALL = Path("group_data/all.py")
+_HEADS = {
+    INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data only. docs/settings.md has every setting."""',
+    GROUP_DATA: '"""What differs from all.py for these hosts, as `signalbox init` wrote it; literal data only."""',
+}
+_WIDTH = 110
+
+
+class FileError(Exception):
+    """A file that cannot be read as literal data, or cannot be written; what to do."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file as it is (None: it is not there) and as it shall be."""
+
+    path: Path
+    old: str | None
+    new: str
+
+    def diff(self) -> Iterator[str]:
+        """Yield the lines of a unified diff."""
+        before = self.old.splitlines() if self.old is not None else []
+        name = str(self.path) if self.old is not None else "/dev/null"
+        yield from difflib.unified_diff(before, self.new.splitlines(), name, str(self.path), lineterm="")
+
+
+def planned(root: Path, hosts: Mapping[str, Mapping[str, Any]], group: Mapping[str, Any]) -> list[Change]:
+    """Return what is to be written so that a project has these hosts with these settings of their group.
+
+    Other hosts and settings that are there stay; comments do not.
+
+    Raises:
+        FileError: a file is there that is no literal data.
+    """
+    inventory = literals(root / INVENTORY)
+    entries = dict(_hosts(inventory.get(GROUP, [])))
+    for name, data in hosts.items():
+        entries[name] = merge(entries.get(name, {}), data)
+    inventory[GROUP] = [(name, data) if data else name for name, data in entries.items()]
+    wanted = {INVENTORY: inventory, GROUP_DATA: merge(literals(root / GROUP_DATA), group)}
+    changes = []
+    for path, values in wanted.items():
+        old, new = _text(root / path), _rendered(_HEADS[path], values)
+        if old != new:
+            changes.append(Change(root / path, old, new))
+    return changes
+
+
+def literals(path: Path) -> dict[str, Any]:
+    """Return the values that a file assigns; {} for one that is not there.
+
+    Raises:
+        FileError: it holds anything else, which would be lost.
+    """
+    text = _text(path)
+    if text is None:
+        return {}
+    found = {}
+    try:
+        for statement in ast.parse(text).body:
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                found[statement.targets[0].id] = ast.literal_eval(statement.value)
+            elif not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+                raise ValueError
+    except (SyntaxError, ValueError):
+        raise FileError(
+            f"{path} holds more than literal data, which would be lost: move it away, or write there by hand what "
+            "docs/settings.md says"
+        ) from None
+    return found
+
+
+def write(changes: Sequence[Change]) -> list[Path]:
+    """Write files, each whole; what was there is kept beside it.
+
+    Returns:
+        the copies.
+
+    Raises:
+        FileError: one cannot be written; those that were are as they were.
+    """
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    done: list[tuple[Change, Path | None]] = []
+    try:
+        for change in changes:
+            if _text(change.path) != change.old:
+                raise FileError(f"{change.path} has been changed since the diff was made; run this again")
+            backup = None
+            change.path.parent.mkdir(parents=True, exist_ok=True)
+            if change.old is not None:
+                backup = change.path.with_name(f"{change.path.name}.{stamp}.bak")
+                shutil.copy2(change.path, backup)
+            done.append((change, backup))
+            replace(change.path, change.new)
+    except BaseException as error:
+        for change, backup in done:
+            backup.replace(change.path) if backup else change.path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise FileError(f"{error.filename}: cannot be written ({error.strerror}); nothing was changed") from None
+        raise
+    return [backup for _, backup in done if backup]
+
+
+def _hosts(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for entry in entries[0] if isinstance(entries, tuple) else entries:
+        name, data = entry if isinstance(entry, tuple) else (entry, {})
+        if not PLACEHOLDER.search(name):
+            yield name, dict(data)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        raise FileError(f"{path} cannot be read; move it away") from None
+
+
+def _rendered(head: str, values: Mapping[str, Any]) -> str:
+    return "\n".join([head, *(f"\n{name} = {literal(value)}" for name, value in values.items())]) + "\n"
+
+
+def literal(value: Any, indent: int = 0) -> str:
+    """Return a value as a person would write it: short ones on a line, others with a member a line."""
+    flat = repr(value)
+    if flat.startswith("'") and '"' not in flat:
+        flat = f'"{flat[1:-1]}"'  # without ' in it, or repr would have taken "
+    if not isinstance(value, dict | list | tuple) or not value:
+        return flat
+    pad = " " * (indent + 4)
+    if isinstance(value, dict):
+        parts = [f"{literal(key)}: {literal(item, indent + 4)}" for key, item in value.items()]
+        begin, end = "{", "}"
+    else:
+        parts = [literal(item, indent + 4) for item in value]
+        begin, end = ("(", ")") if isinstance(value, tuple) else ("[", "]")
+    line = f"{begin}{', '.join(parts)}{',' if isinstance(value, tuple) and len(parts) == 1 else ''}{end}"
+    nested = any(isinstance(item, dict) and item for item in (value.values() if isinstance(value, dict) else value))
+    if "\n" not in line and len(line) + indent < _WIDTH - 20 and not nested:
+        return line
+    return begin + "".join(f"\n{pad}{part}," for part in parts) + f"\n{' ' * indent}{end}"

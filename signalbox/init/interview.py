@@ -1,0 +1,156 @@
+"""Asks the questions: what was answered beforehand is checked alike; what is wrong is told, and asked again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+import click
+from rich.text import Text
+
+from signalbox.console import Failure, note, stderr, working
+from signalbox.init.answers import Kept
+from signalbox.init.question import Known, Question, WrongAnswerError, told
+from signalbox.secrets import Secret
+
+_SLOW = {"host", "ssh_key", "install_password", "backend", "model", "check_cloud"}  # those that ask somebody else
+
+
+class Interview:
+    """One run through the questions.
+
+    Args:
+        given: answers by option or file; a wrong one ends the run, because nobody could correct it.
+        kept: answers of an earlier run; a wrong one is asked again.
+        asks: whether there is somebody to ask.
+    """
+
+    def __init__(self, questions: tuple[Question, ...], given: Mapping[str, str], kept: Kept, asks: bool) -> None:
+        self._questions, self._given, self._kept, self._asks = questions, dict(given), kept, asks
+        self.asked = 0
+
+    def run(self) -> Known:
+        """Ask until all is known.
+
+        Raises:
+            Failure: an answer that was given is wrong, or one is missing and there is nobody to ask.
+        """
+        known, position = Known(), 0
+        while position < len(self._questions):
+            question = self._questions[position]
+            if not question.when(known):
+                position += 1
+                continue
+            try:
+                self._answer(question, known)
+                position += 1
+            except WrongAnswerError as error:
+                position = self._back(error, question, known)
+        return known
+
+    def _back(self, error: WrongAnswerError, question: Question, known: Known) -> int:
+        """Return the place of the question to go on with, everything from it on forgotten."""
+        again = error.again or question.id
+        _complain(str(error))
+        place = next(index for index, each in enumerate(self._questions) if each.id == again)
+        for each in self._questions[place:]:
+            known.answers.pop(each.id, None)
+            self._kept.forget(each.id)
+        return place
+
+    def _answer(self, question: Question, known: Known) -> None:
+        source, answer = self._beforehand(question, known)
+        if answer is None:
+            if not self._asks:
+                raise Failure(_nobody(question, known))
+            answer = self._ask(question, known)
+            self.asked += 1
+        try:
+            checked = self._checked(question, known, answer)
+        except WrongAnswerError as error:
+            if source == "given" and not (self._asks and error.again):
+                raise Failure(f"{_name(question)}: {error}") from None
+            if source == "given":
+                self._given.pop(error.again or "", None)
+            raise
+        if question.secret:
+            known.secrets[question.secret(known)] = Secret(answer)
+            return
+        known.answers[question.id] = checked
+        self._kept.keep(question.id, checked)
+        if source:
+            note(f"{_name(question)}: {checked}" + (" (as before)" if source == "kept" else ""))
+
+    def _beforehand(self, question: Question, known: Known) -> tuple[str, str | None]:
+        if question.secret:
+            return ("given", value) if (value := os.environ.get(question.secret(known))) else ("", None)
+        if question.id in self._given:
+            return "given", self._given[question.id]
+        if question.id in self._kept.answers:
+            return "kept", self._kept.answers[question.id]
+        if not self._asks and told(question.default, known):
+            return "given", told(question.default, known)
+        return "", None
+
+    def _checked(self, question: Question, known: Known, answer: str) -> str:
+        answer = answer.strip() if not question.secret else answer
+        if not answer:
+            raise WrongAnswerError(f"an answer is needed here{_such_as(question, known)}")
+        if any(ord(letter) < 32 or ord(letter) == 127 for letter in answer):
+            raise WrongAnswerError("the answer holds a control character, as arrow keys leave; write it again")
+        if question.id in _SLOW and stderr().is_terminal:
+            with working("looking"):
+                return question.check(answer, known)
+        return question.check(answer, known)
+
+    def _ask(self, question: Question, known: Known) -> str:
+        console = stderr()
+        console.print()
+        console.print(Text(told(question.words, known), style="bold"), soft_wrap=True)
+        example = told(question.example, known)
+        if example:
+            console.print(Text(f"  such as {example}", style="dim"), soft_wrap=True)
+        for number, choice in enumerate(question.choices(known) if question.choices else (), start=1):
+            console.print(Text(f"  {number}  {choice}"), soft_wrap=True)
+        default = told(question.default, known)
+        while True:
+            answer = str(
+                click.prompt(
+                    f"{question.id}{f' [{default}]' if default else ''}",
+                    default=default,
+                    show_default=False,
+                    hide_input=question.secret is not None,
+                    err=True,
+                )
+            )
+            if answer.strip() != "?":
+                return answer
+            console.print(Text(told(question.more, known) or "There is no more to say of this."), soft_wrap=True)
+
+
+def _complain(why: str) -> None:
+    stderr().print(Text("  ✗ ", style="bold red") + Text(why), soft_wrap=True)
+
+
+def _nobody(question: Question, known: Known) -> str:
+    how = (
+        f"export {question.secret(known)}"
+        if question.secret
+        else f"write {_name(question)}=…, or {question.id}: … in the file of --answers"
+    )
+    return f"{question.id}: no answer, and nobody to ask; {how}{_such_as(question, known)}"
+
+
+def _such_as(question: Question, known: Known) -> str:
+    example = told(question.example, known)
+    return f", such as {example}" if example else ""
+
+
+def _name(question: Question) -> str:
+    return f"--{question.id.replace('_', '-')}"
+
+
+def somebody_there() -> bool:
+    """Return whether there is a terminal to ask on."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

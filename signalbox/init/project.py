@@ -1,0 +1,142 @@
+"""From answers to a project: what is wished, the settings that come of it, and the secrets that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from signalbox.init import checks, files
+from signalbox.init.question import Known
+from signalbox.init.questions import loaded_context
+from signalbox.init.wishes import Local, Wishes, accounts, group_settings, host_settings, needed_secrets
+from signalbox.secrets import Secret, SecretError
+from signalbox.settings import Settings
+from signalbox.settings.layers import defaults, merge
+from signalbox.settings.settings import sections
+from signalbox.vault import changes as vault
+from signalbox.vault.reading import Keyring, VaultFiles
+
+_MIRRORS = ("debian", "mise", "node", "npm", "litellm")
+
+
+def wishes(known: Known) -> Wishes:
+    """Return what the answers ask for."""
+    answers = known.answers
+    where, port = checks.split_address(answers["host"])
+    return Wishes(
+        address=where,
+        port=port,
+        user=answers["ssh_user"],
+        key=answers["ssh_key"],
+        host_key=known.host_key.line if known.host_key else "",
+        sudo=known.machine.sudo if known.machine else "root",
+        logins=tuple(checks.listed(answers["logins"])),
+        local=_local(known),
+        cloud=answers["cloud"],
+        resource=answers.get("foundry_resource", ""),
+        deployments={
+            name: answers[f"foundry_{name.split('-')[1]}"] for name in checks.CLAUDES if "foundry_opus" in answers
+        },
+        network=_network(answers),
+        urls=_urls(answers),
+        vault_key=answers["vault_key"],
+    )
+
+
+def _local(known: Known) -> Local | None:
+    server = known.server
+    if server is None:
+        return None
+    context = loaded_context(known) or int(known.answers["context"])
+    token = checks.token_name(known) in known.secrets
+    return Local(server.kind, server.url, known.answers["model"], context, token)
+
+
+def _network(answers: Mapping[str, str]) -> dict[str, Any]:
+    if answers["network"] != "mirrors":
+        return {}
+    shipped = defaults()["mirrors"]
+    given = {name: answers[f"mirror_{name}"] for name in _MIRRORS}
+    mirrors = {name: url for name, url in given.items() if url not in ("standard", shipped[name])}
+    authorities = [str(Path(path).expanduser()) for path in checks.ca_paths(answers["ca_certificates"])]
+    return {"mirrors": mirrors} | ({"extra_ca_certificates": authorities} if authorities else {})
+
+
+def _urls(answers: Mapping[str, str]) -> dict[str, str]:
+    urls = {}
+    for account in accounts(answers["cloud"]):
+        url = answers.get("foundry_url" if account == "foundry" else "api_url", "standard")
+        if url not in ("standard", defaults()["clouds"][account].get("url")):
+            urls[account] = url
+    return urls
+
+
+def host_data(wished: Wishes) -> dict[str, Any]:
+    """Return what is written beside the host."""
+    return host_settings(wished)
+
+
+def merged_sections(root: Path, wished: Wishes) -> dict[str, Any]:
+    """Return the valid sections that pins are resolved with."""
+    return sections(_layers(root, wished, {}), wished.address, ("pins", "mirrors", "extra_ca_certificates"))
+
+
+def validated(root: Path, wished: Wishes, pins: Mapping[tuple[str, ...], str | None]) -> None:
+    """Prove that a deploy will take the settings, before anything is written.
+
+    Raises:
+        SettingsError: it would not.
+    """
+    data: dict[str, Any] = {}
+    for path, value in pins.items():
+        part: Any = value
+        for key in reversed(("pins", *path)):
+            part = {key: part}
+        data = merge(data, part)
+    Settings.from_layers(_layers(root, wished, data), host=wished.address)
+
+
+def _layers(root: Path, wished: Wishes, pins: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    group = merge(files.literals(root / files.GROUP_DATA), group_settings(wished))
+    return [
+        ("group_data/all.py", merge(defaults(), pins)),
+        (f"group {files.GROUP}", group),
+        ("host", host_settings(wished)),
+    ]
+
+
+def secrets_to_store(wished: Wishes, known: Known) -> dict[str, Secret]:
+    """Return what goes into the vault."""
+    return {name: known.secrets[name] for name in needed_secrets(wished) if name in known.secrets}
+
+
+def store(wished: Wishes, secrets: Mapping[str, Secret], scope: str = "all") -> Path:
+    """Put secrets into the vault, which is made if need be; those that are there get the new value.
+
+    Raises:
+        SecretError: its key cannot be had, or it cannot be written.
+    """
+    found, keys = VaultFiles(defaults()["secrets"]["vault_files"]), Keyring(wished.vault_key, {})
+    path = found.path(scope)
+    if not path.exists():
+        vault.create(found, keys, scope)
+    vault.change(found, keys, scope, lambda each: each.with_values(list(secrets.items())))
+    return path
+
+
+def first_lane(wished: Wishes) -> str:
+    """Return the command to try first."""
+    return "claude-local" if wished.cloud == "none" else "claude-routed"
+
+
+__all__ = [
+    "SecretError",
+    "first_lane",
+    "host_data",
+    "merged_sections",
+    "secrets_to_store",
+    "store",
+    "validated",
+    "wishes",
+]
