@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from signalbox.init import files, pinning, project
 from signalbox.init.answers import AnswersError, Kept, read
 from signalbox.init.interview import Interview, somebody_there
 from signalbox.init.questions import QUESTIONS
-from signalbox.init.wishes import Wishes, group_settings
+from signalbox.init.wishes import Wishes, group_settings, host_settings
 from signalbox.pins import PinError
 from signalbox.secrets import SecretError
 from signalbox.settings import SettingsError
@@ -46,7 +48,7 @@ _LATER = {
     "--answers",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Answers as YAML: a question a line, such as host: 192.168.1.10. No secrets.",
+    help="Answers as YAML: host: 192.168.1.10, a question a line; no secrets.",
 )
 @click.option("--afresh", is_flag=True, help="Forget what an interrupted run had been answered.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: defaults where there is no answer, and write.")
@@ -109,10 +111,10 @@ def init(
 
 def _prepared(root: Path, wishes: Wishes, known: Any) -> tuple[list[files.Change], dict[str, Any]]:
     group = group_settings(wishes)
-    changes = files.planned(root, {wishes.address: project.host_data(wishes)}, group)
+    changes = files.planned(root, {wishes.address: host_settings(wishes)}, group)
     part = project.merged_sections(root, wishes)
     values: dict[tuple[str, ...], str | None] = {}
-    for name, version, found in _resolving(part, wishes):
+    for name, version, found in _resolving(part):
         values |= found
         note(f"{name} {version}: pinned from its mirror")
     if values:
@@ -121,7 +123,7 @@ def _prepared(root: Path, wishes: Wishes, known: Any) -> tuple[list[files.Change
     return changes, project.secrets_to_store(wishes, known)
 
 
-def _resolving(part: Any, wishes: Wishes) -> Any:
+def _resolving(part: Any) -> Any:
     with working("Resolving checksums of what is to be installed"):
         return list(pinning.resolved(part["pins"], part["mirrors"], part["extra_ca_certificates"]))
 
@@ -138,25 +140,46 @@ def _show(changes: list[files.Change], secrets: dict[str, Any], as_json: bool) -
 
 def _afterwards(wishes: Wishes, asked: int, deploy: bool | None, as_json: bool, written: list[str]) -> None:
     """Show the plan, deploy if wanted, and tell what comes next."""
-    plan = _run("-c", "from signalbox.cli import main; main()", "plan", *(["--json"] if as_json else []), quiet=as_json)
+    status, plan = _plan()
     if as_json:
-        print_json({"host": wishes.address, "questions": asked, "written": written, "plan": plan.returncode})
-        raise SystemExit(plan.returncode)
-    if plan.returncode not in (OK, DRIFT):
+        print_json({"host": wishes.address, "questions": asked, "written": written, "plan": plan})
+        raise SystemExit(status)
+    for line in _told(plan):
+        stdout().print(Text(line), soft_wrap=True)
+    if status not in (OK, DRIFT):
         raise Failure("the files are written, but the plan could not be made; above is why. Then: signalbox plan")
-    if deploy is None and plan.returncode == DRIFT and somebody_there():
+    if deploy is None and status == DRIFT and somebody_there():
         deploy = click.confirm(f"Deploy to {wishes.address} now?", default=True, err=True)
-    if deploy and plan.returncode == DRIFT:
-        done = _run("-m", "pyinfra", str(files.INVENTORY), "deploy.py", "-y")
-        if done.returncode:
+    if deploy and status == DRIFT:
+        status = subprocess.run([sys.executable, "-m", "pyinfra", str(files.INVENTORY), "deploy.py", "-y"]).returncode
+        if status:
             raise Failure("the deploy failed; above is why. Then: pyinfra inventory.py deploy.py")
-        plan = done
-    _next(wishes, plan.returncode == OK)
-    raise SystemExit(plan.returncode)
+    _next(wishes, status == OK)
+    raise SystemExit(status)
 
 
-def _run(*words: str, quiet: bool = False) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, *words], check=False, stdout=subprocess.DEVNULL if quiet else None)
+def _plan() -> tuple[int, dict[str, Any]]:
+    """Return `signalbox plan`'s exit status and report; a process of its own reads the files as they are now."""
+    words = [sys.executable, "-c", "from signalbox.cli import main; main()", "plan", "--json"]
+    with working("Looking at what a deploy would do"):
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=None, check=False, text=True)
+    try:
+        report: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        return 1, {}
+    return done.returncode, report
+
+
+def _told(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the plan in short: how much each task would do, and what is to be known of a host."""
+    yield from plan.get("problems", [])
+    for host in plan.get("hosts", []):
+        changes = Counter(change["task"] for change in host["changes"])
+        yield f"{host['host']}: {host['verdict']}" + (", of a deploy:" if changes else "")
+        yield from (f"  {task}: {count} {'change' if count == 1 else 'changes'}" for task, count in changes.items())
+        yield from (f"  {key[:-1]}: {line}" for key in ("warnings", "errors", "problems") for line in host.get(key, []))
+    if any(host["changes"] for host in plan.get("hosts", [])):
+        yield "`signalbox plan` lists each, from what to what."
 
 
 def _next(wishes: Wishes, deployed: bool) -> None:

@@ -37,8 +37,8 @@ def install_by_hand(known: Known) -> str:
     return (
         "The password is used once and kept nowhere. By hand it goes so:\n"
         f"  Linux, macOS:         ssh-copy-id -i {key}.pub {who}\n"
-        f'  Windows (PowerShell): type {windows}.pub | ssh {who} "umask 077; mkdir -p .ssh; cat >> .ssh/authorized_keys"\n'
+        f'  Windows (PowerShell): type {windows}.pub | ssh {who} "mkdir -p .ssh; cat >> .ssh/authorized_keys"\n'
         "  on its console:       add the line of the .pub file to ~/.ssh/authorized_keys\n"
-        "Debian lets root log in by key alone: use the console, or an admin user with sudo (Ctrl-C, then `signalbox init "
-        "--ssh-user NAME`). Then answer again: any password."
+        "Debian lets root log in by key alone: use the console, or an admin user with sudo (Ctrl-C, then `signalbox "
+        "init --ssh-user NAME`). Once the key is there, any answer does."
     )

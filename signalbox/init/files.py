@@ -1,4 +1,4 @@
-"""A project's files: what is in them as literals, what they shall be, and writing them whole, with what was there kept."""
+"""A project's files: literals read, changes planned, and written whole, with what was there kept beside them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INVENTORY = Path("inventory.py")
 GROUP_DATA = Path("group_data") / f"{GROUP}.py"
 ALL = Path("group_data/all.py")
 _HEADS = {
-    INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data only. docs/settings.md has every setting."""',
+    INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data. docs/settings.md has every setting."""',
     GROUP_DATA: '"""What differs from all.py for these hosts, as `signalbox init` wrote it; literal data only."""',
 }
 _WIDTH = 110
@@ -132,7 +132,7 @@ def _hosts(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def _text(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError):
         raise FileError(f"{path} cannot be read; move it away") from None

@@ -13,6 +13,7 @@ from signalbox.console import Failure, note, stderr, working
 from signalbox.init.answers import Kept
 from signalbox.init.question import Known, Question, WrongAnswerError, told
 from signalbox.secrets import Secret
+from signalbox.settings.fields import PLACEHOLDER
 
 _SLOW = {"host", "ssh_key", "install_password", "backend", "model", "check_cloud"}  # those that ask somebody else
 
@@ -99,6 +100,8 @@ class Interview:
             raise WrongAnswerError(f"an answer is needed here{_such_as(question, known)}")
         if any(ord(letter) < 32 or ord(letter) == 127 for letter in answer):
             raise WrongAnswerError("the answer holds a control character, as arrow keys leave; write it again")
+        if PLACEHOLDER.search(answer):
+            raise WrongAnswerError(f"what stands in angle brackets is for you to fill in{_such_as(question, known)}")
         if question.id in _SLOW and stderr().is_terminal:
             with working("looking"):
                 return question.check(answer, known)

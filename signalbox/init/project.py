@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from signalbox.init import checks, files
+from signalbox.init import files
+from signalbox.init.about_clouds import CLAUDES
+from signalbox.init.about_host import split_address
+from signalbox.init.about_models import loaded_context, token_name
+from signalbox.init.about_network import ca_paths
 from signalbox.init.question import Known
-from signalbox.init.questions import loaded_context
+from signalbox.init.shape import listed
 from signalbox.init.wishes import Local, Wishes, accounts, group_settings, host_settings, needed_secrets
-from signalbox.secrets import Secret, SecretError
+from signalbox.secrets import Secret
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, merge
 from signalbox.settings.settings import sections
@@ -23,7 +27,7 @@ _MIRRORS = ("debian", "mise", "node", "npm", "litellm")
 def wishes(known: Known) -> Wishes:
     """Return what the answers ask for."""
     answers = known.answers
-    where, port = checks.split_address(answers["host"])
+    where, port = split_address(answers["host"])
     return Wishes(
         address=where,
         port=port,
@@ -31,13 +35,11 @@ def wishes(known: Known) -> Wishes:
         key=answers["ssh_key"],
         host_key=known.host_key.line if known.host_key else "",
         sudo=known.machine.sudo if known.machine else "root",
-        logins=tuple(checks.listed(answers["logins"])),
+        logins=tuple(listed(answers["logins"])),
         local=_local(known),
         cloud=answers["cloud"],
         resource=answers.get("foundry_resource", ""),
-        deployments={
-            name: answers[f"foundry_{name.split('-')[1]}"] for name in checks.CLAUDES if "foundry_opus" in answers
-        },
+        deployments={name: answers[f"foundry_{name.split('-')[1]}"] for name in CLAUDES if "foundry_opus" in answers},
         network=_network(answers),
         urls=_urls(answers),
         vault_key=answers["vault_key"],
@@ -49,7 +51,7 @@ def _local(known: Known) -> Local | None:
     if server is None:
         return None
     context = loaded_context(known) or int(known.answers["context"])
-    token = checks.token_name(known) in known.secrets
+    token = token_name(known) in known.secrets
     return Local(server.kind, server.url, known.answers["model"], context, token)
 
 
@@ -59,7 +61,7 @@ def _network(answers: Mapping[str, str]) -> dict[str, Any]:
     shipped = defaults()["mirrors"]
     given = {name: answers[f"mirror_{name}"] for name in _MIRRORS}
     mirrors = {name: url for name, url in given.items() if url not in ("standard", shipped[name])}
-    authorities = [str(Path(path).expanduser()) for path in checks.ca_paths(answers["ca_certificates"])]
+    authorities = [str(Path(path).expanduser()) for path in ca_paths(answers["ca_certificates"])]
     return {"mirrors": mirrors} | ({"extra_ca_certificates": authorities} if authorities else {})
 
 
@@ -70,11 +72,6 @@ def _urls(answers: Mapping[str, str]) -> dict[str, str]:
         if url not in ("standard", defaults()["clouds"][account].get("url")):
             urls[account] = url
     return urls
-
-
-def host_data(wished: Wishes) -> dict[str, Any]:
-    """Return what is written beside the host."""
-    return host_settings(wished)
 
 
 def merged_sections(root: Path, wished: Wishes) -> dict[str, Any]:
@@ -128,15 +125,3 @@ def store(wished: Wishes, secrets: Mapping[str, Secret], scope: str = "all") -> 
 def first_lane(wished: Wishes) -> str:
     """Return the command to try first."""
     return "claude-local" if wished.cloud == "none" else "claude-routed"
-
-
-__all__ = [
-    "SecretError",
-    "first_lane",
-    "host_data",
-    "merged_sections",
-    "secrets_to_store",
-    "store",
-    "validated",
-    "wishes",
-]

@@ -111,7 +111,7 @@ def address_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _host_problem(host: str) -> str | None:
+def host_problem(host: str) -> str | None:
     if ":" in host or re.fullmatch(r"[\d.]+", host):
         try:
             address = ipaddress.ip_address(host)
@@ -139,7 +139,7 @@ def _web_url(value: str) -> str:
         ) from None
     if parts.username is not None:
         raise ValueError("this URL holds a user or password, and inventory data must hold none; take it out")
-    if problem := _host_problem(parts.hostname or ""):
+    if problem := host_problem(parts.hostname or ""):
         raise ValueError(problem)
     if port == 0:
         raise ValueError(f"{show(value)} has port 0; write the server's port")
