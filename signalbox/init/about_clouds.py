@@ -41,7 +41,7 @@ def api_key(prefix: str, name: str) -> Callable[[str, Known], str]:
     def check(given: str, _: Known) -> str:
         if problem := Secret(given).problem():
             raise WrongAnswerError(f"the key {problem}; copy it again")
-        if re.search(r"\s", given) or len(given) < 16:
+        if re.search(r"\s", given) or not given.isascii() or len(given) < 16:
             raise WrongAnswerError(f"this is no key of {name} ({len(given)} characters); copy it again, whole")
         if not given.startswith(prefix):
             raise WrongAnswerError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from signalbox.backends import BACKENDS
 from signalbox.init import advice, servers
 from signalbox.init.about_host import LOOPBACK
+from signalbox.init.found import Server
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.shape import field_value, listed, picked, shown
 from signalbox.init.wishes import Local
@@ -20,6 +22,8 @@ def backend(given: str, known: Known) -> str:
     if given.lower() == "none":
         return "none"
     for each in listed(given):
+        if "://" not in each and re.fullmatch(r"[^:\[\]]+:\d+", each):
+            each = f"http://{each}"
         if "://" in each:
             field_value(ServerUrl, each)
             where = urlsplit(each).hostname or ""
@@ -49,8 +53,11 @@ def pick_server(given: str, known: Known) -> str:
 def backend_token(given: str, known: Known) -> str:
     """A token with which the server tells its models."""
     assert known.server is not None
-    found = [each for each in servers.find(known.server.url, Secret(given)) if each.kind == known.server.kind]
-    if not found or found[0].locked:
+    if not given.isascii() or Secret(given).problem():
+        raise WrongAnswerError("this is no token; copy it again from the server's settings")
+    # What kind it is may only be seen now.
+    found = [each for each in servers.find(known.server.url, Secret(given)) if not each.locked]
+    if not found:
         raise WrongAnswerError(f"{known.server.url} does not take this token; copy it again from the server's settings")
     known.server = found[0]
     return ""
@@ -70,9 +77,20 @@ def model(given: str, known: Known) -> str:
     if choice.context is not None and choice.context < CONTEXT_FLOOR:
         raise WrongAnswerError(
             f"{choice.id} is loaded with {choice.context} tokens of context, and Claude Code needs {CONTEXT_FLOOR}; "
-            "load it with more (? tells how), then answer again"
+            "load it with more, then answer again" + _cure(known.server, choice.id)
+        )
+    reading = servers.reading(known.server, choice.id)
+    if choice.context is None and reading is not None and not reading.on_demand:
+        raise WrongAnswerError(
+            f"{choice.id} is not loaded, and loaded on demand it may get too little context; load it there, then "
+            f"answer again{_cure(known.server, choice.id)}"
         )
     return choice.id
+
+
+def _cure(server: Server, name: str) -> str:
+    reading = servers.reading(server, name)
+    return f": {reading.cure.format(context=65536)}" if reading else ""
 
 
 def context(given: str, _: Known) -> str:

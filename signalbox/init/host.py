@@ -68,6 +68,7 @@ def host_key(address: str, port: int) -> HostKey:
             f"openssh-server), or write its port, as in {address}:2222"
         ) from None
     transport = paramiko.Transport(connection)
+    transport.banner_timeout = _SECONDS
     try:
         transport.start_client(timeout=_SECONDS)
         key = transport.get_remote_server_key()
@@ -134,7 +135,10 @@ def login(target: Target, key: Path | None, password: Secret | None = None) -> I
         client.close()
         if "authentication methods" in str(error).lower():
             raise KeyRefusedError from None
-        raise WrongAnswerError(f"{target.address}: the login broke off ({error}); try again") from None
+        raise WrongAnswerError(
+            f"{target.address}: the login broke off ({error}); after failed logins sshd answers nobody for some "
+            "seconds, so wait a little, then answer again"
+        ) from None
     except (OSError, EOFError) as error:
         client.close()
         raise WrongAnswerError(f"{target.address}: the connection broke off ({error}); try again") from None

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from signalbox.backends import BACKENDS
-from signalbox.backends.shape import Listing
+from signalbox.backends.shape import Listing, Reading
 from signalbox.init.found import Loaded, Server
 from signalbox.launcher.context import loaded
 from signalbox.secrets import Secret
@@ -53,6 +53,11 @@ def find(address: str, token: Secret | None = None) -> list[Server]:
     with ThreadPoolExecutor(len(BACKENDS)) as pool:
         asked = [pool.submit(_ask, kind, f"http://{host}{module.USUAL}", token) for kind, module in BACKENDS.items()]
         return [server for each in asked if (server := each.result())]
+
+
+def reading(server: Server, model: str) -> Reading | None:
+    """Return how that server tells the context of a model; None where it does not."""
+    return BACKENDS[server.kind].reading(_record(server.kind, server.url), _wanted(model))
 
 
 def _ask(kind: str, url: str, token: Secret | None) -> Server | None:

@@ -17,7 +17,7 @@ Body = Callable[["Stage"], Figures]
 NAMES = (
     "settings", "connection", "claude", "keyless", "leaks", "lanes", "poisoned", "switching", "skills", "sessions",
     "backends", "converged", "break_and_tell", "failover", "private", "usage", "readahead", "interrupted", "lockout",
-    "hardening", "reboot", "fleet", "plan", "locks", "demo",
+    "hardening", "reboot", "fleet", "plan", "locks", "init", "demo",
 )  # fmt: skip
 
 

@@ -21,22 +21,16 @@ SECONDS = 90  # for the slowest check on a busy machine
 
 
 @contextmanager
-def clone(branch_is_dirty: bool = True) -> Iterator[Path]:
+def clone() -> Iterator[Path]:
     """Give a clone of this project, with what is not committed yet, and take it away."""
     with tempfile.TemporaryDirectory(prefix="signalbox-init-") as directory:
         there = Path(directory) / "signalbox"
         subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(there)], check=True)
-        if branch_is_dirty:
-            changed = subprocess.run(
-                ["git", "ls-files", "-mo", "--exclude-standard"],
-                cwd=PROJECT,
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout.split()
-            for name in filter(lambda each: (PROJECT / each).is_file(), changed):
-                (there / name).parent.mkdir(parents=True, exist_ok=True)
-                (there / name).write_bytes((PROJECT / name).read_bytes())
+        words = ["git", "ls-files", "-mo", "--exclude-standard"]
+        changed = subprocess.run(words, cwd=PROJECT, check=True, capture_output=True, text=True).stdout.split()
+        for name in filter(lambda each: (PROJECT / each).is_file(), changed):
+            (there / name).parent.mkdir(parents=True, exist_ok=True)
+            (there / name).write_bytes((PROJECT / name).read_bytes())
         yield there
 
 
@@ -98,8 +92,8 @@ class Person:
         """Return what was told between the last two questions, without colours."""
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", str(self._child.before))
 
-    def ended(self) -> int:
+    def ended(self, seconds: float = SECONDS) -> int:
         """Wait for the end and return the exit status."""
-        self._child.expect(pexpect.EOF)
+        self._child.expect(pexpect.EOF, timeout=seconds)
         self._child.wait()
         return int(self._child.exitstatus if self._child.exitstatus is not None else 128)

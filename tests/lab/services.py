@@ -48,6 +48,11 @@ def lab_settings() -> dict[str, Any]:
     return merged
 
 
+def simulator(name: str) -> str:
+    """Return the URL of one of the simulated servers, such as "foundry"."""
+    return str(_module("simulators").urls(_state(Lab.current(), "simulators"))[name])
+
+
 def environment() -> dict[str, str]:
     """Return the secrets that the simulators accept, by the names under which a deploy looks for them."""
     return dict(_module("simulators").credentials())
