@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import shlex
 import socket
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from signalbox.init.found import HostKey, Machine
 from signalbox.init.question import WrongAnswerError
 from signalbox.secrets import Secret
 
+# It logs a traceback of its own for a server that is none; what is to be told, we tell.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _SECONDS = 10.0  # for a connection, a handshake, a login, a command
 
 # One line a fact; a program that is missing must read as an answer.

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signalbox.init.question import WrongAnswerError
 
 NEW = "new"
+# What paramiko raises for a key with a passphrase; cryptography's TypeError comes through its PKey.from_path.
+_LOCKED = (paramiko.PasswordRequiredException, TypeError)
 _USUAL = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
@@ -66,7 +68,7 @@ def public_half(path: Path) -> str:
             return " ".join(words)
     try:
         key = paramiko.PKey.from_path(path)
-    except paramiko.PasswordRequiredException:
+    except _LOCKED:
         raise WrongAnswerError(
             f"{path} has a passphrase and no {beside.name} beside it; write another, or new"
         ) from None
@@ -105,7 +107,7 @@ def make() -> Path:
 def _is_locked(path: Path) -> bool:
     try:
         paramiko.PKey.from_path(path)
-    except paramiko.PasswordRequiredException:
+    except _LOCKED:
         return True
     except Exception:  # a kind that paramiko cannot read: the login will tell
         return False
