@@ -120,7 +120,7 @@ def _path(entry: Entry) -> str:
     path = shlex.quote(entry.id)
     steps = []
     if unit := _USER_UNIT.fullmatch(entry.id):
-        steps.append(_quiet(_run(unit[1].removeprefix("/home/"), f"systemctl --user disable --now {unit[2]}")))
+        steps.append(_quiet(_run(unit[1].removeprefix("/home/"), _stopped(unit[2]))))
     elif (unit := _SYSTEM_UNIT.fullmatch(entry.id)) and entry.kind == "file":
         steps.append(_quiet(f"systemctl disable --now {unit[1]}"))
     if entry.kind == "file" and entry.hash:
@@ -134,6 +134,11 @@ def _path(entry: Entry) -> str:
     if unit and entry.id.startswith("/home/"):
         steps.append(_quiet(_run(owner_of(entry.id), "systemctl --user daemon-reload")))
     return " && ".join(f"{{ {step}; }}" for step in steps)
+
+
+def _stopped(unit: str) -> str:
+    """Return shell that ends a unit of the user's own manager, with what it noted of its start."""
+    return f'systemctl --user disable --now {unit}; rm -f "$XDG_RUNTIME_DIR/{unit}.inputs"'
 
 
 def give_back(path: str, original: str) -> str:

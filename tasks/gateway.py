@@ -8,6 +8,7 @@ from pyinfra.api import deploy
 
 from signalbox.facts import SecretFile
 from signalbox.facts.secrets import reader
+from signalbox.facts.users import digests
 from signalbox.operations import directories, file, handed_directory, image, only_unit, service
 from signalbox.operations.files import sha256
 from signalbox.render import render
@@ -39,7 +40,6 @@ def gateway(
     unit = account.path(".config/systemd/user/litellm.service")
     paths = {name: f"{home}/{name}" for name in ("config.yaml", "start")}
     key_files = {name: gateway_secret(secrets, account, name) for name in (GATEWAY_KEY, *sorted(keys))}
-    inputs = (unit, *paths.values(), *key_files.values())
     contents = {
         paths["config.yaml"]: "# Placed by Signalbox; changes here are undone by the next deploy.\n"
         + yaml.safe_dump(container.config, sort_keys=False, allow_unicode=True),
@@ -51,7 +51,7 @@ def gateway(
             environment=container.environment,
             paths=paths,
             readers={name: reader(path) for name, path in key_files.items()},
-            inputs=inputs,
+            digests=digests((unit, *paths.values(), *key_files.values())),
             host_loopback=container.host_loopback,
             audit=AUDIT,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
@@ -79,16 +80,27 @@ class UnitState:
     on_disk: dict[str, str] = field(default_factory=dict)
 
 
+def digests(paths: Sequence[str]) -> str:
+    """Return shell that prints `<digest>  <path>` for each file: its SHA-256, or inode and change time of a `.key`.
+
+    A plain secret's hash would be in facts, which pyinfra shows with -vvv: a weak one could be guessed from it.
+    """
+    plain = [path for path in paths if path.endswith(".key")]
+    hashed = [path for path in paths if path not in plain]
+    words = [f"sha256sum {' '.join(map(shlex.quote, hashed))}"] if hashed else []
+    words += [f"stat -c '%i-%Z  %n' {' '.join(map(shlex.quote, plain))}"] if plain else []
+    return "; ".join(words)
+
+
 class UserUnit(FactBase[UnitState]):
     """State of a user unit, with the hashes of its input files when it started and now.
 
-    A unit notes what it started with in %t/<unit>.inputs (`sha256sum` of its inputs in ExecStartPre), so
+    A unit notes what it started with in %t/<unit>.inputs (`digests` of its inputs in ExecStartPre), so
     that 'restart needed' is a fact: a run that died between writing a file and restarting loses nothing.
     """
 
     def command(self, unit: str, user: str, home: str, inputs: tuple[str, ...]) -> str:
         """Return the command."""
-        files = " ".join(map(shlex.quote, inputs))
         # Without a bus, systemctl fails and every line is missing: that reads as 'not running', which is so.
         show = run_as(
             user,
@@ -96,7 +108,7 @@ class UserUnit(FactBase[UnitState]):
             f"systemctl --user show {unit} -p ActiveState,UnitFileState,NeedDaemonReload 2>/dev/null;"
             f" [ ! -f $XDG_RUNTIME_DIR/{unit}.inputs ] || sed 's/^/started /' $XDG_RUNTIME_DIR/{unit}.inputs",
         )
-        disk = f"sha256sum {files} 2>/dev/null | sed 's/^/disk /'" if inputs else "true"
+        disk = f"{{ {digests(inputs)}; }} 2>/dev/null | sed 's/^/disk /'" if inputs else "true"
         return f"{{ ! id -u {user} >/dev/null 2>&1 || {show}; }} 2>/dev/null; {disk}; true"
 
     default = UnitState

@@ -13,7 +13,7 @@ from signalbox.operations.commands import Commands
 from signalbox.removal import ORDER, ordered, owner_of, removal
 from signalbox.run_as import run_as
 from signalbox.settings.account import Account
-from signalbox.statements import differs, want, wanted
+from signalbox.statements import differs, wanted
 
 
 @operation()
@@ -93,7 +93,7 @@ def only_unit(unit: str, account: str) -> Commands:
         host.noop(f"no other user has {unit}")
         return
     for entry in others:
-        want("file", entry.id)  # this operation's own to take away
+        # Not stated to be wanted, though it is gone before leftovers look: its user would keep its linger for that.
         differs(entry.id, "there", None)
     yield from removal(others)
 

@@ -82,7 +82,7 @@ def decrypt(text: str, password: bytes, what: str) -> str:
     Raises:
         SecretError: wrong password, damaged, or another format.
     """
-    header, *lines = text.strip().splitlines()
+    header, *lines = text.strip().splitlines() or [""]
     words = header.strip().split(";")
     if words[1:2] not in (["1.1"], ["1.2"]) or words[2:3] != ["AES256"]:
         raise SecretError(f"{what}: is not of a format that is known, $ANSIBLE_VAULT;1.1;AES256 or 1.2")

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,21 +16,18 @@ from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.drills.tampers import FOR_KEEPER, KEY, OUR_GATEWAY_KEY, THEIR_GATEWAY_KEY
+from tests.drills.tampers import OUR_GATEWAY_KEY, THEIR_GATEWAY_KEY
 from tests.lab import hosts, services
-from tests.plan.test_secret_sources import OF_ALL, with_age, with_ansible_vault
 
 drill = Drill(
     "keyless",
     "the agent does not get a provider's key",
     "As claude, at least ten ways to get a provider key with `gateway.user: litellm`; none works; the same with one "
-    "UID, and which do. Another user, and the same user on another host with a copied file, cannot decrypt. Rotation "
-    "of the gateway's key: seconds of gateway downtime, requests lost. Files made by real ansible-vault and real age "
-    "are read and deployed.",
+    "UID, and which do. Rotation of the gateway's key: seconds of gateway downtime, requests lost.",
 )
 
 TRIES = Path(__file__).with_name("agent_tries.py").read_text()
-ONE, OTHER = lab_host("one"), lab_host("other")
+ONE = lab_host("one")
 NAME = "ANTHROPIC_DIRECT_KEY"
 
 
@@ -79,37 +75,6 @@ def one_uid(stage: Stage) -> Figures:
     assert any(tried.values()), "one user, and no try gets the key: then the tries are no good"
     stage.discard(ONE)
     return {"tries": len(tried), "got it": sum(tried.values()), **_table(tried)}
-
-
-@drill.cell("copied")
-def copied(stage: Stage) -> Figures:
-    """A copied file decrypts for no other user, under no other name, and not on another host for the same user."""
-    stage.converged()
-    stage.bare(OTHER)
-    content = looks.answer(f"base64 -w0 < {KEY}", user="root")
-    put = f"install -m 644 /dev/null /tmp/{NAME}.cred && echo {content} | base64 -d > /tmp/{NAME}.cred"
-
-    def decrypts(user: str, host: str = HOST, name: str = NAME) -> str:
-        looks.answer(put, host=host, user="root")
-        ask = f"runuser -u {user} -- systemd-creds --user decrypt --name={name} /tmp/{NAME}.cred -"
-        done = hosts.run(host, ask, check=False)
-        return "decrypts" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
-
-    # The same user in all that counts: name and number.
-    uid = looks.answer(f"id -u {looks.GATEWAY_USER}", user="root")
-    looks.answer(f"useradd --uid {uid} {looks.GATEWAY_USER}", host=OTHER, user="root")
-    looks.answer(f"echo x | {FOR_KEEPER} systemd-creds --user encrypt --name=x - -", host=OTHER, user="root")
-    own = decrypts(looks.GATEWAY_USER)
-    assert own == "decrypts", f"control: its own user cannot decrypt the copy: {own}"
-    seen = {
-        "as claude": decrypts("claude"),
-        "under another name": decrypts(looks.GATEWAY_USER, name="OTHER"),
-        "same user, another host": decrypts(looks.GATEWAY_USER, OTHER),
-    }
-    assert "decrypts" not in seen.values(), seen
-    looks.answer(f"rm /tmp/{NAME}.cred", user="root")
-    stage.discard(OTHER)
-    return {**seen, "control": "its own user, name and host: decrypts"}
 
 
 # Asks the gateway without a pause until told to stop, reads the key again when it is refused, and tells each answer.
@@ -192,19 +157,3 @@ def rotation(stage: Stage) -> Figures:
         "the refused are told": refused[0][:200],
         "control": control,
     }
-
-
-@drill.cell("real-files")
-def real_files(stage: Stage) -> Figures:
-    """Files that the real age and the real ansible-vault have encrypted are deployed."""
-    stage.converged()
-    figures = {}
-    for made in (with_age, with_ansible_vault):
-        with tempfile.TemporaryDirectory() as place:
-            stage.site(settings={"secrets": made(Path(place))}).deploy().ok()
-        held = looks.answer(f"cat /run/user/$(id -u {looks.GATEWAY_USER})/litellm/{NAME}", user="root")
-        figures[made.__name__.removeprefix("with_")] = "the gateway runs with its value"
-        assert held == OF_ALL, f"{made.__name__}: the gateway has another value"
-        looks.user_units()
-    stage.site().deploy().ok()
-    return figures

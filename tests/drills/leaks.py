@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,17 @@ _OTHERS_OFF = {
     if section != "secrets" and isinstance(values, dict) and "enabled" in values
 }
 PATTERNS = "/run/drill-patterns"
-DECOY = "/tmp/decoy"  # noqa: S108 (the host's)
+# The control's files on the host: for a moment and for longer, for all to read, a shell's history, and any other.
+DECOYS = ("/tmp/decoy", "/usr/local/share/decoy", "/root/.decoy_history", "/root/decoy")  # noqa: S108 (the host's)
+SEEN = ("stdout", "stderr", "plan's JSON", "argv, controller", "argv, host", "writes to files, host")
+# Where a file of the host that holds a secret belongs: its path, and its mode.
+FILES = (
+    ("shell history, host", r"_history$", r".*"),
+    ("temporary files, host", r"^/(tmp|var/tmp|run)/", r".*"),
+    ("image layers and container storage", r"/\.local/share/docker/", r".*"),
+    ("world-readable files, host", r"", r".*[4567]"),
+    ("other files, host", r"", r".*[0123]"),
+)
 LOUD = ("-y", "-vvv", "--diff", "--debug")
 RUN = f"/run/user/$(id -u {looks.GATEWAY_USER})/litellm"
 
@@ -64,62 +76,84 @@ class Search:
         self.place = Path(self._directory.name)
         self.inventory = self.place / "hosts.py"
         write_inventory([HOST], merge(stage.site().settings, dict(settings)), {}, self.inventory)
-        self.seen: dict[str, str] = {"controller's output": "", "controller's argv": "", "host's argv": ""}
+        self.seen = dict.fromkeys(SEEN, "")
         self.statuses: list[int] = []
+        self._by_design = looks.answer(f"echo {RUN}", user="root")  # where the gateway's start decrypts to
         looks.mark()
 
     def run(self, *command: str, stdin: str = "", **environment: str) -> str:
         """Run a command of the controller, traced; return its output."""
         own = {"XDG_STATE_HOME": str(self.place), "TMPDIR": str(self.place), "PYINFRA_PROGRESS": "off"}
-        output, argv, status = traces.run(command, PROJECT, {**own, **environment}, stdin)
-        self.seen["controller's output"] += output
-        self.seen["controller's argv"] += argv
-        self.statuses.append(status)
-        return output
+        ran = traces.run(command, PROJECT, {**own, **environment}, stdin)
+        self.seen["stdout"] += ran.stdout
+        self.seen["stderr"] += ran.stderr
+        self.seen["argv, controller"] += ran.started
+        if "--json" in command:
+            self.seen["plan's JSON"] += ran.stdout
+        self.statuses.append(ran.status)
+        return ran.stdout + ran.stderr
 
     @contextmanager
     def host_traced(self) -> Iterator[None]:
-        """Trace what is started on the host."""
+        """Trace what is started on the host, and what is written there."""
         with traces.HostTrace() as trace:
             yield
-        self.seen["host's argv"] += trace.started()
+        self.seen["argv, host"] += trace.started()
+        self.seen["writes to files, host"] += "".join(line for line in trace.written() if self._by_design not in line)
 
     def found(self, value: str, *, layers: bool = False) -> dict[str, list[str]]:
         """Return where the secret, or what tells it, was found; `layers`: images and other container storage too."""
-        patterns = "".join(f"{form}\n" for form in _forms(value))
-        docker = "".join(
-            f"runuser -u {user} -- env DOCKER_HOST=unix:///run/user/$(id -u {user})/docker.sock sh -c '"
-            "docker inspect $(docker ps -aq) $(docker image ls -q); docker ps -a --no-trunc;"
-            " for i in $(docker image ls -q); do docker image history --no-trunc $i; done;"
-            " for c in $(docker ps -aq); do docker logs $c; done' 2>&1;"
-            for user in ("claude", looks.GATEWAY_USER)
-        )
+        texts = {
+            **self.seen,
+            "pyinfra's log": _text([PROJECT / "pyinfra-debug.log"]),
+            "shell history, controller": _text(sorted(Path.home().glob(".*_history"))),
+            "other files, controller": _text(path for path in self.place.rglob("*") if path.is_file()),
+            "docker inspect": _of_docker("docker ps -a --no-trunc; docker inspect $(docker ps -aq; docker images -q)"),
+            "docker's logs and image history": _of_docker(
+                "for i in $(docker image ls -q); do docker image history --no-trunc $i; done;"
+                " for c in $(docker ps -aq); do docker logs $c; done"
+            ),
+        }
+        found = {where: [form for form in _forms(value) if form in text] for where, text in texts.items()}
+        count, *lines = self._on_disk(value, layers)
+        found["journal"] = [f"{count} entries"] if int(count) else []
+        files = [tuple(line.split(" ", 1)) for line in lines]
+        for where, pattern, modes in FILES:
+            found[where] = [path for mode, path in files if re.search(pattern, path) and re.fullmatch(modes, mode)]
+        return found
+
+    def _on_disk(self, value: str, layers: bool) -> list[str]:
+        """Return how many entries of the host's journal hold it, and "mode path" of each file there that does."""
         # What was written since the search began can hold the secret; images are looked through from the first layer.
         files = "find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -type f -newercm /run/drill-mark"
-        files += f" -print0 | xargs -0 -r grep -laF -f {PATTERNS} || true"
+        files += f" -print0 | xargs -0 -r grep -laF -f {PATTERNS}"
         if layers:
-            files = f"grep -rlaF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -f {PATTERNS} / || true"
+            files = f"grep -rlaF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -f {PATTERNS} /"
         entries = f"journalctl --no-pager -o export | grep -caF -f {PATTERNS} || true"
-        seen = {
-            **self.seen,
-            "host's Docker": hosts.run(HOST, docker, check=False, timeout=240).stdout,
-            "files of the controller": "\n".join(
-                path.read_text(errors="replace") for path in [*self.place.rglob("*"), PROJECT / "pyinfra-debug.log"]
-                if path.is_file()
-            ),
-        }  # fmt: skip
-        found = {where: [form for form in _forms(value) if form in text] for where, text in seen.items()}
-        look = f"umask 077; cat > {PATTERNS}; {entries}; {{ {files}; }} 2>/dev/null; rm {PATTERNS}"
-        count, *paths = hosts.run(HOST, look, stdin=patterns, timeout=400).stdout.splitlines()
-        found["host's journal"] = [f"{count} entries"] if int(count) else []
-        by_design = (looks.answer(f"echo {RUN}", user="root"), PATTERNS)
-        found["host's files"] = [path for path in paths if not path.startswith(by_design)]
-        return found
+        show = f"{{ {files} || true; }} 2>/dev/null | xargs -r -d '\\n' stat -c '%a %n' 2>/dev/null || true"
+        look = f"umask 077; cat > {PATTERNS}; {entries}; {show}; rm {PATTERNS}"
+        patterns = "".join(f"{form}\n" for form in _forms(value))
+        count, *lines = hosts.run(HOST, look, stdin=patterns, timeout=400).stdout.splitlines()
+        skipped = (f"600 {PATTERNS}", f"600 {self._by_design}/")
+        return [count, *(line for line in lines if not line.startswith(skipped))]
 
     def close(self) -> None:
         """Remove what the controller has written."""
         (PROJECT / "pyinfra-debug.log").unlink(missing_ok=True)
         self._directory.cleanup()
+
+
+def _text(paths: Iterable[Path]) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in paths if path.is_file())
+
+
+def _of_docker(commands: str) -> str:
+    """Return what these commands say of the Docker of each user."""
+    each = "".join(
+        f"runuser -u {user} -- env DOCKER_HOST=unix:///run/user/$(id -u {user})/docker.sock sh -c '{commands}' 2>&1;"
+        for user in ("claude", looks.GATEWAY_USER)
+    )
+    return hosts.run(HOST, each, check=False, timeout=240).stdout
 
 
 def _nowhere(found: Mapping[str, list[str]]) -> None:
@@ -132,23 +166,32 @@ def _control(search: Search, *, layers: bool = False) -> str:
     decoy = _mark()
     with search.host_traced():
         hosts.run(HOST, ["/bin/true", decoy])
-    search.run("/bin/true", decoy)
+        hosts.run(HOST, f"cat > {DECOYS[0]}; rm {DECOYS[0]}", stdin=decoy)  # there for a moment alone
     search.run("/bin/echo", decoy)
+    search.run("sh", "-c", f"echo {decoy} >&2")
+    search.seen["plan's JSON"] += json.dumps({"name": decoy})
     (search.place / "written").write_text(decoy)
+    log, history = PROJECT / "pyinfra-debug.log", Path.home() / ".drill_history"
+    for path in (log, history):
+        with path.open("a") as file:
+            file.write(decoy)
     docker = f"runuser -u {looks.GATEWAY_USER} -- docker -H unix:///run/user/$(id -u {looks.GATEWAY_USER})/docker.sock"
+    image = f"$({docker} image ls -q | head -n1)"
     plant = (
-        f"logger {decoy}; echo {decoy} > {DECOY}; {docker} create --name decoy --env X={decoy}"
-        f" $({docker} image ls -q | head -n1) > /dev/null"
+        f"logger {decoy}; umask 077; for f in {' '.join(DECOYS)}; do echo {decoy} > $f; done; chmod 644 {DECOYS[1]};"
+        f" {docker} run --name decoy --env X={decoy} --entrypoint echo {image} {decoy} > /dev/null;"
+        f" {docker} cp {DECOYS[1]} decoy:/decoy"
     )
     looks.answer(plant, user="root")
     try:
         found = search.found(decoy, layers=layers)
     finally:
-        looks.answer(f"rm -f {DECOY}; {docker} rm decoy", user="root")
+        looks.answer(f"rm -f {' '.join(DECOYS)}; {docker} rm decoy", user="root")
+        history.unlink()
     missed = [where for where, what in found.items() if not what]
     assert not missed, f"control: a secret that was planted was not found in {missed}"
-    assert DECOY in found["host's files"]
-    return f"planted in {len(found)} places, found in each"
+    assert set(DECOYS) <= {path for paths in found.values() for path in paths}, found
+    return f"planted in {len(found)} places, found in each: {' / '.join(found)}"
 
 
 @drill.cell("lane-key", fixed=True)
@@ -161,14 +204,14 @@ def lane_key(stage: Stage) -> Figures:
     try:
         with search.host_traced():
             search.run(*PYINFRA, str(search.inventory), "deploy.py", *LOUD, **services.environment(), **{name: marked})
-        assert search.statuses == [0], search.seen["controller's output"][-3000:]
+        assert search.statuses == [0], search.seen["stderr"][-3000:]
         held = looks.answer(reader(f"/home/claude/.config/signalbox/{name}.cred"))
         assert held == marked, "the secret did not arrive"
         _nowhere(search.found(marked))
         figures: dict[str, object] = {
-            "programs traced on the controller": search.seen["controller's argv"].count("execve("),
-            "programs traced on the host": search.seen["host's argv"].count("execve("),
-            "lines of output": search.seen["controller's output"].count("\n"),
+            "programs traced on the controller": search.seen["argv, controller"].count("execve("),
+            "programs traced on the host": search.seen["argv, host"].count("execve("),
+            "lines of output": sum(search.seen[stream].count("\n") for stream in ("stdout", "stderr")),
             "found": "nowhere",
             "control": _control(search),
         }
@@ -182,7 +225,7 @@ def lane_key(stage: Stage) -> Figures:
 
 @drill.cell("every-path")
 def every_path(stage: Stage) -> Figures:
-    """A provider's key from the vault: init, deploy, failed deploy, plan, crash and the gateway key's rotation."""
+    """A provider's key from the vault: init, plan, deploy, failed deploy, crash, and the rotation of both keys."""
     stage.converged()
     marked = _mark()
     place = tempfile.TemporaryDirectory()
@@ -204,6 +247,9 @@ def every_path(stage: Stage) -> Figures:
     try:
         step("init", True, *of_host, "init")
         step("set", True, *of_host, "set", NAME, stdin=f"{marked}\n")
+        vault_keys = [(Path(place.name) / "key").read_text().strip()]
+        step("rotate-key", True, *of_host, "rotate-key")
+        vault_keys.append((Path(place.name) / "key").read_text().strip())
         with search.host_traced():
             step("plan --json", True, *SIGNALBOX, "plan", inventory, "--json", "-vv")
             step("deploy", True, *PYINFRA, inventory, "deploy.py", *LOUD)
@@ -212,17 +258,17 @@ def every_path(stage: Stage) -> Figures:
             step("failed deploy", False, *PYINFRA, inventory, "deploy.py", *LOUD, "--data", "gateway.entrypoint=/none")
             step("crash", False, *PYINFRA, inventory, str(crash), *LOUD)
             step("deploy again", True, *PYINFRA, inventory, "deploy.py", "-y")
-            step("rotate", True, *SIGNALBOX, "secrets", "rotate-gateway-key", inventory, "-v")
+            step("rotate-gateway-key", True, *SIGNALBOX, "secrets", "rotate-gateway-key", inventory, "-v")
         gateway_keys.append(looks.answer(THEIR_GATEWAY_KEY, user="root"))
         assert len(set(gateway_keys)) == 2, "the gateway's key was not rotated"
         _nowhere(search.found(marked, layers=True))
-        for key in gateway_keys:
+        for key in (*gateway_keys, *vault_keys):
             _nowhere(search.found(key))
         return {
             **{f"{name}, exit status": status for name, status in ended.items()},
-            "programs traced on the controller": search.seen["controller's argv"].count("execve("),
-            "programs traced on the host": search.seen["host's argv"].count("execve("),
-            "found": "nowhere, nor either key of the gateway",
+            "programs traced on the controller": search.seen["argv, controller"].count("execve("),
+            "programs traced on the host": search.seen["argv, host"].count("execve("),
+            "found": "nowhere, nor any key of the gateway or of the vault, old or new",
             "control": _control(search, layers=True),
         }
     finally:

@@ -1,13 +1,18 @@
-"""Every program that is started, with its arguments: strace on a lab host's processes, and on one of this machine."""
+"""Every program that is started, with its arguments: strace on a lab host's processes, and on one of this machine.
+
+On the host also everything that is written to a file, one that is removed a moment later included.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.drills.stage import HOST
@@ -15,10 +20,13 @@ from tests.lab.instance import Lab
 from tests.lab.machine import Process, wait_until
 
 # Arguments whole, environments too (they follow the arguments and are cut off here).
-_STRACE = ("strace", "-f", "-qq", "-e", "trace=execve,execveat", "-e", "abbrev=none", "-s", "1000000")
+_STRACE = ("strace", "-f", "-qq", "-e", "abbrev=none", "-s", "1000000")
+_STARTS, _WRITES = "execve,execveat", "write,pwrite64,writev,pwritev,pwritev2"
 # They start nothing but what runs inside of containers, and would be slowed down most.
 _LEFT_OUT = {"fuse-overlayfs", "slirp4netns", "litellm", "systemd-journal", "containerd", "containerd-shim"}
 _ATTACH_SECONDS = 60
+# A line: 1234 write(1</tmp/x>, "…", 3) = 3; not what goes to a terminal or to nowhere.
+_TO_A_FILE = re.compile(r"^\d+ +p?writev?\w*\(\d+</(?!dev/(pts|null|tty))")
 
 
 class HostTrace:
@@ -31,7 +39,9 @@ class HostTrace:
     def __enter__(self) -> HostTrace:
         pids = [pid for pid in self._pids() if _name(pid) not in _LEFT_OUT]
         attach = [word for pid in pids for word in ("-p", str(pid))]
-        self._strace = subprocess.Popen([*_STRACE, "-o", self._out.name, *attach], stdin=subprocess.DEVNULL)
+        # -y: the file behind each descriptor.
+        words = [*_STRACE, "-y", "-e", f"trace={_STARTS},{_WRITES}", "-o", self._out.name, *attach]
+        self._strace = subprocess.Popen(words, stdin=subprocess.DEVNULL)
         traced = wait_until(lambda: all(_traced(pid) for pid in pids), _ATTACH_SECONDS)
         if not traced:
             self.__exit__()
@@ -46,6 +56,10 @@ class HostTrace:
         """Return a line for each program that was started, with its arguments."""
         return _arguments(Path(self._out.name))
 
+    def written(self) -> str:
+        """Return a line for each write to a file, with the file and what was written; pipes and sockets are none."""
+        return "\n".join(line for line in _lines(Path(self._out.name)) if _TO_A_FILE.search(line))
+
     def _pids(self) -> list[int]:
         pids: list[int] = []
         for directory, _, _ in os.walk(self._files.cgroup):  # sessions come and go, and their cgroups with them
@@ -54,21 +68,35 @@ class HostTrace:
         return pids
 
 
-def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], stdin: str = "") -> tuple[str, str, int]:
-    """Run a command of this machine; return its output, what it started (itself among it), and its exit status."""
+@dataclass(frozen=True)
+class Ran:
+    """A command that has run; started: a line for each program, itself among them, with its arguments."""
+
+    stdout: str
+    stderr: str
+    started: str
+    status: int
+
+
+def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], stdin: str = "") -> Ran:
+    """Run a command of this machine, traced."""
     with tempfile.NamedTemporaryFile("r") as out:
         done = subprocess.run(
-            [*_STRACE, "--seccomp-bpf", "-o", out.name, "--", *command],
+            [*_STRACE, "--seccomp-bpf", "-e", f"trace={_STARTS}", "-o", out.name, "--", *command],
             cwd=cwd, env={**os.environ, **environment}, input=stdin, capture_output=True, text=True, timeout=900,
             check=False,
         )  # fmt: skip
-        return done.stdout + done.stderr, _arguments(Path(out.name)), done.returncode
+        return Ran(done.stdout, done.stderr, _arguments(Path(out.name)), done.returncode)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(errors="replace") as lines:
+        yield from lines
 
 
 def _arguments(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines()
     # A line: 1234 execve("/bin/true", ["true", "x"], ["HOME=/root", …]) = 0
-    return "\n".join(line.rpartition("], [")[0] or line for line in lines if "execve" in line)
+    return "".join(f"{line.rpartition('], [')[0] or line}\n" for line in _lines(path) if "execve" in line[:40])
 
 
 def _name(pid: int) -> str:

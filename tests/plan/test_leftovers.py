@@ -67,6 +67,13 @@ def test_linger_stays_while_something_of_the_user_is_wanted() -> None:
     assert with_manifest(Entry("linger", "claude"), settings={"service_user": {"enabled": False}}) == []
 
 
+def test_of_an_earlier_gateway_user_nothing_lingers() -> None:
+    earlier = "/home/other/.config/systemd/user/litellm.service"
+    told = "\n".join(with_manifest(Entry("file", earlier), Entry("linger", "other")))
+    assert "systemctl --user disable --now litellm.service" in told
+    assert "loginctl disable-linger other" in told
+
+
 def test_a_section_that_is_switched_off_goes_from_the_host() -> None:
     entry = Entry("file", "/etc/signalbox/lanes.json", "0" * 64)
     (command,) = with_manifest(entry, settings={"launchers": {"enabled": False}})

@@ -16,6 +16,7 @@ import yaml
 
 from signalbox import routes
 from signalbox.facts.secrets import reader
+from signalbox.facts.users import digests
 from signalbox.lanes import lane_records
 from signalbox.render import render
 from signalbox.secrets.on_host import GATEWAY_KEY, gateway_secret
@@ -155,7 +156,7 @@ def unit(each: Settings) -> str:
         environment=routes.container_environment(each),
         paths=paths,
         readers={name: reader(path) for name, path in key_files.items()},
-        inputs=(*paths.values(), *key_files.values()),
+        digests=digests((*paths.values(), *key_files.values())),
         host_loopback=each.rootless_docker.host_loopback,
         audit=AUDIT,
     )

@@ -135,6 +135,7 @@ def test_values_of_real_ansible_vault_within_yaml() -> None:
         (lambda text: text[:-40], "is damaged or cut off|does not open it, or it was changed"),
         (lambda text: text[:200] + ("1" if text[200] != "1" else "2") + text[201:], "does not open|is damaged"),
         (lambda text: text.replace("1.1", "9.9"), "is not of a format that is known"),
+        (lambda _: f"{NAME}: !vault ''\n", "is not of a format that is known"),
     ],
 )
 def test_ansible_vault_that_was_changed(change: Any, message: str) -> None:
