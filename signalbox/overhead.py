@@ -5,14 +5,14 @@ The results are the same; docs/performance.md has the figures, and the same as a
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from copy import copy
-from functools import cache, partial, wraps
+from functools import cache, wraps
 from types import SimpleNamespace
 from typing import Any
 
+import pyinfra
 from pyinfra.api import State, arguments, connectors, facts, util
 from pyinfra.api.host import Host
 
@@ -34,6 +34,24 @@ def _with_merged_data(original: Callable[..., Any]) -> Callable[..., Any]:
     return pop_global_arguments
 
 
+def _order(state: State) -> list[int]:
+    """Return what `util.get_operation_order_from_stack` does, which looks for the source of every line on the stack.
+
+    The lines that lead to an operation, from the deploy's file on; lines within pyinfra do not count.
+    """
+    lines: list[tuple[str, int]] = []
+    frame = sys._getframe(1)
+    while frame is not None:
+        lines.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back  # type: ignore[assignment]
+    lines.reverse()
+    files = [name for name, _ in lines]
+    if state.current_deploy_filename:
+        lines = lines[files.index(state.current_deploy_filename) :] if state.current_deploy_filename in files else []
+    number = [state.current_op_file_number] if pyinfra.is_cli else []
+    return number + [line for name, line in lines if not name.startswith(util.PYINFRA_INSTALL_DIR)]
+
+
 def install() -> None:
     """Put it into pyinfra. Calling it again changes nothing."""
     if hasattr(arguments.pop_global_arguments, "__wrapped__"):
@@ -45,9 +63,7 @@ def install() -> None:
     # The entry points of all installed packages, read from disk for every host.
     connectors.entry_points = cache(connectors.entry_points)
     pop = _with_merged_data(arguments.pop_global_arguments)
-    # The order of operations needs files and line numbers of the stack; the source around each line is not looked at.
-    util.stack = partial(inspect.stack, 0)
-    util.getframeinfo = partial(inspect.getframeinfo, context=0)
+    sys.modules["pyinfra.api.operation"].get_operation_order_from_stack = _order  # type: ignore[attr-defined]
     # pyinfra.api has functions named as these modules are.
     for name in ("arguments", "deploy", "facts", "operation"):
         sys.modules[f"pyinfra.api.{name}"].pop_global_arguments = pop  # type: ignore[attr-defined]

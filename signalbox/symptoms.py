@@ -30,7 +30,8 @@ This page is made from [symptoms.yaml](../signalbox/doctor/symptoms.yaml), which
 @cache
 def rows() -> dict[str, dict[str, Any]]:
     """Return the file's rows by id."""
-    read: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is
+    read: dict[str, dict[str, Any]] = yaml.load(FILE.read_text(encoding="utf-8"), loader)  # noqa: S506 (both are safe)
     return read
 
 

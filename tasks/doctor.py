@@ -10,7 +10,7 @@ from pyinfra.api import deploy
 
 from signalbox import doctor as package
 from signalbox import symptoms
-from signalbox.operations import directories, file, link, service
+from signalbox.operations import directories, file, files, link, service
 from signalbox.render import render
 from signalbox.settings import Account, Settings
 from signalbox.settings.sections import Doctor
@@ -44,18 +44,13 @@ def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertifi
     for model in uncertified:
         remark(f"{model} is not certified; `signalbox certify` tells whether it can drive Claude Code")
     directories(name="claude-doctor has its directories", paths=[BASE, f"{BASE}/doctor", "/etc/signalbox"])
-    for module in sorted(Path(package.__file__).parent.glob("*.py")):
-        program = module.name == "doctor.py"
-        file(
-            name=f"claude-doctor's {module.name} is in place",
-            path=f"{BASE}/doctor/{module.name}",
-            content=module.read_text(),
-            mode="755" if program else "644",
-        )
-    file(
-        name="claude-doctor knows the symptoms",
-        path=f"{BASE}/doctor/symptoms.json",
-        content=json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n",
+    modules = sorted(Path(package.__file__).parent.glob("*.py"))
+    texts = {f"{BASE}/doctor/{module.name}": module.read_text() for module in modules}
+    texts[f"{BASE}/doctor/symptoms.json"] = json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n"
+    files(
+        name="claude-doctor's programs and its symptoms are in place",
+        contents=texts,
+        modes={f"{BASE}/doctor/doctor.py": "755"},
     )
     file(
         name="claude-doctor knows what this host shall be",

@@ -10,7 +10,7 @@ from pyinfra.api import deploy
 
 from signalbox import launcher
 from signalbox.lanes import PROGRAM
-from signalbox.operations import directories, file, link, packages
+from signalbox.operations import directories, file, files, links, packages
 from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.sections import Launchers
@@ -30,10 +30,12 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
     if not settings.enabled:
         return
     directories(name="launchers have their directories", paths=[BASE, PROGRAM.rsplit("/", 1)[0], "/etc/signalbox"])
-    for module in sorted(Path(launcher.__file__).parent.glob("*.py")):
-        mode = "755" if PROGRAM.endswith(f"/{module.name}") else "644"
-        path = f"{BASE}/launcher/{module.name}"
-        file(name=f"the launchers' {module.name} is in place", path=path, content=module.read_text(), mode=mode)
+    modules = sorted(Path(launcher.__file__).parent.glob("*.py"))
+    files(
+        name="the launchers' programs are in place",
+        contents={f"{BASE}/launcher/{module.name}": module.read_text() for module in modules},
+        modes={PROGRAM: "755"},
+    )
     file(name="the lanes are known", path=RECORDS, content=json.dumps(records, indent=2, sort_keys=True) + "\n")
     commands = [f"claude-{name}" for name in records["lanes"]]
     texts = {
@@ -54,10 +56,10 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
     for path, text in texts.items():
         mode = "755" if path.startswith("/usr/local/bin/") else "644"
         file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode)
-    for command in commands:
-        link(name=f"{command} starts its lane", path=f"/usr/local/bin/{command}", target=PROGRAM)
-    for command in COMMANDS:
-        link(name=f"{command} is on everyone's PATH", path=f"/usr/local/bin/{command}", target=PROGRAM)
+    links(
+        name="each lane and each tool has its command",
+        targets={f"/usr/local/bin/{command}": PROGRAM for command in [*commands, *COMMANDS]},
+    )
     _skills(settings, records["lanes"], account)
 
 
@@ -86,13 +88,11 @@ def _skills(settings: Launchers, lanes: dict[str, Any], account: Account) -> Non
         mode="700",
         user=account.name,
     )
-    for home, private in homes.items():
-        for skill in skills:
-            if private and skill == "cloud-escalator":
-                continue  # nothing of a private lane goes to a cloud
-            link(
-                name=f"{account.name}: {home.rsplit('/', 1)[1]} has the skill {skill}",
-                path=f"{home}/skills/{skill}",
-                target=f"{SKILLS}/{skill}",
-                user=account.name,
-            )
+    targets = {
+        f"{home}/skills/{skill}": f"{SKILLS}/{skill}"
+        for home, private in homes.items()
+        for skill in skills
+        if not (private and skill == "cloud-escalator")  # nothing of a private lane goes to a cloud
+    }
+    if targets:
+        links(name=f"{account.name}: lanes have their skills", targets=targets, user=account.name)

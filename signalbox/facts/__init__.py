@@ -4,7 +4,16 @@ from signalbox.facts.billing import KeySetting, KeySettings
 from signalbox.facts.context import LoadedContexts
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
-from signalbox.facts.placed import Directories, DirectoryState, Manifest, Placed, PlacedState, Tool, ToolState
+from signalbox.facts.placed import (
+    Directories,
+    DirectoryState,
+    Manifest,
+    Placed,
+    PlacedEach,
+    PlacedState,
+    Tool,
+    ToolState,
+)
 from signalbox.facts.secrets import SecretFile, SecretState
 from signalbox.facts.sessions import Session, Sessions
 from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
@@ -22,6 +31,7 @@ __all__ = [
     "Manifest",
     "Packages",
     "Placed",
+    "PlacedEach",
     "PlacedState",
     "Reachable",
     "SecretFile",

@@ -6,7 +6,7 @@ what is placed must be written to the manifest in the same breath.
 
 from signalbox.operations.accounts import authorized_keys, linger, password, subordinate_ids, sudo_rule, user
 from signalbox.operations.containers import image
-from signalbox.operations.files import absent, directories, file, first_line, handed_directory, link
+from signalbox.operations.files import absent, directories, file, files, first_line, handed_directory, link, links
 from signalbox.operations.firewall import firewall_rules
 from signalbox.operations.guarded import nothing_waits
 from signalbox.operations.homes import private_home
@@ -28,6 +28,7 @@ __all__ = [
     "docker_repository",
     "docker_storage_gone",
     "file",
+    "files",
     "firewall_rules",
     "first_line",
     "generated_key",
@@ -39,6 +40,7 @@ __all__ = [
     "leftovers_gone",
     "linger",
     "link",
+    "links",
     "manager_environment",
     "mise",
     "new_key",

@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.operations.util.files import generate_color_diff
 
 from signalbox import manifest
-from signalbox.facts import Directories, FirstLine, Placed, PlacedState
+from signalbox.facts import Directories, FirstLine, Placed, PlacedEach, PlacedState
 from signalbox.operations.commands import Commands
 from signalbox.removal import removal
 from signalbox.run_as import as_owner
@@ -49,16 +49,43 @@ def file(
     + mode: octal digits. user, group: owner; group None: the user's own group name.
     + secret: True: its content and difference are never shown. It travels over stdin in any case.
     """
+    now = host.get_fact(Placed, path=path, kind="file")
+    commands = _place(path, content, mode, user, group or user, now, secret)
+    if commands:
+        yield from commands
+    else:
+        host.noop(f"{path} is as wanted")
+
+
+@operation()
+def files(contents: dict[str, str], modes: dict[str, str] | None = None) -> Commands:
+    """Have exactly these contents, by absolute path, in files of root's: what belongs together, as one operation.
+
+    + contents: texts; each ends in a newline.
+    + modes: octal digits by path, "644" where there is none.
+    """
+    now = host.get_fact(PlacedEach, paths=tuple(contents), kind="file")
+    commands = []  # all before the first is given: a plan looks no further, and it must name every file
+    for path, content in contents.items():
+        found = now.get(path, PlacedState())
+        commands += _place(path, content, (modes or {}).get(path, "644"), "root", "root", found)
+    if commands:
+        yield from commands
+    else:
+        host.noop(f"{len(contents)} files are as wanted")
+
+
+def _place(
+    path: str, content: str, mode: str, user: str, group: str, now: PlacedState, secret: bool = False
+) -> list[StringCommand]:
+    """Return what makes the file as wanted, nothing where it is; say what differs."""
     if not content.endswith("\n"):
         raise ValueError(f"{path}: content must end in a newline")
-    group = group or user
     digest = sha256(content)
-    now = host.get_fact(Placed, path=path, kind="file")
     want("file", path)
     placed = (now.type, now.sha256, now.mode, now.user, now.group) == ("file", digest, mode, user, group)
     if placed and now.entry and now.entry.hash == digest:
-        host.noop(f"{path} is as wanted")
-        return
+        return []
     _tell(path, now, mode, f"{user}:{group}")
     if now.type == "file" and now.sha256 != digest:
         differs(f"{path}, content", "other", "as set")
@@ -70,7 +97,7 @@ def file(
     write = (
         f"umask 077; rm -f {new} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path_}"
     )
-    yield StringCommand(f"{prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)
+    return [StringCommand(f"{prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)]
 
 
 def _tell(path: str, now: PlacedState, mode: str, owner: str) -> None:
@@ -140,16 +167,32 @@ def handed_directory(path: str, mode: str, user: str, group: str) -> Commands:
 @operation()
 def link(path: str, target: str, user: str = "root") -> Commands:
     """Have the symbolic link `path` point to `target`, owned by `user`."""
-    now = host.get_fact(Placed, path=path, kind="link")
+    yield from links._inner({path: target}, user)
+
+
+@operation()
+def links(targets: dict[str, str], user: str = "root") -> Commands:
+    """Have symbolic links, by absolute path, point to their targets, owned by `user`."""
+    now = host.get_fact(PlacedEach, paths=tuple(targets), kind="link")
+    commands = []  # all before the first is given, as for files
+    for path, target in targets.items():
+        commands += _point(path, target, user, now.get(path, PlacedState()))
+    if commands:
+        yield from commands
+    else:
+        host.noop(f"{', '.join(targets)}: as wanted")
+
+
+def _point(path: str, target: str, user: str, now: PlacedState) -> list[str]:
+    """Return what makes the link as wanted, nothing where it is; say what differs."""
     want("link", path)
     if (now.type, now.target, now.user) == ("link", target, user) and now.entry and now.entry.hash == target:
-        host.noop(f"{path} is as wanted")
-        return
+        return []
     differs(path, f"link to {now.target}" if now.type == "link" else now.type, f"link to {target}")
     differs(f"{path}, owner", now.user or user, user)
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
     write = f"ln -sfT {shlex.quote(target)} {new} && mv -fT {new} {path_}"
-    yield f"{prepare('link', path, now, target)} && {as_owner(user, write)}"
+    return [f"{prepare('link', path, now, target)} && {as_owner(user, write)}"]
 
 
 @operation()

@@ -46,7 +46,7 @@ MailServer = Annotated[
 class Section(BaseModel):
     """One section: unknown keys are refused, and values are never converted ("4000" is no number)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Connection(Section):

@@ -87,7 +87,7 @@ TAMPERS: dict[str, Tamper] = {
         "rm /usr/local/bin/claude-local && printf '#!/bin/sh\\nexit 0\\n' > /usr/local/bin/claude-local"
         " && chmod 755 /usr/local/bin/claude-local",
         "test \"$(readlink /usr/local/bin/claude-local)\" = /usr/local/lib/signalbox/launch",
-        ("claude-local starts its lane",),
+        ("each lane and each tool has its command",),
     ),
     "package": Tamper(
         "a package was removed",

@@ -51,12 +51,14 @@ def test_preflight_that_is_off_asks_nothing() -> None:
 
 
 def test_a_lane_that_is_off_has_no_launcher() -> None:
+    def places(seen: Deploy, path: str) -> bool:
+        return any(f"mv -fT {path}.signalbox-new" in each["command"] for each in seen.sent)
+
     off = deploy({"lanes": {"routed": {"enabled": False}}})
-    assert set(usual().names) - set(off.names) == {
-        "Launchers | claude-routed starts its lane",
-        "Launchers | claude: .claude-routed has the skill cloud-escalator",
-        "Launchers | claude: .claude-routed has the skill vibe-orchestrator",
-    }
+    for path in ("/usr/local/bin/claude-routed", "/home/claude/.claude-routed/skills/vibe-orchestrator"):
+        assert places(usual(), path)
+        assert not places(off, path)
+    assert places(off, "/usr/local/bin/claude-local")
 
 
 # ---- a gateway with a user of its own ----

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from signalbox import facts
-from signalbox.facts import Placed, PlacedState, reach
+from signalbox.facts import Placed, PlacedEach, PlacedState, placed, reach
 from signalbox.manifest import Entry
 
 
@@ -53,6 +53,26 @@ def test_what_is_not_there_is_an_answer(tmp_path: Path) -> None:
     assert ask(facts.Packages, packages=("no-such-package-anywhere",)) == {}
     assert ask(facts.UserCommand, user="nobody-of-that-name", home="/x", script="echo hello") == []
     assert ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=()) == facts.UnitState()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_several_paths_at_once_are_told_as_each_alone(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placed, "entry_path", lambda kind, path: f"{path}.{kind}-entry")
+    (tmp_path / "a file").write_text("content\n")
+    (tmp_path / "a file").chmod(0o640)
+    (tmp_path / "empty").touch()
+    (tmp_path / "link").symlink_to("/some where|else")
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    paths = tuple(str(tmp_path / name) for name in ("a file", "empty", "link", "directory", "fifo", "no", "only noted"))
+    for path in (paths[0], paths[2], paths[6]):
+        Path(f"{path}.{kind}-entry").write_text(Entry(kind, path, "hash").to_json() + "\n")
+    together = ask(PlacedEach, paths=paths, kind=kind)
+    alone = {path: ask(Placed, path=path, kind=kind) for path in paths}
+    assert {path: together.get(path, PlacedState()) for path in paths} == alone
+    assert None not in (alone[paths[0]].entry, alone[paths[0]].sha256, alone[paths[2]].target, alone[paths[6]].entry)
 
 
 def test_user_tells_what_passwd_knows() -> None:

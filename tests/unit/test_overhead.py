@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from typing import Any
 
+import pyinfra
 import pytest
 from pyinfra.api import Config, Inventory, State, arguments, util
 from pyinfra.api.exceptions import ArgumentTypeError
@@ -13,7 +13,9 @@ from pyinfra.api.host import Host
 
 from signalbox import overhead
 
+original_order = util.get_operation_order_from_stack
 overhead.install()
+operation = sys.modules["pyinfra.api.operation"]  # pyinfra.api has a function of this name
 ours, original = arguments.pop_global_arguments, arguments.pop_global_arguments.__wrapped__
 MUTABLE = {"PATH": "/bin"}
 
@@ -77,12 +79,15 @@ def test_every_user_of_it_has_it() -> None:
         assert sys.modules[f"pyinfra.api.{name}"].pop_global_arguments is ours
 
 
-def test_the_order_of_operations_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("deploy", [None, __file__, "elsewhere.py"])
+@pytest.mark.parametrize("as_program", [True, False])
+def test_the_order_of_operations_is_the_same(
+    deploy: str | None, as_program: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = host_with({}, {}, {}, {}).state
-    orders = []
-    for function in (None, inspect.stack):
-        if function:
-            monkeypatch.setattr(util, "stack", inspect.stack)
-            monkeypatch.setattr(util, "getframeinfo", inspect.getframeinfo)
-        orders.append(util.get_operation_order_from_stack(state))
-    assert orders[0] == orders[1] != []
+    state.current_deploy_filename, state.current_op_file_number = deploy, 3
+    monkeypatch.setattr(pyinfra, "is_cli", as_program)
+    ours, theirs = (function(state) for function in (operation.get_operation_order_from_stack, original_order))
+    assert ours == theirs
+    if deploy != "elsewhere.py":
+        assert len(ours) > as_program
