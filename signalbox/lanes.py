@@ -81,7 +81,6 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
     if lane.private:
         # Without it Claude Code asks its vendor what there is in the way of MCP servers, and more.
         environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
-    window = environment.get("CLAUDE_CODE_MAX_CONTEXT_TOKENS")
     return {
         "via": lane.via,
         "models": dict(lane.models),
@@ -92,7 +91,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "billed": lane.billed,
         "private": lane.private,
         "effort": lane.effort,
-        "context": int(window) if window else None,
+        "context": None if lane.via == "first-party" else _window(_used(lane, models, lane.models["main"])),
         "servers": _servers(lane, models),
         "readings": _readings(lane, models),
         "status_line": f"{PROGRAM} statusline",
@@ -111,6 +110,7 @@ def _of_models(lane: Lane, models: Served) -> dict[str, str]:
         # So that the lane's own model is in the list of /model, under a name that says whose it is.
         "ANTHROPIC_CUSTOM_MODEL_OPTION": asked,
         "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": f"{main.id} ({record.name})",
+        **_of_models_to_choose(lane, models),
         **_of_an_unknown_main_model(several),
     }
 
@@ -164,20 +164,34 @@ def _asked_for(lane: Lane, models: Served, name: str) -> str:
     return name if lane.via == "gateway" else str(_used(lane, models, name)[0][1].id)
 
 
+def _of_models_to_choose(lane: Lane, models: Served) -> dict[str, str]:
+    """Return the window of what /model may choose from the gateway's list and Claude Code does not know.
+
+    It would assume 1M tokens, and never compact. Claude's own names keep their own windows.
+    """
+    window = _window([box for several in models.values() for box in several]) if lane.via == "gateway" else None
+    return {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(window)} if window else {}
+
+
 def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:
     """Return what Claude Code must be told of a model that it does not know; nothing of a Claude."""
-    known = [model for _, model in several if isinstance(model, BackendModel | CloudModel)]
-    windows = [model.context_length for model in known if model.context_length is not None]
-    outputs = [model.max_output_tokens for model in known if model.max_output_tokens is not None]
-    if not windows:
+    window = _window(several)
+    if window is None:
         return {}
+    outputs = [model.max_output_tokens for _, model in several if isinstance(model, BackendModel | CloudModel)]
     return {
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(min(windows)),
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(window),
         # Its default of 32000 would not fit beside the prompt.
-        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(min(outputs)),
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(min(each for each in outputs if each is not None)),
         # A header in the system prompt that differs in each request defeats the server's prompt cache.
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
     }
+
+
+def _window(several: list[Box]) -> int | None:
+    """Return the least context of these models in tokens; None where all are Claude's, which Claude Code knows."""
+    known = [model.context_length for _, model in several if isinstance(model, BackendModel | CloudModel)]
+    return min((each for each in known if each is not None), default=None)
 
 
 def lane_secrets(settings: Settings) -> list[str]:

@@ -12,6 +12,7 @@ from .records import Lane
 from .speak import EX_USAGE, fail, say
 
 USAGE = "claude-switch snippet settings|vscode LANE [--with-key]"
+KINDS = ("settings", "vscode")
 PROGRAM = "/usr/local/lib/signalbox/launcher/launch.py"
 # Not for a file that another directory's session reads too.
 LAUNCHERS_OWN = ("CLAUDE_CONFIG_DIR", "ANTHROPIC_CONFIG_DIR")
@@ -20,7 +21,7 @@ LAUNCHERS_OWN = ("CLAUDE_CONFIG_DIR", "ANTHROPIC_CONFIG_DIR")
 def main(lanes: Mapping[str, Lane], arguments: Sequence[str]) -> NoReturn:
     """Print a snippet on stdout; the key is in it only when it is asked for."""
     words = [each for each in arguments if each != "--with-key"]
-    if len(words) != 2 or words[0] not in ("settings", "vscode"):
+    if len(words) != 2 or words[0] not in KINDS:
         fail(EX_USAGE, USAGE)
     kind, name = words
     if name not in lanes:

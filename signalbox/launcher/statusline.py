@@ -32,8 +32,7 @@ def main(_: Sequence[str]) -> NoReturn:
 def line(session: Mapping[str, Any], records: Mapping[str, Any], name: str) -> str:
     """Return the status line of a session in the lane `name`, in colour."""
     lane = records["lanes"].get(name)
-    asked = (session.get("model") or {}).get("id") or "?"
-    parts = [f"{GREEN}{name or 'no lane'}{PLAIN}", asked]
+    parts = [f"{GREEN}{name or 'no lane'}{PLAIN}", _asked(session.get("model") or {})]
     if lane and lane["via"] == "gateway":
         entry = audit.last_of(Path(records["audit"]), str(session.get("session_id")))
         if entry is not None:
@@ -44,6 +43,12 @@ def line(session: Mapping[str, Any], records: Mapping[str, Any], name: str) -> s
     if isinstance(used, int | float):
         parts.append(f"{YELLOW if used >= HIGH else ''}context {used:.0f} %{PLAIN}")
     return " | ".join(parts)
+
+
+def _asked(model: Mapping[str, Any]) -> str:
+    """Return the model's name; one from the gateway's list may have an id that LiteLLM made of it."""
+    made = str(model.get("id")).startswith("claude-router-")
+    return str(model.get("display_name" if made else "id") or "?")
 
 
 def _answered(entry: Mapping[str, Any]) -> str:

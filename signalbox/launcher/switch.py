@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         sys.exit(0)
     records = read_records()
     if word == "--complete":
-        print("\n".join([*targets(records), OFF, "status", "list", "help", "start", "continue", "snippet"]))
+        print("\n".join(_completions(records, rest)))
         sys.exit(0)
     if word == "list":
         for name, each in targets(records).items():
@@ -64,6 +64,20 @@ def main(arguments: Sequence[str]) -> NoReturn:
 def targets(records: Mapping[str, Any]) -> dict[str, Lane]:
     """Return all that can be switched to, by name; the host's lanes go before those of ~/.claude-backends.env."""
     return {**records["lanes"], **{k: v for k, v in backends_env.lanes().items() if k not in records["lanes"]}}
+
+
+def _completions(records: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+    """Return what may follow these words of a command line."""
+    match words:
+        case []:
+            return [*targets(records), OFF, "status", "list", "help", "start", "continue", "snippet"]
+        case ["continue"]:
+            return list(records["lanes"])
+        case ["snippet"]:
+            return list(snippets.KINDS)
+        case ["snippet", _]:
+            return list(targets(records))
+    return []
 
 
 def _change(records: dict[str, Any], word: str) -> NoReturn:

@@ -42,6 +42,14 @@ _current = contextvars.ContextVar("signalbox_audit", default=None)
 current = _current.get  # the request that this task serves; None outside of one
 
 
+def name_of(model):
+    """Return a model's name in the settings: LiteLLM lists one without "claude" in it to Claude Code in hexadecimal."""
+    with contextlib.suppress(ValueError):
+        if model.startswith("claude-router-"):
+            return bytes.fromhex(model.removeprefix("claude-router-")).decode()
+    return model
+
+
 class Request:
     """What is known of one request so far."""
 
@@ -66,7 +74,7 @@ class Request:
         self.body += chunk
         if not more and self.asked is None:
             with contextlib.suppress(ValueError, AttributeError):
-                self.asked = str(json.loads(self.body).get("model"))[:128]
+                self.asked = name_of(str(json.loads(self.body).get("model")))[:128]
 
     def line(self):
         """Return the record of the request, which has ended."""

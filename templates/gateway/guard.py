@@ -108,10 +108,9 @@ def around(application, fallback_of):
                 return  # the client is gone
             body, more = body + message.get("body", b""), message.get("more_body", False)
         asked = _json(body)
-        model = asked.get("model")
+        model = audit.name_of(str(asked.get("model")))
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
-        wanted = isinstance(model, str) and not asked.get("disable_fallbacks")
-        instead = fallback_of(model) if wanted else None
+        instead = None if asked.get("disable_fallbacks") else fallback_of(model)
         attempt = Attempt(send, tools=bool(asked.get("tools"))) if instead else None
         try:
             # LiteLLM keeps what it has parsed in the scope: each attempt gets its own.

@@ -82,6 +82,12 @@ def told(line: dict[str, Any] | None, *names: str) -> list[Any]:
     return [line[name] for name in names]
 
 
+def test_a_model_of_the_gateways_list_is_told_by_its_own_name(audit: Any) -> None:
+    for name, asked in ((f"claude-router-{b'local'.hex()}", "local"), ("claude-router-x", "claude-router-x")):
+        line = serve(audit, sse(START, TEXT, DELTA, STOP), body=json.dumps({"model": name}).encode())
+        assert told(line, "asked") == [asked]
+
+
 def test_a_line_has_every_field_and_no_content(audit: Any) -> None:
     secret = b'{"model": "local", "messages": [{"role": "user", "content": "our merger"}]}'
     line = serve(audit, sse(START, TEXT, DELTA, STOP), body=secret)

@@ -31,6 +31,7 @@ def converse(
     plugins: Any, chunks: Sequence[bytes], *, tools: bool = True, backend: str = "lmstudio", **more: Any
 ) -> Any:
     """Ask the model `local`, whose answer is this; return what the client got and which models were asked."""
+    model = more.get("model", "local")
     asked: list[str] = []
     got: list[bytes] = []
 
@@ -39,7 +40,7 @@ def converse(
         scope["parsed_body"] = body = json.loads((await receive())["body"])
         assert dict(scope["headers"]).get(b"content-length") in (None, str(len(json.dumps(body))).encode())
         asked.append(body["model"])
-        first = body["model"] == "local"
+        first = body["model"] == model
         kind = more.get("kind", "text/event-stream").encode()
         headers = [(b"content-type", kind), (b"x-litellm-model-id", f"{backend if first else 'cloud'}/x".encode())]
         await send({"type": "http.response.start", "status": more.get("status", 200), "headers": headers})
@@ -47,7 +48,7 @@ def converse(
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    body = json.dumps({"model": "local", "messages": [], **({"tools": TOOLS} if tools else {})}).encode()
+    body = json.dumps({"model": model, "messages": [], **({"tools": TOOLS} if tools else {})}).encode()
     pieces = [body[:5], body[5:]]
 
     async def receive() -> Any:
@@ -101,6 +102,12 @@ def test_calls_thoughts_and_errors_go_out_at_once(plugins: Any) -> None:
 def test_without_tools_a_printed_call_is_text(plugins: Any) -> None:
     stream = said('{"name": "Bash", "arguments": {}}')
     assert converse(plugins, stream, tools=False) == (b"".join(stream), ["local"])
+
+
+def test_a_model_that_claude_code_has_from_the_gateways_list_is_judged_too(plugins: Any) -> None:
+    name = f"claude-router-{b'local'.hex()}"  # so LiteLLM lists it to Claude Code
+    assert converse(plugins, said("<unused24>"), model=name)[1] == [name, "haiku"]
+    assert converse(plugins, said("<unused24>"), model="claude-router-other")[1] == ["claude-router-other"]
 
 
 def test_an_answer_that_was_cut_short_may_be_empty(plugins: Any) -> None:

@@ -175,6 +175,14 @@ def test_a_local_lane_tells_claude_the_models_limits(host: Host) -> None:
     )
 
 
+def test_a_local_model_chosen_in_another_lane_has_its_window(host: Host) -> None:
+    host.run("cloud")
+    _, variables = host.seen()
+    assert variables["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "32768"  # Claude's own names keep their own
+    assert "CLAUDE_CODE_MAX_OUTPUT_TOKENS" not in variables
+    assert host.records["lanes"]["cloud"]["context"] is None
+
+
 def test_flags_of_the_settings_come_first(host: Host) -> None:
     host.records["flags"] = ["--verbose"]
     host.write()

@@ -56,6 +56,12 @@ def test_a_failover_is_told_in_red(tmp_path: Path, entry: dict[str, Any], said: 
     assert f"{statusline.RED}{said}{statusline.PLAIN}" in line(tmp_path, entry)
 
 
+def test_a_model_of_the_gateways_list_is_told_by_its_own_name(tmp_path: Path) -> None:
+    session = {"session_id": "s1", "model": {"id": "claude-router-6c6f63616c", "display_name": "local"}}
+    told = statusline.line(session, {"lanes": LANES, "audit": str(written(tmp_path, {}))}, "local")
+    assert " | local | local at lmstudio answered" in told
+
+
 def test_a_private_lane_is_not_looked_up(tmp_path: Path) -> None:
     assert "straight to http://box:1234" in line(tmp_path, {}, lane="local-private")
 

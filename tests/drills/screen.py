@@ -1,0 +1,90 @@
+"""A terminal on the host with somebody at it: keys in, what stands on the screen out."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from tests.drills import looks
+from tests.lab.machine import wait_until
+
+POINTER = "\u276f"  # before the entry of a list that Enter takes
+TRUST, PROMPT = "trust this folder", "shift+tab to cycle"  # of Claude Code 2.1.329
+CLAUDE = "pgrep -u claude -f '^/home/claude/.local/bin/claude' || true"
+PATIENCE = 60  # seconds; a busy machine takes its time to draw
+
+
+class Terminal:
+    """A command in a terminal of its own (tmux), as a context manager; it ends with it."""
+
+    def __init__(self, command: str, directory: str = "~") -> None:
+        self._command, self._directory = command, directory
+
+    def __enter__(self) -> Terminal:
+        looks.answer(
+            f"mkdir -p {self._directory} && cd {self._directory} && tmux -L drill kill-server 2>/dev/null;"
+            f" tmux -u -L drill new-session -d -s drill -x 150 -y 50 {looks.quoted(self._command)}"
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is not None:
+            error.add_note(f"on the screen:\n{self.screen()}")
+        looks.answer("tmux -L drill kill-server 2>/dev/null || true")
+        # What Claude Code still has to say at its end is its own session's, not the next one's.
+        assert wait_until(lambda: not looks.answer(CLAUDE), PATIENCE, 0.3), "Claude Code did not end with its terminal"
+
+    def press(self, *keys: str) -> None:
+        """Press keys by their names, such as Down or Enter, one after the other."""
+        looks.answer("; ".join(f"tmux -L drill send-keys -t drill {key}; sleep 0.3" for key in keys))
+
+    def type(self, text: str, *keys: str) -> None:
+        """Type a text, then press these keys."""
+        looks.answer(f"tmux -L drill send-keys -t drill -l {looks.quoted(text)}; sleep 0.3")
+        self.press(*(keys or ("Enter",)))
+
+    def screen(self, *, colours: bool = False) -> str:
+        """Return the lines that are on the screen; with `colours` as escape sequences."""
+        shown = looks.answer(f"tmux -L drill capture-pane -p {'-e' if colours else ''} -t drill 2>/dev/null || true")
+        return "\n".join(line for line in shown.splitlines() if line.strip())
+
+    def first(self, *words: str) -> str:
+        """Wait until one of these texts is on the screen, and return it. AssertionError if none ever is."""
+        found: list[str] = []
+
+        def shown() -> bool:
+            screen = self.screen()
+            found.extend(each for each in words if each in screen)
+            return bool(found)
+
+        assert wait_until(shown, PATIENCE, 0.3), f"none of {words} is on the screen:\n{self.screen()}"
+        return found[0]
+
+    def line(self, words: str) -> str:
+        """Wait until these words are on the screen; return the last line that holds them. AssertionError if never."""
+        self.first(words)
+        return next(line.strip() for line in reversed(self.screen().splitlines()) if words in line)
+
+
+class Claude(Terminal):
+    """Claude Code in a terminal, at its prompt; the person says yes when it asks whether to trust the directory."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(command, "~/drill-inside")
+
+    def __enter__(self) -> Claude:
+        super().__enter__()
+        if self.first(TRUST, PROMPT) == TRUST:
+            self.press("Down", "Enter")
+            self.first(PROMPT)
+        return self
+
+    def ask(self, text: str, answer: str) -> None:
+        """Type a prompt and wait until these words of an answer are there once more than before."""
+        before = self.screen().count(answer)
+        self.type(text)
+        assert wait_until(lambda: self.screen().count(answer) > before, PATIENCE, 0.3), self.screen()
+
+    def status_line(self, words: str) -> str:
+        """Return the status line once it holds these words."""
+        self.line(words)
+        return next(each.strip() for each in reversed(self.screen().splitlines()) if " | " in each)
