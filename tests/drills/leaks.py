@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import secrets
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,13 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from signalbox.facts.secrets import reader
+from signalbox.init.questions import QUESTIONS
 from signalbox.settings.layers import defaults, merge
 from tests.drills import looks, traces
 from tests.drills.drill import Drill, Figures
+from tests.drills.init import person_at, right
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage
 from tests.drills.tampers import THEIR_GATEWAY_KEY
+from tests.drills.terminal import environment
 from tests.lab import hosts, services
 from tests.lab.inventory import write_inventory
 
@@ -81,10 +87,10 @@ class Search:
         self._by_design = looks.answer(f"echo {RUN}", user="root")  # where the gateway's start decrypts to
         looks.mark()
 
-    def run(self, *command: str, stdin: str = "", **environment: str) -> str:
+    def run(self, *command: str, stdin: str = "", cwd: Path = PROJECT, **environment: str) -> str:
         """Run a command of the controller, traced; return its output."""
         own = {"XDG_STATE_HOME": str(self.place), "TMPDIR": str(self.place), "PYINFRA_PROGRESS": "off"}
-        ran = traces.run(command, PROJECT, {**own, **environment}, stdin)
+        ran = traces.run(command, cwd, {**own, **environment}, stdin)
         self.seen["stdout"] += ran.stdout
         self.seen["stderr"] += ran.stderr
         self.seen["argv, controller"] += ran.started
@@ -223,6 +229,12 @@ def lane_key(stage: Stage) -> Figures:
     return figures
 
 
+def _answers() -> dict[str, str]:
+    """Return what `signalbox init` is told of the converged host, the cloud's key aside."""
+    known = {question.id for question in QUESTIONS if question.secret is None}
+    return {**{name: answer for name, answer in right(HOST).items() if name in known}, "check_cloud": "n"}
+
+
 @drill.cell("every-path")
 def every_path(stage: Stage) -> Figures:
     """A provider's key from the vault: init, plan, deploy, failed deploy, crash, and the rotation of both keys."""
@@ -237,18 +249,25 @@ def every_path(stage: Stage) -> Figures:
     gateway_keys = [looks.answer(THEIR_GATEWAY_KEY, user="root")]
     ended: dict[str, int] = {}
 
-    def step(name: str, wanted: bool, *command: str, stdin: str = "") -> None:
-        output = search.run(*command, stdin=stdin)
+    def step(name: str, wanted: bool, *command: str, **more: Any) -> None:
+        output = search.run(*command, **more)
         ended[name] = search.statuses[-1]
-        well = ended[name] in ((0, 2) if name == "plan --json" else (0,))
+        well = ended[name] in ((0, 2) if name in ("init", "plan --json") else (0,))
         assert well == wanted, f"{name} ended with {ended[name]}: {output[-2000:]}"
 
     of_host = (*SIGNALBOX, "secrets", "--inventory", inventory, "--host", HOST)
     try:
-        step("init", True, *of_host, "init")
-        step("set", True, *of_host, "set", NAME, stdin=f"{marked}\n")
+        with person_at(key=True) as (project, home):
+            (home / "answers.yaml").write_text(yaml.safe_dump(_answers()))
+            words = ("--yes", "--no-deploy", "--answers", str(home / "answers.yaml"))
+            step("init", True, *SIGNALBOX, "init", *words, cwd=project, **environment(project, home), **{NAME: marked})
+            for written in ("secrets", "group_data", "inventory.py", ".signalbox"):
+                subprocess.run(["cp", "-rL", str(project / written), str(search.place)], check=False)
+            assert NAME in (search.place / "secrets" / "all.yml").read_text(), "init has not kept the secret"
+        step("secrets init", True, *of_host, "init")
+        step("secrets set", True, *of_host, "set", NAME, stdin=f"{marked}\n")
         vault_keys = [(Path(place.name) / "key").read_text().strip()]
-        step("rotate-key", True, *of_host, "rotate-key")
+        step("secrets rotate-key", True, *of_host, "rotate-key")
         vault_keys.append((Path(place.name) / "key").read_text().strip())
         with search.host_traced():
             step("plan --json", True, *SIGNALBOX, "plan", inventory, "--json", "-vv")
@@ -258,7 +277,7 @@ def every_path(stage: Stage) -> Figures:
             step("failed deploy", False, *PYINFRA, inventory, "deploy.py", *LOUD, "--data", "gateway.entrypoint=/none")
             step("crash", False, *PYINFRA, inventory, str(crash), *LOUD)
             step("deploy again", True, *PYINFRA, inventory, "deploy.py", "-y")
-            step("rotate-gateway-key", True, *SIGNALBOX, "secrets", "rotate-gateway-key", inventory, "-v")
+            step("secrets rotate-gateway-key", True, *SIGNALBOX, "secrets", "rotate-gateway-key", inventory, "-v")
         gateway_keys.append(looks.answer(THEIR_GATEWAY_KEY, user="root"))
         assert len(set(gateway_keys)) == 2, "the gateway's key was not rotated"
         _nowhere(search.found(marked, layers=True))
