@@ -41,7 +41,7 @@ service_user(s.service_user, claude, (keeper,) if keeper != claude else (), logi
 # Who gets in, once the users are there whose fresh logins prove it; the guard first, which takes back what locks out.
 proof = Proof(claude.name, s.guard.login_seconds)
 guard(s.guard, **root)
-firewall(s.firewall, proof, **root)
+firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)

@@ -97,6 +97,10 @@ firewall = {
     "ssh_ports": [22],  # of sshd
     "ssh_interfaces": [],  # only by these interfaces, such as ["wg0"]; []: by all
     "open": {},  # more that may come in: {"tcp/8080": ["lan"]}
+    "egress": {  # what the service user may reach, from its containers too; see docs/hardening.md
+        "enabled": False,  # True: name servers, and the settings' mirrors, backends and clouds, and nothing else
+        "allow": {},  # more that it may reach: {"tcp/443": ["github.com", "192.168.1.0/24"]}
+    },
 }
 
 ssh = {

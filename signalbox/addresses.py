@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from signalbox.backends import kind_of
 from signalbox.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
@@ -38,3 +39,19 @@ def of_backends(settings: Settings) -> tuple[str, ...]:
     """Return where the enabled local model servers listen."""
     backends = settings.backends.values()
     return tuple(dict.fromkeys(of_url(backend.url) for backend in backends if backend.enabled and backend.url))
+
+
+def of_clouds(settings: Settings) -> tuple[str, ...]:
+    """Return where the enabled clouds answer."""
+    clouds = settings.clouds.values()
+    return tuple(dict.fromkeys(of_url(kind_of(cloud).probe(cloud).url) for cloud in clouds if cloud.enabled))
+
+
+def of_service_user(settings: Settings) -> tuple[str, ...]:
+    """Return what the service user must reach to do its work: mirrors, model servers and clouds."""
+    found = [*of_mirrors(settings), *of_backends(settings), *of_clouds(settings)]
+    if settings.toolchain.enabled and not settings.mirrors.npm:
+        found.append("registry.npmjs.org:443")
+    if settings.rootless_docker.enabled:
+        found += map(of_url, settings.rootless_docker.registry_mirrors)
+    return tuple(dict.fromkeys(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -42,9 +43,16 @@ def contains(networks: Sequence[str] | None, address: str) -> bool:
 
 
 def accepting(
-    networks: Sequence[str] | None, protocol: str, ports: Sequence[int], interfaces: Sequence[str] = ()
+    networks: Sequence[str] | None,
+    protocol: str,
+    ports: Sequence[int],
+    interfaces: Sequence[str] = (),
+    side: Literal["saddr", "daddr"] = "saddr",
 ) -> list[str]:
-    """Return the nftables rules that let `networks` (None: all) reach these ports, by these interfaces if any."""
+    """Return the nftables rules that let `networks` (None: all) reach these ports, by these interfaces if any.
+
+    side: "daddr": the networks are what is reached.
+    """
     of_ports = f"{protocol} dport {{ {', '.join(map(str, ports))} }}"
     names = ", ".join(f'"{each}"' for each in interfaces)
     by = f"iifname {{ {names} }} " if interfaces else ""
@@ -53,7 +61,7 @@ def accepting(
     rules = []
     for family, inside in (("ip", [n for n in networks if ":" not in n]), ("ip6", [n for n in networks if ":" in n])):
         if inside:
-            rules.append(f"{by}{family} saddr {{ {', '.join(inside)} }} {of_ports} accept")
+            rules.append(f"{by}{family} {side} {{ {', '.join(inside)} }} {of_ports} accept")
     return rules
 
 
@@ -69,3 +77,36 @@ def input_rules(
         protocol, port = name.split("/")
         rules += accepting(networks, protocol, [int(port)])
     return rules
+
+
+def output_rules(
+    addresses: Iterable[str], allowed: Mapping[str, Sequence[str]], attached: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return the rules of the egress chain, and what the host must look up itself, each as "tcp 443 NAME".
+
+    Args:
+        addresses: "host:port" over TCP.
+        allowed: more: "tcp/443": names, networks, "lan" or "any".
+        attached: the networks that the host itself is in.
+    """
+    wanted: dict[str, list[str]] = {}
+    for address in addresses:
+        name, _, port = address.rpartition(":")
+        wanted.setdefault(f"tcp/{port}", []).append(name.strip("[]"))
+    for key, names in allowed.items():
+        wanted.setdefault(key, []).extend(names)
+    rules, lookups = [], []
+    for key, names in wanted.items():
+        protocol, port = key.split("/")
+        networks = [each for each in names if _is_network(each)]
+        rules += accepting(resolved(networks, attached), protocol, [int(port)], side="daddr")
+        lookups += [f"{protocol} {port} {each}" for each in names if not _is_network(each)]
+    return list(dict.fromkeys(rules)), list(dict.fromkeys(lookups))
+
+
+def _is_network(name: str) -> bool:
+    try:
+        ipaddress.ip_network(name)
+    except ValueError:
+        return name in (ANY, LAN)
+    return True

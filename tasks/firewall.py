@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import contains, input_rules, resolved
+from signalbox.networks import contains, input_rules, output_rules, resolved
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
@@ -14,11 +14,15 @@ from signalbox.settings.protection import Firewall
 
 RULES = "/etc/signalbox/firewall.nft"
 UNIT = "signalbox-firewall.service"
+LOOKUP = "/usr/local/lib/signalbox/egress"
 
 
 @deploy("Firewall")
-def firewall(settings: Firewall, proof: Proof) -> None:
-    """Drop what comes in unasked, but for the settings' exceptions. `proof`: whose fresh login keeps a change."""
+def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proof) -> None:
+    """Drop what comes in unasked, but for the settings' exceptions; with egress, what `user` sends out too.
+
+    + needed: "host:port" that `user` must reach. proof: whose fresh login keeps a change.
+    """
     if not settings.enabled:
         return
     attached = host.get_fact(Networks)
@@ -33,15 +37,39 @@ def firewall(settings: Firewall, proof: Proof) -> None:
     file(
         name="the firewall is loaded by a unit of its own",
         path=f"/etc/systemd/system/{UNIT}",
-        content=render(f"firewall/{UNIT}", rules=RULES),
+        content=render(f"firewall/{UNIT}", rules=RULES, egress=settings.egress.enabled),
     )
     unit(name="the firewall is loaded at every boot before the network is up", unit=UNIT, running=False)
+    rules, lookups = output_rules(needed, settings.egress.allow, attached)
+    if settings.egress.enabled:
+        _lookups()
     firewall_rules(
         name="the firewall is as the settings say, and logins are proven",
         path=RULES,
         content=render(
-            "firewall/firewall.nft", rules=input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others)
+            "firewall/firewall.nft",
+            rules=input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others),
+            egress={"user": user, "rules": rules, "lookups": lookups} if settings.egress.enabled else None,
         ),
         proof=proof,
         hint=hint,
+        lookups=settings.egress.enabled,
     )
+
+
+def _lookups() -> None:
+    """Look names up as long as the host runs: a rule knows addresses alone, and those of names change."""
+    directories(name="/usr/local/lib/signalbox exists", paths=["/usr/local/lib/signalbox"])
+    file(
+        name="what looks names up for the firewall is in place",
+        path=LOOKUP,
+        content=render("firewall/egress", rules=RULES),
+        mode="755",
+    )
+    for suffix in ("service", "timer"):
+        file(
+            name=f"its {suffix} is in place",
+            path=f"/etc/systemd/system/signalbox-egress.{suffix}",
+            content=render(f"firewall/signalbox-egress.{suffix}", lookup=LOOKUP, rules=RULES),
+        )
+    unit(name="names are looked up every five minutes", unit="signalbox-egress.timer")

@@ -85,12 +85,13 @@ class Networks(FactBase[list[str]]):
 class FirewallLoaded(FactBase[bool]):
     """Whether the kernel's table `inet signalbox` is what this file would make of it.
 
-    The file is loaded into a network namespace of its own, so the two listings are made by the same nft.
+    The file is loaded into a network namespace of its own, so the two listings are made by the same nft. What is in
+    named sets (addresses that were looked up) is not compared.
     """
 
     def command(self, path: str) -> str:
         """Return the command."""
-        show = "nft -s list table inet signalbox"
+        show = "nft -st list table inet signalbox"
         fresh = f"unshare --net sh -c {shlex.quote(f'nft -f {path} && {show}')}"
         return f'{{ now=$({show}) && [ -n "$now" ] && [ "$now" = "$({fresh})" ] && echo yes; }} 2>/dev/null; true'
 

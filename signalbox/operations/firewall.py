@@ -15,14 +15,19 @@ _UNDO = "{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; cat 
 
 
 @operation()
-def firewall_rules(path: str, content: str, proof: Proof, hint: str) -> Commands:
-    """Have the rules `content` in `path` and loaded: checked, swapped in one transaction, proven by fresh logins."""
+def firewall_rules(path: str, content: str, proof: Proof, hint: str, lookups: bool) -> Commands:
+    """Have the rules `content` in `path` and loaded: checked, swapped in one transaction, proven by fresh logins.
+
+    + lookups: whether names in them are to be looked up, before anything else of this deploy needs them.
+    """
     placing = list(file._inner(path=path, content=content))
     if not placing and host.get_fact(FirewallLoaded, path=path):
         host.noop("the firewall is as wanted")
         return
     change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
     load = f"nft -c -f {path} && systemctl reload-or-restart signalbox-firewall.service"
+    if lookups:
+        load += " && systemctl start signalbox-egress.service"
 
     def wrong() -> str | None:
         return None if host.get_fact(FirewallLoaded, path=path) else "the kernel holds other rules than were loaded"

@@ -35,6 +35,16 @@ def _spared(value: str) -> str:
     return value if value == "controller" else _network(value)
 
 
+def _destination(value: str) -> str:
+    # RFC 1123, 2.1; a name of digits and dots alone would be an address.
+    if re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9]([\w-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([\w-]*[A-Za-z0-9])?)*", value):
+        return value
+    try:
+        return _network(value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("is no network", "is neither a host's name nor a network")) from None
+
+
 def _opened(value: str) -> str:
     found = re.fullmatch(r"(tcp|udp)/(\d{1,5})", value)
     if not found or not 1 <= int(found[2]) <= 65535:
@@ -44,6 +54,7 @@ def _opened(value: str) -> str:
 
 NetworkName = Annotated[str, AfterValidator(_network)]
 SparedName = Annotated[str, AfterValidator(_spared)]
+Destination = Annotated[str, AfterValidator(_destination)]
 OpenedPort = Annotated[str, AfterValidator(_opened)]
 AnyPort = Annotated[int, between(1, 65535, "a port")]
 Interface = Annotated[str, matching(r"[A-Za-z0-9][\w.@-]{0,14}", "an interface's name", 'one such as "eth0"')]
@@ -65,14 +76,22 @@ class Guard(Section):
     login_seconds: Annotated[int, between(2, 60, "seconds")]
 
 
+class Egress(Section):
+    """What the service user may reach; `allow` is more than what other settings name."""
+
+    enabled: bool
+    allow: dict[OpenedPort, list[Destination]]
+
+
 class Firewall(Section):
-    """What may come in."""
+    """What may come in, and what the service user may send out."""
 
     enabled: bool
     ssh_from: list[NetworkName]
     ssh_ports: list[AnyPort]
     ssh_interfaces: list[Interface]
     open: dict[OpenedPort, list[NetworkName]]
+    egress: Egress
 
 
 class Ssh(Section):

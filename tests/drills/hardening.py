@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 from tests.drills import looks
 from tests.drills.deployment import Site
@@ -29,6 +30,7 @@ TOGETHER = (
     "core-dumps", "core-dumps-services", "core-dumps-shells", "home-mode", "banner", "banner-network", "debsums",
     "upgrades",
 )  # fmt: skip
+THEIR_DOCKER = "DOCKER_HOST=unix:///run/user/$(id -u)/docker.sock docker"  # the service user's
 KEY = "/root/.ssh/id_ed25519"
 
 
@@ -183,3 +185,80 @@ def container_port(stage: Stage) -> Figures:
     assert not reached(), "the port is still reachable"
     looks.answer(f"{docker} rm -f drill", user="root")
     return {"not listed": "not reachable", "listed": "reachable", "taken off the list": "not reachable"}
+
+
+def _reached(place: str, *, container: bool = False) -> None:
+    """AssertionError unless the service user connects to `place` ("address/port"), from its shell or a container."""
+    line = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{place}'"
+    if container:
+        line = f"{THEIR_DOCKER} run --rm drill timeout 5 bash -c 'exec 3<>/dev/tcp/{place}'"
+    done = hosts.run(HOST, line, user="claude", check=False)
+    assert done.returncode == 0, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no answer"
+
+
+def _blocked(place: str, *, container: bool = False) -> str:
+    """Return why `place` is not reached, "" when it is."""
+    try:
+        _reached(place, container=container)
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+def _small_image() -> None:
+    """Have an image in the service user's own engine that holds what connects, and nothing else."""
+    files = "/usr/bin/bash /usr/bin/timeout $(ldd /usr/bin/bash /usr/bin/timeout | grep -o '/[^ ]*' | grep -v ':$')"
+    make = f"tar -C / -ch {files} | {THEIR_DOCKER} import - drill >/dev/null"
+    looks.answer(f"{THEIR_DOCKER} image inspect drill >/dev/null 2>&1 || {{ {make}; }}")
+
+
+@drill.cell("egress")
+def egress(stage: Stage) -> Figures:
+    """With firewall.egress the service user and its containers reach what the settings name, and nothing else."""
+    stage.converged()
+    _other(stage)
+    _small_image()
+    other = hosts.address(OTHER)
+    serve = "systemd-run --quiet --unit=drill-web python3 -m http.server"
+    looks.answer(f"systemctl is-active drill-web || {serve} 8080", host=OTHER, user="root")
+    named = "allowed.example"
+    looks.answer(f"sed -i '/{named}/d' /etc/hosts && echo '{other} {named}' >> /etc/hosts", user="root")
+    lm_studio = stage.site().settings["backends"]["lmstudio"]["url"]
+    backend = urlsplit(lm_studio).netloc.replace(":", "/")
+    elsewhere = f"{other}/8080"
+    assert wait_until(lambda: not _blocked(elsewhere), 60), "control: the other host does not answer before"
+
+    closed = {"firewall": {"egress": {"enabled": True}}}
+    stage.site(settings=closed).deploy().ok()
+    assert not stage.site(settings=closed).plan().ok().planned(HOST)
+    for place in (backend, "127.0.0.1/4000"):
+        assert not _blocked(place), f"{place} is not reached"
+    why = _blocked(elsewhere)
+    assert why, f"{elsewhere} is reached"
+    assert _blocked(f"{hosts.address(OTHER, 6)}/22"), "over IPv6 it is reached"
+    assert not _blocked(backend, container=True), "the model server is not reached from a container"
+    assert _blocked(elsewhere, container=True), "the other host is reached from a container"
+    looks.answer("getent ahosts localhost", user="claude")
+    looks.answer(f"timeout 5 bash -c 'exec 3<>/dev/tcp/{elsewhere}'", user="root")  # others are not held
+    logins_work = [looks.login(user) for user in ("root", "claude")]
+
+    opened = {"firewall": {"egress": {"enabled": True, "allow": {"tcp/8080": [named]}}}}
+    stage.site(settings=opened).deploy().ok()
+    assert not _blocked(elsewhere), "a name that is listed is not reached"
+    assert not _blocked(elsewhere, container=True), "a name that is listed is not reached from a container"
+    looks.answer("systemctl restart signalbox-firewall.service", user="root")
+    assert wait_until(lambda: not _blocked(elsewhere), 30), "names are not looked up again after a reload"
+    looks.answer("nft flush set inet signalbox egress4", user="root")
+    control = must_fail(lambda: _reached(elsewhere), "the address taken out")
+    stage.site().deploy().ok()
+    assert not _blocked(elsewhere), "switched off, and still held"
+    assert not stage.site().plan().ok().planned(HOST)
+    looks.answer(f"sed -i '/{named}/d' /etc/hosts", user="root")
+    looks.answer("systemctl stop drill-web", host=OTHER, user="root")
+    return {
+        "allowed": "model server, gateway, and a name that is listed: reached, from a container too",
+        "another host": f"not reached ({why}), nor over IPv6, nor from a container; root reaches it",
+        "logins": f"{len(logins_work)} of 2",
+        "firewall restarted": "names are looked up again",
+        "control": control,
+    }
