@@ -207,7 +207,7 @@ def _blocked(place: str, *, container: bool = False) -> str:
 
 def _small_image() -> None:
     """Have an image in the service user's own engine that holds what connects, and nothing else."""
-    files = "/usr/bin/bash /usr/bin/timeout $(ldd /usr/bin/bash /usr/bin/timeout | grep -o '/[^ :]*' | sort -u)"
+    files = "$(ldd /usr/bin/bash /usr/bin/timeout | grep -o '/[^ :]*' | sort -u)"  # those two, and what they need
     make = f"tar -C / -ch --hard-dereference {files} | {THEIR_DOCKER} import - drill >/dev/null"
     looks.answer(f"{THEIR_DOCKER} image inspect drill >/dev/null 2>&1 || {{ {make}; }}")
 
