@@ -56,4 +56,4 @@ launchers(s.launchers, lane_records(s), claude, **root)
 # After all that it looks at.
 doctor(s.doctor, claude, health.expected(s, checks.packages(s)), uncertified(s), **root)
 # Last: by now every task has stated what it wants.
-leftovers(s.leftovers, **root)
+leftovers(s.leftovers, proof, **root)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pyinfra.api import deploy
 
 from signalbox.operations import leftovers_gone
+from signalbox.operations.guarded import Proof
 from signalbox.settings.sections import Leftovers
 
 
 @deploy("Leftovers")
-def leftovers(settings: Leftovers) -> None:
+def leftovers(settings: Leftovers, proof: Proof) -> None:
     """Take away what earlier settings asked for; after all other tasks, which state what is wanted.
 
     So a lane, a package or a whole section that is switched off goes from the host, and what it replaced is given
-    back. Users are never taken away here: remove.py does that.
+    back. Users are never taken away here: remove.py does that. `proof`: whom the keys that are left must let in.
     """
     if not settings.enabled:
         return
-    leftovers_gone(name="nothing is left of what earlier settings asked for")
+    leftovers_gone(name="nothing is left of what earlier settings asked for", proof=proof)

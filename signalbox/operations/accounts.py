@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from signalbox import manifest
 from signalbox.facts import Placed, User
+from signalbox.logins import login_problem
+from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
+from signalbox.operations.guarded import Proof
+from signalbox.removal import removal
 from signalbox.run_as import as_owner, run_as
+from signalbox.settings.account import Account
 from signalbox.statements import differs, want
 
 SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
@@ -50,11 +58,36 @@ def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
     missing = [key for key in keys if tuple(key.split()[:2]) not in present]
     for key in keys:
         want("key", _key_id(account, key))
-    path = f"{home}/.ssh/authorized_keys"
     if not missing:
         host.noop(f"{account} has its authorized keys")
         return
-    differs(f"{path}, keys of ours", len(keys) - len(missing), len(keys))
+    differs(f"{home}/.ssh/authorized_keys, keys of ours", len(keys) - len(missing), len(keys))
+    yield _with_keys(account, home, missing)
+
+
+def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
+    """Yield the commands that take these keys of the manifest away, unless they are all that lets `proof.user` in.
+
+    Whoever could log in before must be able to after: otherwise the keys are given back, and the deploy fails.
+    """
+    mine = [entry for entry in entries if entry.id.startswith(f"{proof.user}:")]
+    before = login_problem(host, proof.user, proof.seconds) if mine and host.state.is_executing else "not asked"
+    yield from removal(entries)
+    if before is not None:
+        return
+    why = login_problem(host, proof.user, proof.seconds)
+    if why is not None:
+        keys = [entry.id.partition(":")[2] for entry in mine]
+        yield _with_keys(proof.user, Account.named(proof.user).home, keys)
+        words = (
+            f"{proof.user} cannot log in any more: {why}; the keys are given back: "
+            "let another key of this machine in first (service_user.authorized_keys)"
+        )
+        yield f"echo {shlex.quote(words)} >&2; false"
+
+
+def _with_keys(account: str, home: str, missing: Sequence[str]) -> StringCommand:
+    path = f"{home}/.ssh/authorized_keys"
     script = (
         f"umask 077; mkdir -p {home}/.ssh && chmod 700 {home}/.ssh"
         # A last line without its newline would swallow the first new key.
@@ -62,7 +95,7 @@ def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
         f" && cat >> {path} && chmod 600 {path}"
     )
     record = " && ".join(manifest.record(manifest.Entry("key", _key_id(account, key))) for key in missing)
-    yield StringCommand(f"{record} && {as_owner(account, script)}", _stdin="\n".join(missing))
+    return StringCommand(f"{record} && {as_owner(account, script)}", _stdin="\n".join(missing))
 
 
 def _key_id(account: str, key: str) -> str:

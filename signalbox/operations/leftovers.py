@@ -9,7 +9,9 @@ from pyinfra.api import operation
 
 from signalbox.facts import Manifest, UserCommand
 from signalbox.manifest import STATE, Entry
+from signalbox.operations.accounts import keys_gone
 from signalbox.operations.commands import Commands
+from signalbox.operations.guarded import Proof
 from signalbox.removal import ORDER, ordered, owner_of, removal
 from signalbox.run_as import run_as
 from signalbox.settings.account import Account
@@ -17,8 +19,10 @@ from signalbox.statements import differs, wanted
 
 
 @operation()
-def leftovers_gone() -> Commands:
+def leftovers_gone(proof: Proof) -> Commands:
     """Take away each thing of the manifest that no operation before this one has stated to want.
+
+    + proof: who must get in with the keys that are left.
 
     A user stays, with linger and subordinate ids as long as something that is wanted belongs to it.
     """
@@ -37,7 +41,9 @@ def leftovers_gone() -> Commands:
         return
     for entry in stale:
         differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
-    yield from removal(stale)
+    keys = [entry for entry in stale if entry.kind == "key"]
+    yield from removal(entry for entry in stale if entry.kind != "key")
+    yield from keys_gone(keys, proof)
 
 
 @operation()

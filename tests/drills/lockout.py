@@ -26,6 +26,7 @@ drill = Drill(
 LOGINS = {"guard": {"login_seconds": 3}}
 ARMED = "/var/lib/signalbox/guard/armed"
 ARMED_SECONDS = 20
+LEFTOVERS = "Leftovers | nothing is left of what earlier settings asked for"
 PASSWORD = "a-password-of-the-drill"  # noqa: S105
 
 
@@ -129,6 +130,26 @@ def _back(stage: Stage, site: Site) -> str:
     stage.site().deploy().ok()
     assert not stage.site().plan().ok().planned(HOST)
     return f"{FIREWALL}; warning: the change of the firewall was taken back"
+
+
+@drill.cell("last-key")
+def last_key(stage: Stage) -> Figures:
+    """The settings name another key in place of the one that this machine has: it is given back."""
+    stage.converged()
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+    site = stage.site(settings={**LOGINS, "service_user": {"authorized_keys": [other]}})
+    run = site.deploy()
+    assert run.status == 1, run.status
+    said = "the keys are given back"
+    assert said in run.stderr, run.stderr[-1500:]
+    logins()
+    planned = site.plan().ok().planned(HOST)
+    assert planned == [LEFTOVERS], planned
+    healed = stage.site().deploy().ok().changed(HOST)
+    assert healed == [LEFTOVERS], healed  # the other key goes: with it gone, this machine still gets in
+    assert other not in looks.answer("cat ~/.ssh/authorized_keys")
+    logins()
+    return {"deploy": f"failed after {run.seconds:.0f} s", "said": said, "next plan": planned[0]}
 
 
 @drill.cell("controller-killed")
