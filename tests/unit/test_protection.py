@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from signalbox.networks import accepting, contains, input_rules, resolved
+from signalbox.addresses import of_backends, of_service_user
+from signalbox.networks import accepting, contains, input_rules, output_rules, resolved
 from signalbox.settings import Settings
 from signalbox.settings.protection import Ssh
 from signalbox.sshd import CLASSIC, directives, overridden
@@ -46,6 +47,27 @@ def test_rules_name_interfaces_ports_and_both_versions_of_ip() -> None:
         'iifname { "wg0" } ip6 saddr { fd00::/8 } tcp dport { 22, 2222 } accept',
         "udp dport { 51820 } accept",
     ]
+
+
+def test_what_is_sent_out_goes_to_networks_by_rule_and_to_names_by_lookup() -> None:
+    needed = ("registry.npmjs.org:443", "192.168.1.20:1234", "[fd00::5]:8080")
+    rules, lookups = output_rules(needed, {"tcp/443": ["github.com", "10.0.0.0/8"], "udp/123": ["any"]}, [])
+    assert rules == [
+        "ip daddr { 10.0.0.0/8 } tcp dport { 443 } accept",
+        "ip daddr { 192.168.1.20/32 } tcp dport { 1234 } accept",
+        "ip6 daddr { fd00::5/128 } tcp dport { 8080 } accept",
+        "udp dport { 123 } accept",
+    ]
+    assert lookups == ["tcp 443 registry.npmjs.org", "tcp 443 github.com"]
+
+
+def test_the_service_user_needs_mirrors_model_servers_and_enabled_clouds() -> None:
+    settings = Settings.from_layers(layers({}), host="box")
+    found = of_service_user(settings)
+    assert "api.anthropic.com:443" in found
+    assert "registry.npmjs.org:443" in found
+    assert set(of_backends(settings)) <= set(found)
+    assert not [each for each in found if "mistral" in each]
 
 
 @pytest.mark.parametrize("root", ["key", "no"])
