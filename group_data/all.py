@@ -194,6 +194,7 @@ gateway = {
     "port": 4000,  # on the host's loopback only
     "entrypoint": "/app/docker-entrypoint.sh",  # of the image; takes --config and --port
     "start_timeout_seconds": 180,  # until the gateway answers, or the start has failed
+    "drain_seconds": 600,  # a replaced gateway has this long for its last requests; new ones go to the new one at once
     "stream_timeout_seconds": 120,  # to a model's first byte and between chunks: longer than its slowest prefill
     "request_timeout_seconds": 600,  # for a whole request
     "retries": 0,  # of one model before its fallback; each costs seconds

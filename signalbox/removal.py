@@ -137,8 +137,9 @@ def _path(entry: Entry) -> str:
 
 
 def _stopped(unit: str) -> str:
-    """Return shell that ends a unit of the user's own manager, with what it noted of its start."""
-    return f'systemctl --user disable --now {unit}; rm -f "$XDG_RUNTIME_DIR/{unit}.inputs"'
+    """Return shell that ends a unit of the user's own manager, with what it noted of its start, and its state."""
+    noted = f'"$XDG_RUNTIME_DIR/{unit}.inputs" "$XDG_RUNTIME_DIR/{unit}.refused"'
+    return f"systemctl --user disable --now {unit}; rm -f {noted}; systemctl --user clean --what=state {unit}"
 
 
 def give_back(path: str, original: str) -> str:

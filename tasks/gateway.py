@@ -1,4 +1,4 @@
-"""Gateway: LiteLLM by digest, run in the foreground by a systemd user unit, reachable on the loopback alone."""
+"""Gateway: LiteLLM by digest behind a supervisor, a systemd user unit, reachable on the loopback alone."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import yaml
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.container import AUDIT, container_json
 from signalbox.facts import SecretFile
-from signalbox.facts.secrets import reader
-from signalbox.facts.users import digests
 from signalbox.operations import directories, file, handed_directory, image, only_unit, service
 from signalbox.operations.files import sha256
-from signalbox.render import render
+from signalbox.render import TEMPLATES, render
 from signalbox.routes import Container
 from signalbox.secrets import Secret
 from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret
 from signalbox.settings import Account
 from signalbox.settings.sections import Gateway, Secrets
 
-AUDIT = "/var/lib/signalbox/audit"
+PROGRAMS = ("container.py", "stage.py", "supervisor.py")
+PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 
 
 @deploy("Gateway")
@@ -30,35 +30,37 @@ def gateway(
     secrets: Secrets,
     keys: dict[str, Secret],
 ) -> None:
-    """Run `container` for `account`; a changed one of `keys`, the providers', restarts it.
+    """Run `container` for `account`; what changed of it, or of `keys`, the providers', replaces it while it runs.
 
     + auditor: who may read the audit. secrets: how keys are kept on the host.
     """
     if not settings.enabled:
         return
     user, home = account.name, account.path(GATEWAY)
-    unit = account.path(".config/systemd/user/litellm.service")
-    paths = {name: f"{home}/{name}" for name in ("config.yaml", "start")}
     key_files = {name: gateway_secret(secrets, account, name) for name in (GATEWAY_KEY, *sorted(keys))}
-    contents = {
-        paths["config.yaml"]: "# Placed by Signalbox; changes here are undone by the next deploy.\n"
-        + yaml.safe_dump(container.config, sort_keys=False, allow_unicode=True),
-        paths["start"]: render("gateway/start", entrypoint=settings.entrypoint, gateway_key=GATEWAY_KEY),
+    reloaded = {
+        f"{home}/config.yaml": f"# {PLACED}\n" + yaml.safe_dump(container.config, sort_keys=False, allow_unicode=True),
+        f"{home}/start": render("gateway/start", entrypoint=settings.entrypoint, gateway_key=GATEWAY_KEY),
+        f"{home}/container.json": container_json(settings, container, key_files),
+    }
+    programs = {f"{home}/supervisor/{name}": (TEMPLATES / "gateway" / name).read_text() for name in PROGRAMS}
+    unit = account.path(".config/systemd/user/litellm.service")
+    restarted = programs | {
         unit: render(
             "gateway/litellm.service",
-            settings=settings,
-            reference=container.image,
-            environment=container.environment,
-            paths=paths,
-            readers={name: reader(path) for name, path in key_files.items()},
-            digests=digests((unit, *paths.values(), *key_files.values())),
-            host_loopback=container.host_loopback,
-            audit=AUDIT,
-        ),
+            port=settings.port,
+            start_timeout_seconds=settings.start_timeout_seconds,
+            home=home,
+            programs=f"{home}/supervisor",
+            inputs=(unit, *programs),
+        )
     }
     directories(
         name=f"{user}: the gateway has its directories",
-        paths=[account.path(below) for below in (".config", ".config/systemd", ".config/systemd/user", GATEWAY)],
+        paths=[
+            account.path(below)
+            for below in (".config", ".config/systemd", ".config/systemd/user", GATEWAY, f"{GATEWAY}/supervisor")
+        ],
         mode="700",
         user=user,
     )
@@ -70,8 +72,9 @@ def gateway(
         group=auditor.name,
     )
     image(name=f"{user}: the gateway's image is there", account=user, home=account.home, reference=container.image)
+    contents = reloaded | restarted
     for path, content in contents.items():
-        mode = "755" if path == paths["start"] else "644"
+        mode = "755" if path == f"{home}/start" else "644"
         file(name=f"{user}: {path.rsplit('/', 1)[1]} is in place", path=path, content=content, mode=mode, user=user)
     only_unit(name=f"{user} alone runs a gateway of ours", unit="litellm.service", account=user)
     service(
@@ -88,10 +91,11 @@ def gateway(
                 if not _has(account, key_files[name], value)
             },
         },
+        reloaded=(*reloaded, *key_files.values()),
     )
 
 
 def _has(account: Account, path: str, value: Secret) -> bool:
-    """Return whether a key is there already: one that will be replaced restarts the gateway, in the plan too."""
+    """Return whether a key is there already: one that will be replaced is another gateway, in the plan too."""
     now = host.get_fact(SecretFile, path=path, user=account.name, home=account.home)
     return bool(now.holds(value.reveal()))

@@ -90,7 +90,7 @@ def _shells(settings: Secrets, account: Account, held: dict[str, Secret]) -> Non
 
 @deploy("Gateway key")
 def rotated_gateway_key(settings: Secrets, gateway: Account, account: Account) -> None:
-    """Have a new key of the gateway, known to `account`; the old one is refused once the gateway has restarted."""
+    """Have a new key of the gateway, known to `account`; the old one is refused from then on."""
     key = gateway_secret(settings, gateway, GATEWAY_KEY)
     for each in host.get_fact(Sessions, user=account.name):
         warn(
@@ -98,14 +98,15 @@ def rotated_gateway_key(settings: Secrets, gateway: Account, account: Account) -
             f" leave it with /exit and go on with `{each.lane} --continue`"
         )
     new_key(name=f"{gateway.name}: the gateway has a new key", path=key, account=gateway.name)
-    _known_to(settings, gateway, account, key)
     service(
         name=f"{gateway.name}: litellm.service runs with the new key",
         unit="litellm.service",
         account=gateway.name,
         home=gateway.home,
         inputs={key: None},
+        reloaded=(key,),
     )
+    _known_to(settings, gateway, account, key)
 
 
 def _known_to(settings: Secrets, gateway: Account, account: Account, key: str) -> None:

@@ -83,18 +83,35 @@ def gateway(here: Here) -> Iterator[Finding]:
         yield _why_down(unit, wanted["port"], about)
     elif unit.get("UnitFileState") != "enabled":
         yield Finding("gateway-disabled", f"litellm.service is {unit.get('UnitFileState')}", data=about)
+    elif why := _refused():
+        yield _named(why, "of what is on disk the gateway says") or Finding("gateway-refused", why[-1][:200])
     else:
         yield from _stale("gateway-stale", here.user, "litellm.service")
+
+
+def _refused() -> list[str]:
+    """Return why the gateway runs on with what was good last, though something else is on disk."""
+    try:
+        return Path(f"/run/user/{os.geteuid()}/litellm.service.refused").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _named(said: list[str], who: str) -> Finding | None:
+    """Return the symptom that the last line with a known cause belongs to."""
+    among = {name: symptom for name, symptom in symptoms().items() if name in OF_THE_JOURNAL}
+    for line in reversed(said):
+        for symptom in explain(line, among):
+            return Finding(symptom.id, f"{who}: {line.strip()[:200]}")
+    return None
 
 
 def _why_down(unit: dict[str, str], port: int, about: dict[str, Any]) -> Finding:
     started = unit.get("ActiveState") in ("failed", "activating") or unit.get("Result") not in ("success", "")
     if started:
         _, journal = run("journalctl", "--user", "-u", "litellm", "-n", "60", "--no-pager", "-o", "cat")
-        among = {name: symptom for name, symptom in symptoms().items() if name in OF_THE_JOURNAL}
-        for line in reversed(journal.splitlines()):
-            for symptom in explain(line, among):
-                return Finding(symptom.id, f"the gateway says: {line.strip()[:200]}")
+        if named := _named(journal.splitlines(), "the gateway says"):
+            return named
     if listeners(port):
         return Finding("port-taken", f"something else listens on port {port}")
     return Finding("gateway-down", f"litellm.service is {_state(unit)}", data=about)
@@ -106,8 +123,8 @@ def gateway_port(here: Here) -> Iterator[Finding]:
     port = here.expected["gateway"]["port"]
     wide = [address for address in listeners(port) if address not in ("127.0.0.1", "::1")]
     if wide and here.expected["gateway"]["enabled"]:
-        unit = here.home / ".config/systemd/user/litellm.service"
-        yield Finding("gateway-open", f"port {port} is open on {', '.join(wide)}", str(unit))
+        program = here.home / ".config/signalbox/gateway/supervisor/supervisor.py"
+        yield Finding("gateway-open", f"port {port} is open on {', '.join(wide)}", str(program))
 
 
 @check(AGENT, KEEPER, needs=("users",))

@@ -218,6 +218,7 @@ class Gateway(Section):
     port: Port
     entrypoint: AbsolutePath
     start_timeout_seconds: Seconds
+    drain_seconds: Seconds
     stream_timeout_seconds: Seconds
     request_timeout_seconds: Seconds
     retries: Annotated[int, between(0, 10, "tries")]

@@ -31,8 +31,10 @@ class Tries:
         user = pwd.getpwnam(owner)
         self.owner, self.home, self.run = owner, user.pw_dir, f"/run/user/{user.pw_uid}"
         self.kept = f"{self.home}/.config/signalbox/gateway/secrets/{NAME}.cred"
-        self.in_memory = f"{self.run}/litellm/{NAME}"
+        # One directory for each container of this run of the unit.
+        self.in_memory = " ".join(f"{self.run}/litellm/{number}/secrets/{NAME}" for number in range(1, 30))
         self.docker = f"docker -H unix://{self.run}/docker.sock"
+        self.container = f"$({self.docker} ps -q --filter label=signalbox=gateway)"
 
     def read_file(self):
         """reads the file that the deploy placed"""
@@ -52,24 +54,25 @@ class Tries:
 
     def docker_exec(self):
         """runs a program inside the gateway's container"""
-        return sh(f"{self.docker} exec litellm cat /run/secrets/{NAME}")
+        return sh(f"{self.docker} exec {self.container} cat /run/secrets/{NAME}")
 
     def docker_copy(self):
         """copies the file out of the gateway's container"""
-        return sh(f"{self.docker} cp litellm:/run/secrets/{NAME} -")
+        return sh(f"{self.docker} cp {self.container}:/run/secrets/{NAME} -")
 
     def docker_inspect(self):
         """asks Docker how the container was started, and for its log"""
-        return sh(f"{self.docker} inspect litellm; {self.docker} logs litellm")
+        return sh(f"{self.docker} inspect {self.container}; {self.docker} logs {self.container}")
 
     def container_with_host(self):
         """mounts the host into a container of its own, where it is root"""
         libraries = " ".join(glob.glob("/lib*/*/libc.so.6") + glob.glob("/lib64/ld-linux*") + ["/bin/cat"])
         libraries = libraries.replace(" /", " ").lstrip("/")
+        paths = " ".join(f"/host{path}" for path in self.in_memory.split())
         return sh(
             "export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/docker.sock;"
             f" tar -C / -ch {libraries} | docker import - tries >/dev/null"
-            f" && docker run --rm -v /:/host tries /bin/cat /host{self.in_memory}; docker image rm tries >/dev/null"
+            f" && docker run --rm -v /:/host tries /bin/cat {paths}; docker image rm tries >/dev/null"
         )
 
     def environments(self):

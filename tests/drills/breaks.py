@@ -125,16 +125,24 @@ BREAKS: dict[str, Break] = {
         f"echo 'broken: [' >> {GATEWAY}/config.yaml; timeout 25 {AS_KEEPER} restart litellm.service; true",
         sees=False,
     ),
+    "gateway-refused": Break(
+        "a model of the gateway's configuration is of no kind that LiteLLM knows",
+        "gateway-refused",
+        f"sed -i 's|model: lm_studio/|model: nonesuch/|' {GATEWAY}/config.yaml"
+        f" && {{ {AS_KEEPER} reload litellm.service || true; }}",
+        sees=False,
+    ),
     "gateway-model": Break(
         "a model was taken out of the gateway's configuration",
         "model-not-found",
         f"sed -i 's/^- model_name: local$/- model_name: other/' {GATEWAY}/config.yaml"
-        f" && {AS_KEEPER} restart litellm.service",
+        f" && sed -i '/\"models\"/,/]/s/\"local\"/\"other\"/' {GATEWAY}/container.json"
+        f" && {AS_KEEPER} reload litellm.service",
     ),
     "gateway-open": Break(
         "the gateway was opened to the network",
         "gateway-open",
-        f"sed -i 's/--publish 127.0.0.1:/--publish 0.0.0.0:/' {UNIT} && {AS_KEEPER} daemon-reload"
+        f"sed -i 's/bind((\"127.0.0.1\", port))/bind((\"0.0.0.0\", port))/' {GATEWAY}/supervisor/supervisor.py"
         f" && {AS_KEEPER} restart litellm.service",
         sees=False,
     ),

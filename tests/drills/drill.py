@@ -16,8 +16,8 @@ Body = Callable[["Stage"], Figures]
 # In the order of a full run: drills that can use a host that an earlier one has converged come after it.
 NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
-    "skills", "sessions", "backends", "converged", "break_and_tell", "failover", "private", "usage", "readahead",
-    "interrupted", "lockout", "hardening", "reboot", "fleet", "plan", "locks", "init", "demo",
+    "skills", "sessions", "backends", "converged", "break_and_tell", "failover", "swap", "private", "usage",
+    "readahead", "interrupted", "lockout", "hardening", "reboot", "fleet", "plan", "locks", "init", "demo",
 )  # fmt: skip
 
 

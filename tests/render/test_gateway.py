@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,13 +14,11 @@ import pytest
 import yaml
 
 from signalbox import routes
-from signalbox.facts.secrets import reader
-from signalbox.facts.users import digests
+from signalbox.container import container_json
 from signalbox.lanes import lane_records
 from signalbox.render import render
 from signalbox.secrets.on_host import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
-from tasks.gateway import AUDIT
 from tests.examples import NAMES, example
 from tests.good_settings import layers
 
@@ -146,20 +143,20 @@ def settings(case: str) -> Settings:
 
 def unit(each: Settings) -> str:
     home = each.gateway_account.path(".config/signalbox/gateway")
-    paths = {name: f"{home}/{name}" for name in ("config.yaml", "start")}
-    names = (GATEWAY_KEY, *routes.required_secrets(each))
-    key_files = {name: gateway_secret(each.secrets, each.gateway_account, name) for name in names}
     return render(
         "gateway/litellm.service",
-        settings=each.gateway,
-        reference=f"{each.mirrors.litellm}@{each.pins.litellm.digest}",
-        environment=routes.container_environment(each),
-        paths=paths,
-        readers={name: reader(path) for name, path in key_files.items()},
-        digests=digests((*paths.values(), *key_files.values())),
-        host_loopback=each.rootless_docker.host_loopback,
-        audit=AUDIT,
+        port=each.gateway.port,
+        start_timeout_seconds=each.gateway.start_timeout_seconds,
+        home=home,
+        programs=f"{home}/supervisor",
+        inputs=(each.gateway_account.path(".config/systemd/user/litellm.service"), f"{home}/supervisor/stage.py"),
     )
+
+
+def container(each: Settings) -> str:
+    names = (GATEWAY_KEY, *routes.required_secrets(each))
+    key_files = {name: gateway_secret(each.secrets, each.gateway_account, name) for name in names}
+    return container_json(each.gateway, routes.container(each), key_files)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -167,6 +164,7 @@ def test_rendering_is_as_it_was(case: str, golden: Callable[[str, str], None]) -
     each = settings(case)
     golden(f"{case}/config.yaml", yaml.safe_dump(routes.litellm_config(each), sort_keys=False, allow_unicode=True))
     golden(f"{case}/litellm.service", unit(each))
+    golden(f"{case}/container.json", container(each))
     golden(f"{case}/lanes.json", json.dumps(lane_records(each), indent=2, sort_keys=True) + "\n")
 
 
@@ -208,19 +206,17 @@ def test_systemd_would_tell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_command_of_the_unit_holds_a_secret(case: str) -> None:
-    start = next(
-        line for line in unit(settings(case)).replace("\\\n", "").splitlines() if line.startswith("ExecStart=")
-    )
-    given = [word for word in shlex.split(start) if "=" in word and not word.startswith(("type=", "ExecStart="))]
+def test_no_command_of_the_container_holds_a_secret(case: str) -> None:
+    run = json.loads(container(settings(case)))["run"]
+    given = [word for word in run if "=" in word and not word.startswith("type=")]
     assert {word.split("=", 1)[0] for word in given} == set(routes.container_environment(settings(case)))
 
 
 def test_more_authorities_are_those_of_the_host() -> None:
-    text = unit(replace(settings("guide"), extra_ca_certificates=["(a certificate)"]))
+    run = json.loads(container(replace(settings("guide"), extra_ca_certificates=["(a certificate)"])))["run"]
     bundle = "/etc/ssl/certs/ca-certificates.crt"
-    assert f'--env "SSL_CERT_FILE={bundle}"' in text
-    assert f"--mount type=bind,src={bundle},dst={bundle},readonly" in text
+    assert f"SSL_CERT_FILE={bundle}" in run
+    assert f"type=bind,src={bundle},dst={bundle},readonly" in run
 
 
 def test_a_private_model_has_no_way_out() -> None:

@@ -1,0 +1,39 @@
+"""How the gateway's container is run, as templates/gateway/supervisor.py reads it: container.json. Nothing secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from signalbox.facts.secrets import reader
+from signalbox.routes import Container
+from signalbox.settings.sections import Gateway
+
+AUDIT = "/var/lib/signalbox/audit"
+
+
+def container_json(settings: Gateway, container: Container, key_files: Mapping[str, str]) -> str:
+    """Return the file. `key_files`: path of each secret that the container gets, by its name."""
+    wanted = {
+        "run": _run(container),
+        "secrets": {name: [path, reader(path)] for name, path in key_files.items()},
+        "models": sorted({entry["model_name"] for entry in container.config["model_list"]}),
+        "start_timeout_seconds": settings.start_timeout_seconds,
+        "drain_seconds": settings.drain_seconds,
+    }
+    return json.dumps(wanted, indent=2) + "\n"
+
+
+def _run(container: Container) -> list[str]:
+    """Return what `docker run` gets beside a name, a port, and what is staged for this start."""
+    words = ["--pull", "never", "--user", "0:0", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    words += ["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/app/cache", "--tmpfs", "/app/migrations"]  # noqa: S108
+    words += ["--log-driver", "local"]
+    if container.host_loopback:
+        words += ["--add-host", "host.docker.internal:host-gateway"]
+    for name, value in container.environment.items():
+        words += ["--env", f"{name}={value}"]
+    if bundle := container.environment.get("SSL_CERT_FILE"):
+        words += ["--mount", f"type=bind,src={bundle},dst={bundle},readonly"]
+    words += ["--mount", f"type=bind,src={AUDIT},dst=/signalbox/audit", "--entrypoint", "/signalbox/start"]
+    return [*words, container.image, "--config", "/signalbox/config.yaml", "--port", "4000"]

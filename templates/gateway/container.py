@@ -1,0 +1,137 @@
+"""One container of the gateway: started, proved, drained, ended. Python's standard library alone."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+
+LABEL = "signalbox=gateway"
+PORTS = range(24000, 24100)  # of the loopback, for containers: below those that the kernel gives to clients
+STOP = 10  # seconds for a container without requests to end
+PIECE = 1 << 16  # bytes of its output that are passed on at once
+WORDS = 6000  # bytes of its last output, which is told when it does not come up
+DECORATION = re.compile(r"INFO:|\s*#|[^A-Za-z]*$")  # no ERROR, LiteLLM's frames, and letters made of blocks
+
+
+class RefusedError(Exception):
+    """What was staged does not replace what runs; why."""
+
+
+class Container:
+    """One container, started from the files in `place`. requests: how many are under way."""
+
+    def __init__(self, place, port):
+        self.place, self.port = place, port
+        self.name = f"litellm-{place.name}"
+        self.plan = json.loads((place / "container.json").read_text())
+        self.requests = 0
+        self.process = self.ended = None
+        self._said = b""
+
+    async def start(self):
+        """Start it, and return when LiteLLM answers and serves what it shall; RefusedError: it does not."""
+        mounts = ((self.place / "start", "/signalbox/start"), (self.place / "config.yaml", "/signalbox/config.yaml"),
+                  (self.place / "secrets", "/run/secrets"))  # fmt: skip
+        self.process = await asyncio.create_subprocess_exec(
+            "docker", "run", "--rm", "--name", self.name, "--label", LABEL, "--publish", f"127.0.0.1:{self.port}:4000",
+            *(f"--mount=type=bind,src={source},dst={path},readonly" for source, path in mounts),
+            *self.plan["run"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.ended = asyncio.create_task(self._listen())
+        patience = self.plan["start_timeout_seconds"]
+        try:
+            await asyncio.wait_for(self._ready(), patience)
+        except TimeoutError:
+            raise self._refused(f"the gateway did not answer within {patience} s") from None
+        missing = sorted(set(self.plan["models"]) - await asyncio.to_thread(self._served))
+        if missing:
+            raise self._refused(f"LiteLLM does not take the configuration of {', '.join(missing)}")
+
+    async def _ready(self):
+        while not await asyncio.to_thread(self._answers):
+            if self.ended.done():
+                raise self._refused(f"the gateway ended while it started (exit status {self.process.returncode})")
+            await asyncio.sleep(0.2)
+
+    def _answers(self):
+        try:
+            self._get("/health/readiness")  # needs no key and costs nothing (/health would bill)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _served(self):
+        key = (self.place / "secrets/LITELLM_MASTER_KEY").read_text().strip()
+        try:
+            listed = self._get("/v1/models", {"Authorization": f"Bearer {key}"})
+            return {each["id"] for each in listed["data"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._refused(f"the gateway does not tell its models: {error}") from None
+
+    def _get(self, path, headers=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers or {})
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (the loopback)
+            return json.load(answer)
+
+    async def _listen(self):
+        """Hand its output on, until it ends."""
+        while piece := await self.process.stdout.read(PIECE):
+            self._said = (self._said + piece)[-WORDS:]
+            sys.stdout.buffer.write(piece)
+            sys.stdout.flush()
+        await self.process.wait()
+
+    def _refused(self, why):
+        """Return the error: its last words, without what only decorates them, and why."""
+        lines = [line for line in self._said.decode(errors="replace").splitlines() if not DECORATION.match(line)]
+        return RefusedError("\n".join([*lines, why]))
+
+    async def stop(self, seconds=STOP):
+        """End it, and forget its keys."""
+        if self.process:
+            await docker("stop", "-t", str(seconds), self.name)
+            await docker("rm", "--force", self.name)
+            await self.ended
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    async def drain(self):
+        """Wait until its last request has ended, or for as long as they are given, and end it."""
+        patience = self.plan["drain_seconds"]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle(), patience)
+        if self.requests:
+            say(f"{self.requests} requests of {self.name} are cut off: they took longer than {patience} s")
+        await self.stop()
+
+    async def _idle(self):
+        while self.requests:
+            await asyncio.sleep(0.1)
+
+
+def free_port():
+    """Return a port of the loopback that nobody has."""
+    for port in PORTS:
+        with socket.socket() as each, contextlib.suppress(OSError):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", port))
+            return port
+    raise RefusedError(f"all ports from {PORTS.start} to {PORTS.stop - 1} are taken")
+
+
+async def docker(*words):
+    """Call Docker; what it says of a container that is gone already does not matter."""
+    process = await asyncio.create_subprocess_exec(
+        "docker", *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    await process.wait()
+
+
+def say(text):
+    """Tell the journal."""
+    print(f"signalbox: {text}", flush=True)

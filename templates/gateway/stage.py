@@ -1,0 +1,76 @@
+"""Puts what the gateway's next container starts from into memory: what is on disk now, with its keys.
+
+    stage.py WANTED RUNTIME STATE
+
+Runs before each start and each reload of litellm.service, outside of its sandbox, which would stop systemd-creds.
+WANTED: directory with config.yaml, start and container.json: becomes RUNTIME/next. STATE/good, which holds the last
+of these files that came up healthy, becomes RUNTIME/good. Exit status 1, and why, when what is wanted has no keys.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+FILES = ("config.yaml", "start", "container.json")
+
+
+class KeyMissingError(Exception):
+    """A key that the container needs cannot be read; which, and why."""
+
+
+def stage(contents, target, wanted):
+    """Write the files with the keys that they name to `target`; note the hashes of all, as if they were in `wanted`."""
+    shutil.rmtree(target, ignore_errors=True)
+    secrets = target / "secrets"
+    secrets.mkdir(parents=True)
+    hashes = {wanted / name: hashlib.sha256(content.encode()).hexdigest() for name, content in contents.items()}
+    for name, content in contents.items():
+        (target / name).write_text(content)
+    (target / "start").chmod(0o700)
+    for name, (file, reader) in json.loads(contents["container.json"])["secrets"].items():
+        with contextlib.suppress(OSError):
+            hashes[file] = digest(Path(file))
+        done = subprocess.run(reader, shell=True, capture_output=True, check=False)  # noqa: S602 (the deploy's own)
+        if done.returncode:
+            told = done.stderr.decode(errors="replace").strip()
+            raise KeyMissingError(f"{name} cannot be read; run the deploy again\n{told}")
+        (secrets / name).write_bytes(done.stdout)
+    (target / "inputs").write_text("".join(f"{each}  {file}\n" for file, each in hashes.items()))
+
+
+def digest(path):
+    """Return what the deploy compares a key's file by: of a plain one no hash, from which it could be guessed."""
+    if path.suffix == ".key":
+        status = path.stat()
+        return f"{status.st_ino}-{int(status.st_ctime)}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main(wanted, runtime, state):
+    """Stage both. Returns the exit status."""
+    os.umask(0o077)
+    for name in ("inputs", "refused"):  # where the deploy and the doctor look, of each unit
+        link = runtime.with_name(f"litellm.service.{name}")
+        if not link.is_symlink():
+            link.unlink(missing_ok=True)
+            link.symlink_to(runtime / name)
+    try:
+        stage(json.loads((state / "good").read_text()), runtime / "good", wanted)
+    except (KeyMissingError, OSError, ValueError):
+        shutil.rmtree(runtime / "good", ignore_errors=True)  # there is none, or it needs what is there no more
+    try:
+        stage({name: (wanted / name).read_text() for name in FILES}, runtime / "next", wanted)
+    except (KeyMissingError, OSError, ValueError) as error:
+        (runtime / "refused").write_text(f"{error}\n")
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:])))
