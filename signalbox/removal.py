@@ -23,6 +23,7 @@ ORDER = (
     "line",
     "key",
     "tool",
+    "sysctl",
     "directory",
     "package",
     "mode",
@@ -36,7 +37,7 @@ _SYSTEM_UNIT = re.compile(r"/etc/systemd/system/([^/]+\.(?:service|timer|socket|
 # What must hear of it when a file below the path is gone, once.
 _AFTER = (
     ("/etc/systemd/", "systemctl daemon-reload"),
-    ("/usr/local/share/ca-certificates/", "update-ca-certificates >/dev/null"),
+    ("/usr/local/share/ca-certificates/", "update-ca-certificates --fresh >/dev/null"),
     ("/etc/ssh/", "sshd -t && systemctl try-reload-or-restart ssh.service"),
     ("/etc/fail2ban/", "systemctl try-reload-or-restart fail2ban.service"),
     ("/etc/sysctl.d/", "sysctl --quiet --system || true"),
@@ -95,6 +96,7 @@ def _taken(entry: Entry, users: Container[str]) -> str:
         "unit": lambda: _quiet(f"systemctl disable --now {shlex.quote(entry.id)}"),
         "image": lambda: _quiet(_run(account, f"docker image rm --force {shlex.quote(rest)}")),
         "tool": lambda: _tool(entry),
+        "sysctl": lambda: _quiet(f"sysctl -qw {shlex.quote(f'{entry.id}={entry.original}')}"),
         "linger": lambda: _linger(account),
         "mode": lambda: f"{{ {_as(f'{entry.id}/', f'chmod {entry.original} {shlex.quote(entry.id)}')}; }}",
         "subids": lambda: f"sed -i '/^{account}:[0-9]*:65536$/d' /etc/subuid /etc/subgid",
@@ -185,6 +187,25 @@ def _tool(entry: Entry) -> str:
     return f"{{ {_as(f'{share}/', f'rm -rf {paths}')}; }}"
 
 
+# The users and groups that $gone come with: Debian leaves those of a purged package to the administrator.
+_ACCOUNTS = (
+    "for p in $gone; do"
+    " dpkg -L $p | grep -s '^/usr/lib/sysusers.d/' | xargs -r sed -n 's/^[ug]!\\? *\\([a-z_][a-z0-9_-]*\\) .*/\\1/p';"
+    " sed -n 's/.*add\\(group\\|user\\) --system \\([a-z_][a-z0-9_-]*\\).*/\\2/p' /var/lib/dpkg/info/$p.postinst;"
+    " done 2>/dev/null | sort -u"
+)
+# Those that no other package speaks of, and groups that nobody was put into.
+_NO_ACCOUNTS = (
+    "for n in $accounts; do grep -qsw -e $n /usr/lib/sysusers.d/*.conf /var/lib/dpkg/info/*.postinst && continue;"
+    ' userdel $n; [ -n "$(getent group $n | cut -d: -f4)" ] || groupdel $n; done >/dev/null 2>&1'
+)
+# A service whose package did not stop it, such as unattended-upgrades.
+_NO_ORPHANS = (
+    "systemctl --plain --no-legend list-units --type=service --state=active"
+    " | awk '$2 == \"not-found\" {print $1}' | xargs -r systemctl stop"
+)
+
+
 def _packages(entries: list[Entry]) -> str:
     """What only our packages needed goes with them; what somebody else's need stays, and is not ours any more."""
     names = " ".join(shlex.quote(entry.id) for entry in entries)
@@ -195,7 +216,8 @@ def _packages(entries: list[Entry]) -> str:
         "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; t=$(mktemp -d)"
         f" && {{ {orphans}; }} > $t/before && {{ apt-mark auto {names} >/dev/null 2>&1 || true; }}"
         f" && {{ {orphans}; }} > $t/after && gone=$(comm -13 $t/before $t/after) && rm -r $t"
-        ' && if [ -n "$gone" ]; then apt-get -y -q -o DPkg::Lock::Timeout=600 purge $gone; fi'
+        f' && if [ -n "$gone" ]; then accounts=$({_ACCOUNTS}) && apt-get -y -q -o DPkg::Lock::Timeout=600 purge $gone'
+        f" && {{ {_NO_ACCOUNTS}; {_NO_ORPHANS}; }}; fi"
         f" && {{ {forget}; }}"
     )
 

@@ -19,6 +19,7 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...]) -> N
         docker_storage_gone(name=f"{each.name} has no storage of rootless Docker", account=each.name, home=each.home)
     placed = ("unit", "image", "link", "file", "line", "key", "tool")
     taken_away(name="units are stopped, and files are gone or as they were", kinds=placed)
+    taken_away(name="the kernel's settings are as they were", kinds=("sysctl",))
     taken_away(name="directories that are empty are gone", kinds=("directory",))
     taken_away(name="packages that Signalbox installed are gone", kinds=("package",))
     users = [each.name for each in others if each != account]

@@ -49,6 +49,8 @@ def versions(here: Here) -> Iterator[Finding]:
 @check(AGENT, needs=("lane-records", "shell-syntax", "versions"))
 def path(here: Here) -> Iterator[Finding]:
     """A login shell finds claude and the lanes' commands, and no others of their names"""
+    if not (here.lanes or here.expected["versions"]):
+        return  # a host without launchers and tools
     commands = [f"claude-{name}" for name in here.lanes]
     script = "".join(f"printf 'is {name} %s\\n' \"$(type -p {name})\"; " for name in ("claude", *commands))
     # An alias or a function of that name is another check's; here counts what PATH finds.
@@ -191,6 +193,8 @@ def _settings(file: Path, wanted: dict[str, str], more: dict[str, Any], *, lane:
 @check(AGENT)
 def lane_records(here: Here) -> Iterator[Finding]:
     """The launchers know their lanes, each with what its address needs"""
+    if not here.lanes:
+        return  # a host without launchers
     records = Path(here.expected["records"])
     text = read(records)
     try:

@@ -20,6 +20,6 @@ def private_home(account: str, home: str) -> Commands:
     if now.type is None or now.mode.endswith("00"):
         host.noop(f"the home of {account} is private")
         return
-    differs("mode", now.mode, f"{now.mode[:-2]}00")
+    differs(f"{home}, mode", now.mode, f"{now.mode[:-2]}00")
     entry = manifest.Entry("mode", home, hash="go=", original=now.entry.original if now.entry else now.mode)
     yield f"{manifest.record(entry)} && {as_owner(account, f'chmod go= {home}')}"

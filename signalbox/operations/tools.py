@@ -61,7 +61,9 @@ def mise(version: str, url: str, sha256: str) -> Commands:
             f"{_CURL} -o {new}/archive.tar.gz {shlex.quote(url)}",
             f"echo '{sha256}  {new}/archive.tar.gz' | sha256sum --check --quiet",
             f"tar -xzf {new}/archive.tar.gz -C {new} --strip-components=1 --no-same-owner && rm {new}/archive.tar.gz",
-            f"rm -rf {home} && mv {new} {home} && {binary} --version > /dev/null",
+            f"rm -rf {home} && mv {new} {home}",
+            # mise keeps a cache in the home of whoever starts it.
+            f"t=$(mktemp -d) && HOME=$t {binary} --version > /dev/null && rm -rf $t",
             _record("mise", binary, version),
         ]
     )

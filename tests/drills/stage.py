@@ -69,6 +69,11 @@ class Stage:
         self._up = True
         hosts.up(names, bare_ca=bare_ca)
 
+    def up(self, *names: str) -> None:
+        """Have these hosts running, new ones and those that are off."""
+        self._up = True
+        hosts.up(names)
+
     def discard(self, *names: str) -> None:
         """Take hosts away."""
         self._converged -= set(names)

@@ -48,6 +48,19 @@ def up(names: Sequence[str], *, with_services: bool = True, bare_ca: bool = Fals
             services.start(lab)
 
 
+def clone(source: str, names: Sequence[str]) -> None:
+    """Make new hosts with a copy of the disk of `source`, which is powered off, and an identity of their own."""
+    require_machine()
+    lab = Lab.current()
+    original = lab.host(source)
+    if is_up(source):
+        raise LabError(f"{source} runs: power it off before its disk is copied")
+    with locked(lab.name, shared=True), step(f"copying {source} to {', '.join(names)}"):
+        for name in names:
+            with locked(f"{lab.name}.{name}"):
+                provision.create(lab, lab.host(name), Path(original.facts()["base"]), original.upper)
+
+
 def down(names: Sequence[str] | None = None) -> None:
     """Take hosts away with all they hold; without names the whole lab. What is not there is no error."""
     require_machine()

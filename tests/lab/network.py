@@ -10,6 +10,7 @@ from tests.lab.instance import Lab, labs_directory, locked
 from tests.lab.machine import LabError, sh, write
 
 LOCK = "network"
+INOTIFY = 4096  # instances of inotify(7)
 
 
 def up(lab: Lab) -> None:
@@ -53,13 +54,16 @@ def _free_number() -> int:
 
 
 def _forward() -> None:
-    """Switch forwarding on, after writing down what was there before."""
+    """Switch forwarding on, and let many hosts watch files, after writing down what was there before."""
     wanted = {"net/ipv4/ip_forward": "1"}
     uplinks = re.findall(r"\bdev (\S+)", sh("ip", "-6", "route", "show", "default"))
     if uplinks:
         # A router ignores router advertisements, and a default route learnt from them would expire; with 2 it listens.
         learns = [name for device in uplinks if _sysctl(name := f"net/ipv6/conf/{device}/accept_ra") == "1"]
         wanted |= dict.fromkeys(learns, "2") | {"net/ipv6/conf/all/forwarding": "1"}
+    # Root's on all hosts together, which share this kernel and have no user namespace: with 128 the eleventh fails.
+    if int(_sysctl("fs/inotify/max_user_instances")) < INOTIFY:
+        wanted["fs/inotify/max_user_instances"] = str(INOTIFY)
     record = labs_directory() / "sysctl.json"
     recorded = json.loads(record.read_text()) if record.exists() else {}
     changed = {name: before for name, value in wanted.items() if (before := _sysctl(name)) != value}

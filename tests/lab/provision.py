@@ -14,12 +14,23 @@ from tests.lab.machine import LabError, sh, write
 FIRST_NUMBER = 11  # below: this machine (1) and room to spare
 
 
-def create(lab: Lab, host: HostFiles, tree: Path) -> None:
-    """Create the host on the base tree with its own machine-id, SSH host keys and addresses."""
+# What a copied disk must not bring along; ssh-keygen makes only keys that are missing.
+_OWN = ("etc/ssh/ssh_host_*", "var/lib/systemd/credential.secret", "var/lib/systemd/random-seed")
+
+
+def create(lab: Lab, host: HostFiles, tree: Path, disk: Path | None = None) -> None:
+    """Create the host on the base tree with its own machine-id, SSH host keys and addresses.
+
+    `disk`: the overlay of another host, which does not run; the new one starts with a copy of it.
+    """
     shutil.rmtree(host.directory, ignore_errors=True)  # what an interrupted creation left
     with locked(f"{lab.name}.numbers"):
         number = _free_number(lab)
         write(host.directory / "number", str(number))
+    if disk is not None:
+        sh("cp", "--archive", str(disk), str(host.upper))
+        for own in (path for pattern in _OWN for path in host.upper.glob(pattern)):
+            own.unlink()
     machine_id = uuid.uuid4().hex
     files = {
         "etc/machine-id": f"{machine_id}\n",

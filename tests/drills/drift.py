@@ -1,0 +1,231 @@
+"""Every difference between a bare host and a converged one is tampered with: named by the plan, healed by a deploy."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.drills import looks, record
+from tests.drills.deployment import Site
+from tests.drills.differences import Division, Tampering, divided
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.inspection import Inspection, inspect
+from tests.drills.stage import HOST, Stage, lab_host
+from tests.lab import hosts
+from tests.lab.machine import write
+
+drill = Drill(
+    "drift",
+    "every difference between a bare host and a converged one",
+    "A table generated from the difference between a bare and a converged host: each difference is named by the plan "
+    "when it is tampered with (exit 2, exactly that), healed by a deploy (then exit 0), or on a short list with a "
+    "reason. The rows: [drift_rows.md](drift_rows.md).",
+)
+
+BARE = lab_host("plain")
+BATCHES = {
+    "edited": "Contents and targets: what was written into is named by its path, and healed",
+    "modes": "Modes: of each file and directory",
+    "owners": "Owners: of each file, and of each directory outside of homes",
+    "removed": "Files that were removed are named by their path, and are back",
+    "forgotten": "Entries of the manifest that were removed",
+    "packages": "Packages that were removed",
+    "accounts": "Users whose shell is another",
+    "units": "Units that were stopped, disabled or unmasked",
+    "kernel": "Kernel settings that are as they were before",
+    "image": "The gateway's image is gone",
+    "linger": "Users whose services do not start at boot",
+}
+# What follows from a tampering, and is rightly named with it.
+FOLLOWS = {
+    "linger": r".* of (claude|litellm)\b.*",
+    "image": r"litellm\.service of litellm.*",
+}
+# What changes while a host only runs.
+MOVING = re.compile(
+    r"file /var/(log|cache|backups|lib/(apt|dpkg|ucf|systemd|fail2ban|signalbox))(/.*)?|file .*\.cred"
+    r"|file /home/[^/]+/\.(npm|cache|local)(/.*)?|file /etc/(passwd|group|shadow|gshadow|subuid|subgid)-"
+    r"|container .*|unit (user|session|apt|dpkg|systemd|man-db|e2scrub|fstrim).*"
+    r"|user unit .*\.scope|file /root/.*|file .*/__pycache__(/.*)?"
+)  # fmt: skip
+
+
+def _division(stage: Stage) -> tuple[Division, Inspection]:
+    """Return all differences of the converged host from a bare one, divided, and the converged host."""
+    stage.converged()
+    if BARE not in hosts.running():
+        stage.bare(BARE)
+    after = inspect()
+    return divided(after.since(inspect(BARE)), after), after
+
+
+def _plan(site: Site) -> tuple[int, dict[str, Any]]:
+    run = site.signalbox("plan", "--json")
+    return run.status, json.loads(run.stdout)
+
+
+def _clean(site: Site) -> None:
+    status, report = _plan(site)
+    assert status == 0, (status, report)
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    """Return what the plan says will be changed, a line for each difference."""
+    (host,) = report["hosts"]
+    found = []
+    for change in host["changes"]:
+        if change["certainty"] == "will":
+            found += change["differences"] or [change["operation"]]
+    return found
+
+
+def _explains(tampering: Tampering, line: str) -> bool:
+    """Return whether the line of the plan is of this tampering: its name, or that of the unit whose file it is."""
+    if tampering.is_named(line):
+        return True
+    path = tampering.thing.partition(" ")[2]
+    units = (os.path.basename(path), os.path.basename(os.path.dirname(path)).removesuffix(".d"))
+    return any(re.match(r".+\.(service|timer|crt)$", unit) and line.startswith(unit) for unit in units)
+
+
+def _exactly(batch: str, done: Sequence[Tampering], lines: Sequence[str]) -> dict[str, str]:
+    """AssertionError unless each tampering is named, and nothing else is. Returns each one's line by thing and deed."""
+    named = {}
+    missing = []
+    for each in done:
+        line = next((line for line in lines if each.is_named(line)), "")
+        named[f"{each.thing}|{each.done}"] = line
+        if not line:
+            missing.append(f"{each.thing}: {each.done}")
+    follows = FOLLOWS.get(batch, "")
+    more = [line for line in lines if not any(_explains(each, line) for each in done)
+            and not (follows and re.fullmatch(follows, line))]  # fmt: skip
+    assert (missing, more) == ([], []), f"not named: {missing}\nnamed beside: {more}"
+    return named
+
+
+def _healed(site: Site, before: Inspection) -> int:
+    """Deploy; AssertionError unless the plan is clean then, and the host as it was. Returns how much was changed."""
+    changed = site.deploy().ok().changed(HOST)
+    _clean(site)
+    other = [str(each) for each in inspect().since(before) if not MOVING.fullmatch(f"{each.kind} {each.name}")]
+    assert not other, "not as before:\n" + "\n".join(other[:50])
+    return len(changed)
+
+
+def _script(batch: str, done: Sequence[Tampering]) -> str:
+    if batch == "packages":
+        return f"DEBIAN_FRONTEND=noninteractive apt-get -q -y remove {' '.join(each.script for each in done)}"
+    return "\n".join(each.script for each in done)
+
+
+def _cell(batch: str) -> Callable[[Stage], Figures]:
+    def body(stage: Stage) -> Figures:
+        site = stage.converged()
+        division, before = _division(stage)
+        done = [each for each in division.tamperings if each.batch == batch]
+        assert done, "there is nothing of it"
+        looks.answer(f"sh -c {shlex.quote(_script(batch, done))}", user="root")
+        try:
+            status, report = _plan(site)
+            assert status == 2, (status, report)
+            lines = _lines(report)
+            named = _exactly(batch, done, lines)
+            control = must_fail(lambda: _exactly(batch, done, lines[1:]), "one line of the plan left out")
+        except BaseException:
+            site.deploy()  # for the cells after this one
+            raise
+        changes = _healed(site, before)
+        _keep(batch, done, named)
+        return {"tampered with": len(done), "named": len(named), "healed by": f"{changes} changes", "control": control}
+
+    body.__doc__ = f"{BATCHES[batch]}."
+    return body
+
+
+@drill.cell("nothing-forgotten", fixed=True)
+def nothing_forgotten(stage: Stage) -> Figures:
+    """Each difference is tampered with in one of these cells, or excepted with a reason."""
+    division, _ = _division(stage)
+    assert not division.unknown, "\n".join(map(str, division.unknown))
+    batches = {each.batch for each in division.tamperings} - {*BATCHES, "rules"}
+    assert not batches, batches
+    write(_rows("excepted"), json.dumps(division.excepted))
+    return {"differences": len(division.tamperings) + sum(division.excepted.values()),
+            "tampered with": len(division.tamperings), "reasons of the others": len(division.excepted)}  # fmt: skip
+
+
+for _batch in BATCHES:
+    drill.cell(_batch)(_cell(_batch))
+
+
+@drill.cell("rules")
+def rules(stage: Stage) -> Figures:
+    """Loaded rules of the firewall: each that is gone is named, and loaded again."""
+    site = stage.converged()
+    division, before = _division(stage)
+    done = [each for each in division.tamperings if each.batch == "rules"]
+    named = {}
+    for each in done:
+        looks.answer(_unload(each.script), user="root")
+        status, report = _plan(site)
+        (host,) = report["hosts"]
+        told = [change["operation"] for change in host["changes"]]
+        assert (status, told) == (2, ["the firewall is as the settings say"]), (each, status, told)
+        named[f"{each.thing}|{each.done}"] = told[0]
+        if each != done[-1]:
+            looks.answer("systemctl restart signalbox-firewall.service", user="root")
+    changes = _healed(site, before)
+    _keep("rules", done, named)
+    return {"tampered with": len(done), "named": len(named), "healed by": f"{changes} changes"}
+
+
+def _unload(rule: str) -> str:
+    """Return shell that takes this rule, chain or table (as inspect_host names them) out of what is loaded."""
+    found = re.fullmatch(r"table (inet \w+)(?: chain (\w+))?(?:: (.*))?", rule)
+    assert found, rule
+    table, chain, words = found.groups()
+    if not chain:
+        return f"nft delete table {table}"
+    if not words:
+        return f"nft flush chain {table} {chain}"
+    if words.startswith("type filter"):
+        return f"nft 'chain {table} {chain} {{ policy accept; }}'"
+    return (
+        f"h=$(nft -a --stateless list chain {table} {chain} | grep -F {shlex.quote(words)} | sed 's/.*# handle //')"
+        f' && [ -n "$h" ] && nft delete rule {table} {chain} handle $h'
+    )
+
+
+def _rows(batch: str) -> Any:
+    return record.STATE / "drift" / f"rows-{batch}.json"
+
+
+def _keep(batch: str, done: Sequence[Tampering], named: dict[str, str]) -> None:
+    """Keep the rows of this batch, and write the table when those of all are there."""
+    rows = [[each.thing, each.done, named[f"{each.thing}|{each.done}"]] for each in done]
+    write(_rows(batch), json.dumps(rows))
+    files = {each: _rows(each) for each in (*BATCHES, "rules", "excepted")}
+    if not all(path.exists() for path in files.values()):
+        return
+    count = 0
+    lines = ["| thing | tampered with | what the plan said |", "| --- | --- | --- |"]
+    for each in (*BATCHES, "rules"):
+        for row in json.loads(files[each].read_text()):
+            count += 1
+            lines.append("| " + " | ".join(word.replace("|", "\\|") for word in row) + " |")
+    excepted = json.loads(files["excepted"].read_text())
+    short = [f"| {reason} | {number} |" for reason, number in sorted(excepted.items(), key=lambda each: -each[1])]
+    head = [
+        "# drift: the rows",
+        "",
+        f"{count} ways to tamper with what tells a converged host from a bare one. After each the plan",
+        "ended with 2 and named it and nothing else; a deploy healed it, and the plan ended with 0.",
+        "",
+    ]
+    tail = ["", "Not tampered with, and why:", "", "| reason | differences |", "| --- | ---: |", *short]
+    write(record.DOCS / "drift_rows.md", "\n".join([*head, *lines, *tail]) + "\n")

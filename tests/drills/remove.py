@@ -1,0 +1,109 @@
+"""Signalbox taken away: what is left of it, compared thing by thing with a host that never saw it."""
+
+from __future__ import annotations
+
+import re
+
+from tests.drills import looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.inspection import Difference, inspect
+from tests.drills.stage import HOST, Stage, lab_host
+
+drill = Drill(
+    "remove",
+    "what is left is nothing but logs and package caches",
+    "deploy, remove, and a comparison of all files, modes, owners, packages, users, groups, units, sysctls and rules "
+    "with a host that never saw Signalbox: what is left is listed in docs/fleet.md, logs and package caches alone.",
+)
+
+GONE, TWIN = lab_host("gone"), lab_host("twin")
+MINE = "/usr/local/bin/claude-local"  # a person's own program under the name of a launcher
+# Two hosts are never the same in these.
+IDENTITY = re.compile(
+    r"file /etc/(hostname|hosts|machine-id|ssh/ssh_host_.*|network/interfaces\.d/host0)"
+    r"|file /var/lib/(systemd/(credential\.secret|random-seed|timers/.*)|dbus/machine-id)"
+    r"|file /root/\.ssh/authorized_keys"
+)
+# What docs/fleet.md says is left: a reason, and the things.
+LEFT = {
+    "logs": r"file /var/log(/.*)?",
+    "package caches": r"file /var/(cache|lib/apt|backups)(/.*)?",
+    "copies that Debian's tools make of their own files": r"file /etc/((passwd|group|shadow|gshadow|subuid|subgid)-)"
+    r"|file /var/lib/dpkg/(status|diversions|statoverride)-old|file /var/lib/ucf/(hashfile|registry)\.\d",
+    "ucf's list of who owns which file in /etc": r"file /var/lib/ucf/registry",
+}
+
+
+def _left(host: str) -> list[Difference]:
+    """Return what tells `host` from one that never saw Signalbox, logs and caches aside."""
+    found = inspect(host).since(inspect(TWIN))
+    allowed = [IDENTITY, *(re.compile(pattern) for pattern in LEFT.values())]
+    return [each for each in found if not any(rule.fullmatch(f"{each.kind} {each.name}") for rule in allowed)]
+
+
+def _nothing_left(host: str, *but: str) -> int:
+    """AssertionError when something is left, `but` those things aside. Returns how many things were compared."""
+    left = [
+        str(each) for each in _left(host) if not any(re.fullmatch(rule, f"{each.kind} {each.name}") for rule in but)
+    ]
+    assert not left, f"{len(left)} left:\n" + "\n".join(left[:200])
+    return sum(len(things) for things in inspect(host).things.values())
+
+
+@drill.cell("asks", fixed=True)
+def asks(stage: Stage) -> Figures:
+    """It tells what would go, and without a yes nothing goes."""
+    site = stage.converged()
+    looks.mark()
+    run = site.remove("--dry").ok()
+    planned = run.planned(HOST)
+    assert len(planned) >= 5, planned
+    site.remove("--limit", HOST)  # nobody answers
+    written = looks.written()
+    assert not written, written
+    looks.user_units()
+    return {"told": "; ".join(name.split(" | ")[1] for name in planned), "files written": 0}
+
+
+@drill.cell("whole")
+def whole(stage: Stage) -> Figures:
+    """With remove.homes nothing is left of a whole deploy but logs and package caches; what was replaced is back."""
+    stage.bare(GONE, TWIN)
+    looks.answer(
+        "echo mine > /usr/local/bin/claude-local; chmod 700 /usr/local/bin/claude-local", host=GONE, user="root"
+    )
+    mine = inspect(GONE).of("file")["/usr/local/bin/claude-local"]
+    site = stage.site(GONE)
+    site.deploy().ok()
+    control = must_fail(lambda: _nothing_left(GONE), "Signalbox on it")
+    run = site.remove("-y", "--data", "remove.homes=true").ok()
+    assert inspect(GONE).of("file")[MINE] == mine
+    looks.answer(f"rm {MINE}", host=GONE, user="root")
+    compared = _nothing_left(GONE)
+    again = site.remove("-y", "--data", "remove.homes=true").ok().changed(GONE)
+    assert not again, again
+    return {"things compared": compared, "removed in": f"{run.seconds:.0f} s", "second run": "no change",
+            "replaced file": "back", "control": control}  # fmt: skip
+
+
+@drill.cell("keeps-homes")
+def keeps_homes(stage: Stage) -> Figures:
+    """By default sessions and projects stay, with the service user whose they are; nothing else does."""
+    stage.bare(GONE, TWIN)
+    site = stage.site(GONE)
+    site.deploy().ok()
+    words = "mkdir -p ~/project ~/.claude-local/projects/x && echo work > ~/project/file"
+    looks.answer(f"{words} && echo said > ~/.claude-local/projects/x/1.jsonl", host=GONE)
+    site.remove().ok()
+    files = "~claude/project/file ~claude/.claude-local/projects/x/1.jsonl"
+    kept = looks.answer(f"cat {files}", host=GONE, user="root")  # the key that let claude in is gone
+    assert kept.split() == ["work", "said"], kept
+    home = [each.name for each in _left(GONE) if each.name.startswith("/home/claude/")]
+    compared = _nothing_left(GONE, r"file /home/claude(/.*)?", r"file /etc/(passwd|group|shadow|gshadow)",
+                             "(user|group) claude")  # fmt: skip
+    ours = [name for name in home if "signalbox" in name]
+    assert not ours, ours
+    site.deploy().ok()
+    assert not site.deploy().ok().changed(GONE)
+    stage.discard(GONE, TWIN)
+    return {"kept": f"{len(home)} things of the home", "things compared": compared, "deploys again": "yes"}
