@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from signalbox import facts
+from signalbox.doctor import check_services
 from signalbox.facts import Placed, PlacedEach, PlacedState, placed, reach
 from signalbox.manifest import Entry
 
@@ -85,6 +86,26 @@ def test_unit_tells_the_hashes_on_disk(tmp_path: Path) -> None:
     path.write_text("x")
     state = ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=(str(path),))
     assert state.on_disk == {str(path): hashlib.sha256(b"x").hexdigest()}
+
+
+def test_unit_tells_a_plain_secret_by_inode_and_time(tmp_path: Path) -> None:
+    secret, other = tmp_path / "NAME.key", tmp_path / "unit"
+    secret.write_text("weak")
+    other.write_text("x")
+    paths = (str(secret), str(other))
+
+    def on_disk() -> dict[str, str]:
+        return dict(ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=paths).on_disk)
+
+    before = on_disk()
+    assert before[str(other)] == hashlib.sha256(b"x").hexdigest()
+    status = secret.stat()
+    assert before[str(secret)] == f"{status.st_ino}-{int(status.st_ctime)}"
+    assert before == {path: check_services._digest(Path(path)) for path in paths}  # as claude-doctor tells it
+    replacement = tmp_path / "new"
+    replacement.write_text("other")
+    replacement.replace(secret)
+    assert on_disk()[str(secret)] != before[str(secret)]
 
 
 def test_unit_tells_systemds_properties_and_what_it_started_with() -> None:
