@@ -83,8 +83,13 @@ def failed_over(entry: Mapping[str, Any]) -> bool:
     return bool(entry.get("fallback"))
 
 
+def unanswered(entry: Mapping[str, Any]) -> bool:
+    """Whether nobody answered: no server was asked, or the last that was gave an error."""
+    return not entry.get("backend") or (entry.get("status") or 500) >= 400
+
+
 def answered_by(entry: Mapping[str, Any]) -> str:
     """Return who answered, in words: model and server, or that nobody did and why."""
-    if not entry.get("backend"):
+    if unanswered(entry):
         return f"nobody ({entry.get('error_class') or entry.get('status')})"
     return f"{entry.get('model')} at {entry['backend']}"

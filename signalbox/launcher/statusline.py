@@ -55,4 +55,4 @@ def _answered(entry: Mapping[str, Any]) -> str:
     who = audit.answered_by(entry)
     if audit.failed_over(entry):
         return f"{RED}{entry['fallback']} failed ({entry.get('error_class') or 'error'}): {who} answered{PLAIN}"
-    return f"{RED}{who} answered{PLAIN}" if not entry.get("backend") else f"{who} answered"
+    return f"{RED}{who} answered{PLAIN}" if audit.unanswered(entry) else f"{who} answered"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
@@ -27,21 +26,30 @@ SERVERS = ("anthropic", "lmstudio")
 
 @dataclass(frozen=True)
 class Way:
-    """Where a lane goes: the simulated server that answers, through the gateway or past it, the key it is billed to."""
+    """Where a lane goes: the server that answers, through the gateway or past it, the key that is billed.
 
+    billed: None: nobody. also: the local server may be asked as well, for background work that is free.
+    """
+
+    name: str
     command: str
     server: str
-    through: str
-    billed: str | None
+    direct: bool = False
+    billed: str | None = "ANTHROPIC_DIRECT_KEY"
+    also: str = ""
     extra: str = ""
 
+    @property
+    def base_url(self) -> str:
+        """Where Claude Code sends its requests."""
+        return services.simulator(self.server) if self.direct else "http://127.0.0.1:4000"
 
-ROUTED = Way("claude-routed", "anthropic", "the gateway", "ANTHROPIC_DIRECT_KEY")
-LOCAL = Way("claude-local", "lmstudio", "the gateway", None)
-PRIVATE = Way("claude-local --private", "lmstudio", "nothing", None)
-CLOUD = Way("claude-cloud", "anthropic", "the gateway", "ANTHROPIC_DIRECT_KEY")
-API = Way("claude-api", "anthropic", "nothing", "ANTHROPIC_DIRECT_KEY", "--model claude-sonnet-4-6")
-WAYS = (ROUTED, LOCAL, PRIVATE, CLOUD, API)
+
+ROUTED = Way("routed", "claude-routed", "anthropic", also="lmstudio")
+LOCAL = Way("local", "claude-local", "lmstudio", billed=None)
+PRIVATE = Way("local-private", "claude-local --private", "lmstudio", direct=True, billed=None)
+CLOUD = Way("cloud", "claude-cloud", "anthropic")
+API = Way("api", "claude-api", "anthropic", direct=True, extra="--model claude-sonnet-4-6")
 
 IN_TMUX = (
     "rm -f /tmp/drill-told;"
@@ -58,16 +66,16 @@ SHELLS = {
 
 
 def _asked(stage: Stage, way: Way, shell: str, words: str) -> str:
-    """Ask in one way from one kind of shell; returns what was seen. AssertionError unless it went where it must."""
+    """Ask in one way from one kind of shell; returns the model that was asked. AssertionError if it went elsewhere."""
     stage.simulators.clear()
     told = looks.answer(SHELLS[shell].format(command="/tmp/drill-ask"), timeout=120)  # noqa: S108 (the host's)
     requests = looks.chats(stage, way.server)
     assert requests, f"{way.server} was not asked; the answer was {told!r}"
     other = next(each for each in SERVERS if each != way.server)
-    assert not looks.chats(stage, other), f"{other} was asked too"
+    assert other == way.also or not looks.chats(stage, other), f"{other} was asked too"
     for request in requests:
-        past = "claude-cli" in request["headers"].get("user-agent", "")
-        assert past == (way.through == "nothing"), f"it went through {'nothing' if past else 'the gateway'}"
+        direct = "claude-cli" in request["headers"].get("user-agent", "")
+        assert direct == way.direct, f"it went {'past' if direct else 'through'} the gateway"
         billed = fingerprint(services.environment()[way.billed]) if way.billed else None
         assert way.billed is None or request["credential"] == billed, "another account was billed"
     assert words in told, told
@@ -85,14 +93,20 @@ def _asking(way: Way, prompt: str, arguments: str = "") -> Iterator[None]:
         looks.answer("rm -f /tmp/drill-ask /tmp/drill-told")
 
 
-def _row(stage: Stage, way: Way, shells: Mapping[str, Any]) -> str:
-    models = set()
+def _table(stage: Stage, way: Way) -> Figures:
+    """Ask from every kind of shell, with -p alone and with a tool call, which tells the base URL of that session."""
+    looks.have_zsh()
+    tool = "use the Bash tool to run `echo drill-$((6*7)) $SIGNALBOX_LANE $ANTHROPIC_BASE_URL`"
     with _asking(way, "say hello"):
-        models |= {_asked(stage, way, shell, "Hello from simulated") for shell in shells}
-    with _asking(way, "use the Bash tool to run `echo drill-$((6*7))`", "--allowedTools Bash"):
-        models |= {_asked(stage, way, shell, "drill-42") for shell in shells}
-    (model,) = models
-    return f"{way.server} ({model}) through {way.through}, billed to {way.billed or 'nobody'}; -p and tool call"
+        said = {shell: _asked(stage, way, shell, "Hello from simulated") for shell in SHELLS}
+    with _asking(way, tool, "--allowedTools Bash"):
+        ran = {shell: _asked(stage, way, shell, f"drill-42 {way.name} {way.base_url}") for shell in SHELLS}
+    pays = f"{way.billed} is billed" if way.billed else "nobody is billed"
+    return {
+        shell: f"base URL {way.base_url}; -p: model {said[shell]}, {way.server} answered, {pays}; "
+        f"with a tool call: model {ran[shell]}, {way.server} answered, {pays}"
+        for shell in SHELLS
+    }
 
 
 @drill.cell("billed", fixed=True)
@@ -103,7 +117,8 @@ def billed(stage: Stage) -> Figures:
     for way in (PRIVATE, CLOUD):
         with _asking(way, "say hello"):
             _asked(stage, way, "ssh command", "Hello from simulated")
-            figures[way.command] = f"{way.server} through {way.through}, billed to {way.billed or 'nobody'}"
+            past = "past" if way.direct else "through"
+            figures[way.command] = f"{way.server} {past} the gateway, billed to {way.billed or 'nobody'}"
     wrong = replace(CLOUD, server="lmstudio", billed=None)
     with _asking(CLOUD, "say hello"):
         figures["control"] = must_fail(
@@ -112,17 +127,43 @@ def billed(stage: Stage) -> Figures:
     return figures
 
 
-@drill.cell("table")
-def table(stage: Stage) -> Figures:
-    """Five lanes from five kinds of shell, each with -p and with a tool call."""
+@drill.cell("routed")
+def routed(stage: Stage) -> Figures:
+    """claude-routed from five kinds of shell, with -p alone and with a tool call."""
+    stage.converged()
+    return _table(stage, ROUTED)
+
+
+@drill.cell("local")
+def local(stage: Stage) -> Figures:
+    """claude-local from five kinds of shell, with -p alone and with a tool call."""
+    stage.converged()
+    return _table(stage, LOCAL)
+
+
+@drill.cell("local-private")
+def private(stage: Stage) -> Figures:
+    """claude-local --private from five kinds of shell, with -p alone and with a tool call."""
+    stage.converged()
+    return _table(stage, PRIVATE)
+
+
+@drill.cell("cloud")
+def cloud(stage: Stage) -> Figures:
+    """claude-cloud from five kinds of shell, with -p alone and with a tool call."""
+    stage.converged()
+    return _table(stage, CLOUD)
+
+
+@drill.cell("api")
+def api(stage: Stage) -> Figures:
+    """claude-api from five kinds of shell, with -p alone and with a tool call; no gateway is on its way."""
     site = stage.converged()
-    looks.answer("apt-get -q update && apt-get -yq install zsh", user="root", timeout=300)
     stage.site(settings={"lanes": {"api": {"enabled": True}}}).deploy().ok()
     try:
-        figures = {f"{way.command} ({', '.join(SHELLS)})": _row(stage, way, SHELLS) for way in WAYS}
+        return _table(stage, API)
     finally:
         site.deploy().ok()
-    return figures
 
 
 @drill.cell("at-once")

@@ -100,6 +100,11 @@ def started(*, host: str = HOST) -> str:
     return _ask_units("show -p InvocationID --value {}", host)
 
 
+def have_zsh() -> None:
+    """Have Debian's zsh on the shared host, which only some people install."""
+    answer("command -v zsh >/dev/null || { apt-get -q update && apt-get -yq install zsh; }", user="root", timeout=300)
+
+
 def chats(stage: Stage, server: str) -> list[dict[str, Any]]:
     """Return the requests for an answer that this simulated server has served, oldest first."""
     paths = ("/v1/messages", "/v1/chat/completions")

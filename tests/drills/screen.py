@@ -47,7 +47,7 @@ class Terminal:
         shown = looks.answer(f"tmux -L drill capture-pane -p {'-e' if colours else ''} -t drill 2>/dev/null || true")
         return "\n".join(line for line in shown.splitlines() if line.strip())
 
-    def first(self, *words: str) -> str:
+    def first(self, *words: str, seconds: float = PATIENCE) -> str:
         """Wait until one of these texts is on the screen, and return it. AssertionError if none ever is."""
         found: list[str] = []
 
@@ -56,7 +56,7 @@ class Terminal:
             found.extend(each for each in words if each in screen)
             return bool(found)
 
-        assert wait_until(shown, PATIENCE, 0.3), f"none of {words} is on the screen:\n{self.screen()}"
+        assert wait_until(shown, seconds, 0.3), f"none of {words} is on the screen:\n{self.screen()}"
         return found[0]
 
     def line(self, words: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import Stage
+from tests.drills.screen import Terminal
+from tests.drills.stage import HOST, Stage
+from tests.lab import hosts, services
 
 drill = Drill(
     "switching",
@@ -28,6 +32,7 @@ grep -c ANTHROPIC /tmp/drill-first
 cmp /tmp/drill-before /tmp/drill-after && cmp /tmp/drill-first /tmp/drill-last && echo same
 rm -f /tmp/drill-before /tmp/drill-first /tmp/drill-last /tmp/drill-after
 """
+TALK = "mkdir -p ~/drill-talk && cd ~/drill-talk"
 SHELL = "{shell} -s <<'END'\n. /usr/local/lib/signalbox/shell.sh\nexport ANTHROPIC_API_KEY=mine\n{script}\nEND"
 
 
@@ -52,7 +57,7 @@ def twenty(stage: Stage) -> Figures:
 def zsh(stage: Stage) -> Figures:
     """The same in zsh."""
     stage.converged()
-    looks.answer("apt-get -q update && apt-get -yq install zsh", user="root", timeout=300)
+    looks.have_zsh()
     return {"zsh": _twenty("zsh")}
 
 
@@ -74,14 +79,13 @@ def answers(stage: Stage) -> Figures:
 def goes_on(stage: Stage) -> Figures:
     """A conversation goes on in another lane, with all that was said; into a private lane only when that is said."""
     stage.converged()
-    here = "mkdir -p ~/drill-talk && cd ~/drill-talk"
     try:
-        looks.answer(f"{here} && claude-local -p 'the word is kumquat' 2>/dev/null")
+        looks.answer(f"{TALK} && claude-local -p 'the word is kumquat' 2>/dev/null")
         stage.simulators.clear()
-        looks.answer(f"{here} && claude-switch continue cloud -- -p 'go on'")
+        looks.answer(f"{TALK} && claude-switch continue cloud -- -p 'go on'")
         request = looks.served(stage, "anthropic", "kumquat")
         assert "go on" in str(request["body"])
-        private = f"{here} && claude-switch continue local-private --from cloud"
+        private = f"{TALK} && claude-switch continue local-private --from cloud"
 
         def unasked() -> None:
             looks.answer(f"{private} -- -p more")
@@ -94,3 +98,115 @@ def goes_on(stage: Stage) -> Figures:
     finally:
         looks.answer("rm -rf ~/drill-talk ~/.claude-*/projects/*drill-talk")
     return {"local to cloud": "the cloud was told the word", "control": refused}
+
+
+@drill.cell("room")
+def room(stage: Stage) -> Figures:
+    """A conversation that is longer than the other lane's context stays where it is, and says so."""
+    stage.converged()
+    try:
+        looks.answer(f"{TALK} && printf 'word %.0s' $(seq 16000) | claude-cloud -p 2>/dev/null")
+        stage.simulators.clear()
+        go_on = f"{TALK} && claude-switch continue local -- -p more"
+        done = hosts.run(HOST, go_on, user="claude", check=False, timeout=120)
+        assert (done.returncode, looks.chats(stage, "lmstudio")) == (78, []), done.stdout + done.stderr
+        told = done.stderr.strip().splitlines()[-1]
+        assert "tokens and local has a context of" in told, told
+    finally:
+        looks.answer("rm -rf ~/drill-talk ~/.claude-*/projects/*drill-talk")
+    return {"cloud to local": told}
+
+
+def _completed(terminal: Terminal, typed: str, whole: str, seconds: float = 60) -> None:
+    terminal.press("C-c")
+    terminal.type(typed, "Tab")
+    terminal.first(whole, seconds=seconds)
+
+
+COMPLETED = {
+    "claude-switch rou": "claude-switch routed",
+    "claude-switch continue clo": "claude-switch continue cloud",
+    "claude-switch snippet vs": "claude-switch snippet vscode",
+}
+
+
+@drill.cell("completion")
+def completion(stage: Stage) -> Figures:
+    """Tab completes lanes and words after claude-switch, in an interactive bash and zsh."""
+    stage.converged()
+    looks.have_zsh()
+    figures: dict[str, object] = {}
+    for shell in ("bash", "zsh"):
+        with Terminal(f"{shell} -i") as terminal:
+            if shell == "zsh":  # as those who want completion have it in their .zshrc
+                terminal.type("autoload -Uz compinit && compinit -u")
+            for typed, whole in COMPLETED.items():
+                _completed(terminal, typed, whole)
+        figures[shell] = ", ".join(COMPLETED.values())
+    with Terminal("bash --norc -i") as terminal:
+        bare = must_fail(lambda: _completed(terminal, "claude-switch rou", "claude-switch routed", 3), "a bare bash")
+    return {**figures, "control": bare}
+
+
+@drill.cell("menu")
+def menu(stage: Stage) -> Figures:
+    """Without an argument claude-switch shows a menu of lanes with who pays; what is chosen there answers."""
+    stage.converged()
+    with Terminal("bash -i") as terminal:
+        terminal.type("claude-switch")
+        terminal.line("which?")
+        shown = [line.strip() for line in terminal.screen().splitlines() if re.match(r"\d\) ", line)]
+        (number,) = (line[0] for line in shown if line.split()[1] == "local")
+        terminal.type(number)
+        told = terminal.line("claude now goes to http://127.0.0.1:4000; this bills nobody")
+        terminal.type("claude -p 'say hello' 2>/dev/null")
+        answered = terminal.line("Hello from simulated LM Studio")
+    return {"menu": "; ".join(shown), f"after {number}": told, "claude": answered}
+
+
+@drill.cell("aliases")
+def aliases(stage: Stage) -> Figures:
+    """At a prompt cc-local and cc-cloud switch and start, cc goes on there, cc-vibe says what is missing."""
+    stage.converged()
+    figures: dict[str, object] = {}
+    ways = {"cc-local": "LM Studio", "cc": "LM Studio", "cc-cloud": "Anthropic"}
+    with Terminal("bash -i") as terminal:
+        for number, (command, server) in enumerate(ways.items()):
+            terminal.type(f"{command} -p 'say hello' 2>/dev/null; echo end-$((40+{number}))")
+            terminal.line(f"end-{40 + number}")
+            figures[command] = terminal.line("Hello from simulated ")
+            assert server in str(figures[command]), figures
+        terminal.type("clear; cc-vibe")
+        figures["cc-vibe without such a lane"] = terminal.line(
+            "there is no lane vibe on this host; write VIBE_BASE_URL"
+        )
+    in_scripts = looks.answer("bash -c 'alias cc 2>&1 || true'")
+    assert "not found" in in_scripts, in_scripts
+    return {**figures, "cc in scripts": "no alias"}
+
+
+@drill.cell("backends-env")
+def backends_env(stage: Stage) -> Figures:
+    """Servers of ~/.claude-backends.env, with `source claude-switch`; vibe is asked for one token first."""
+    stage.converged()
+    url, key = services.simulator("ollama"), "/usr/local/lib/signalbox/launcher/launch.py key local"
+    file = "~/.claude-backends.env"
+    vibe = "VIBE_BASE_URL=http://127.0.0.1:4000\\nVIBE_MODEL=local\\nVIBE_AUTH_TOKEN="
+    ollama = f"OLLAMA_BASE_URL={url}\\nOLLAMA_MODEL=gemma4:26b-a4b\\n"
+    switch = "bash -c 'source claude-switch {lane} && claude -p \"say hello\"' 2>&1"
+    try:
+        looks.answer(f'umask 077; printf "{ollama}{vibe}$({key})\\n" > {file}')
+        by_ollama = looks.answer(switch.format(lane="ollama")).splitlines()[-1]
+        assert "Hello from simulated Ollama" in by_ollama, by_ollama
+        stage.simulators.clear()
+        by_vibe = looks.answer(switch.format(lane="vibe")).splitlines()[-1]
+        assert "Hello from simulated LM Studio" in by_vibe, by_vibe
+        first = looks.chats(stage, "lmstudio")[0]["body"]
+        assert first["max_tokens"] == 1, first
+        looks.answer(f'printf "{ollama}{vibe}sk-spent\\n" > {file}')
+        done = hosts.run(HOST, "claude-switch vibe", user="claude", check=False)
+        told = done.stderr.strip().splitlines()[-1]
+        assert (done.returncode, "to one token of local" in told) == (69, True), done.stderr
+    finally:
+        looks.answer(f"rm -f {file}; rm -rf ~/.claude-ollama ~/.claude-vibe")
+    return {"ollama": by_ollama, "vibe": f"{by_vibe}, after one token", "vibe with a key that is spent": told}

@@ -50,6 +50,7 @@ def test_the_last_answer_of_the_session_counts(tmp_path: Path) -> None:
     [
         (CLOUD, "local failed (timeout): claude-haiku-4-5 at anthropic answered"),
         (NOBODY, "nobody (auth) answered"),
+        ({"status": 500, "error_class": "server_error"}, "nobody (server_error) answered"),
     ],
 )
 def test_a_failover_is_told_in_red(tmp_path: Path, entry: dict[str, Any], said: str) -> None:
