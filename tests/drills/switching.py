@@ -139,7 +139,8 @@ def completion(stage: Stage) -> Figures:
     for shell in ("bash", "zsh"):
         with Terminal(f"{shell} -i") as terminal:
             if shell == "zsh":  # as those who want completion have it in their .zshrc
-                terminal.type("autoload -Uz compinit && compinit -u")
+                terminal.type("autoload -Uz compinit && compinit -u && echo ready-$((40+2))")
+                terminal.line("ready-42")
             for typed, whole in COMPLETED.items():
                 _completed(terminal, typed, whole)
         figures[shell] = ", ".join(COMPLETED.values())
