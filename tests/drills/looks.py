@@ -96,8 +96,10 @@ def written(*, host: str = HOST) -> list[str]:
 
 
 def started(*, host: str = HOST) -> str:
-    """Return when the current runs of Docker and the gateway began: changes when one is restarted."""
-    return _ask_units("show -p InvocationID --value {}", host)
+    """Return what tells the current runs of Docker, the gateway and its container: one is restarted or replaced."""
+    docker = f"runuser -u {GATEWAY_USER} -- docker -H unix:///run/user/$(id -u {GATEWAY_USER})/docker.sock"
+    newest = answer(f"{docker} ps -q --filter label=signalbox=gateway | head -n1", host=host, user="root")
+    return f"{_ask_units('show -p InvocationID --value {}', host)}\n{newest}"
 
 
 def have_zsh() -> None:

@@ -75,13 +75,15 @@ def containers() -> list[str]:
     return looks.answer(f"{DOCKER} ps -a {OURS} --format '{{{{.Names}}}}'", user="root").split()
 
 
+def unit_run() -> str:
+    """Return what tells this run of the unit."""
+    return looks.answer(f"{AS_KEEPER} show -p InvocationID --value litellm.service", user="root")
+
+
 def said() -> list[str]:
     """Return what the supervisor said in this run of the unit."""
-    invocation = looks.answer(f"{AS_KEEPER} show -p InvocationID --value litellm.service", user="root")
-    told = looks.answer(
-        f"journalctl -o cat _SYSTEMD_INVOCATION_ID={invocation} | grep ^signalbox: || true", user="root"
-    )
-    return told.splitlines()
+    journal = looks.answer(f"journalctl -o cat _SYSTEMD_INVOCATION_ID={unit_run()}", user="root")
+    return [line for line in journal.splitlines() if line.startswith("signalbox:")]
 
 
 def in_use() -> str:
@@ -108,10 +110,10 @@ def refused(site: Site, why: str) -> str:
 
 def swapped(stage: Stage, settings: Mapping[str, Any], **environment: str) -> str:
     """Deploy settings that replace the container alone; return how long that took."""
-    running = looks.started()
+    running = unit_run()
     done = stage.site(settings=settings, environment=environment).deploy().ok()
     assert any(RUNS in name for name in done.changed(HOST)), f"changed: {done.changed(HOST)}"
-    assert looks.started() == running, "the unit was restarted"
+    assert unit_run() == running, "the unit was restarted"
     return f"{done.seconds:.1f} s"
 
 
