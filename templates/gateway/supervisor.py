@@ -161,8 +161,8 @@ class Gateway:
             inner.write(OF_CONNECTION.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n")
             asking = asyncio.create_task(pump(reader, inner))
             await pump(answer, writer)
-        except OSError:
-            pass  # one of the two is gone; the other is told by the close
+        except OSError as error:
+            say(f"{behind.name} is not reached: {error}")
         finally:
             behind.requests -= 1
             if asking:

@@ -1,0 +1,245 @@
+"""The gateway's supervisor as a process, with containers that are programs of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox.render import TEMPLATES
+
+SUPERVISOR, STAGE = TEMPLATES / "gateway/supervisor.py", TEMPLATES / "gateway/stage.py"
+# `docker run` serves the models of the config.yaml that is mounted, until `docker stop`.
+DOCKER = """#!{python}
+import http.server, json, os, signal, sys, threading, time
+from pathlib import Path
+verb, words, place = sys.argv[1], sys.argv[2:], Path("{place}")
+if verb != "run":
+    try:
+        os.kill(int((place / words[-1]).read_text()), signal.SIGTERM)
+    except (OSError, ValueError):
+        pass
+    sys.exit()
+name, port = words[words.index("--name") + 1], int(words[words.index("--publish") + 1].split(":")[1])
+(place / name).write_text(str(os.getpid()))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+sources = {{each.split("dst=")[1].split(",")[0]: Path(each.split("src=")[1].split(",")[0])
+            for each in words if each.startswith("--mount=")}}
+models = sources["/signalbox/config.yaml"].read_text().split()
+key = (sources["/run/secrets"] / "LITELLM_MASTER_KEY").read_text().strip()
+if "crash" in models:
+    sys.exit("cannot load the configuration")
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if self.path == "/v1/models":
+            assert self.headers["authorization"] == "Bearer " + key
+        self.say(json.dumps({{"data": [{{"id": each}} for each in models]}}).encode())
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        while (place / "wait").exists() and self.path == "/slow":
+            time.sleep(0.02)
+        self.say(name.encode() + b" " + body)
+    def say(self, text):
+        self.send_response(200)
+        self.send_header("connection", self.headers["connection"] or "")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer.request_queue_size = 100  # or connections are reset that come all at once
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Answers).serve_forever()
+"""
+PATIENCE = 60  # seconds until a test gives up waiting for a state
+
+
+def until(reached: Any) -> None:
+    """Wait for a state."""
+    end = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+class Host:
+    """A supervisor with its directories; `docker` is ours."""
+
+    def __init__(self, directory: Path) -> None:
+        self.wanted, self.runtime, self.state = (directory / each for each in ("wanted", "run/litellm", "state"))
+        self.containers, programs = directory / "containers", directory / "bin"
+        for each in (self.wanted, self.runtime, self.state, self.containers, programs):
+            each.mkdir(parents=True)
+        docker = programs / "docker"
+        docker.write_text(DOCKER.format(python=sys.executable, place=self.containers))
+        docker.chmod(0o755)
+        self.key = directory / "key.cred"
+        self.key.write_text("sk-one\n")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.environment = {"PATH": f"{programs}:/usr/bin:/bin"}
+        self.process: subprocess.Popen[str] | None = None
+        (self.runtime / "started").write_text("0  unit\n")
+        self.want("local", "local")
+
+    def want(self, served: str, asked_for: str) -> None:
+        """Have a configuration on disk; `served`: what the container makes of it."""
+        (self.wanted / "config.yaml").write_text(f"{served}\n")
+        (self.wanted / "start").write_text("#!/bin/sh\n")
+        wanted = {
+            "run": [],
+            "secrets": {"LITELLM_MASTER_KEY": [str(self.key), f"cat {self.key}"]},
+            "models": asked_for.split(),
+            "start_timeout_seconds": PATIENCE,
+            "drain_seconds": PATIENCE,
+        }
+        (self.wanted / "container.json").write_text(json.dumps(wanted))
+
+    def program(self, *words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-B", *map(str, words)]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE * 2)
+
+    def stage(self) -> subprocess.CompletedProcess[str]:
+        return self.program(STAGE, self.wanted, self.runtime, self.state)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        assert self.stage().returncode == 0
+        command = [sys.executable, "-B", SUPERVISOR, "serve", self.runtime, self.state, str(self.port)]
+        self.process = subprocess.Popen(command, env=self.environment, text=True, stdout=subprocess.PIPE)
+        until(lambda: self.process.poll() is None and self.answers())  # type: ignore[union-attr]
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask())
+        except OSError:
+            return False
+
+    def ask(self, path: str = "/", body: bytes = b"hello") -> bytes:
+        """Ask once and return the answer: the container's name, and what was said."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection.request("POST", path, body, {"connection": "keep-alive"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
+        return answer.read()
+
+    def swap(self) -> subprocess.CompletedProcess[str]:
+        """Have it take what is on disk, as a reload does."""
+        staged = self.stage()
+        return staged if staged.returncode else self.program(SUPERVISOR, "swap", self.runtime)
+
+    def noted(self) -> dict[str, str]:
+        """Return what it says that it runs with."""
+        lines = (self.runtime.parent / "litellm.service.inputs").read_text().splitlines()
+        return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+
+    def refused(self) -> str:
+        path = self.runtime.parent / "litellm.service.refused"
+        return path.read_text() if path.exists() else ""
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.communicate(timeout=PATIENCE)
+        for pid in self.containers.glob("litellm-*"):
+            assert not Path(f"/proc/{pid.read_text()}").exists(), f"{pid.name} was left behind"
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Host]:
+    host = Host(tmp_path)
+    host.start()
+    try:
+        yield host
+    finally:
+        (host.containers / "wait").unlink(missing_ok=True)
+        host.stop()
+
+
+def test_bytes_pass_through_as_they_are(gateway: Host) -> None:
+    body = os.urandom(3_000_000)
+    assert gateway.ask(body=body) == b"litellm-1 " + body
+
+
+def test_what_is_under_way_ends_where_it_began(gateway: Host) -> None:
+    wait = gateway.containers / "wait"
+    wait.touch()
+    with ThreadPoolExecutor(20) as pool:
+        slow = [pool.submit(gateway.ask, "/slow") for _ in range(20)]
+        gateway.want("local other", "local other")
+        swapped = gateway.swap()
+        assert (swapped.returncode, swapped.stderr) == (0, "")
+        assert {gateway.ask() for _ in range(20)} == {b"litellm-2 hello"}
+        first = int((gateway.containers / "litellm-1").read_text())
+        wait.unlink()
+        assert {each.result() for each in slow} <= {b"litellm-1 hello", b"litellm-2 hello"}
+    until(lambda: not Path(f"/proc/{first}").exists())
+    config = str(gateway.wanted / "config.yaml")
+    assert gateway.noted()[config] == hashlib.sha256(b"local other\n").hexdigest()
+    assert gateway.noted()["unit"] == "0"
+    until(lambda: [each.name for each in gateway.runtime.iterdir() if each.name.isdigit()] == ["2"])  # no key is left
+
+
+@pytest.mark.parametrize(
+    ("served", "asked_for", "why"),
+    [
+        ("local", "local other", "LiteLLM does not take the configuration of other"),
+        ("crash", "local", "cannot load the configuration\nthe gateway ended while it started (exit status 1)"),
+    ],
+)
+def test_one_that_does_not_come_up_replaces_nothing(gateway: Host, served: str, asked_for: str, why: str) -> None:
+    before = gateway.noted()
+    gateway.want(served, asked_for)
+    swapped = gateway.swap()
+    assert (swapped.returncode, swapped.stderr.strip()) == (1, why)
+    assert (gateway.ask(), gateway.noted(), gateway.refused().strip()) == (b"litellm-1 hello", before, why)
+    gateway.want("local", "local")
+    assert gateway.swap().returncode == 0
+    assert (gateway.ask(), gateway.refused()) == (b"litellm-3 hello", "")
+
+
+def test_a_key_that_cannot_be_read_is_told(gateway: Host) -> None:
+    gateway.key.unlink()
+    swapped = gateway.swap()
+    assert swapped.returncode == 1
+    assert swapped.stderr.startswith("LITELLM_MASTER_KEY cannot be read; run the deploy again\n")
+    assert gateway.refused() == swapped.stderr
+    assert gateway.ask() == b"litellm-1 hello"
+    gateway.key.write_text("sk-two\n")
+    assert gateway.swap().returncode == 0
+
+
+def test_a_restart_takes_what_was_good_last(gateway: Host) -> None:
+    good = gateway.noted()
+    gateway.want("crash", "local")
+    assert gateway.swap().returncode == 1
+    gateway.stop()
+    gateway.start()
+    assert (gateway.ask().partition(b" ")[2], gateway.noted()) == (b"hello", good)
+    assert "cannot load the configuration" in gateway.refused()
+
+
+def test_it_ends_with_its_container(gateway: Host) -> None:
+    os.kill(int((gateway.containers / "litellm-1").read_text()), signal.SIGKILL)
+    assert gateway.process
+    told, _ = gateway.process.communicate(timeout=PATIENCE)
+    assert gateway.process.returncode == 1
+    assert "the gateway's container ended by itself" in told
+
+
+def test_a_port_that_is_taken_is_told(gateway: Host) -> None:
+    again = gateway.program(SUPERVISOR, "serve", gateway.runtime, gateway.state, gateway.port)
+    assert (again.returncode, again.stderr) == (1, f"127.0.0.1:{gateway.port}: Address already in use\n")
