@@ -1,0 +1,171 @@
+"""The hardening as tools see it that nobody here wrote, and a host that has given it back."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.drills import looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import HOST, Stage, lab_host
+from tests.lab import hosts
+
+drill = Drill(
+    "measured",
+    "the hardening by tools that nobody here wrote, and a host that is as it was before",
+    "ssh-audit without a failure and without a warning, post-quantum key exchange first; nmap from a second host finds "
+    "the port of sshd alone; lynis' index is what docs/hardening.md lists; the units' sandboxes are as tight as it "
+    "says; reboots of unattended upgrades happen when the setting says; remove.py gives sshd, rules and limits back.",
+)
+
+OTHER, GONE = lab_host("other"), lab_host("gone")
+GATEWAY_EXPOSURE, FAIL2BAN_EXPOSURE, LYNIS_INDEX = 1.6, 2.5, 77
+SCHEDULED = "/run/systemd/shutdown/scheduled"
+BASE_ALONE = {
+    section: {"enabled": False}
+    for section in ("rootless_docker", "toolchain", "secrets", "gateway", "launchers", "doctor")
+}
+
+
+def _installed(tool: str, host: str) -> None:
+    install = f"apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -yq --no-install-recommends install {tool}"
+    looks.answer(f"command -v {tool} || {{ {install}; }} >/dev/null", host=host, user="root", timeout=600)
+
+
+def _exposure(unit: str, user: str = "") -> float:
+    words = f"systemd-analyze {'--user ' if user else ''}security {unit} --no-pager | tail -n1"
+    if user:
+        words = f"runuser -u {user} -- env XDG_RUNTIME_DIR=/run/user/$(id -u {user}) {words}"
+    found = re.search(r"level for \S+: ([\d.]+)", looks.answer(words, user="root"))
+    assert found, f"systemd-analyze says nothing of {unit}"
+    return float(found[1])
+
+
+def _tight(unit: str, most: float, user: str = "") -> float:
+    exposure = _exposure(unit, user)
+    assert exposure <= most, f"{unit} is at {exposure}, more than {most}"
+    return exposure
+
+
+@drill.cell("units", fixed=True)
+def units(stage: Stage) -> Figures:
+    """The sandboxes of fail2ban and of the gateway, by systemd-analyze security."""
+    stage.converged()
+    fail2ban = _tight("fail2ban.service", FAIL2BAN_EXPOSURE)
+    gateway = _tight("litellm.service", GATEWAY_EXPOSURE, looks.GATEWAY_USER)
+    control = must_fail(lambda: _tight("cron.service", FAIL2BAN_EXPOSURE), "a unit without a sandbox")
+    return {"fail2ban": fail2ban, "gateway": gateway, "control": control}
+
+
+@drill.cell("scanned")
+def scanned(stage: Stage) -> Figures:
+    """From a second host: nmap finds sshd's port alone, over IPv4 and IPv6; ssh-audit finds nothing to say."""
+    stage.converged()
+    if not hosts.exists(OTHER):
+        stage.bare(OTHER)
+    for tool in ("nmap", "ssh-audit"):
+        _installed(tool, OTHER)
+    scans = {4: f"-p- {hosts.address(HOST)}", 6: f"-6 --top-ports 1000 {hosts.address(HOST, 6)}"}
+
+    def only_sshd(version: int, what: str) -> str:
+        line = f"nmap -Pn -n -T4 --max-retries 1 -oG - {what}"
+        told = looks.answer(line, host=OTHER, user="root", timeout=500)
+        found = re.search(r"Ports: (.*?)\s+Ignored State: (.*)", told)
+        assert found, f"IPv{version}: {told}"
+        assert found[1] == "22/open/tcp//ssh///", f"IPv{version}: {found[1]}"
+        assert found[2].startswith("filtered"), f"IPv{version}: {found[2]}"
+        return f"22 open; {found[2]}"
+
+    seen = {version: only_sshd(version, what) for version, what in scans.items()}
+    looks.answer("systemctl stop signalbox-firewall.service", user="root")
+    control = must_fail(lambda: only_sshd(4, f"-p 1-1000 {hosts.address(HOST)}"), "the firewall stopped")
+    looks.answer("systemctl start signalbox-firewall.service", user="root")
+    audit = json.loads(looks.answer(f"ssh-audit -n -j {hosts.address(HOST)} || true", host=OTHER, user="root"))
+    notes = [
+        f"{each['algorithm']}: {note}"
+        for kind in ("kex", "key", "enc", "mac")
+        for each in audit[kind]
+        for level in ("fail", "warn")
+        for note in each.get("notes", {}).get(level, ())
+    ]
+    assert not notes, notes
+    first = audit["kex"][0]["algorithm"]
+    assert "mlkem768" in first, first
+    return {"IPv4, all ports": seen[4], "IPv6, 1000 ports": seen[6], "ssh-audit": f"0 failures and warnings; {first} "
+            "first", "control": control}  # fmt: skip
+
+
+@drill.cell("lynis")
+def lynis(stage: Stage) -> Figures:
+    """lynis audit system: the index, and its points as its log counts them."""
+    stage.converged()
+    _installed("lynis", HOST)
+    told = "sed -n 's/^hardening_index=//p' /var/log/lynis-report.dat"
+    run = f"lynis audit system --quick --no-colors >/dev/null 2>&1; {told}"
+    index = int(looks.answer(run, user="root", timeout=600))
+    points = looks.answer(
+        "grep -o 'Hardening strength: .*\\|[0-9]* .*points.*' /var/log/lynis.log | tail -n1", user="root"
+    )
+    looks.answer("apt-get -yq purge lynis >/dev/null && apt-get -yq autoremove >/dev/null", user="root", timeout=600)
+    assert index >= LYNIS_INDEX, f"lynis' index is {index}, less than {LYNIS_INDEX}"
+    return {"index": index, "log": points}
+
+
+@drill.cell("reboot-policy")
+def reboot_policy(stage: Stage) -> Figures:
+    """What an update needs happens at hardening.reboot_at, by unattended-upgrades itself; without it, nothing does."""
+    site = stage.converged()
+    need = "touch /run/reboot-required && timeout 200 unattended-upgrade; cat"
+    try:
+        left_alone = must_fail(lambda: looks.answer(f"{need} {SCHEDULED}", user="root"), "no time set")
+        assert site.hosts
+        stage.site(settings={"hardening": {"reboot_at": "04:30"}}).deploy().ok()
+        effective = looks.answer("apt-config dump | grep -i Automatic-Reboot", user="root")
+        told = looks.answer(f"{need} {SCHEDULED}", user="root")
+        mode = re.search(r"MODE=(\S+)", told)
+        when = looks.answer(f"date -d @$(sed -n 's/^USEC=\\(.*\\)......$/\\1/p' {SCHEDULED}) +%H:%M", user="root")
+        assert mode, told
+        assert (mode[1], when) == ("reboot", "04:30"), told
+    finally:
+        looks.answer("shutdown -c; rm -f /run/reboot-required", user="root")
+    stage.site().deploy().ok()
+    after = looks.answer("apt-config dump | grep -ci 'Automatic-Reboot ' || true", user="root")
+    assert after == "0", after
+    return {"apt": effective.replace("\n", " "), "scheduled": f"reboot at {when}", "without the setting": left_alone}
+
+
+def _effective(host: str) -> dict[str, str]:
+    """Return what is in effect of all that the hardening touches."""
+    looks_at = {
+        "sshd": "sshd -T",
+        "rules": "nft -s list ruleset",
+        "sysctl": "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].conf.(all|default)|^kernel.(kptr|dmesg|yama)|^fs\\.'",
+        "limits": "ulimit -Hc; ulimit -Sc; cat /etc/security/limits.d/* 2>/dev/null",
+        "apt": "apt-config dump | grep -E 'Unattended|Periodic' || true",
+        "units": "systemctl list-unit-files --no-legend --state=enabled",
+        "fail2ban": "command -v fail2ban-client; ls /etc/fail2ban /etc/nftables.conf 2>&1 || true",
+        "modules": "cat /etc/modprobe.d/* 2>/dev/null; true",
+        "banner": "cat /etc/issue /etc/issue.net",
+    }
+    return {name: looks.answer(command, host=host, user="root") for name, command in looks_at.items()}
+
+
+@drill.cell("given-back")
+def given_back(stage: Stage) -> Figures:
+    """After remove.py and a boot, sshd, rules, kernel settings, apt, units and banners are in effect as before."""
+    stage.bare(GONE)
+    before = _effective(GONE)
+    site = stage.site(GONE, settings=BASE_ALONE)
+    site.deploy().ok()
+
+    def as_before() -> None:
+        now = _effective(GONE)
+        differing = [name for name, value in before.items() if now[name] != value]
+        assert not differing, {name: (before[name][-600:], now[name][-600:]) for name in differing}
+
+    control = must_fail(as_before, "the hardening on it")
+    site.remove().ok()
+    hosts.reboot(GONE)
+    as_before()
+    stage.discard(GONE)
+    return {"compared": ", ".join(before), "control": control}
