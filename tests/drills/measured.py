@@ -21,6 +21,10 @@ drill = Drill(
 OTHER, GONE = lab_host("other"), lab_host("gone")
 GATEWAY_EXPOSURE, FAIL2BAN_EXPOSURE, LYNIS_INDEX = 1.6, 2.5, 77
 SCHEDULED = "/run/systemd/shutdown/scheduled"
+KERNEL = (
+    r"^net\.ipv[46]\.conf\.(all|default)\.(accept_redirects|log_martians|rp_filter|send_redirects) "
+    r"|^kernel\.(core_|ctrl|dmesg_|kptr_|unpriv|yama)|^fs\.(protected_|suid_)|^dev\.tty"
+)
 BASE_ALONE = {
     section: {"enabled": False}
     for section in ("rootless_docker", "toolchain", "secrets", "gateway", "launchers", "doctor")
@@ -139,7 +143,7 @@ def _effective(host: str) -> dict[str, str]:
     looks_at = {
         "sshd": "sshd -T",
         "rules": "nft -s list ruleset",
-        "sysctl": "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].conf.(all|default)|^kernel.(kptr|dmesg|yama)|^fs\\.'",
+        "sysctl": f"sysctl -a 2>/dev/null | grep -E '{KERNEL}'",
         "limits": "ulimit -Hc; ulimit -Sc; cat /etc/security/limits.d/* 2>/dev/null",
         "apt": "apt-config dump | grep -E 'Unattended|Periodic' || true",
         "units": "systemctl list-unit-files --no-legend --state=enabled",

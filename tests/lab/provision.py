@@ -11,6 +11,17 @@ from pathlib import Path
 from tests.lab.instance import HostFiles, Lab, locked
 from tests.lab.machine import LabError, sh, write
 
+# nspawn lays a pipe over /proc/kmsg that it has unlinked. Nothing can be mounted on that, as ProtectKernelLogs= of
+# a unit does; a machine has no such pipe.
+KMSG_UNIT = """[Unit]
+Description=A kernel log as on a machine
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=umount /proc/kmsg
+"""
 FIRST_NUMBER = 11  # below: this machine (1) and room to spare
 
 
@@ -38,12 +49,16 @@ def create(lab: Lab, host: HostFiles, tree: Path, disk: Path | None = None) -> N
         "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost ip6-localhost ip6-loopback\n",
         "etc/resolv.conf": _resolv_conf(),
         "etc/network/interfaces.d/host0": _interfaces(lab, number),
+        "etc/systemd/system/lab-kmsg.service": KMSG_UNIT,
         "root/.ssh/authorized_keys": lab.key.with_suffix(".pub").read_text(),
     }
     for relative, text in files.items():
         _directory(tree, host.upper, Path(relative).parent)
         write(host.upper / relative, text)
     (host.upper / "root/.ssh").chmod(0o700)
+    wanted = Path("etc/systemd/system/sysinit.target.wants")
+    _directory(tree, host.upper, wanted)
+    (host.upper / wanted / "lab-kmsg.service").symlink_to("../lab-kmsg.service")
     _directory(tree, host.upper, Path("etc/ssh"))
     sh("ssh-keygen", "-A", "-f", str(host.upper))
     public = [path.read_text().split()[:2] for path in sorted(host.upper.glob("etc/ssh/ssh_host_*.pub"))]
