@@ -17,7 +17,8 @@ Body = Callable[["Stage"], Figures]
 NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
     "skills", "sessions", "backends", "converged", "break_and_tell", "failover", "swap", "private", "usage",
-    "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet", "plan", "locks", "remove", "init", "demo",
+    "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet", "plan", "locks", "remove",
+    "init", "demo",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ drill = Drill(
 )
 
 OTHER, GONE = lab_host("other"), lab_host("gone")
-GATEWAY_EXPOSURE, FAIL2BAN_EXPOSURE, LYNIS_INDEX = 1.6, 2.5, 77
+GATEWAY_EXPOSURE, FAIL2BAN_EXPOSURE, LYNIS_INDEX = 1.0, 2.5, 77
 SCHEDULED = "/run/systemd/shutdown/scheduled"
 KERNEL = (
     r"^net\.ipv[46]\.conf\.(all|default)\.(accept_redirects|log_martians|rp_filter|send_redirects) "

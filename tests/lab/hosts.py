@@ -198,6 +198,8 @@ def _up_one(lab: Lab, name: str, tree: Path) -> None:
     host = lab.host(name)
     with locked(f"{lab.name}.{name}"):
         if Process.recorded(host.supervisor):
+            # One that was made before it had lab-kmsg.service.
+            sh(*inside(name, "sh", "-c", "umount /proc/kmsg 2>/dev/null || true"))
             return
         started = time.monotonic()
         _refuse_twin(lab, host)

@@ -58,7 +58,9 @@ def create(lab: Lab, host: HostFiles, tree: Path, disk: Path | None = None) -> N
     (host.upper / "root/.ssh").chmod(0o700)
     wanted = Path("etc/systemd/system/sysinit.target.wants")
     _directory(tree, host.upper, wanted)
-    (host.upper / wanted / "lab-kmsg.service").symlink_to("../lab-kmsg.service")
+    link = host.upper / wanted / "lab-kmsg.service"
+    link.unlink(missing_ok=True)  # that of a copied disk
+    link.symlink_to("../lab-kmsg.service")
     _directory(tree, host.upper, Path("etc/ssh"))
     sh("ssh-keygen", "-A", "-f", str(host.upper))
     public = [path.read_text().split()[:2] for path in sorted(host.upper.glob("etc/ssh/ssh_host_*.pub"))]
