@@ -91,6 +91,7 @@ class Gateway:
     async def swap(self):
         """Give all new requests to what was staged; RefusedError: it does not come up, and nothing changes."""
         async with self._one:
+            self._forget("good")
             try:
                 new = await self._started("next")
             except RefusedError as error:
@@ -126,7 +127,12 @@ class Gateway:
     def _take(self, new):
         """Have it get all new requests, and note what it runs with."""
         self.active = new
+        self._forget("good")
         replace(self.runtime / "inputs", (self.runtime / "started").read_text() + (new.place / "inputs").read_text())
+
+    def _forget(self, name):
+        """Have what was staged under this name, with its keys, in memory no longer than it is of use."""
+        shutil.rmtree(self.runtime / name, ignore_errors=True)
 
     def _keep(self):
         """Keep the files of what runs, which is what is wanted, for a start that has nothing better."""

@@ -40,7 +40,8 @@ LEFT = (
 
 def _held(user: str = looks.GATEWAY_USER) -> str:
     """Return the provider's key that the running gateway was started with."""
-    return looks.answer(f"cat /run/user/$(id -u {user})/litellm/*/secrets/{NAME}", user="root")
+    newest = f"$(ls -td /run/user/$(id -u {user})/litellm/[0-9]* | head -n1)"
+    return looks.answer(f"cat {newest}/secrets/{NAME}", user="root")
 
 
 def _answers(stage: Stage, gateway_key: str = THEIR_GATEWAY_KEY) -> None:

@@ -190,7 +190,7 @@ def test_what_is_under_way_ends_where_it_began(gateway: Host) -> None:
     config = str(gateway.wanted / "config.yaml")
     assert gateway.noted()[config] == hashlib.sha256(b"local other\n").hexdigest()
     assert gateway.noted()["unit"] == "0"
-    until(lambda: [each.name for each in gateway.runtime.iterdir() if each.name.isdigit()] == ["2"])  # no key is left
+    until(lambda: [each.name for each in gateway.runtime.iterdir() if each.is_dir()] == ["2"])  # no key is left
 
 
 @pytest.mark.parametrize(
@@ -230,6 +230,7 @@ def test_a_restart_takes_what_was_good_last(gateway: Host) -> None:
     gateway.start()
     assert (gateway.ask().partition(b" ")[2], gateway.noted()) == (b"hello", good)
     assert "cannot load the configuration" in gateway.refused()
+    assert len([each for each in gateway.runtime.iterdir() if each.is_dir()]) == 1, "keys are left in memory"
 
 
 def test_it_ends_with_its_container(gateway: Host) -> None:
