@@ -83,7 +83,7 @@ def _banned(address: str) -> bool:
 
 def _unspared(stage: Stage, failures: int, **more: object) -> Site:
     """Return the shared host where the LAN is not spared: only the controller is."""
-    controller = {"ignored": ["controller"], "max_failures": failures, "ban_seconds": 60, "longest_ban_seconds": 60}
+    controller = {"ignored": ["controller"], "max_failures": failures, "ban_seconds": 900, "longest_ban_seconds": 900}
     return stage.site(settings={"fail2ban": controller, "ssh": {"unpunished": ["lan"]}, **more})
 
 
