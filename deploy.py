@@ -11,6 +11,7 @@ from signalbox.readings import readings
 from signalbox.settings import settings_for
 from tasks import doctor as checks
 from tasks.base import base
+from tasks.by_hand import by_hand
 from tasks.doctor import doctor
 from tasks.fail2ban import fail2ban
 from tasks.firewall import firewall
@@ -45,6 +46,8 @@ firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
+# Before all that takes its place: the gateway wants the port, launchers the names.
+by_hand(s.by_hand, claude, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.
 secrets(s.secrets, keys, lane_keys, keeper, claude, **root)

@@ -169,6 +169,13 @@ rootless_docker = {
     "registry_mirrors": [],  # URLs that Docker Hub pulls go through
 }
 
+by_hand = {  # what was set up by hand, by the guide, and is set aside, never thrown away; `signalbox adopt` writes it
+    "enabled": True,
+    "containers": [],  # of the service user's Docker, stopped and kept: ["litellm"]
+    "files": [],  # in its home, kept where root alone reads them: [".config/claude-secrets.env"]
+    "functions": [],  # taken out of its shell files, which are kept as *.before-signalbox: ["claude-routed"]
+}
+
 toolchain = {
     "enabled": True,
 }

@@ -8,6 +8,7 @@ import click
 
 _COMMANDS = {
     "init": "Ask what a host needs, check it, and write the files.",
+    "adopt": "Take over a host that was set up by hand, by the guide.",
     "outdated": "Tell which pinned versions are behind what the mirrors offer.",
     "history": "Show the deploys that were made from this machine.",
     "lock": "Show who deploys at this moment, and break a lock.",

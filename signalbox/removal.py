@@ -24,6 +24,7 @@ ORDER = (
     "key",
     "tool",
     "sysctl",
+    "container",
     "directory",
     "package",
     "mode",
@@ -97,6 +98,7 @@ def _taken(entry: Entry, users: Container[str]) -> str:
         "image": lambda: _quiet(_run(account, f"docker image rm --force {shlex.quote(rest)}")),
         "tool": lambda: _tool(entry),
         "sysctl": lambda: _quiet(f"sysctl -qw {shlex.quote(f'{entry.id}={entry.original}')}"),
+        "container": lambda: _quiet(_run(account, _as_it_was(entry, rest))),
         "linger": lambda: _linger(account),
         "mode": lambda: f"{{ {_as(f'{entry.id}/', f'chmod {entry.original} {shlex.quote(entry.id)}')}; }}",
         "subids": lambda: f"sed -i '/^{account}:[0-9]*:65536$/d' /etc/subuid /etc/subgid",
@@ -112,6 +114,11 @@ def _as(path: str, script: str) -> str:
 
 def _run(user: str, script: str) -> str:
     return f"if id -u {user} >/dev/null 2>&1; then {run_as(user, Account.named(user).home, script)}; fi"
+
+
+def _as_it_was(entry: Entry, container: str) -> str:
+    name = shlex.quote(container)
+    return f"docker container update --restart={entry.original or 'no'} {name} && docker container start {name}"
 
 
 def _quiet(command: str) -> str:

@@ -38,11 +38,11 @@ class Change:
     old: str | None
     new: str
 
-    def diff(self) -> Iterator[str]:
-        """Yield the lines of a unified diff."""
-        before = self.old.splitlines() if self.old is not None else []
-        name = str(self.path) if self.old is not None else "/dev/null"
-        yield from difflib.unified_diff(before, self.new.splitlines(), name, str(self.path), lineterm="")
+    def diff(self, root: Path) -> Iterator[str]:
+        """Yield the lines of a unified diff, with paths below `root`."""
+        before, path = (self.old or "").splitlines(), str(self.path.relative_to(root))
+        old = "/dev/null" if self.old is None else path
+        yield from difflib.unified_diff(before, self.new.splitlines(), old, path, lineterm="")
 
 
 def planned(root: Path, hosts: Mapping[str, Mapping[str, Any]], group: Mapping[str, Any]) -> list[Change]:

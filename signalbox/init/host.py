@@ -153,7 +153,7 @@ def login(target: Target, key: Path | None, password: Secret | None = None) -> I
 
 def look(client: paramiko.SSHClient) -> Machine:
     """Return what kind of machine this is."""
-    lines = _run(client, _LOOK).splitlines()
+    lines = run(client, _LOOK).splitlines()
     told = dict(line.split("=", 1) for line in lines if "=" in line)
     return Machine(
         system=told.get("system", ""),
@@ -178,17 +178,22 @@ def install_key(client: paramiko.SSHClient, public: str) -> None:
         '{ grep -qxF "$key" .ssh/authorized_keys || { [ -z "$(tail -c1 .ssh/authorized_keys)" ] || '
         'echo >>.ssh/authorized_keys; printf "%s\\n" "$key" >>.ssh/authorized_keys; }; } && echo installed'
     )
-    if _run(client, script, f"{public}\n").strip() != "installed":
+    if run(client, script, f"{public}\n").strip() != "installed":
         raise WrongAnswerError("the key could not be written to ~/.ssh/authorized_keys there; is the disk full?")
 
 
 def takes_password(client: paramiko.SSHClient, password: Secret) -> bool:
     """Return whether sudo takes this password; it goes over stdin."""
-    said = _run(client, "sudo -k -S -p '' true 2>/dev/null && echo taken", f"{password.reveal()}\n")
+    said = run(client, "sudo -k -S -p '' true 2>/dev/null && echo taken", f"{password.reveal()}\n")
     return said.strip() == "taken"
 
 
-def _run(client: paramiko.SSHClient, script: str, stdin: str = "") -> str:
+def run(client: paramiko.SSHClient, script: str, stdin: str = "") -> str:
+    """Run a script of POSIX sh and return what it prints; stdin is given to it.
+
+    Raises:
+        WrongAnswerError: the host does not answer.
+    """
     try:
         given, out, _ = client.exec_command(f"sh -c {shlex.quote(script)}", timeout=_SECONDS * 3)
         given.write(stdin)

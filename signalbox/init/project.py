@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ _MIRRORS = ("debian", "mise", "node", "npm", "litellm")
 def wishes(known: Known) -> Wishes:
     """Return what the answers ask for."""
     answers = known.answers
+    return replace(
+        reached(known),
+        local=_local(known),
+        cloud=answers["cloud"],
+        resource=answers.get("foundry_resource", ""),
+        deployments={name: answers[f"foundry_{name.split('-')[1]}"] for name in CLAUDES if "foundry_opus" in answers},
+        urls=_urls(answers),
+    )
+
+
+def reached(known: Known) -> Wishes:
+    """Return what the answers tell of the host and of the network, with no model yet."""
+    answers = known.answers
     where, port = split_address(answers["host"])
     return Wishes(
         address=where,
@@ -36,12 +50,7 @@ def wishes(known: Known) -> Wishes:
         host_key=known.host_key.line if known.host_key else "",
         sudo=known.machine.sudo if known.machine else "root",
         logins=tuple(listed(answers["logins"])),
-        local=_local(known),
-        cloud=answers["cloud"],
-        resource=answers.get("foundry_resource", ""),
-        deployments={name: answers[f"foundry_{name.split('-')[1]}"] for name in CLAUDES if "foundry_opus" in answers},
         network=_network(answers),
-        urls=_urls(answers),
         vault_key=answers["vault_key"],
     )
 
@@ -103,9 +112,9 @@ def _layers(root: Path, wished: Wishes, pins: Mapping[str, Any]) -> list[tuple[s
     ]
 
 
-def secrets_to_store(wished: Wishes, known: Known) -> dict[str, Secret]:
-    """Return what goes into the vault."""
-    return {name: known.secrets[name] for name in needed_secrets(wished) if name in known.secrets}
+def secrets_to_store(wished: Wishes, secrets: Mapping[str, Secret]) -> dict[str, Secret]:
+    """Return those that the settings need, which go into the vault."""
+    return {name: secrets[name] for name in needed_secrets(wished) if name in secrets}
 
 
 def store(wished: Wishes, secrets: Mapping[str, Secret], scope: str = "all") -> Path:

@@ -45,7 +45,8 @@ class Wishes:
     address, port, user, key: how it is reached; host_key: its own key, "" where known_hosts decides. sudo: "root",
     "free" or "password". logins: public keys of those who may log in as the service user. cloud: of CLOUDS.
     deployments: Foundry's, by Claude's names. network: sections `mirrors` and `extra_ca_certificates`. urls: of clouds
-    that are not at their usual address. vault_key: as the setting `secrets.key`. more: sections that nobody asks about.
+    that are not at their usual address. vault_key: as the setting `secrets.key`. name: the service user's.
+    more: sections that nobody asks about.
     """
 
     address: str
@@ -62,6 +63,7 @@ class Wishes:
     network: Mapping[str, Any] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
     vault_key: str = "prompt"
+    name: str = "claude"
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -91,8 +93,8 @@ def host_settings(wishes: Wishes) -> Data:
 def group_settings(wishes: Wishes) -> Data:
     """Return what is written to group_data/<group>.py."""
     data: Data = dict(wishes.network)
-    if wishes.logins:
-        data["service_user"] = {"authorized_keys": list(wishes.logins)}
+    user: Data = {"name": wishes.name} if wishes.name != defaults()["service_user"]["name"] else {}
+    data["service_user"] = user | ({"authorized_keys": list(wishes.logins)} if wishes.logins else {})
     data["secrets"] = {"source": "vault", "key": wishes.vault_key}
     data["backends"] = _backends(wishes.local)
     clouds, lanes = _clouds(wishes), _lanes(wishes)

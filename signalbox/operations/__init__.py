@@ -5,6 +5,7 @@ what is placed must be written to the manifest in the same breath.
 """
 
 from signalbox.operations.accounts import authorized_keys, linger, password, subordinate_ids, sudo_rule, user
+from signalbox.operations.by_hand import container_set_aside, file_set_aside, shells_without
 from signalbox.operations.containers import image
 from signalbox.operations.files import absent, directories, file, files, first_line, handed_directory, link, links
 from signalbox.operations.firewall import firewall_rules
@@ -24,11 +25,13 @@ __all__ = [
     "absent",
     "authorized_keys",
     "claude_code",
+    "container_set_aside",
     "directories",
     "docker_repository",
     "docker_storage_gone",
     "file",
     "files",
+    "file_set_aside",
     "firewall_rules",
     "first_line",
     "generated_key",
@@ -52,6 +55,7 @@ __all__ = [
     "private_home",
     "secret_file",
     "service",
+    "shells_without",
     "sshd_configuration",
     "state_gone",
     "subordinate_ids",

@@ -295,5 +295,16 @@ ConfigDir = Annotated[
     str,
     matching(r"~(/(?!\.\.?(/|$))[\w.+-]+)+", "a directory below the user's home", 'one such as "~/.claude-local"'),
 ]
+# https://docs.docker.com/reference/cli/docker/container/run/: names of containers
+ContainerName = Annotated[str, matching(r"[A-Za-z0-9][\w.-]+", "a container's name", 'one such as "litellm"')]
+FunctionName = Annotated[str, matching(r"[A-Za-z][\w.-]*", "a function's name", 'one such as "claude-routed"')]
+HomePath = Annotated[
+    str,
+    matching(
+        r"(?!\.\.?(/|$))[\w.+-]+(/(?!\.\.?(/|$))[\w.+-]+)*",
+        "a path below the user's home",
+        'one such as ".config/claude-secrets.env"',
+    ),
+]
 Words = Annotated[str, matching(r"(?s).*\S.*", "a text", "who pays, in words")]
 Flag = Annotated[str, matching(r"-\S*|[^-\s].*", "a flag", 'one such as "--verbose"')]

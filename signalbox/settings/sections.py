@@ -9,9 +9,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, fiel
 from signalbox.settings.fields import (
     PLACEHOLDER,
     AbsolutePath,
+    ContainerName,
     Digest,
     FilePath,
     Flag,
+    FunctionName,
+    HomePath,
     Image,
     Integrity,
     KeySource,
@@ -242,6 +245,15 @@ class Lock(Section):
     wait_seconds: Annotated[int, between(0, 86400, "seconds")]
     expires_minutes: Annotated[int, between(1, 1440, "minutes")]
     reason: str | None
+
+
+class ByHand(Section):
+    """What the service user has by hand, by the guide, and Signalbox does in its place: it is set aside."""
+
+    enabled: bool
+    containers: list[ContainerName]
+    files: list[HomePath]
+    functions: list[FunctionName]
 
 
 class Leftovers(Section):

@@ -21,6 +21,7 @@ from signalbox.settings.records import Backend, Cloud, Lane
 from signalbox.settings.rules import RULES, IncompleteError
 from signalbox.settings.sections import (
     Base,
+    ByHand,
     CaCertificate,
     Connection,
     Doctor,
@@ -61,6 +62,7 @@ class Settings:
     fail2ban: Fail2ban
     hardening: Hardening
     rootless_docker: RootlessDocker
+    by_hand: ByHand
     toolchain: Toolchain
     secrets: Secrets
     gateway: Gateway
@@ -150,6 +152,7 @@ _SECTIONS: dict[str, Any] = {
     "fail2ban": Fail2ban,
     "hardening": Hardening,
     "rootless_docker": RootlessDocker,
+    "by_hand": ByHand,
     "toolchain": Toolchain,
     "secrets": Secrets,
     "gateway": Gateway,

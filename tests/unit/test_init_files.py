@@ -39,7 +39,7 @@ def test_hosts_and_settings_that_are_there_stay_and_the_placeholder_goes(tmp_pat
 def test_what_was_there_is_kept_and_nothing_to_do_is_no_change(tmp_path: Path) -> None:
     (tmp_path / "inventory.py").write_text("claude_hosts = []  # mine\n")
     changes = files.planned(tmp_path, {"a.example.org": {}}, {})
-    assert any("-claude_hosts = []  # mine" in line for line in changes[0].diff())
+    assert any("-claude_hosts = []  # mine" in line for line in changes[0].diff(tmp_path))
     (kept,) = files.write(changes)
     assert kept.read_text() == "claude_hosts = []  # mine\n"
     assert files.planned(tmp_path, {"a.example.org": {}}, {})[:1] != changes[:1]

@@ -1,0 +1,78 @@
+"""`signalbox adopt`: a host that was set up by hand, by the guide, becomes one of this project."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from signalbox.console import Failure, note, working
+from signalbox.init import about_host, about_network, about_project, by_hand, project
+from signalbox.init.asking import interview, options
+from signalbox.init.finish import clone, finish
+from signalbox.init.host import KeyRefusedError, login
+from signalbox.init.question import Known, WrongAnswerError
+from signalbox.init.wishes import Wishes
+
+_STATE = Path(".signalbox/adopt.json")
+_ASKED = (*about_host.QUESTIONS, *about_network.QUESTIONS, *about_project.QUESTIONS)
+
+
+@click.command()
+@click.option("--user", default="claude", show_default=True, metavar="NAME", help="The guide's service user there.")
+@options(_ASKED)
+def adopt(
+    user: str, answers: Path | None, afresh: bool, yes: bool, deploy: bool | None, as_json: bool, **given: str | None
+) -> None:
+    """Take over a host that was set up by hand, by the first guide or its installer.
+
+    Its model server, clouds and deployments become settings, its keys go into the encrypted secrets file; on the host
+    nothing is changed. The plan tells what a deploy would: what it replaces is kept, the guide's container is stopped
+    and kept, its functions go from the shell files, which are kept as *.before-signalbox, and its file of keys to where
+    root alone reads it. `pyinfra inventory.py remove.py` gives back.
+
+    Options, answers file and exit status are those of `signalbox init`.
+    """
+    root, asks = clone(), not (yes or as_json)
+    known, asked, kept = interview(_ASKED, root / _STATE, answers, given, asks=asks, afresh=afresh)
+    try:
+        with working("Looking at what is there by hand"):
+            found = _looked(known, user)
+            wishes = _wishes(known, found, user)
+    except (by_hand.ByHandError, WrongAnswerError) as error:
+        raise Failure(str(error)) from None
+    except KeyRefusedError:
+        raise Failure("the host does not take the key any more; run this again") from None
+    _tell(wishes, found)
+    keys = {**by_hand.secrets(found, wishes.local), **known.secrets}
+    finish(root, wishes, keys, kept, asks=asks, asked=asked, deploy=deploy, as_json=as_json)
+
+
+def _looked(known: Known, user: str) -> by_hand.Found:
+    sudo = known.machine.sudo if known.machine else "root"
+    with login(about_host.target(known), Path(known.answers["ssh_key"]).expanduser()) as client:
+        return by_hand.look(client, user, sudo, known.secrets.get("ADMIN_SUDO"))
+
+
+def _wishes(known: Known, found: by_hand.Found, user: str) -> Wishes:
+    clouds = by_hand.clouds(found)
+    more = {"by_hand": by_hand.set_aside(found)}
+    if found.docker != "debian":
+        more["rootless_docker"] = {"source": found.docker}
+    return replace(
+        project.reached(known),
+        local=by_hand.local(found),
+        cloud=clouds.cloud,
+        resource=clouds.resource,
+        deployments=clouds.deployments,
+        urls=clouds.urls,
+        name=user,
+        more=more,
+    )
+
+
+def _tell(wishes: Wishes, found: by_hand.Found) -> None:
+    note(f"local model: {f'{wishes.local.model} at {wishes.local.url}' if wishes.local else 'none'}")
+    note(f"cloud: {wishes.cloud}")
+    note(f"keys: {', '.join(sorted(found.secrets)) or 'none'}")

@@ -1,0 +1,103 @@
+"""What a person set up by hand and Signalbox does in its place now: set aside, never thrown away."""
+
+from __future__ import annotations
+
+import shlex
+
+from pyinfra import host
+from pyinfra.api import operation
+
+from signalbox import manifest
+from signalbox.facts import Placed, UserCommand
+from signalbox.manifest import Entry
+from signalbox.operations.commands import Commands
+from signalbox.operations.files import prepare
+from signalbox.removal import owner_of
+from signalbox.run_as import as_owner, run_as
+from signalbox.statements import differs, want
+
+SHELL_FILES = (".bashrc", ".bash_aliases", ".bash_profile", ".profile", ".zshrc", ".zprofile")
+# Leaves out functions and aliases of these names, and what loads these files; fails where a function has no end.
+_AWK = r"""
+function starts(line) { return line ~ ("^[ \t]*(function[ \t]+)?(" names ")[ \t]*(\\([ \t]*\\))?[ \t]*(\\{|$)") }
+function whole(line) { return line ~ /\}[ \t;]*$/ }
+in_function { if ($0 ~ /^\}[ \t;]*$/) in_function = 0; next }
+in_if { if ($0 ~ /^[ \t]*fi[ \t;]*$/) in_if = 0; next }
+names && $0 ~ ("^[ \t]*alias[ \t]+(" names ")=") { next }
+names && starts($0) && $0 ~ /[({]/ { if (!whole($0)) in_function = 1; next }
+files && $0 ~ ("(" files ")") && $0 !~ /^[ \t]*#/ {
+    if ($0 ~ /^[ \t]*if[ \t]/ && $0 !~ /[ \t;]fi[ \t;]*$/) in_if = 1
+    next
+}
+{ print }
+END { if (in_function || in_if) exit 3 }
+"""
+
+
+def without(path: str, names: tuple[str, ...], files: tuple[str, ...]) -> str:
+    """Return the command that prints a shell file without functions and aliases of these names, and without what loads
+    these files (below the home).
+    """
+    patterns = (("names", names), ("files", tuple(file.rsplit("/", 1)[-1] for file in files)))
+    given = " ".join(f"-v {name}={shlex.quote('|'.join(_escaped(each) for each in words))}" for name, words in patterns)
+    return f"awk {given} {shlex.quote(_AWK)} {path}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"[{letter}]" if letter in ".+*?()|[]{}^$" else letter for letter in text)
+
+
+@operation()
+def container_set_aside(container: str, account: str, home: str) -> Commands:
+    """Have this container of the user's own Docker stopped, not to start by itself; it stays, with all it holds."""
+    name = shlex.quote(container)
+    want("container", f"{account}:{container}")
+    script = f"docker container inspect --format '{{{{.State.Running}}}} {{{{.HostConfig.RestartPolicy.Name}}}}' {name}"
+    found = host.get_fact(UserCommand, user=account, home=home, script=script)
+    running, _, policy = (found[0] if found else "false no").partition(" ")
+    if running != "true" and policy in ("no", ""):
+        host.noop(f"{container} is not there, or set aside")
+        return
+    differs(f"container {container} of {account}", "running" if running == "true" else "stopped", "set aside")
+    differs(f"container {container} of {account}, starts by itself", policy, "no")
+    record = manifest.record(Entry("container", f"{account}:{container}", "set aside", policy))
+    stop = f"docker container update --restart=no {name} && docker container stop {name}"
+    yield f"{manifest.MAKE} && {record} && {run_as(account, home, f'{{ {stop}; }} >/dev/null')}"
+
+
+@operation()
+def file_set_aside(path: str) -> Commands:
+    """Have this file of a person's home gone from there; root alone reads the copy that is kept."""
+    now = host.get_fact(Placed, path=path, kind="file")
+    want("file", path)
+    if now.type is None:
+        host.noop(f"{path} is not there, or set aside")
+        return
+    differs(path, now.type, "set aside")
+    yield f"{prepare('file', path, now, '')} && {as_owner(owner_of(path), f'rm -f {shlex.quote(path)}')}"
+
+
+@operation()
+def shells_without(names: list[str], files: list[str], account: str, home: str) -> Commands:
+    """Have the user's shell files define none of these functions and load none of these files.
+
+    What was there is kept beside each as *.before-signalbox, numbered when there are several.
+    """
+    wanted = tuple(names), tuple(files)
+    look = "; ".join(
+        f"[ ! -f {file} ] || {{ {without(file, *wanted)} | cmp -s - {file}; }} || echo {file}" for file in SHELL_FILES
+    )
+    found = [name for name in host.get_fact(UserCommand, user=account, home=home, script=look) if name in SHELL_FILES]
+    if not found:
+        host.noop("no shell file defines or loads them")
+        return
+    for name in found:
+        differs(f"{home}/{name}", "as by hand", f"without {', '.join([*names, *files])}")
+        new = f"{name}.signalbox-new"
+        failed = f"{{ echo '~/{name}: a function in it has no end; take {', '.join(names)} out by hand' >&2; false; }}"
+        yield run_as(
+            account,
+            home,
+            f"rm -f {new} && cp -p {name} {new} && {{ {without(name, *wanted)} > {new} || {failed}; }}"
+            f" && cp -p --backup=numbered {name} {name}.before-signalbox && mv -fT {new} {name}",
+        )
