@@ -21,6 +21,7 @@ ORDER = (
     "link",
     "file",
     "line",
+    "aside",
     "key",
     "tool",
     "sysctl",
@@ -98,6 +99,7 @@ def _taken(entry: Entry, users: Container[str]) -> str:
         "image": lambda: _quiet(_run(account, f"docker image rm --force {shlex.quote(rest)}")),
         "tool": lambda: _tool(entry),
         "sysctl": lambda: _quiet(f"sysctl -qw {shlex.quote(f'{entry.id}={entry.original}')}"),
+        "aside": lambda: _aside(entry),
         "container": lambda: _quiet(_run(account, _as_it_was(entry, rest))),
         "linger": lambda: _linger(account),
         "mode": lambda: f"{{ {_as(f'{entry.id}/', f'chmod {entry.original} {shlex.quote(entry.id)}')}; }}",
@@ -114,6 +116,12 @@ def _as(path: str, script: str) -> str:
 
 def _run(user: str, script: str) -> str:
     return f"if id -u {user} >/dev/null 2>&1; then {run_as(user, Account.named(user).home, script)}; fi"
+
+
+def _aside(entry: Entry) -> str:
+    """Give back what was set aside, unless somebody has put something else there."""
+    path = shlex.quote(entry.id)
+    return f"if [ ! -e {path} ] && [ ! -L {path} ]; then {give_back(entry.id, entry.original or '')}; fi"
 
 
 def _as_it_was(entry: Entry, container: str) -> str:

@@ -76,3 +76,5 @@ def _tell(wishes: Wishes, found: by_hand.Found) -> None:
     note(f"local model: {f'{wishes.local.model} at {wishes.local.url}' if wishes.local else 'none'}")
     note(f"cloud: {wishes.cloud}")
     note(f"keys: {', '.join(sorted(found.secrets)) or 'none'}")
+    if found.secrets:
+        note("They lay there in clear, where the agent could read them: change them at their providers when you can")

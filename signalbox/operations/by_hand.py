@@ -68,13 +68,13 @@ def container_set_aside(container: str, account: str, home: str) -> Commands:
 @operation()
 def file_set_aside(path: str) -> Commands:
     """Have this file of a person's home gone from there; root alone reads the copy that is kept."""
-    now = host.get_fact(Placed, path=path, kind="file")
-    want("file", path)
+    now = host.get_fact(Placed, path=path, kind="aside")
+    want("aside", path)
     if now.type is None:
         host.noop(f"{path} is not there, or set aside")
         return
     differs(path, now.type, "set aside")
-    yield f"{prepare('file', path, now, '')} && {as_owner(owner_of(path), f'rm -f {shlex.quote(path)}')}"
+    yield f"{prepare('aside', path, now, '')} && {as_owner(owner_of(path), f'rm -f {shlex.quote(path)}')}"
 
 
 @operation()

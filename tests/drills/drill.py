@@ -18,7 +18,7 @@ NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
     "skills", "sessions", "backends", "converged", "break_and_tell", "failover", "swap", "private", "usage",
     "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet", "plan", "locks", "remove",
-    "init", "demo",
+    "init", "adopt", "demo",
 )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ as() {
         XDG_RUNTIME_DIR="/run/user/$(id -u claude)" DOCKER_HOST="unix:///run/user/$(id -u claude)/docker.sock" \
         sh -c "cd && $1"
 }
+# Debian keeps the tool apart from docker, beside which it looks for it.
+ln -s /usr/bin/docker /usr/share/docker.io/contrib/docker
 # The lab's kernel has ip_tables built in, which the tool does not see.
 as 'dockerd-rootless-setuptool.sh install --skip-iptables' >/dev/null
 as "sed -i 's/ --iptables=false//' .config/systemd/user/docker.service && systemctl --user daemon-reload"

@@ -1,0 +1,182 @@
+"""`signalbox adopt`: hosts that somebody has set up by the first guide, by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from signalbox.init.files import literals
+from tests.drills import looks
+from tests.drills.deployment import LIMIT_SECONDS
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.init import network, person_at
+from tests.drills.stage import HOST, Stage, lab_host
+from tests.drills.terminal import environment
+from tests.lab import hosts, services
+
+drill = Drill(
+    "adopt",
+    "a host that was set up by hand is taken over, and nothing of it is lost",
+    "A host set up by hand by the steps of the first guide (scripted in the lab, both cloud options): adopt, plan, "
+    "deploy, verify; what was there keeps working, nothing is lost.",
+)
+
+HAND = lab_host("hand")
+SETUP = Path(__file__).parents[1] / "lab" / "by_hand" / "setup.sh"
+_SET_ASIDE = "By hand"
+
+
+def _by_hand(stage: Stage, cloud: str) -> None:
+    """Have a host as the guide leaves it; its gateway answers."""
+    stage.bare(HAND)
+    lab, secrets = services.lab_settings(), services.environment()
+    for number, path in enumerate(lab["extra_ca_certificates"]):
+        hosts.run(HAND, f"cat > /usr/local/share/ca-certificates/lab{number}.crt", stdin=Path(path).read_text())
+    hosts.run(HAND, "update-ca-certificates 2>&1")
+    hosts.run(HAND, "cat > /root/setup.sh", stdin=SETUP.read_text())
+    words = [
+        cloud, lab["backends"]["lmstudio"]["url"], lab["clouds"]["anthropic"]["url"], services.simulator("foundry"),
+        f"{lab['mirrors']['litellm']}@{lab['pins']['litellm']['digest']}",
+    ]  # fmt: skip
+    keys = f"{secrets['ANTHROPIC_DIRECT_KEY']}\n{secrets['FOUNDRY_API_KEY']}\n"
+    hosts.run(HAND, f"sh /root/setup.sh {' '.join(words)}", stdin=keys, timeout=600)
+
+
+def _adopt(project: Path, home: Path, host: str, *more: str) -> subprocess.CompletedProcess[str]:
+    answers = {**network(), "host": hosts.address(host), "fingerprint": "yes"}
+    answers.pop("api_url")
+    (home / "answers.yaml").write_text(yaml.safe_dump(answers))
+    return _signalbox(project, home, "adopt", "--yes", "--answers", str(home / "answers.yaml"), *more)
+
+
+def _signalbox(project: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from signalbox.cli import main; main()", *words],
+        cwd=project, env=environment(project, home), capture_output=True, text=True, check=False,
+        timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
+    """Adopt, plan, deploy, verify; what was there is there, and works."""
+    _by_hand(stage, cloud)
+    before = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in _KEPT}
+    shells, keys = looks.answer("cat .bashrc", host=HAND), looks.answer("cat .config/claude-secrets.env", host=HAND)
+    with person_at(key=True) as (project, home):
+        adopted = _adopt(project, home, HAND, "--json")
+        assert adopted.returncode == 2, adopted.stdout[-1500:] + adopted.stderr[-3000:]
+        (planned,) = json.loads(adopted.stdout)["plan"]["hosts"]
+        aside = [change["operation"] for change in planned["changes"] if change["task"] == _SET_ASIDE]
+        assert len(aside) == 3, aside
+        said = adopted.stdout + adopted.stderr
+        assert not [value for value in services.environment().values() if value in said], "a key was shown"
+        untouched = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in _KEPT}
+        assert untouched == before
+        assert looks.answer("cat .bashrc", host=HAND) == shells, "adopt itself changed the host"
+        deployed = subprocess.run(
+            [sys.executable, "-m", "pyinfra", "inventory.py", "deploy.py", "-y"],
+            cwd=project, env=environment(project, home), capture_output=True, text=True, check=False,
+            timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert deployed.returncode == 0, deployed.stdout[-3000:] + deployed.stderr[-3000:]
+        verified = _signalbox(project, home, "verify", "--json")
+        (report,) = json.loads(verified.stdout)["hosts"]
+        failing = [each for each in report["findings"] if each["level"] == "failure"]
+        assert verified.returncode in (0, 2), failing
+        clean = _signalbox(project, home, "plan")
+        assert clean.returncode == 0, clean.stdout[-2000:]
+
+    def nothing_is_lost() -> None:
+        there = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in _KEPT}
+        assert there == before, "a file of the person's was changed"
+        kept = looks.answer("cat .bashrc.before-signalbox", host=HAND)
+        assert [line for line in kept.splitlines() if "signalbox" not in line] == shells.splitlines()
+        originals = looks.answer("cat /var/lib/signalbox/originals/*claude-secrets.env*", host=HAND, user="root")
+        assert originals == keys, "the file of keys is not kept"
+        assert "litellm" in looks.answer(f"{_DOCKER} docker ps -a --format '{{{{.Names}}}}'", host=HAND)
+
+    nothing_is_lost()
+    told = looks.answer(f"{lane} -p 'say hello'", host=HAND)
+    by_old_name = looks.answer(f"{lane} --model {model} -p 'say hello'", host=HAND)
+    assert told.startswith("Hello from simulated"), told
+    assert by_old_name == told, f"{by_old_name}, not {told}"
+    assert looks.answer("claude-local -p 'say hello'", host=HAND).endswith("(qwen/qwen3.6-35b-a3b).")
+    assert "mine" in looks.answer("bash -ic mine 2>/dev/null", host=HAND)
+    looks.answer("mv work/kept.txt work/moved.txt", host=HAND)
+    control = must_fail(nothing_is_lost, "a file of the person's moved away")
+    return {
+        "set aside": len(aside),
+        "plan": f"{len(planned['changes'])} changes, then clean",
+        "verify": report["verdict"],
+        lane: told,
+        f"by the guide's name {model}": "the same",
+        "kept": "files, keys, shell files, container",
+        "control": control,
+    }
+
+
+_KEPT = ("work/kept.txt", ".claude-routed/projects/kept.jsonl", "litellm/config.yaml", ".bash_logout")
+_DOCKER = "DOCKER_HOST=unix:///run/user/$(id -u)/docker.sock"
+
+
+@drill.cell("settings", fixed=True)
+def settings(stage: Stage) -> Figures:
+    """What a converged host has by hand beside it becomes settings, vault and a plan; without it adopt refuses."""
+    stage.converged()
+    lab, secrets = services.lab_settings(), services.environment()
+    config = {
+        "model_list": [
+            _model("local", "lm_studio/qwen/qwen3.6-35b-a3b", f"{lab['backends']['lmstudio']['url']}/v1", "LMSTUDIO"),
+            _model("claude-sonnet", "anthropic/claude-sonnet-4-6", lab["clouds"]["anthropic"]["url"], "CLAUDE_KEY"),
+        ]
+    }
+    with person_at(key=True) as (project, home):
+        refused = must_fail(lambda: _adopted(project, home), "no configuration of LiteLLM there")
+        looks.answer("mkdir -p litellm && cp .bashrc bashrc.kept", host=HOST)
+        try:
+            hosts.run(HOST, "cat > litellm/config.yaml", user="claude", stdin=yaml.safe_dump(config))
+            key = f"CLAUDE_KEY={secrets['ANTHROPIC_DIRECT_KEY']}\nLMSTUDIO=none\nLITELLM_MASTER_KEY=sk-old\n"
+            hosts.run(HOST, "umask 077; cat > .config/claude-secrets.env", user="claude", stdin=key)
+            hosts.run(HOST, "cat >> .bashrc", user="claude", stdin="claude-routed() {\n  claude\n}\n")
+            changes = _adopted(project, home)
+            group = literals(project / "group_data" / "claude_hosts.py")
+            assert group["by_hand"] == {"files": [".config/claude-secrets.env"], "functions": ["claude-routed"]}, group
+            assert group["backends"]["lmstudio"]["models"]["local"]["id"] == "qwen/qwen3.6-35b-a3b"
+            vault = (project / "secrets" / "all.yml").read_text()
+            assert "ANTHROPIC_DIRECT_KEY" in vault
+            assert secrets["ANTHROPIC_DIRECT_KEY"] not in vault
+            assert "sk-old" not in vault
+        finally:
+            looks.answer("mv bashrc.kept .bashrc; rm -r litellm .config/claude-secrets.env", host=HOST)
+    return {"plan": ", ".join(changes), "without it": refused}
+
+
+def _adopted(project: Path, home: Path) -> list[str]:
+    """Adopt the shared host and return what its plan would set aside."""
+    done = _adopt(project, home, HOST, "--json")
+    assert done.returncode == 2, f"{done.returncode}: {done.stderr[-1500:]}"
+    (planned,) = json.loads(done.stdout)["plan"]["hosts"]
+    found = [change["operation"] for change in planned["changes"]]
+    assert len(found) == 2, found
+    return found
+
+
+def _model(name: str, model: str, base: str, key: str) -> dict[str, Any]:
+    return {"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": f"os.environ/{key}"}}
+
+
+@drill.cell("option-a")
+def option_a(stage: Stage) -> Figures:
+    """The guide with Azure AI Foundry."""
+    return _taken_over(stage, "foundry", "claude-routed", "foundry-sonnet")
+
+
+@drill.cell("option-b")
+def option_b(stage: Stage) -> Figures:
+    """The guide with the Claude API."""
+    return _taken_over(stage, "anthropic", "claude-routed", "claude-sonnet")
