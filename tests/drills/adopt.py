@@ -161,7 +161,7 @@ def _adopted(project: Path, home: Path) -> list[str]:
     done = _adopt(project, home, HOST, "--json")
     assert done.returncode == 2, f"{done.returncode}: {done.stderr[-1500:]}"
     (planned,) = json.loads(done.stdout)["plan"]["hosts"]
-    found = [change["operation"] for change in planned["changes"]]
+    found = [change["operation"] for change in planned["changes"] if change["task"] == _SET_ASIDE]
     assert len(found) == 2, found
     return found
 
