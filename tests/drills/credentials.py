@@ -108,7 +108,9 @@ def other_host(stage: Stage) -> Figures:
     uid = looks.answer(f"id -u {looks.GATEWAY_USER}", user="root")
     looks.answer(f"useradd --uid {uid} {looks.GATEWAY_USER}", host=OTHER, user="root")
     own = f"echo x | {FOR_KEEPER} systemd-creds --user encrypt --name={NAME} - /tmp/own.cred"
-    looks.answer(f"{own}; {FOR_KEEPER} systemd-creds --user decrypt /tmp/own.cred", host=OTHER, user="root")
+    looks.answer(
+        f"{own}; {FOR_KEEPER} systemd-creds --user decrypt --name={NAME} /tmp/own.cred", host=OTHER, user="root"
+    )
     _copy(OTHER)
     seen = _decrypts(looks.GATEWAY_USER, OTHER)
     assert seen != "decrypts", "it decrypts on another host"

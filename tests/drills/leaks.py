@@ -65,7 +65,7 @@ RUN = f"/run/user/$(id -u {looks.GATEWAY_USER})/litellm"
 
 
 def _mark() -> str:
-    return f"sk-drill-{secrets.token_hex(16)}"
+    return f"sk-ant-drill-{secrets.token_hex(16)}"
 
 
 def _forms(value: str) -> list[str]:
