@@ -42,6 +42,10 @@ def gateway_answers(here: Here) -> Iterator[Finding]:
         if answer.status in (400, 401, 403):
             yield Finding("gateway-key-wrong", f"it answers {answer.status} to {lane['key_file']}", lane["key_file"])
             return
+        if answer.status != 200:
+            said = answer.text[:200] if not answer.status else f"it answers {answer.status}"
+            yield Finding("gateway-silent", f"{gateway['url']}/v1/models: {said}")
+            return
         served = {model.get("id") for model in (answer.json() or {}).get("data", [])}
         missing = sorted(set(lane["models"].values()) - served)
         if missing:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyinfra.api import State
+from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
 from signalbox import hooks
@@ -20,6 +20,7 @@ from signalbox.rollout import good
 from signalbox.rollout.progress import DEPLOYING, DONE, FAILED, PUT_BACK, VERIFYING, Progress
 
 UNKNOWN = "unknown"
+_LINE = 200  # letters of a reason; `signalbox plan` and `signalbox verify` tell all
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,28 @@ def _deployed(outcome: Outcome, hosts: Sequence[str]) -> dict[str, str]:
             data.operation_meta.did_succeed(_raise_if_not_complete=False) for data in outcome.state.ops[host].values()
         )
         if host not in outcome.state.activated_hosts or host in outcome.state.failed_hosts or not whole:
-            told = [*outcome.errors.get(name, ()), outcome.error.replace("No hosts remaining!", "")]
-            problems[name] = "; ".join(dict.fromkeys(filter(None, told))) or "not deployed to the end"
+            problems[name] = _why(outcome, host) or "not deployed to the end"
     return problems
+
+
+def _why(outcome: Outcome, host: Host) -> str:
+    """Return why the deploy failed there, in a line: the operation with its last word, else the first error."""
+    state = outcome.state
+    assert state is not None
+    told = [line for line in outcome.errors.get(str(host.name), ()) if line and not line.startswith("Error: executed")]
+    for op_hash, data in state.ops[host].items():
+        meta = data.operation_meta
+        if meta.is_complete() and not meta.did_succeed(_raise_if_not_complete=False):
+            return short([": ".join([" / ".join(sorted(state.op_meta[op_hash].names)), *told[-1:]])])
+    return short([*told, outcome.error.replace("No hosts remaining!", "")])
+
+
+def short(told: Iterable[str]) -> str:
+    """Return the first of what went wrong in one line, and how much more there is."""
+    lines = [line.strip() for line in dict.fromkeys(told) if line.strip()]
+    first = " ".join(lines[0].split()) if lines else ""
+    more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+    return (first if len(first) <= _LINE else f"{first[: _LINE - 1]}…") + more
 
 
 def _verified(course: Course, hosts: Sequence[str]) -> dict[str, str]:
@@ -126,7 +146,7 @@ def _verified(course: Course, hosts: Sequence[str]) -> dict[str, str]:
         if each is None or each.verdict != "clean":
             drift = [change.operation for change in each.changes] if each else []
             told = [*(each.problems if each else report.problems), *drift]
-            problems[host] = f"not clean after the deploy: {'; '.join(told) or 'not examined'}"
+            problems[host] = f"not clean after the deploy: {short(told) or 'not examined'}"
     rest = [host for host in hosts if host not in problems]
     if not course.verify or not rest:
         return problems
@@ -137,7 +157,7 @@ def _verified(course: Course, hosts: Sequence[str]) -> dict[str, str]:
     for found in checked:
         if found.verdict in (FAILURE, UNKNOWN):
             told = [found.problem, *(finding.cause for finding in found.findings if finding.level == FAILURE)]
-            problems[found.host] = f"verification failed: {'; '.join(filter(None, told))}"
+            problems[found.host] = f"verification failed: {short(told)}"
     return problems
 
 

@@ -64,6 +64,7 @@ EXCEPTED = {
     "Debian's own units of every user manager": r"user unit [^:]+: (?!docker|litellm|claude).*",
     "another user's view of a unit file that is a row": r"user unit [^:]+: claude-(session|task)@.*"
     r"|user unit claude: claude-doctor\.service|unit signalbox-guard\.timer",
+    "made for the keys in it, below a home that is private": r"file /home/[^/]+/\.ssh",
     "what was replaced, and nothing to compare it with": r"file /var/lib/signalbox/originals(/.*)?",
     "made anew, with their modes, whenever an entry is written": r"file /var/lib/signalbox(/manifest)?",
     "data: what the gateway was asked, what the guard has undone": r"file /var/lib/signalbox/(audit|guard)/.*",

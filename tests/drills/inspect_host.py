@@ -14,7 +14,7 @@ import sys
 NOT_FILES = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp")  # noqa: S108
 # What the kernel counts, and what no two machines have in common.
 COUNTED = re.compile(
-    r"fs\.(dentry-state|file-nr|inode-.*|quota\..*)|kernel\.(hostname|ns_last_pid|random\..*)|.*_count$"
+    r"fs\.(dentry-state|file-nr|inode-.*|quota\..*)|kernel\.(hostname|ns_last_pid|pty\.nr|random\..*)|.*_count$"
 )
 # Named as one thing: an engine's storage, an unpacked program.
 WHOLE = re.compile(r"/home/[^/]+/\.local/share/(docker|mise/installs/[^/]+/[^/]+)$")

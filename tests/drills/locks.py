@@ -27,23 +27,23 @@ OWNER = {"who": "ann@laptop", "reason": "an upgrade", "run": "1", "since": "noon
 
 
 @contextmanager
-def _held(seconds: int = 60) -> Iterator[None]:
+def held_by_ann(seconds: int = 60, host: str = HOST) -> Iterator[None]:
     """Hold the lock as somebody else would, until the end of the block or for so many seconds."""
     script = (
         f"install -d /run/signalbox && exec 9>>{LOCK} && flock 9 && echo {looks.quoted(json.dumps(OWNER))} > {LOCK}"
     )
-    command = hosts.inside(HOST, "sh", "-c", f"{script} && exec timeout {seconds} cat")
+    command = hosts.inside(host, "sh", "-c", f"{script} && exec timeout {seconds} cat")
     process = subprocess.Popen(command, stdin=subprocess.PIPE)
     try:
-        assert wait_until(lambda: "ann" in _owner(), 20, 0.1), "control: the lock cannot be held"
+        assert wait_until(lambda: "ann" in _owner(host), 20, 0.1), "control: the lock cannot be held"
         yield
     finally:
         process.communicate(timeout=20)  # the end of its stdin is the end of cat
 
 
-def _owner() -> str:
+def _owner(host: str = HOST) -> str:
     """Return the lock's line while somebody has it, "" else."""
-    return looks.answer(f"[ ! -e {LOCK} ] || flock -n {LOCK} true || cat {LOCK}", user="root")
+    return looks.answer(f"[ ! -e {LOCK} ] || flock -n {LOCK} true || cat {LOCK}", host=host, user="root")
 
 
 def _last() -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _last() -> dict[str, Any]:
 def held(stage: Stage) -> Figures:
     """A second deploy refuses by the owner's name and touches nothing; after the first it goes on, and is recorded."""
     site = stage.converged()
-    with _held():
+    with held_by_ann():
         looks.mark()
         run = site.deploy()
         assert run.status == 1, run.status
@@ -73,7 +73,7 @@ def held(stage: Stage) -> Figures:
 def waits(stage: Stage) -> Figures:
     """With lock.wait_seconds the second deploy says for whom it waits, and then goes on."""
     site = stage.converged()
-    with _held(10):
+    with held_by_ann(10):
         run = site.deploy("--data", "lock.wait_seconds=120").ok()
     told = next(line.strip() for line in run.stderr.splitlines() if "waiting" in line)
     assert run.count(HOST), "nothing ran"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from signalbox.rollout.progress import divided
+from signalbox.rollout.roll import short
 from tests.plan.simulated import PROJECT
 from tests.plan.test_plan_command import DEPLOY
 
@@ -123,3 +124,10 @@ def test_wrong_words_are_refused_before_anything(fleet: Fleet) -> None:
 def test_waves_by_part() -> None:
     waves = divided([str(number) for number in range(20)], ["0"], "25%")
     assert [each.wave for each in waves.values()] == [0] + [1] * 5 + [2] * 5 + [3] * 5 + [4] * 4
+
+
+def test_a_reason_is_one_line() -> None:
+    assert short([]) == ""
+    assert short(["", "Could not connect", "Could not connect"]) == "Could not connect"
+    assert short(["one\n two", "three", "four"]) == "one two (and 2 more)"
+    assert short(["x" * 300]) == "x" * 199 + "…"
