@@ -124,8 +124,8 @@ def _afterwards(wishes: Wishes, asked: int, deploy: bool | None, as_json: bool, 
 def _plan() -> tuple[int, dict[str, Any]]:
     """Return `signalbox plan`'s exit status and report; a process of its own reads the files as they are now."""
     words = [sys.executable, "-c", "from signalbox.cli import main; main()", "plan", "--json"]
-    with working("Looking at what a deploy would do"):
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=None, check=False, text=True)
+    note("Looking at what a deploy would do …")  # it has a spinner of its own
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=None, check=False, text=True)
     try:
         report: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
