@@ -105,7 +105,8 @@ class Search:
         with traces.HostTrace() as trace:
             yield
         self.seen["argv, host"] += trace.started()
-        self.seen["writes to files, host"] += "".join(line for line in trace.written() if self._by_design not in line)
+        lines = trace.written().splitlines()
+        self.seen["writes to files, host"] += "\n".join(line for line in lines if self._by_design not in line)
 
     def found(self, value: str, *, layers: bool = False) -> dict[str, list[str]]:
         """Return where the secret, or what tells it, was found; `layers`: images and other container storage too."""
