@@ -24,7 +24,7 @@ drill = Drill(
     "with a converged host, a table of what was checked, and the commands to log in and try.",
 )
 
-LAB = f"{PREFIX}drilldemo"
+LAB = f"{PREFIX}trydemo"[:10]
 WARM_SECONDS = 120  # told beside what was measured: a busy machine is no failure of the project
 COLD_SECONDS = 1500
 # Where the clients of package registries keep what they fetched.

@@ -96,8 +96,12 @@ def done(cell: Cell) -> bool:
 
 
 def publish(drill: Drill) -> Path | None:
-    """Write docs/drills/<name>.md when every cell has a result, and return its path."""
+    """Write docs/drills/<name>.md, and return its path; None without a result here. Other rows stay as they are."""
+    path = DOCS / f"{drill.name}.md"
+    before = {line.split(" | ")[0].removeprefix("| "): line for line in _table(path)}
     rows = [(cell, last(cell)) for cell in drill.cells.values()]
+    if not any(result for _, result in rows):
+        return None
     lines = [
         f"# {drill.name}: {drill.title}",
         "",
@@ -110,11 +114,16 @@ def publish(drill: Drill) -> Path | None:
     ]
     for cell, result in rows:
         if result is None:
-            return None
+            lines.append(before.get(cell.name, f"| {cell.name} | {cell.title} | not yet | | | | |"))
+            continue
         seen = "; ".join(f"{key}: {value}" for key, value in result.figures.items())
         word = "passed" if result.passed else f"**failed**: {result.error.splitlines()[0]}"
         values = (cell.name, cell.title, word, seen, f"{result.seconds:.0f}", result.date, result.commit)
         lines.append("| " + " | ".join(value.replace("|", "\\|").replace("\n", " ") for value in values) + " |")
-    path = DOCS / f"{drill.name}.md"
     write(path, "\n".join(lines) + "\n")
     return path
+
+
+def _table(path: Path) -> list[str]:
+    """Return the rows of a table as it is: a committed result stays until its cell is run again."""
+    return [line for line in path.read_text().splitlines() if line.startswith("| ")] if path.exists() else []
