@@ -83,14 +83,14 @@ def gateway(here: Here) -> Iterator[Finding]:
         yield _why_down(unit, wanted["port"], about)
     elif unit.get("UnitFileState") != "enabled":
         yield Finding("gateway-disabled", f"litellm.service is {unit.get('UnitFileState')}", data=about)
-    elif why := _refused():
-        yield _named(why, "of what is on disk the gateway says") or Finding("gateway-refused", why[-1][:200])
-    else:
-        yield from _stale("gateway-stale", here.user, "litellm.service")
+    elif stale := list(_stale("gateway-stale", here.user, "litellm.service")):
+        why = _refused()
+        named = why and _named(why, "of what is on disk the gateway says")
+        yield from [named or Finding("gateway-refused", why[-1][:200])] if why else stale
 
 
 def _refused() -> list[str]:
-    """Return why the gateway runs on with what was good last, though something else is on disk."""
+    """Return why the gateway did not take what it was given last."""
     try:
         return Path(f"/run/user/{os.geteuid()}/litellm.service.refused").read_text().splitlines()
     except OSError:

@@ -1,6 +1,7 @@
 """What LiteLLM loads of ours: `callbacks` in config.yaml names `failover`, `audited` and `refused` here."""
 
 import audit
+import client_gone
 import failover as ours
 import guard
 import refused as closed
@@ -38,5 +39,5 @@ ChunkProcessor.calculate_usage = counted(ChunkProcessor.calculate_usage)
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:
     proxy_server.app.middleware_stack = refused.around(
-        audited.around(guard.around(proxy_server.app.middleware_stack, fallback_of))
+        audited.around(client_gone.around(guard.around(proxy_server.app.middleware_stack, fallback_of)))
     )

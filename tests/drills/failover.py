@@ -1,20 +1,40 @@
-"""Who answers when a model server fails, and how soon: kinds of servers and faults are data."""
+"""Who answers when a model server fails, and how soon: kinds of servers and faults are data (failures.py)."""
 
 from __future__ import annotations
 
 import json
+import statistics
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.drills import asking, looks
+from tests.drills import looks, record
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage
-from tests.lab import hosts
-from tests.lab.machine import wait_until
+from tests.drills.failures import (
+    BACK_WITHIN,
+    CLOUD,
+    FALLBACK,
+    FAULTS,
+    OFF,
+    STREAM_TIMEOUT,
+    Fault,
+    Kind,
+    ask,
+    audit,
+    audited,
+    broken,
+    fault,
+    kinds,
+    loading,
+    local_again,
+    settings,
+    unloaded,
+    urls,
+)
+from tests.drills.screen import Claude
+from tests.drills.stage import Stage
+from tests.lab.machine import wait_until, write
 
 drill = Drill(
     "failover",
@@ -22,195 +42,166 @@ drill = Drill(
     "Local backend kinds x faults, raw streaming requests and real Claude Code: who answered, time to first byte, "
     "total, what the audit says. Answered by the fallback within 150 ms of the fault being visible, but for hang and "
     "stall (the set timeout), cut mid-stream (a well-formed error) and host off (at most 3 s once). Back to local "
-    "within 30 s of recovery.",
+    "within 30 s of recovery. The rows: [failover_rows.md](failover_rows.md).",
 )
 
-ASKING = Path(asking.__file__).read_text()
-AUDIT = "/var/lib/signalbox/audit/requests.jsonl"
-CLOUD, FALLBACK = "Anthropic", "claude-haiku-4-5"
-STREAM_TIMEOUT = 5  # seconds; a drill cannot wait for the default
-BACK_WITHIN = 45.0  # seconds until a drill gives up; the figure tells what it was
+BACK = 30.0  # seconds from the recovery to the local server's next answer
+TELL = {"401", "429", "500", "503", "overflow"}  # faults that a server tells of
+
+Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of local server: its simulator, what that calls itself, the gateway's name of its model, its record."""
-
-    server: str
-    says: str
-    record: Mapping[str, Any]
-    model: str = "local"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A failure: the simulator's fault, and what comes of it.
-
-    immediate: the next request is answered by the fallback with no wait for a timeout.
-    error: the client gets a well-formed error instead, and its next request the fallback's answer.
-    """
-
-    name: str
-    kind: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    immediate: bool = True
-    error: bool = False
+def every_kind(stage: Stage) -> dict[str, Kind]:
+    """Return all kinds, on a host whose gateway has them all and is warm."""
+    stage.converged()
+    every = kinds(urls(stage))
+    stage.site(settings=settings(every)).deploy().ok()
+    for kind in every.values():
+        local_again(kind)
+    ask(FALLBACK)  # the first request of a gateway loads what it needs
+    return every
 
 
-FAULTS = (
-    Fault("refused", "refuse"),
-    *(Fault(kind, kind) for kind in ("401", "429", "500", "503", "drop", "overflow")),
-    Fault("cut before the first word", "cut", {"after_chunks": 1}),
-    Fault("cut mid-stream", "cut", {"after_chunks": 3}, error=True),
-    Fault("hang", "hang", immediate=False),
-    Fault("stall before the first word", "stall", {"after_chunks": 1}, immediate=False),
-    Fault("stall mid-stream", "stall", {"after_chunks": 3}, immediate=False, error=True),
-)
-
-
-def kinds(at: Mapping[str, str]) -> dict[str, Kind]:
-    """Return every kind of local server, by the name of its cell."""
-
-    def record(kind: str, server: str, model: str, **more: Any) -> dict[str, Any]:
-        return {"kind": kind, "url": at[server], "models": {f"on-{server}": {"id": model}}, **more}
-
-    return {
-        "lm-studio": Kind("lmstudio", "LM Studio", {}),
-        "ollama": Kind("ollama", "Ollama", record("ollama", "ollama", "gemma4:26b-a4b"), "on-ollama"),
-        "llama-cpp": Kind("llamacpp", "llama.cpp", record("llama_cpp", "llamacpp", "qwen3.6-27b-mtp"), "on-llamacpp"),
-        "vllm": Kind("vllm", "vLLM", record("vllm", "vllm", "devstral"), "on-vllm"),
-    }
-
-
-def ask(model: str = "local", text: str = "say hello", times: int = 1, **more: Any) -> list[dict[str, Any]]:
-    """Ask the gateway on the host, from the host."""
-    asked = json.dumps({"model": model, "text": text, "times": times, **more})
-    done = hosts.run(HOST, f"python3 - {looks.quoted(asked)}", user="claude", stdin=ASKING, timeout=300)
-    return list(json.loads(done.stdout))
-
-
-def audit(after: int = 0) -> list[dict[str, Any]]:
-    """Return the audit's lines behind the first `after`, as the service user reads them."""
-    lines = looks.answer(f"tail -n +{after + 1} {AUDIT} 2>/dev/null || true").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def audited(after: int, count: int) -> list[dict[str, Any]]:
-    """Return `count` new lines of the audit: a line is written when its answer is over, a moment after the client."""
-    wait_until(lambda: len(audit(after)) >= count, 10, 0.2)
-    lines = audit(after)
-    assert len(lines) == count, f"{count} requests, and the audit has {len(lines)} lines: {lines}"
-    return lines
-
-
-def local_again(kind: Kind) -> float:
-    """Wait until the kind's own server answers, and return how many seconds that took."""
-    started = time.monotonic()
-    back = wait_until(lambda: kind.says in ask(kind.model)[0]["text"], BACK_WITHIN, 0.5)
-    assert back, f"{kind.says} is not asked again within {BACK_WITHIN} s of its recovery: {ask(kind.model)}"
-    return time.monotonic() - started
-
-
-def settings(every: Mapping[str, Kind]) -> dict[str, Any]:
-    """Return the settings of a host with all these kinds, each with a cloud behind it."""
-    return {
-        "backends": {kind.server: dict(kind.record) for kind in every.values() if kind.record},
-        "gateway": {
-            "stream_timeout_seconds": STREAM_TIMEOUT,
-            "fallbacks": {kind.model: [FALLBACK] for kind in every.values()},
-        },
-    }
-
-
-@contextmanager
-def fault(stage: Stage, server: str, kind: str, **options: Any) -> Iterator[None]:
-    """Make the answers of this server fail; its list of models is as it was."""
-    paths = {"anthropic": "/v1/messages", "ollama": "/*/chat*"}
-    path = {} if kind == "refuse" else {"path": paths.get(server, "/v1/chat/completions")}
-    stage.simulators.fault(server, kind, **path, **options)
-    try:
-        yield
-    finally:
-        stage.simulators.heal()
-
-
-def _cell(stage: Stage, kind: Kind, each: Fault) -> str:
+def raw(stage: Stage, name: str, kind: Kind, each: Fault) -> dict[str, Any]:
     """Break the server, ask twice, heal it; return what was seen."""
     local_again(kind)
     before = len(audit())
-    with fault(stage, kind.server, each.kind, **each.options):
+    with broken(stage, kind, each):
         first, again = ask(kind.model, times=2)
-        lines = audited(before, 2)
-    came = [CLOUD in each["text"] for each in (first, again)]
-    if each.error:
-        assert all((first["error"], first["ended"])), f"{each.name}: the client is left without an error: {first}"
-        assert lines[0]["error_class"], lines[0]
+        healed = time.monotonic()
+    line, next_line = audited(before, 2)
+    failed = f"{name}, {each.name}: {first}, {line}; then {again}, {next_line}"
+    if each.by == "local":
+        assert all(kind.says in told["text"] for told in (first, again)), failed
+        assert (line["fallback"], line["error_class"]) == (None, None), failed
     else:
-        assert came[0], f"{each.name}: {first}"
-        assert (lines[0]["fallback"], lines[0]["model"]) == (kind.model, FALLBACK), lines[0]
-        assert lines[0]["error_class"], lines[0]
-    assert came[1], f"{each.name}, the second request: {again}"
-    if each.immediate:
-        assert max(first["total"], again["total"]) < STREAM_TIMEOUT, f"{each.name} took as long as a timeout: {first}"
-    back = local_again(kind)
-    who = "error" if each.error else "fallback"
-    told = f"{who} after {first['total']:.2f} s ({lines[0]['error_class']}), then {again['total']:.2f} s"
-    return f"{told}, back after {back:.0f} s"
+        assert line["error_class"], failed
+        assert CLOUD in again["text"], failed
+        assert next_line["model"] == FALLBACK, failed
+    if each.by == "fallback":
+        assert CLOUD in first["text"], failed
+        assert (line["asked"], line["fallback"], line["model"]) == (kind.model, kind.model, FALLBACK), failed
+    if each.by == "error":
+        assert all((first["error"], first["ended"])), f"the client is left without an error: {failed}"
+    if not each.wait:
+        assert max(first["total"], again["total"]) < STREAM_TIMEOUT, f"as long as a timeout: {failed}"
+    who = {"local": kind.says, "fallback": "fallback", "error": "an error, then the fallback"}[each.by]
+    row = {"kind": name, "fault": each.name, "answered by": who, "healed": healed}
+    return row | {"first byte": first["first"], "whole": first["total"], "next": again["total"], "audit": said(line)}
 
 
-def _kind(name: str) -> None:
-    def body(stage: Stage) -> Figures:
-        stage.converged()
-        every = kinds(urls(stage))
-        stage.site(settings=settings(every)).deploy().ok()
-        kind = every[name]
-        ask(kind.model), ask(FALLBACK)  # the first request of a gateway loads what it needs
-        normal = ask(kind.model, times=5)
-        assert all(kind.says in each["text"] for each in normal), normal
-        figures = {"no fault": f"{sorted(each['total'] for each in normal)[2]:.2f} s"}
-        figures |= {each.name: _cell(stage, kind, each) for each in FAULTS}
-        figures["host off"] = _host_off(stage, kind)
-        return figures
-
-    body.__doc__ = f"A simulated {name} server fails in every way, and the cloud answers."
-    drill.cell(name)(body)
+def said(line: dict[str, Any]) -> str:
+    """Return what a line of the audit says of who answered, and why."""
+    return ", ".join(str(line[name]) for name in ("model", "fallback", "error_class") if line[name])
 
 
-for _name in ("lm-studio", "ollama", "llama-cpp", "vllm"):
-    _kind(_name)
-
-
-def urls(stage: Stage) -> dict[str, str]:
-    return {name: f"http://{each['bind']}:{each['port']}" for name, each in stage.simulators.servers().items()}
-
-
-def _host_off(stage: Stage, kind: Kind) -> str:
-    """Drop every packet to the server, from just after a probe."""
+def claude_code(stage: Stage, name: str, kind: Kind, each: Fault) -> dict[str, Any]:
+    """The same with the real Claude Code: the person has an answer."""
     local_again(kind)
-    address, port = urls(stage)[kind.server].removeprefix("http://").split(":")
-    rules = (
-        "add table ip drill; add chain ip drill out { type filter hook output priority 0; };"
-        f"add rule ip drill out ip daddr {address} tcp dport {port} drop"
+    before, started = len(audit()), time.monotonic()
+    with broken(stage, kind, each):
+        told = looks.answer(f"claude-local --model {kind.model} -p 'say hello'")
+        seconds, healed = time.monotonic() - started, time.monotonic()
+    by = kind.says if each.by == "local" else CLOUD
+    assert by in told, f"{name}, {each.name}: {told}"
+    assert wait_until(lambda: len(audit(before)) > 0, 10, 0.2), "the audit says nothing"
+    lines = audit(before)
+    if by == CLOUD:
+        assert any(line["model"] == FALLBACK and line["status"] == 200 for line in lines), lines
+    seen = " / ".join(dict.fromkeys(map(said, lines)))
+    row = {"kind": name, "fault": f"{each.name}, Claude Code", "answered by": told.splitlines()[-1], "healed": healed}
+    return row | {"first byte": None, "whole": seconds, "next": None, "audit": f"{len(lines)} requests: {seen}"}
+
+
+def table(
+    stage: Stage,
+    cell: str,
+    chosen: Callable[[Kind], Iterable[Fault]],
+    look: Callable[[Stage, str, Kind, Fault], dict[str, Any]] = raw,
+) -> Figures:
+    """Meet each kind with each of its faults; keep the rows, and return what they come to."""
+    every = every_kind(stage)
+    direct = statistics.median(each["total"] for each in ask(FALLBACK, times=9))
+    rows: Rows = []
+    for group in zip(*(tuple(chosen(kind)) for kind in every.values()), strict=True):
+        met = [look(stage, name, kind, each) for (name, kind), each in zip(every.items(), group, strict=True)]
+        for row, kind in zip(met, every.values(), strict=True):  # they rest side by side
+            row["back"] = local_again(kind, since=row.pop("healed"))
+        rows += met
+    keep(cell, rows)
+    back = max(row["back"] for row in rows)
+    assert back < BACK, f"back after {back:.0f} s: {max(rows, key=lambda row: row['back'])}"
+    later = sorted(row["next"] for row in rows if row["next"] is not None)
+    figures = {"rows": len(rows), "the cloud alone": f"{direct:.2f} s", "back within": f"{back:.0f} s"}
+    return figures | (
+        {"the next request": f"{statistics.median(later):.2f} s, at most {later[-1]:.2f} s"} if later else {}
     )
-    before = len(audit())
-    hosts.run(HOST, f"nft '{rules}'")
-    try:
-        told = ask(kind.model, times=4)
-    finally:
-        hosts.run(HOST, "nft delete table ip drill")
-    assert all(CLOUD in each["text"] for each in told), told
-    lines = audited(before, 4)
-    assert {line["error_class"] for line in lines} <= {"unreachable", "timeout"}, lines
-    back = local_again(kind)
-    later = max(each["total"] for each in told[1:])
-    return f"fallback after {told[0]['total']:.2f} s once, then {later:.2f} s at most, back after {back:.0f} s"
+
+
+@drill.cell("told")
+def told(stage: Stage) -> Figures:
+    """Errors that a server tells of, in its own words: 401, 429, 500, 503, overflow, loading, model unloaded."""
+    return table(
+        stage, "told", lambda kind: [*(each for each in FAULTS if each.kind in TELL), loading(kind), unloaded(kind)]
+    )
+
+
+@drill.cell("gone")
+def gone(stage: Stage) -> Figures:
+    """Connections that fail: refused, dropped, cut, host off."""
+    return table(stage, "gone", lambda _: [*(each for each in FAULTS if each.kind in ("refuse", "drop", "cut")), OFF])
+
+
+@drill.cell("silent")
+def silent(stage: Stage) -> Figures:
+    """Answers that do not come, or stop: hang and stall."""
+    return table(stage, "silent", lambda _: [each for each in FAULTS if each.kind in ("hang", "stall")])
+
+
+@drill.cell("claude-code")
+def with_claude_code(stage: Stage) -> Figures:
+    """Real Claude Code with each kind: the person gets an answer all the same."""
+    names = ("refused", "500", "overflow", "cut mid-stream", "hang")
+    return table(
+        stage, "claude-code", lambda _: [each for each in FAULTS if each.name in names] + [OFF], look=claude_code
+    )
+
+
+def keep(cell: str, rows: Rows) -> None:
+    """Keep the rows of this cell, and write the table of all."""
+    write(_rows(cell), json.dumps(rows))
+    every = [row for name in ("told", "gone", "silent", "claude-code") for row in _kept(name)]
+    lines = [
+        "# failover: the rows",
+        "",
+        f"Seconds. The set timeout (`stream_timeout_seconds`) is {STREAM_TIMEOUT} here; all else is as shipped. "
+        "*next*: the request after it, while the fault lasts. *audit*: the model that answered, the one that failed, "
+        "and why. *back*: from the recovery to the local server's next answer, looked at every half second. When and "
+        "with which commit: [failover.md](failover.md).",
+        "",
+        "| kind | fault | answered by | first byte | whole | next | audit | back |",
+        "| --- | --- | --- | ---: | ---: | ---: | --- | ---: |",
+    ]
+    for row in sorted(every, key=lambda row: row["kind"]):
+        numbers = [f"{row[name]:.2f}" if row[name] is not None else "" for name in ("first byte", "whole", "next")]
+        values = (row["kind"], row["fault"], row["answered by"], *numbers, row["audit"], f"{row['back']:.0f}")
+        lines.append("| " + " | ".join(value.replace("|", "\\|") for value in values) + " |")
+    write(record.DOCS / "failover_rows.md", "\n".join(lines) + "\n")
+
+
+def _rows(cell: str) -> Any:
+    return record.STATE / "failover" / f"rows-{cell}.json"
+
+
+def _kept(cell: str) -> Rows:
+    return list(json.loads(_rows(cell).read_text())) if _rows(cell).exists() else []
 
 
 @drill.cell("quick", fixed=True)
 def quick(stage: Stage) -> Figures:
     """A crash, a refused connection and an answer that is none: the fallback answers, and the audit says why."""
     stage.converged()
-    kind = kinds(urls(stage))["lm-studio"]
+    kind = kinds(urls(stage))["lm_studio"]
     ask(kind.model), ask(FALLBACK)
     figures = {}
     for name, given, options in (
@@ -240,7 +231,7 @@ def quick(stage: Stage) -> Figures:
 def malformed(stage: Stage) -> Figures:
     """What a local model prints in place of an answer: seen before the first word is out, and what is not."""
     stage.converged()
-    kind = kinds(urls(stage))["lm-studio"]
+    kind = kinds(urls(stage))["lm_studio"]
     ask(kind.model), ask(FALLBACK)
     figures = {}
     for name, text, seen in (
@@ -268,7 +259,7 @@ def malformed(stage: Stage) -> Figures:
 def quota(stage: Stage) -> Figures:
     """The cloud's quota is used up: the next request is answered locally, and the cloud is left alone as it asked."""
     stage.converged()
-    sonnet, local = "claude-sonnet-4-6", kinds(urls(stage))["lm-studio"]
+    sonnet, local = "claude-sonnet-4-6", kinds(urls(stage))["lm_studio"]
     stage.site(settings={"gateway": {"quota_fallbacks": {sonnet: ["local"]}}}).deploy().ok()
     ask(sonnet), ask("local")
     before = len(audit())
@@ -286,30 +277,50 @@ def quota(stage: Stage) -> Figures:
     started = time.monotonic()
     assert wait_until(lambda: CLOUD in ask(sonnet)[0]["text"], BACK_WITHIN, 0.5)
     back = time.monotonic() - started
+    with (
+        fault(stage, "anthropic", "429", retry_after=60),
+        Claude("claude-routed") as session,
+    ):
+        session.ask("say hello", f"Hello from simulated {local.says}")
+        shown = session.status_line("failed (rate_limit): local at lmstudio answered")
     stage.site().deploy().ok()
     return {"429": f"local after {first['total']:.2f} s", "next": f"local after {again['total']:.2f} s",
-            "cloud again": f"after {back:.0f} s (it asked for 8)", "500": "stays the cloud's"}  # fmt: skip
+            "cloud again": f"after {back:.0f} s (it asked for 8)", "500": "stays the cloud's",
+            "status line": shown}  # fmt: skip
 
 
-@drill.cell("claude-code")
-def claude_code(stage: Stage) -> Figures:
-    """Real Claude Code in the local lane, each fault met before its answer: the person gets one all the same."""
+@drill.cell("client-gone")
+def client_gone(stage: Stage) -> Figures:
+    """A client goes away while the local server hangs: nobody is asked in its place; one that waits is answered."""
     stage.converged()
-    stage.site(settings={"gateway": {"stream_timeout_seconds": STREAM_TIMEOUT}}).deploy().ok()
-    kind = kinds(urls(stage))["lm-studio"]
-    ask(kind.model), ask(FALLBACK)
-    figures = {}
-    for each in FAULTS:
+    kind = kinds(urls(stage))["lm_studio"]
+
+    def faults_of(server: str) -> list[str]:
+        return [each["fault"] for each in stage.simulators.requests(server)]
+
+    def nobody_else(patience: float) -> dict[str, Any]:
+        """Have the server let go of a request that it hung on, after the client's patience; return its line."""
         local_again(kind)
+        stage.simulators.clear()
         before = len(audit())
-        started = time.monotonic()
-        with fault(stage, kind.server, each.kind, **each.options):
-            told = looks.answer("claude-local -p 'say hello'")
-            seconds = time.monotonic() - started
-        assert CLOUD in told, f"{each.name}: {told}"
-        wait_until(lambda: len(audit(before)) > 0, 10, 0.2)  # noqa: B023 (called at once)
-        lines = audit(before)
-        assert any(line["model"] == FALLBACK for line in lines), lines
-        figures[each.name] = f"{seconds:.1f} s, {len(lines)} requests"
-    stage.site().deploy().ok()
-    return figures
+        with ThreadPoolExecutor(1) as pool:
+            with fault(stage, kind.server, "hang"):
+                client = pool.submit(ask, kind.model, patience=patience)
+                hung = wait_until(
+                    lambda: any(each["fault"] for each in stage.simulators.requests(kind.server)), 20, 0.2
+                )
+                assert hung, "the server was not asked"
+                ended = wait_until(lambda: len(audit(before)) > 0, 6, 0.2)
+            client.result()
+        (line,) = audited(before, 1)
+        local_again(kind)
+        billed = [each for each in stage.simulators.requests("anthropic") if each["path"] == "/v1/messages"]
+        assert ended, f"the request went on until the server let go of it: {line}"
+        assert not billed, f"the cloud was asked: {line}"
+        return line
+
+    line = nobody_else(patience=1)
+    assert (line["status"], line["error_class"], line["cost_usd"]) == (None, "client_gone", 0), line
+    control = must_fail(lambda: nobody_else(patience=60), "a client that waits")
+    return {"after the client": f"{line['seconds']:.1f} s, {line['error_class']}", "the cloud": "is not asked",
+            "control": control}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.drills import failover, looks
+from tests.drills import failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.private import egress
 from tests.drills.screen import POINTER, Claude
@@ -16,7 +16,7 @@ drill = Drill(
     "inside",
     "inside a session, at its terminal",
     "Gateway model discovery and `/model` inside a session. A status line: lane, requested model, the backend that "
-    "really answered last, context used, a warning colour after a failover.",
+    "really answered last, context used, a warning colour after a failures.",
 )
 
 LOCAL, CLOUD = "Hello from simulated LM Studio", "Hello from simulated Anthropic"
@@ -32,7 +32,7 @@ def _away(stage: Stage) -> Iterator[None]:
         yield
     finally:
         stage.simulators.heal()
-        assert wait_until(lambda: "LM Studio" in failover.ask()[0]["text"], 60, 0.5), "the gateway left it aside"
+        assert wait_until(lambda: "LM Studio" in failures.ask()[0]["text"], 60, 0.5), "the gateway left it aside"
 
 
 def _warned(session: Claude) -> None:
@@ -42,7 +42,7 @@ def _warned(session: Claude) -> None:
 
 @drill.cell("status-line", fixed=True)
 def status_line(stage: Stage) -> Figures:
-    """The status line names lane, model asked for, who really answered and context used; red after a failover."""
+    """The status line names lane, model asked for, who really answered and context used; red after a failures."""
     stage.converged()
     figures: dict[str, object] = {}
     with Claude("claude-local") as session:

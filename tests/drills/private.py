@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.drills import failover, looks
+from tests.drills import failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage
 from tests.lab import hosts
@@ -134,7 +134,7 @@ def faults(stage: Stage) -> Figures:
     stage.converged()
     figures = {}
     with egress(stage) as log:
-        for each in failover.FAULTS:
+        for each in failures.FAULTS:
             stage.simulators.clear()
             options = {"path": "/v1/messages", **each.options} if each.kind != "refuse" else {}
             stage.simulators.fault("lmstudio", each.kind, **options)

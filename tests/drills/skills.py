@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.drills import failover, looks
+from tests.drills import failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import Stage
 from tests.lab.machine import wait_until
@@ -75,7 +75,7 @@ def dispatch(stage: Stage) -> Figures:
 def limit(stage: Stage) -> Figures:
     """A task that hangs is ended at its limit, and the others are done all the same."""
     stage.converged()
-    before = len(failover.audit())
+    before = len(failures.audit())
     stage.simulators.fault("lmstudio", "hang", path="/v1/chat/completions", times=1)
     command = "claude-dispatch --timeout 20 --json 'say hello one' 'say hello two'; echo status $?"
     told = looks.answer(command, timeout=120)
@@ -83,6 +83,6 @@ def limit(stage: Stage) -> Figures:
     assert told.count("Hello from simulated") == 1, told
     stage.simulators.heal()
     # The gateway holds the abandoned request until its server lets go: not in the next cell's time.
-    assert wait_until(lambda: len(failover.audit(before)) >= 2, 60, 0.5), failover.audit(before)
-    assert wait_until(lambda: "LM Studio" in failover.ask()[0]["text"], 60, 0.5), "the gateway left it aside"
+    assert wait_until(lambda: len(failures.audit(before)) >= 2, 60, 0.5), failures.audit(before)
+    assert wait_until(lambda: "LM Studio" in failures.ask()[0]["text"], 60, 0.5), "the gateway left it aside"
     return {"one of two hangs": "no answer within 20 s; the other answered; exit status 124"}

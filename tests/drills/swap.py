@@ -235,10 +235,13 @@ def reboot(stage: Stage) -> Figures:
     assert any(RUNS in name for name in planned), f"the plan names {planned}"
     doctor = hosts.run(HOST, "claude-doctor", check=False, timeout=200).stdout
     assert "LiteLLM does not take the configuration of local" in doctor, doctor
-    swapped(stage, {})
-    drained()
+    again = stage.site().deploy().ok()
+    assert not any(RUNS in name for name in again.changed(HOST)), "what runs had to be replaced"
     assert not stage.site().deploy().ok().changed(HOST)
-    return {"after the reboot": "the last good configuration answers", "plan and doctor": "name it"}
+    doctor = hosts.run(HOST, "claude-doctor", check=False, timeout=200).stdout
+    assert "LiteLLM does not take" not in doctor, doctor
+    return {"after the reboot": "the last good configuration answers", "plan and doctor": "name it",
+            "put right": "the gateway runs on"}  # fmt: skip
 
 
 @drill.cell("killed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.drills import failover, looks
+from tests.drills import failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import Stage
 from tests.lab.machine import wait_until
@@ -86,13 +86,13 @@ def _agrees(stage: Stage, before: dict[str, dict[str, Any]], lines: list[dict[st
 
 def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
     """Ask a mixture; return claude-usage before it and the audit's lines of it."""
-    local = failover.kinds(failover.urls(stage))["lm-studio"]
-    failover.local_again(local)  # a server that a drill before this one broke may still rest
-    before, started, count = _usage(), len(failover.audit()), 0
+    local = failures.kinds(failures.urls(stage))["lm_studio"]
+    failures.local_again(local)  # a server that a drill before this one broke may still rest
+    before, started, count = _usage(), len(failures.audit()), 0
 
     def ask(model: str, text: str, number: int, **more: Any) -> None:
         nonlocal count
-        failover.ask(model, f"{text} {MARK}", number, at_once=4, lane=LANE, **more)
+        failures.ask(model, f"{text} {MARK}", number, at_once=4, lane=LANE, **more)
         count += number
 
     for stream in (True, False):
@@ -110,8 +110,8 @@ def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, 
             ("anthropic", "cut", {"after_chunks": 3}),
             ("anthropic", "529", {"times": 3}),
         ):
-            failover.local_again(local)
-            with failover.fault(stage, server, kind, **options):
+            failures.local_again(local)
+            with failures.fault(stage, server, kind, **options):
                 ask("local" if server == "lmstudio" else "claude-haiku-4-5", "say hello", times)
     wait_until(lambda: len(_lines(started)) >= count, 10, 0.2)
     lines = _lines(started)
@@ -120,7 +120,7 @@ def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, 
 
 
 def _lines(after: int) -> list[dict[str, Any]]:
-    return [line for line in failover.audit(after) if line["lane"] == LANE]
+    return [line for line in failures.audit(after) if line["lane"] == LANE]
 
 
 @drill.cell("quick", fixed=True)
