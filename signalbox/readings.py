@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
-from signalbox.backends import backend_kind
+from signalbox.backends import reading_of
 from signalbox.routes import served
 from signalbox.settings import Settings
 from signalbox.settings.records import Backend, BackendModel, Cloud, Model
@@ -20,11 +19,10 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
 
 
 def of_boxes(boxes: Iterable[tuple[Backend | Cloud, Model]]) -> Iterator[Reading]:
-    """Yield the readings of these models; `secret` in one is the name of the server's token, never its value."""
+    """Yield the readings of these models."""
     for record, model in boxes:
         if not isinstance(record, Backend) or not isinstance(model, BackendModel):
             continue
-        reading = backend_kind(record).reading(record, model)
+        reading = reading_of(record, model)
         if reading is not None:
-            lengths = {"context_length": model.context_length, "max_output_tokens": model.max_output_tokens}
-            yield {**asdict(reading), "names": list(reading.names), **lengths}
+            yield reading

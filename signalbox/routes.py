@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from signalbox.backends import kind_of
+from signalbox.backends import kind_of, reading_of
 from signalbox.settings import Settings
 from signalbox.settings.records import Backend, BackendModel, Cloud, Model
 
@@ -133,6 +133,8 @@ def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in
             "max_output_tokens": model.max_output_tokens,
             "probe_url": _from_container(kind.probe(record).url),  # for templates/gateway/failover.py
         }
+        if reading := reading_of(record, model):
+            deployment["model_info"]["reading"] = {**reading, "url": _from_container(reading["url"])}
     return deployment
 
 

@@ -6,6 +6,7 @@ in `settings/records.py`.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from signalbox.backends import (
@@ -19,7 +20,7 @@ from signalbox.backends import (
     vllm,
 )
 from signalbox.backends.shape import BackendKind, CloudKind, Kind, Listing, Probe, Reading
-from signalbox.settings.records import Backend, Cloud
+from signalbox.settings.records import Backend, BackendModel, Cloud
 
 BACKENDS: dict[str, BackendKind] = {  # servers on your own network
     "lm_studio": lm_studio,
@@ -46,6 +47,18 @@ def backend_kind(record: Backend) -> BackendKind:
     return BACKENDS[str(record.kind)]
 
 
+def reading_of(record: Backend, model: BackendModel) -> dict[str, Any] | None:
+    """Return as plain data how to read the context that a model is loaded with; None where its server does not tell.
+
+    signalbox/launcher/context.py judges the answer; `secret` is the name of the server's token, never its value.
+    """
+    reading = backend_kind(record).reading(record, model)
+    if reading is None:
+        return None
+    lengths = {"context_length": model.context_length, "max_output_tokens": model.max_output_tokens}
+    return {**asdict(reading), "names": list(reading.names), **lengths}
+
+
 __all__ = [
     "BACKENDS",
     "CLOUDS",
@@ -57,4 +70,5 @@ __all__ = [
     "Reading",
     "backend_kind",
     "kind_of",
+    "reading_of",
 ]

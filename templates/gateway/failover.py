@@ -3,7 +3,8 @@
 LiteLLM's own cooldown and health checks are off. A cooldown forgets why, so that a quota cannot be told from a crash;
 health checks send completions, which evict the prompt cache of a local server, and do not spare a request the wait
 for a machine that is off. This asks the local server's list of models instead, in the background and just before a
-request: a millisecond on a LAN, nothing to compute, and answered while a long prompt is being read.
+request: a millisecond on a LAN, nothing to compute, and answered while a long prompt is being read. And it reads with
+how much context each model is loaded: one that has less of it than Claude Code needs is left out like one that is gone.
 """
 
 # ruff: noqa: ARG002 (LiteLLM calls the hooks by these names)
@@ -11,12 +12,14 @@ request: a millisecond on a LAN, nothing to compute, and answered while a long p
 import asyncio
 import contextlib
 import http.client
+import json
 import os
 import time
 import urllib.error
 import urllib.request
 
 import audit
+import context
 import httpx
 from litellm import ServiceUnavailableError
 from litellm.integrations.custom_logger import CustomLogger
@@ -35,6 +38,7 @@ class Failover(CustomLogger):
     """Filter of deployments; `model_info` says of each what it needs to know (see routes.py).
 
     id: "<record>/<model>". probe_url: of a local server's list of models; a cloud is never probed.
+    reading: of a local model, how its server tells its context (context.py, as the launcher has it).
     fallbacks: models that may follow this one. on_quota: models that may only follow when its quota is used up.
     """
 
@@ -43,6 +47,7 @@ class Failover(CustomLogger):
         self._gone = set()  # URLs of servers that do not answer
         self._looks = {}  # URL: the probe that is under way
         self._resting = {}  # id: until when (monotonic clock), why
+        self._short = {}  # id: what is to be said of a model that is loaded with too little context
         self._watch = None
 
     async def async_filter_deployments(
@@ -112,7 +117,7 @@ class Failover(CustomLogger):
 
     def _rest(self, info):
         until, why = self._resting.get(info["id"], (0, None))
-        return why if time.monotonic() < until else None
+        return why if time.monotonic() < until else "context" if info["id"] in self._short else None
 
     async def _answers(self, url):
         if url is None:
@@ -144,6 +149,12 @@ class Failover(CustomLogger):
             for info in infos:
                 if there.get(info.get("probe_url")) and self._rest(info) == "unreachable":
                     del self._resting[info["id"]]
+            read = [info for info in infos if info.get("reading") and there.get(info.get("probe_url"))]
+            told = await asyncio.gather(*(asyncio.to_thread(too_little, info["reading"]) for info in read))
+            short = {info["id"]: words for info, words in zip(read, told, strict=True) if words}
+            for words in set(short.values()) - set(self._short.values()):
+                print(f"signalbox: {words}", flush=True)
+            self._short = short
 
 
 def follows(info, why):
@@ -175,6 +186,20 @@ def answers(url):
     except (OSError, http.client.HTTPException):
         return False
     return True
+
+
+def too_little(reading):
+    """Return what is to be said of a model with less context than Claude Code needs; None: it has enough."""
+    token = os.environ.get(reading["secret"] or "")
+    asked = urllib.request.Request(reading["url"], headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
+    try:
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:  # noqa: S310 (http or https, from the settings)
+            loaded = context.loaded(json.load(answer), reading)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    if loaded is None:
+        return None
+    return next((words for grave, words in context.verdicts(loaded, reading) if grave == "refused"), None)
 
 
 plugin = Failover()

@@ -96,5 +96,14 @@ def several(times=1, at_once=1, **asked):
     return told
 
 
+def until(words, seconds, pause=0.5, **asked):
+    """Ask again and again until an answer holds these words, or for so long; return the last answer."""
+    started = time.monotonic()
+    while words not in (told := ask(**asked))["text"] and time.monotonic() - started < seconds:
+        time.sleep(pause)
+    return [told]
+
+
 if __name__ == "__main__":
-    print(json.dumps(several(**json.loads(sys.argv[1]))))
+    given = json.loads(sys.argv[1])
+    print(json.dumps((until if "words" in given else several)(**given)))

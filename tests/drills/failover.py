@@ -26,6 +26,7 @@ from tests.drills.failures import (
     broken,
     fault,
     kinds,
+    loaded_with,
     loading,
     local_again,
     settings,
@@ -34,6 +35,7 @@ from tests.drills.failures import (
 )
 from tests.drills.screen import Claude
 from tests.drills.stage import Stage
+from tests.drills.swap import said as said_by_gateway
 from tests.lab.machine import wait_until, write
 
 drill = Drill(
@@ -69,7 +71,7 @@ def raw(stage: Stage, name: str, kind: Kind, each: Fault) -> dict[str, Any]:
     with broken(stage, kind, each):
         first, again = ask(kind.model, times=2)
         healed = time.monotonic()
-    line, next_line = audited(before, 2)
+    line, next_line = audited(before, 2, kind.model)
     failed = f"{name}, {each.name}: {first}, {line}; then {again}, {next_line}"
     if each.by == "local":
         assert all(kind.says in told["text"] for told in (first, again)), failed
@@ -104,8 +106,12 @@ def claude_code(stage: Stage, name: str, kind: Kind, each: Fault) -> dict[str, A
         seconds, healed = time.monotonic() - started, time.monotonic()
     by = kind.says if each.by == "local" else CLOUD
     assert by in told, f"{name}, {each.name}: {told}"
-    assert wait_until(lambda: len(audit(before)) > 0, 10, 0.2), "the audit says nothing"
-    lines = audit(before)
+
+    def lines_of() -> Rows:
+        return [line for line in audit(before) if line["lane"] == "local"]
+
+    assert wait_until(lambda: bool(lines_of()), 10, 0.2), "the audit says nothing"
+    lines = lines_of()
     if by == CLOUD:
         assert any(line["model"] == FALLBACK and line["status"] == 200 for line in lines), lines
     seen = " / ".join(dict.fromkeys(map(said, lines)))
@@ -124,18 +130,20 @@ def table(
     direct = statistics.median(each["total"] for each in ask(FALLBACK, times=9))
     rows: Rows = []
     for group in zip(*(tuple(chosen(kind)) for kind in every.values()), strict=True):
-        met = [look(stage, name, kind, each) for (name, kind), each in zip(every.items(), group, strict=True)]
-        for row, kind in zip(met, every.values(), strict=True):  # they rest side by side
-            row["back"] = local_again(kind, since=row.pop("healed"))
-        rows += met
+        met, waits = [], []
+        with ThreadPoolExecutor() as pool:  # they rest side by side
+            for (name, kind), each in zip(every.items(), group, strict=True):
+                met.append(look(stage, name, kind, each))
+                waits.append(pool.submit(local_again, kind, since=met[-1].pop("healed")))
+        rows += [row | {"back": wait.result()} for row, wait in zip(met, waits, strict=True)]
     keep(cell, rows)
     back = max(row["back"] for row in rows)
     assert back < BACK, f"back after {back:.0f} s: {max(rows, key=lambda row: row['back'])}"
     later = sorted(row["next"] for row in rows if row["next"] is not None)
     figures = {"rows": len(rows), "the cloud alone": f"{direct:.2f} s", "back within": f"{back:.0f} s"}
-    return figures | (
-        {"the next request": f"{statistics.median(later):.2f} s, at most {later[-1]:.2f} s"} if later else {}
-    )
+    if later:
+        figures["the next request"] = f"{statistics.median(later):.2f} s, at most {later[-1]:.2f} s"
+    return figures
 
 
 @drill.cell("told")
@@ -272,7 +280,7 @@ def quota(stage: Stage) -> Figures:
     assert all(local.says in each["text"] for each in (first, again)), (first, again)
     asked = [each for each in stage.simulators.requests("anthropic") if each["path"] == "/v1/messages"]
     assert len(asked) == 1, f"the cloud was asked {len(asked)} times"
-    lines = audited(before, 3)[1:]
+    lines = audited(before, 3, sonnet)[1:]
     assert [(line["fallback"], line["error_class"]) for line in lines] == [(sonnet, "rate_limit")] * 2, lines
     started = time.monotonic()
     assert wait_until(lambda: CLOUD in ask(sonnet)[0]["text"], BACK_WITHIN, 0.5)
@@ -287,6 +295,26 @@ def quota(stage: Stage) -> Figures:
     return {"429": f"local after {first['total']:.2f} s", "next": f"local after {again['total']:.2f} s",
             "cloud again": f"after {back:.0f} s (it asked for 8)", "500": "stays the cloud's",
             "status line": shown}  # fmt: skip
+
+
+@drill.cell("context")
+def context(stage: Stage) -> Figures:
+    """The model is loaded anew with too little context: the fallback answers until it has enough again."""
+    stage.converged()
+    kind = kinds(urls(stage))["lm_studio"]
+    local_again(kind), ask(FALLBACK)
+    before, started = len(audit()), time.monotonic()
+    with loaded_with(stage, kind, 8192):
+        (told,) = ask(kind.model, words=CLOUD, seconds=BACK_WITHIN)
+        noticed = time.monotonic() - started
+        assert CLOUD in told["text"], told
+        healed = time.monotonic()
+    back = local_again(kind, since=healed)
+    line = next(line for line in audit(before) if line["fallback"])
+    assert (line["error_class"], line["model"]) == ("context", FALLBACK), line
+    words = [each for each in said_by_gateway() if "is loaded with 8192 tokens" in each]
+    assert words, "the journal does not tell"
+    return {"noticed after": f"{noticed:.0f} s", "the journal says": words[-1], "back after": f"{back:.0f} s"}
 
 
 @drill.cell("client-gone")

@@ -123,9 +123,9 @@ def settings(every: Mapping[str, Kind]) -> dict[str, Any]:
     }
 
 
-def ask(model: str = "local", text: str = "say hello", times: int = 1, **more: Any) -> list[dict[str, Any]]:
-    """Ask the gateway on the host, from the host."""
-    asked = json.dumps({"model": model, "text": text, "times": times, **more})
+def ask(model: str = "local", text: str = "say hello", **more: Any) -> list[dict[str, Any]]:
+    """Ask the gateway on the host, from the host; more: see asking.py."""
+    asked = json.dumps({"model": model, "text": text, **more})
     done = hosts.run(HOST, f"python3 - {looks.quoted(asked)}", user="claude", stdin=ASKING, timeout=300)
     return list(json.loads(done.stdout))
 
@@ -136,10 +136,14 @@ def audit(after: int = 0) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def audited(after: int, count: int) -> list[dict[str, Any]]:
-    """Return `count` new lines of the audit: a line is written when its answer is over, a moment after the client."""
-    wait_until(lambda: len(audit(after)) >= count, 10, 0.2)
-    lines = audit(after)
+def audited(after: int, count: int, model: str = "local") -> list[dict[str, Any]]:
+    """Return `count` new lines of questions to a model: a line is written when its answer is over, a moment later."""
+
+    def new() -> list[dict[str, Any]]:
+        return [line for line in audit(after) if line["asked"] == model]
+
+    wait_until(lambda: len(new()) >= count, 10, 0.2)
+    lines = new()
     assert len(lines) == count, f"{count} requests, and the audit has {len(lines)} lines: {lines}"
     return lines
 
@@ -147,8 +151,8 @@ def audited(after: int, count: int) -> list[dict[str, Any]]:
 def local_again(kind: Kind, since: float | None = None) -> float:
     """Wait until the kind's own server answers, and return the seconds since then (time.monotonic()), or from now."""
     started = time.monotonic() if since is None else since
-    back = wait_until(lambda: kind.says in ask(kind.model)[0]["text"], BACK_WITHIN, 0.5)
-    assert back, f"{kind.says} is not asked again within {BACK_WITHIN} s of its recovery: {ask(kind.model)}"
+    (told,) = ask(kind.model, words=kind.says, seconds=BACK_WITHIN)
+    assert kind.says in told["text"], f"{kind.says} is not asked again within {BACK_WITHIN} s of its recovery: {told}"
     return time.monotonic() - started
 
 
@@ -198,13 +202,29 @@ def _unloaded(stage: Stage, kind: Kind) -> Iterator[None]:
     if kind.server == "ollama":
         before = stage.simulators.options("ollama")["loaded"]
         stage.simulators.options("ollama", loaded=None)
-        yield
-        stage.simulators.options("ollama", loaded=before)
+        try:
+            yield
+        finally:
+            stage.simulators.options("ollama", loaded=before)
         return
+    with loaded_with(stage, kind, None):
+        yield
+
+
+@contextmanager
+def loaded_with(stage: Stage, kind: Kind, context: int | None) -> Iterator[None]:
+    """Have LM Studio's model loaded with so many tokens of context (None: not at all); afterwards it is as before."""
     base = f"{urls(stage)[kind.server]}/api/v1/models"
-    loaded = next(each for each in requests.get(base, timeout=10).json()["models"] if each["loaded_instances"])
-    requests.post(f"{base}/unload", json={"instance_id": loaded["key"]}, timeout=10).raise_for_status()
-    yield
-    context = loaded["loaded_instances"][0]["config"]["context_length"]
-    wanted = {"model": loaded["key"], "context_length": context}
-    requests.post(f"{base}/load", json=wanted, timeout=10).raise_for_status()
+
+    def tell(verb: str, **words: Any) -> None:
+        requests.post(f"{base}/{verb}", json=words, timeout=10).raise_for_status()
+
+    entry = next(each for each in requests.get(base, timeout=10).json()["models"] if each["loaded_instances"])
+    before = entry["loaded_instances"][0]["config"]["context_length"]
+    tell("unload", instance_id=entry["key"])
+    if context:
+        tell("load", model=entry["key"], context_length=context)
+    try:
+        yield
+    finally:
+        tell("load", model=entry["key"], context_length=before)

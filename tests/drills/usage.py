@@ -92,7 +92,7 @@ def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, 
 
     def ask(model: str, text: str, number: int, **more: Any) -> None:
         nonlocal count
-        failures.ask(model, f"{text} {MARK}", number, at_once=4, lane=LANE, **more)
+        failures.ask(model, f"{text} {MARK}", times=number, at_once=4, lane=LANE, **more)
         count += number
 
     for stream in (True, False):

@@ -15,7 +15,7 @@ import pytest
 from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
-OURS = ("audit", "failover", "guard")
+OURS = ("audit", "context", "failover", "guard")
 
 
 class ServiceUnavailableError(Exception):

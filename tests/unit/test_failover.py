@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -190,3 +191,55 @@ def test_the_time_to_connect_to_a_local_server_is_bounded(plugins: Any) -> None:
     local = {"model_info": {"probe_url": "http://x"}, "timeout": 120.0}
     assert asyncio.run(hook(local, None))["timeout"] == (120.0, 3.0)
     assert asyncio.run(hook({"model_info": {}, "timeout": 120.0}, None)) is None
+
+
+def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
+    plugins: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tokens = [8192]
+
+    class Tells(Refuses):
+        def do_GET(self) -> None:
+            body = json.dumps({"n_ctx": tokens[-1]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = HTTPServer(("127.0.0.1", 0), Tells)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/props"
+    reading = {"url": url, "secret": None, "model": "small", "models": None, "names": [], "context": "n_ctx",
+               "cure": "llama-server -c {context}", "on_demand": False, "context_length": 32768,
+               "max_output_tokens": 4096}  # fmt: skip
+    followed = deployment(probe_url=url, reading=reading, fallbacks=["haiku"])
+    alone = deployment("alone", probe_url=url, reading=reading)
+    plugins.router.model_list = [followed, alone]
+
+    async def until(left_out: bool) -> None:
+        for _ in range(200):  # the background probes see it
+            await asyncio.sleep(0.05)
+            if bool(plugins.failover.plugin._short) == left_out:
+                return
+        raise AssertionError(plugins.failover.plugin._short)
+
+    async def shrunk_and_mended() -> Any:
+        await ask(plugins, "local", followed)
+        await until(left_out=True)
+        with pytest.raises(ServiceUnavailableError) as told:
+            await ask(plugins, "local", followed)
+        assert told.value.signalbox_class == "context"  # type: ignore[attr-defined]
+        assert await ask(plugins, "alone", alone) == [alone]  # nothing else can answer
+        tokens.append(32768)
+        await until(left_out=False)
+        return await ask(plugins, "local", followed)
+
+    try:
+        assert asyncio.run(shrunk_and_mended()) == [followed]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    said = "is loaded with 8192 tokens, below the 32768 that Claude Code needs; there: llama-server -c 32768"
+    assert capfd.readouterr().out.count(said) == 1
