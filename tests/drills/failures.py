@@ -29,6 +29,7 @@ LOADING = 3  # seconds that a simulated server takes to load a model that is ask
 class Kind:
     """A kind of local server: its simulator, what that calls itself, its record in the settings, and its model.
 
+    opening: events of its streams that come before the first word.
     one_model: it has the model for as long as it lives, and does not listen, or refuses, while it loads it.
     """
 
@@ -36,6 +37,7 @@ class Kind:
     says: str
     record: Mapping[str, Any]
     model: str
+    opening: int = 1
     one_model: bool = False
 
 
@@ -55,13 +57,14 @@ class Fault:
     wait: bool = False
 
 
+BEFORE_WORDS = {"after_chunks": 1}  # of a server like LM Studio; `broken` knows the others
 FAULTS = (
     Fault("refused", "refuse"),
     *(Fault(kind, kind) for kind in ("401", "429", "500", "503", "drop", "overflow")),
-    Fault("cut before the first word", "cut", {"after_chunks": 1}),
+    Fault("cut before the first word", "cut", BEFORE_WORDS),
     Fault("cut mid-stream", "cut", {"after_chunks": 3}, by="error"),
     Fault("hang", "hang", wait=True),
-    Fault("stall before the first word", "stall", {"after_chunks": 1}, wait=True),
+    Fault("stall before the first word", "stall", BEFORE_WORDS, wait=True),
     Fault("stall mid-stream", "stall", {"after_chunks": 3}, by="error", wait=True),
 )
 OFF = Fault("host off", "off", wait=True)
@@ -93,7 +96,7 @@ def kinds(at: Mapping[str, str]) -> dict[str, Kind]:
 
     return {
         "lm_studio": Kind("lmstudio", "LM Studio", {}, "local"),
-        "ollama": Kind("ollama", "Ollama", record("ollama", "ollama", "gemma4:26b-a4b"), "on-ollama"),
+        "ollama": Kind("ollama", "Ollama", record("ollama", "ollama", "gemma4:26b-a4b"), "on-ollama", opening=0),
         "llama_cpp": Kind(
             "llamacpp", "llama.cpp", record("llama_cpp", "llamacpp", "qwen3.6-27b-mtp"), "on-llamacpp", one_model=True
         ),
@@ -171,12 +174,13 @@ def fault(stage: Stage, server: str, kind: str, path: str | None = None, **optio
 @contextmanager
 def broken(stage: Stage, kind: Kind, each: Fault) -> Iterator[None]:
     """Have a server of this kind fail in this way."""
+    options = {"after_chunks": kind.opening} if each.options is BEFORE_WORDS else each.options
     with (
         _off(urls(stage)[kind.server])
         if each.kind == "off"
         else _unloaded(stage, kind)
         if each.kind == "unload"
-        else fault(stage, kind.server, each.kind, each.path, **each.options)
+        else fault(stage, kind.server, each.kind, each.path, **options)
     ):
         yield
 
