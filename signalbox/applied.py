@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import secrets
@@ -40,13 +41,19 @@ def who() -> str:
 @cache
 def commit() -> str:
     """Return the short id of the commit that is deployed, with a "+" for changes since; "" outside of git."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
+    return _git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*").strip()
+
+
+@cache
+def code() -> str:
+    """Return `commit`, and a hash of the changes since, so that no two states of tracked files have the same."""
+    changes = _git("diff", "HEAD", "--binary") if commit().endswith("+") else ""
+    return commit() + (hashlib.sha256(changes.encode()).hexdigest()[:12] if changes else "")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, encoding="utf-8", errors="replace", check=False)
+    return done.stdout
 
 
 @contextmanager

@@ -103,7 +103,8 @@ def _taken(entry: Entry, users: Container[str]) -> str:
         "container": lambda: _quiet(_run(account, _as_it_was(entry, rest))),
         "linger": lambda: _linger(account),
         "mode": lambda: f"{{ {_as(f'{entry.id}/', f'chmod {entry.original} {shlex.quote(entry.id)}')}; }}",
-        "subids": lambda: f"sed -i '/^{account}:[0-9]*:65536$/d' /etc/subuid /etc/subgid",
+        # Those that were there before, from useradd or a person, stay as long as the user does.
+        "subids": lambda: _subids(entry),
         "user": lambda: _user(account) if account in users else "true",
     }.get(entry.kind, lambda: "true")()
 
@@ -235,6 +236,12 @@ def _packages(entries: list[Entry]) -> str:
         f" && {{ {_NO_ACCOUNTS}; {_NO_ORPHANS}; }}; fi"
         f" && {{ {forget}; }}"
     )
+
+
+def _subids(entry: Entry) -> str:
+    if entry.original:  # from useradd, or a person's: they stay as long as the user does
+        return "true"
+    return f"sed -i '/^{entry.id}:{entry.hash or '[0-9]*'}:65536$/d' /etc/subuid /etc/subgid"
 
 
 def _linger(account: str) -> str:

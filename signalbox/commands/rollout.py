@@ -17,10 +17,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from signalbox.applied import commit, state_directory, who
+from signalbox.applied import state_directory, who
 from signalbox.commands.options import run_options
 from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
 from signalbox.driver import drive
+from signalbox.rollout.good import basis
 from signalbox.rollout.progress import DONE, HostProgress, Progress, divided
 from signalbox.rollout.roll import Course, roll
 
@@ -66,11 +67,12 @@ def rollout(
     if lock_wait is not None:
         arguments += ["--data", f"lock.wait_seconds={lock_wait}"]
     subject: dict[str, object] = {"inventory": str(Path(inventory).resolve()), "deploy": str(Path(deploy).resolve()),
-               "selectors": selectors, "commit": commit()}  # fmt: skip
+               "selectors": selectors}  # fmt: skip
     key = hashlib.sha256(str(subject["inventory"]).encode()).hexdigest()[:12]
     path = state_directory() / "rollouts" / f"{key}.json"
     with _alone(path.with_suffix(".lock")):
-        progress = _resumed(path, subject) if resume else _new(path, subject, inventory, selectors, canaries, size)
+        hosts = _hosts(inventory, selectors)
+        progress = _resumed(path, subject, hosts) if resume else _new(path, subject, list(hosts), canaries, size)
         with _shown(progress) as (step, say):
             course = Course(inventory, deploy, arguments, max_failures, pause, verify, say)
             try:
@@ -99,10 +101,7 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _new(
-    path: Path, subject: dict[str, object], inventory: str, selectors: list[str], canaries: tuple[str, ...], size: str
-) -> Progress:
-    hosts = _hosts(inventory, selectors)
+def _new(path: Path, subject: dict[str, object], hosts: list[str], canaries: tuple[str, ...], size: str) -> Progress:
     first = [host for host in hosts if any(fnmatch(host, pattern) for pattern in canaries)]
     unmatched = [pattern for pattern in canaries if not any(fnmatch(host, pattern) for host in hosts)]
     if unmatched:
@@ -115,7 +114,8 @@ def _new(
     return progress
 
 
-def _resumed(path: Path, subject: dict[str, object]) -> Progress:
+def _resumed(path: Path, subject: dict[str, object], hosts: dict[str, str]) -> Progress:
+    """Return the last rollout; hosts that were done with other code or settings than today's wait again."""
     progress = Progress.load(path)
     if progress is None:
         raise Failure("there is no rollout of this inventory to resume; leave --resume out")
@@ -124,18 +124,22 @@ def _resumed(path: Path, subject: dict[str, object]) -> Progress:
             before, now = progress.subject.get(name), value
             words = f"the last rollout had another {name} ({before}, now {now})"
             raise Failure(f"{words}; start a new one without --resume")
+    if others := set(hosts) ^ set(progress.hosts):
+        raise Failure(f"the last rollout had other hosts ({_some(sorted(others))}); start a new one without --resume")
+    progress.again(hosts.__getitem__)
     return progress
 
 
-def _hosts(inventory: str, selectors: list[str]) -> list[str]:
-    """Return the selected hosts in the inventory's order."""
+def _hosts(inventory: str, selectors: list[str]) -> dict[str, str]:
+    """Return the selected hosts in the inventory's order, each with what a deploy of it is made from."""
     outcome = drive(inventory, "debug-inventory", selectors)
     problems = [text for text in outcome.warnings.get("", []) if text.startswith("No host matches found")]
     state = outcome.state
     hosts = [str(host.name) for host in state.inventory if state.is_host_in_limit(host)] if state else []
     if problems or not hosts:
         raise Failure("; ".join(problems) or outcome.error or "no host is selected: is the inventory empty?")
-    return hosts
+    assert state is not None
+    return {host: basis(state.inventory, host) for host in hosts}
 
 
 def _some(hosts: list[str]) -> str:

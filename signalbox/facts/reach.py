@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
 
+from signalbox.facts.users import UNIT_PROPERTIES, is_stale
 from signalbox.guard import STATE
 
 
@@ -167,7 +168,7 @@ class SystemUnit(FactBase[SystemUnitState]):
         read = (
             f"; sed 's/^/started /' {note} 2>/dev/null; find {files} -cnewer {note} -printf 'touched %p\\n' 2>/dev/null"
         )
-        show = f"systemctl show {unit} -p ActiveState,UnitFileState,NeedDaemonReload 2>/dev/null"
+        show = f"systemctl show {unit} -p {UNIT_PROPERTIES} 2>/dev/null"
         return f"{show}{read if inputs else ''}; true"
 
     default = SystemUnitState
@@ -185,7 +186,7 @@ class SystemUnit(FactBase[SystemUnitState]):
         return SystemUnitState(
             active=properties.get("ActiveState") == "active",
             enabled=properties.get("UnitFileState") == "enabled",
-            needs_reload=properties.get("NeedDaemonReload") == "yes",
+            needs_reload=is_stale(properties),
             started_with=started,
             touched=tuple(touched),
         )

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
 
+from signalbox.facts.placed import show_entry
+from signalbox.manifest import Entry, entry_path
 from signalbox.run_as import run_as
+
+SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
+FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
 
 
 @dataclass(frozen=True)
 class UserState:
-    """A user as the host knows it; `exists` False: nothing else is meaningful."""
+    """A user as the host knows it; `exists` False: nothing else is meaningful.
+
+    subuids, subgids: how many it has; first_subid: where they begin, "" without any; subids_entry: what the manifest
+    says of that. free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is
+    free, because files in the user's containers belong to those ids.
+    """
 
     exists: bool = False
     uid: int = -1
@@ -23,9 +33,30 @@ class UserState:
     has_password: bool = False
     subuids: int = 0
     subgids: int = 0
+    first_subid: str = ""
+    subids_entry: Entry | None = None
+    free_subids: int = FIRST_SUBID
     linger: bool = False
     bus: bool = False
     authorized_keys: tuple[str, ...] = ()
+
+
+def _ranges(lines: Iterable[str]) -> Iterator[tuple[str, range]]:
+    """Yield owner and ids of each well-formed line of /etc/subuid or /etc/subgid."""
+    for line in lines:
+        owner, _, ids = line.partition(":")
+        first, _, count = ids.partition(":")
+        if first.isdigit() and count.isdigit():
+            yield owner, range(int(first), int(first) + int(count))
+
+
+def _free(name: str, ranges: Sequence[tuple[str, range]], entry: Entry | None) -> int:
+    others = [ids for owner, ids in ranges if owner != name]
+    if entry and entry.hash.isdigit():
+        had = int(entry.hash)
+        if all(ids.stop <= had or had + SUBIDS <= ids.start for ids in others):
+            return had
+    return max([FIRST_SUBID, *(ids.stop for _, ids in ranges)])
 
 
 class User(FactBase[UserState]):
@@ -37,8 +68,8 @@ class User(FactBase[UserState]):
             f"getent passwd {user} | sed 's/^/passwd /';"
             f" printf 'groups '; id -Gn {user} 2>/dev/null || echo;"
             f" getent shadow {user} | cut -d: -f2 | grep -q '^\\$' && echo 'password yes';"
-            f" awk -F: -v u={user} '$1==u {{n+=$3}} END {{print \"subuids \" n+0}}' /etc/subuid 2>/dev/null;"
-            f" awk -F: -v u={user} '$1==u {{n+=$3}} END {{print \"subgids \" n+0}}' /etc/subgid 2>/dev/null;"
+            " sed 's/^/subuid /' /etc/subuid 2>/dev/null; sed 's/^/subgid /' /etc/subgid 2>/dev/null;"
+            f" {show_entry(entry_path('subids', user))};"
             f" [ ! -e /var/lib/systemd/linger/{user} ] || echo 'linger yes';"
             f" [ ! -S /run/user/$(id -u {user} 2>/dev/null)/bus ] || echo 'bus yes';"
             f" sed 's/^/key /' ~{user}/.ssh/authorized_keys 2>/dev/null || true"
@@ -53,7 +84,9 @@ class User(FactBase[UserState]):
             values.setdefault(tag, []).append(rest)
         if "passwd" not in values:
             return UserState()
-        _, _, uid, _, _, home, shell = values["passwd"][0].split(":")
+        name, _, uid, _, _, home, shell = values["passwd"][0].split(":")
+        entry = Entry.from_json(values["entry"][0]) if "entry" in values else None
+        ranges = {kind: list(_ranges(values.get(kind, []))) for kind in ("subuid", "subgid")}
         return UserState(
             exists=True,
             uid=int(uid),
@@ -61,8 +94,11 @@ class User(FactBase[UserState]):
             shell=shell,
             groups=tuple(values.get("groups", [""])[0].split()),
             has_password="password" in values,
-            subuids=int(values.get("subuids", ["0"])[0]),
-            subgids=int(values.get("subgids", ["0"])[0]),
+            subuids=sum(len(ids) for owner, ids in ranges["subuid"] if owner == name),
+            subgids=sum(len(ids) for owner, ids in ranges["subgid"] if owner == name),
+            first_subid=next((str(ids.start) for owner, ids in ranges["subuid"] if owner == name), ""),
+            subids_entry=entry,
+            free_subids=_free(name, [*ranges["subuid"], *ranges["subgid"]], entry),
             linger="linger" in values,
             bus="bus" in values,
             authorized_keys=tuple(values.get("key", [])),
@@ -92,6 +128,18 @@ def digests(paths: Sequence[str]) -> str:
     return "; ".join(words)
 
 
+UNIT_PROPERTIES = "ActiveState,UnitFileState,LoadState,NeedDaemonReload"
+
+
+def is_stale(properties: Mapping[str, str]) -> bool:
+    """Return whether systemd must read the unit's files again.
+
+    A unit that ran while its file was gone and the manager was reloaded, and whose file is back, is in LoadState
+    "error" (EBUSY), with NeedDaemonReload "no": systemd 257 refuses to reload or restart it.
+    """
+    return properties.get("NeedDaemonReload") == "yes" or properties.get("LoadState") == "error"
+
+
 class UserUnit(FactBase[UnitState]):
     """State of a user unit, with the hashes of its input files when it started and now.
 
@@ -105,7 +153,7 @@ class UserUnit(FactBase[UnitState]):
         show = run_as(
             user,
             home,
-            f"systemctl --user show {unit} -p ActiveState,UnitFileState,NeedDaemonReload 2>/dev/null;"
+            f"systemctl --user show {unit} -p {UNIT_PROPERTIES} 2>/dev/null;"
             f" [ ! -f $XDG_RUNTIME_DIR/{unit}.inputs ] || sed 's/^/started /' $XDG_RUNTIME_DIR/{unit}.inputs",
         )
         disk = f"{{ {digests(inputs)}; }} 2>/dev/null | sed 's/^/disk /'" if inputs else "true"
@@ -125,7 +173,7 @@ class UserUnit(FactBase[UnitState]):
         return UnitState(
             active=properties.get("ActiveState") == "active",
             enabled=properties.get("UnitFileState") == "enabled",
-            needs_reload=properties.get("NeedDaemonReload") == "yes",
+            needs_reload=is_stale(properties),
             started_with=hashes["started"],
             on_disk=hashes["disk"],
         )

@@ -10,6 +10,7 @@ from pyinfra.api import StringCommand, operation
 
 from signalbox import manifest
 from signalbox.facts import Placed, User
+from signalbox.facts.users import SUBIDS
 from signalbox.logins import login_problem
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
@@ -19,8 +20,6 @@ from signalbox.removal import removal
 from signalbox.run_as import as_owner, run_as
 from signalbox.settings.account import Account
 from signalbox.statements import differs, want
-
-SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
 
 
 @operation()
@@ -104,19 +103,28 @@ def _key_id(account: str, key: str) -> str:
 
 @operation()
 def subordinate_ids(account: str) -> Commands:
-    """Have at least 65536 subordinate user and group ids for `account`, in a range that nobody else has."""
+    """Have at least 65536 subordinate user and group ids for `account`, in a range that nobody else has.
+
+    The range is recorded, also one that is not from us (useradd gives one): should it be lost, it is given back,
+    because what lies in the user's containers belongs to it.
+    """
     now = host.get_fact(User, user=account)
     want("subids", account)
-    if now.subuids >= SUBIDS and now.subgids >= SUBIDS:
+    missing = [kind for kind, has in (("subuids", now.subuids), ("subgids", now.subgids)) if has < SUBIDS]
+    entry = now.subids_entry
+    if missing:
+        has, enough = f"{now.subuids}, {now.subgids}", f"{SUBIDS}, {SUBIDS}"
+        differs(f"subordinate user and group ids of {account}", has, enough)
+        record = manifest.record(Entry("subids", account, str(now.free_subids), entry.original if entry else None))
+        ids = f"{now.free_subids}-{now.free_subids + SUBIDS - 1}"
+        adding = " ".join(f"--add-{kind} {ids}" for kind in missing)
+        yield f"{record} && touch /etc/subuid /etc/subgid && usermod {adding} {account}"
+    elif entry is None or entry.hash != now.first_subid:
+        differs(f"subordinate ids of {account}, manifest entry", entry and entry.hash, now.first_subid)
+        original = entry.original if entry else now.first_subid
+        yield manifest.record(Entry("subids", account, now.first_subid, original))
+    else:
         host.noop(f"{account} has subordinate ids")
-        return
-    differs(f"subordinate user and group ids of {account}", f"{now.subuids}, {now.subgids}", f"{SUBIDS}, {SUBIDS}")
-    first = "$(awk -F: 'BEGIN {n=100000} $2+$3>n {n=$2+$3} END {print n}' /etc/subuid /etc/subgid)"
-    ids = f"$first-$((first+{SUBIDS - 1}))"
-    yield (
-        f"{manifest.record(manifest.Entry('subids', account))} && touch /etc/subuid /etc/subgid && first={first}"
-        f" && usermod --add-subuids {ids} --add-subgids {ids} {account}"
-    )
 
 
 @operation()

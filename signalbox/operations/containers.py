@@ -13,6 +13,8 @@ from signalbox.operations.commands import Commands
 from signalbox.run_as import run_as
 from signalbox.statements import differs, want
 
+_HIDDEN = "hidden"
+
 
 @operation()
 def image(account: str, home: str, reference: str) -> Commands:
@@ -21,11 +23,13 @@ def image(account: str, home: str, reference: str) -> Commands:
     A pull that was cut off leaves no image under its digest, and Docker keeps the layers it has.
     """
     want("image", f"{account}:{reference}")
-    script = f"docker image inspect --format '{{{{.Id}}}}' {shlex.quote(reference)}"
-    if host.get_fact(UserCommand, user=account, home=home, script=script):
+    look = f"docker image inspect --format '{{{{.Id}}}}' {shlex.quote(reference)}"
+    script = f"{look} || docker version --format . >/dev/null || echo {_HIDDEN}"
+    found = host.get_fact(UserCommand, user=account, home=home, script=script)
+    if found and found != [_HIDDEN]:
         host.noop(f"image {reference} is there")
         return
-    differs("image", None, reference)
+    differs(f"image of {account}", "not to be seen, because Docker does not run" if found else None, reference)
     yield (
         f"{manifest.record(manifest.Entry('image', f'{account}:{reference}'))}"
         f" && {run_as(account, home, f'docker pull --quiet {shlex.quote(reference)}')}"

@@ -90,7 +90,7 @@ def _place(
     if now.type == "file" and now.sha256 != digest:
         differs(f"{path}, content", "other", "as set")
     elif placed:
-        differs(f"{path}, manifest entry", now.entry and "other", "as placed")
+        differs(f"{path}, manifest entry", _entry(now, digest), "as placed")
     if state.config.DIFF and not secret and not placed:
         _show_difference(path, content, now)
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
@@ -98,6 +98,11 @@ def _place(
         f"umask 077; rm -f {new} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path_}"
     )
     return [StringCommand(f"{prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)]
+
+
+def _entry(now: PlacedState, digest: str) -> str | None:
+    """Return what the manifest says of a thing: as placed, other, or nothing."""
+    return None if now.entry is None else "as placed" if now.entry.hash == digest else "other"
 
 
 def _tell(path: str, now: PlacedState, mode: str, owner: str) -> None:
@@ -157,6 +162,8 @@ def handed_directory(path: str, mode: str, user: str, group: str) -> Commands:
         host.noop(f"{path} is as wanted")
         return
     differs(path, "directory" if now else None, "directory")
+    if now and not now.ours:
+        differs(f"{path}, manifest entry", None, "as placed")
     differs(f"{path}, owner", now.owner if now else None, f"{user}:{group}")
     differs(f"{path}, mode", now.mode if now else None, mode)
     # With what an earlier owner left in it; in this order: chown takes the bit that hands the group on.
@@ -190,6 +197,8 @@ def _point(path: str, target: str, user: str, now: PlacedState) -> list[str]:
         return []
     differs(path, f"link to {now.target}" if now.type == "link" else now.type, f"link to {target}")
     differs(f"{path}, owner", now.user or user, user)
+    if (now.type, now.target) == ("link", target):
+        differs(f"{path}, manifest entry", _entry(now, target), "as placed")
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
     write = f"ln -sfT {shlex.quote(target)} {new} && mv -fT {new} {path_}"
     return [f"{prepare('link', path, now, target)} && {as_owner(user, write)}"]

@@ -43,10 +43,9 @@ def generated_key(path: str, account: str, home: str) -> Commands:
     want("file", path)
     # A read-only look as the owner: the key itself is never printed.
     script = f'case "$({reader(path)})" in sk-?*) {_private(path, account)} && echo kept;; esac'
-    if host.get_fact(UserCommand, user=account, home=home, script=script):
+    if _is_well(path, run_as(account, home, script), "no key that its user alone can read", "a key"):
         host.noop(f"{path} holds a key")
         return
-    differs(path, "no key that its user alone can read", "a key")
     keep = f'case "$({reader(path)} 2>/dev/null)" in sk-?*) chmod 600 {shlex.quote(path)};; *) {_make(path)};; esac'
     yield f"{_record(path)} && {as_owner(account, keep)}"
 
@@ -56,11 +55,10 @@ def key_copy(path: str, source: str, account: str, home: str, owner: str, owner_
     """Have the secret of `source`, which is `owner`'s, in `path` too, readable by `account` alone."""
     want("file", path)
     theirs, ours = run_as(owner, owner_home, reader(source)), run_as(account, home, reader(path))
-    script = f'k="$({theirs})" && [ -n "$k" ] && [ "$k" = "$({ours})" ] && {_private(path, account)} && echo same'
-    if host.get_fact(UserCommand, user="root", home="/root", script=script):
+    script = f'k="$({theirs})" && [ -n "$k" ] && [ "$k" = "$({ours})" ] && {_private(path, account)} && echo kept'
+    if _is_well(path, script, "not a private copy", f"a private copy of {source}"):
         host.noop(f"{path} is the same key")
         return
-    differs(path, "not a private copy", f"a private copy of {source}")
     # In a variable of root's shell, and from there through a pipe: the shell's own printf has no arguments to see.
     copy = f'k="$({theirs})" && [ -n "$k" ] && printf \'%s\\n\' "$k" | {as_owner(account, _write(path))}'
     yield f"{_record(path)} && {copy}"
@@ -72,6 +70,15 @@ def new_key(path: str, account: str) -> Commands:
     want("file", path)
     differs(path, "the old key", "a new key")
     yield f"{_record(path)} && {as_owner(account, _make(path))}"
+
+
+def _is_well(path: str, script: str, now: str, wanted: str) -> bool:
+    """Return whether `script`, as root, prints "kept" and the manifest knows the file; say what differs."""
+    listed = f"[ ! -e {manifest.entry_path('file', path)} ] || echo listed"
+    found = host.get_fact(UserCommand, user="root", home="/root", script=f"{script}; {listed}")
+    differs(path, wanted if "kept" in found else now, wanted)
+    differs(f"{path}, manifest entry", "as placed" if "listed" in found else None, "as placed")
+    return "kept" in found and "listed" in found
 
 
 def _make(path: str) -> str:
@@ -104,4 +111,4 @@ def _tell(path: str, now: SecretState, account: str, same: bool) -> None:
     if now.mode:
         differs(f"{path}, mode", now.mode, "600")
         differs(f"{path}, owner", now.user, account)
-    differs(f"{path}, in the manifest", "listed" if now.entry else None, "listed")
+    differs(f"{path}, manifest entry", "as placed" if now.entry else None, "as placed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from pyinfra.api.inventory import Inventory
 
-from signalbox.applied import commit, state_directory
+from signalbox.applied import code, commit, state_directory
 from signalbox.settings import layers
 from signalbox.settings.settings import SECTION_NAMES
 
@@ -19,11 +20,22 @@ def _path(host: str) -> Any:
     return state_directory() / "good" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', host)}.json"
 
 
+def _settings(inventory: Inventory, host: str) -> dict[str, Any]:
+    merged = layers.merged(layers.layers_of(inventory, host))
+    return {name: value for name, value in merged.items() if name in SECTION_NAMES}
+
+
+def basis(inventory: Inventory, host: str) -> str:
+    """Return what a deploy of this host is made from: the code's commit, and a hash of the host's settings."""
+    settings = {name: value for name, value in _settings(inventory, host).items() if name != "lock"}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+    return f"{code()} {digest[:12]}"
+
+
 def remember(inventory: Inventory, hosts: Iterable[str]) -> None:
     """Keep the settings of these hosts as good ones. They hold names of secrets, never values."""
     for host in hosts:
-        merged = layers.merged(layers.layers_of(inventory, host))
-        settings = {name: value for name, value in merged.items() if name in SECTION_NAMES}
+        settings = _settings(inventory, host)
         path = _path(host)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = path.with_suffix(".new")

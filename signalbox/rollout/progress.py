@@ -18,12 +18,16 @@ FAILED, PUT_BACK = "failed", "put back"
 
 @dataclass
 class HostProgress:
-    """One host. state: a word above. detail: why it failed, or what it was put back to. commit: what it has now."""
+    """One host. state: a word above. detail: why it failed, or what it was put back to. commit: what it has now.
+
+    basis: the code and settings with which it was done (good.basis), "" before.
+    """
 
     wave: int
     state: str = WAITING
     detail: str = ""
     commit: str = ""
+    basis: str = ""
 
 
 @dataclass
@@ -35,15 +39,23 @@ class Progress:
     hosts: dict[str, HostProgress] = field(default_factory=dict)
     told: Callable[[str, HostProgress], None] | None = None
 
-    def set(self, host: str, state: str, detail: str = "", commit: str | None = None) -> None:
+    def set(self, host: str, state: str, detail: str = "", commit: str | None = None, basis: str = "") -> None:
         """Note the host's new state, on disk before anything else."""
         progress = self.hosts[host]
         progress.state, progress.detail = state, detail
         if commit is not None:
             progress.commit = commit
+        progress.basis = basis
         self.save()
         if self.told:
             self.told(host, progress)
+
+    def again(self, basis: Callable[[str], str]) -> list[str]:
+        """Have those hosts wait that were done with other code or settings than those of now, and return them."""
+        stale = [name for name, each in self.hosts.items() if each.state == DONE and each.basis != basis(name)]
+        for name in stale:
+            self.set(name, WAITING, "was done with other code or settings")
+        return stale
 
     def waves(self) -> list[list[str]]:
         """Return the hosts of each wave that are not done, wave after wave; the first are the canaries."""

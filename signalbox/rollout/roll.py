@@ -90,9 +90,10 @@ def _wave(course: Course, progress: Progress, wave: list[str], step: Callable[[s
     problems.update(_verified(course, [host for host in wave if host not in problems]))
     sound = [host for host in wave if host not in problems]
     if outcome.state is not None:
-        good.remember(outcome.state.inventory, sound)
-    for host in sound:
-        progress.set(host, DONE, commit=commit())
+        inventory = outcome.state.inventory
+        good.remember(inventory, sound)
+        for host in sound:
+            progress.set(host, DONE, commit=commit(), basis=good.basis(inventory, host))
     for host, problem in problems.items():
         progress.set(host, FAILED, problem)
         _put_back(course, progress, host, problem)

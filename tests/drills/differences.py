@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from signalbox.manifest import MANIFEST, Entry
 from tests.drills.inspection import Difference, Inspection
 
 USERS = ("claude", "litellm")
@@ -69,6 +70,9 @@ EXCEPTED = {
     "made anew, with their modes, whenever an entry is written": r"file /var/lib/signalbox(/manifest)?",
     "data: what the gateway was asked, what the guard has undone": r"file /var/lib/signalbox/(audit|guard)/.*",
 }  # fmt: skip
+# What an entry of the manifest alone tells: whether a thing that was there already is ours.
+SILENT = ("directory", "package", "unit", "key", "line", "linger", "user", "sysctl", "image")
+AUDIT = "/var/lib/signalbox/audit"  # a directory that nobody else makes
 # A person's files of which something is ours: what is tampered with is that.
 OURS_IN = {
     r"/home/claude/\.(bashrc|profile|zshenv|bash_profile)": ("our line removed", "sed -i 1d {}"),
@@ -85,8 +89,18 @@ def excepted(each: Difference, after: Inspection) -> str:
         return "needed by a package that is a row: apt takes both away"
     if each.kind == "file" and "to /etc/alternatives/" in (each.now or ""):
         return "made by the scripts of a package, which is a row itself"
+    if (entry := _entry(each)) and entry.kind in SILENT and entry.id != AUDIT:
+        return "the manifest's word that a thing is ours: without it, it counts as somebody else's, and is left alone"
     words = f"{each.kind} {each.name}"
     return next((reason for reason, rule in EXCEPTED.items() if re.fullmatch(rule, words)), "")
+
+
+def _entry(each: Difference) -> Entry | None:
+    """Return the entry of the manifest that this file is."""
+    if each.kind != "file" or not each.name.startswith(f"{MANIFEST}/"):
+        return None
+    _, _, _, line = (each.now or "").split(" ", 3)
+    return Entry.from_json(line)
 
 
 def tamperings(each: Difference) -> Iterator[Tampering]:
@@ -108,12 +122,14 @@ def tamperings(each: Difference) -> Iterator[Tampering]:
         user = each.name.partition(":")[0]
         stop = f"systemctl --user --machine={user}@.host stop litellm.service"
         script = f"{stop}; {ENGINE} image rm --force $({ENGINE} image ls -q)"
-        yield Tampering("image", f"image {each.name}", "removed", script, "image:")
+        yield Tampering("image", f"image {each.name}", "removed", script, f"image of {user}")
     elif each.kind == "sysctl":
         yield Tampering("kernel", f"sysctl {each.name}", f"{each.now} → {each.was}",
                         f"sysctl -qw {each.name}={each.was}", f"{each.name}:")  # fmt: skip
     elif each.kind == "rule":
-        yield Tampering("rules", f"rule {each.name}", "removed from the loaded rules", each.name, "firewall")
+        # Without these the plan itself would not come in: what it cannot reach is unknown, which is no proof.
+        done = "lets in more" if re.search(r"tcp dport|chain input$", each.name) else "removed from the loaded rules"
+        yield Tampering("rules", f"rule {each.name}", done, each.name, "firewall")
 
 
 # Programs are named by what is pinned.
@@ -140,8 +156,11 @@ def _of_file(each: Difference) -> Iterator[Tampering]:
     if kind == "link":
         yield replace(base, batch="edited", done="points elsewhere", script=f"ln -sfT /bin/false {path}")
         return
-    if each.name.startswith("/var/lib/signalbox/manifest/"):
-        yield replace(base, batch="forgotten", done="removed", script=f"rm {path}")
+    if entry := _entry(each):
+        named = {"tool": f"{entry.id}:", "subids": f"ids of {entry.id}, manifest entry"}.get(
+            entry.kind, f"{entry.id}, manifest entry"
+        )
+        yield replace(base, batch="forgotten", done="removed", script=f"rm {path}", named=named)
         return
     changed = f"{int(mode, 8) ^ 0o004:o}"
     yield replace(base, batch="modes", done=f"mode {mode} → {changed}", script=f"chmod {changed} {path}")
@@ -161,7 +180,8 @@ def _of_unit(each: Difference) -> Iterator[Tampering]:
     if "enabled" in state:
         yield Tampering("units", thing, "disabled", f"systemctl disable -q {each.name}", f"{each.name}, at boot")
     if "active" in state:
-        yield Tampering("units", thing, "stopped", f"systemctl stop {each.name}", f"{each.name}:")
+        named = "the firewall is as the settings say" if "firewall" in each.name else f"{each.name}:"
+        yield Tampering("units", thing, "stopped", f"systemctl stop {each.name}", named)
 
 
 def _of_user_unit(each: Difference) -> Iterator[Tampering]:

@@ -17,7 +17,7 @@ Body = Callable[["Stage"], Figures]
 NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
     "skills", "sessions", "backends", "converged", "break_and_tell", "failover", "swap", "private", "usage",
-    "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet", "plan", "locks", "drift",
+    "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift",
     "remove", "rollout", "init", "adopt", "demo",
 )  # fmt: skip
 

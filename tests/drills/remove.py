@@ -99,7 +99,7 @@ def keeps_homes(stage: Stage) -> Figures:
     kept = looks.answer(f"cat {files}", host=GONE, user="root")  # the key that let claude in is gone
     assert kept.split() == ["work", "said"], kept
     home = [each.name for each in _left(GONE) if each.name.startswith("/home/claude/")]
-    compared = _nothing_left(GONE, r"file /home/claude(/.*)?", r"file /etc/(passwd|group|shadow|gshadow)",
+    compared = _nothing_left(GONE, r"file /home/claude(/.*)?", r"file /etc/(passwd|group|shadow|gshadow|sub[ug]id)",
                              "(user|group) claude")  # fmt: skip
     ours = [name for name in home if "signalbox" in name]
     assert not ours, ours

@@ -134,7 +134,10 @@ class TestPull:
         assert done.returncode == 0, done.stderr
         assert (shell.place / "checkout" / "file").read_text() == "second\n"
         deployed = (shell.place / "deployed").read_text().splitlines()
-        assert deployed == ["sync --frozen --quiet", "run --frozen pyinfra examples/pull/inventory.py deploy.py -y"]
+        assert deployed == [
+            "sync --frozen --no-dev --quiet",
+            "run --frozen --no-dev pyinfra examples/pull/inventory.py deploy.py -y",
+        ]
 
     def test_a_commit_without_a_signature_is_not(self, shell: Shell) -> None:
         self.commit(shell, "second", None)

@@ -38,12 +38,18 @@ if host.state.check_for_changes is False:
         )
         self.failing()
 
-    def failing(self, *names: str) -> None:
+    def failing(self, *names: str, **settings: dict[str, Any]) -> None:
+        """Write the inventory: these hosts fail, and those named by their last word have these settings."""
         hosts = []
         for name in NAMES:
             answer: Any = {"success": False, "stderr": "E: no"} if name in names else "yes"
-            hosts.append((name, {"fake_delay": 0, "fake_delay_jitter": 0, "fake_responses": {"say a word": answer}}))
+            fake = {"fake_delay": 0, "fake_delay_jitter": 0, "fake_responses": {"say a word": answer}}
+            hosts.append((name, {**fake, **settings.get(name.rpartition("/")[2], {})}))
         (self.directory / "inventory.py").write_text(f"boxes = {hosts!r}\n")
+
+    def forget(self) -> None:
+        for mark in self.directory.glob("*.mark"):
+            mark.unlink()
 
     def rollout(self, *arguments: str) -> tuple[int, dict[str, str], str]:
         """Roll out; returns the exit status, each host's state, and what was told on the way."""
@@ -94,11 +100,46 @@ def test_a_wave_that_fails_stops_the_next_and_resuming_goes_on_there(fleet: Flee
     assert fleet.touched() == [name for name in NAMES if name not in ("@fake/h4", "@fake/h6")]
     assert "stopped after wave 2: 1 failed, 0 may (@fake/h4)" in told
     fleet.failing()
-    for mark in fleet.directory.glob("*.mark"):
-        mark.unlink()
+    fleet.forget()
     status, states, _ = fleet.rollout("--wave", "2", "--resume")
     assert (status, set(states.values())) == (0, {"done"})
     assert fleet.touched() == ["@fake/h4", "@fake/h6"]  # the others were done
+
+
+def test_who_was_done_with_other_settings_or_code_is_not_done(fleet: Fleet) -> None:
+    def resumed() -> list[str]:
+        fleet.forget()
+        status, states, told = fleet.rollout("--resume")
+        assert (status, set(states.values())) == (0, {"done"}), told
+        return fleet.touched()
+
+    assert fleet.rollout()[0] == 0
+    assert resumed() == []
+    fleet.failing(h2={"gateway": {"port": 4001}})
+    assert resumed() == ["@fake/h2"]
+    fleet.failing(h2={"gateway": {"port": 4001}}, h5={"lock": {"reason": "no part of what a host has"}})
+    assert resumed() == []
+    git = ["git", "-c", "user.name=ops", "-c", "user.email=ops@example.org"]
+    for words in (["init", "-q"], ["add", "deploy.py"], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], cwd=fleet.directory, check=True)
+    assert resumed() == NAMES
+    assert resumed() == []
+    for _ in range(2):  # two states that are not committed are not the same
+        with (fleet.directory / "deploy.py").open("a") as file:
+            file.write("# another\n")
+        assert resumed() == NAMES
+    assert resumed() == []
+
+
+def test_what_had_other_hosts_is_not_resumed(fleet: Fleet) -> None:
+    assert fleet.rollout()[0] == 0
+    path = fleet.directory / "inventory.py"
+    path.write_text(path.read_text().replace("@fake/h6", "@fake/h7"))
+    fleet.forget()
+    status, _, told = fleet.rollout("--resume")
+    assert status == 1
+    assert "had other hosts (@fake/h6, @fake/h7)" in told
+    assert fleet.touched() == []
 
 
 def test_failures_below_the_threshold_do_not_stop_it(fleet: Fleet) -> None:

@@ -15,6 +15,7 @@ import pytest
 from signalbox import facts
 from signalbox.doctor import check_services
 from signalbox.facts import Placed, PlacedEach, PlacedState, placed, reach
+from signalbox.facts.reach import SystemUnit
 from signalbox.manifest import Entry
 
 
@@ -118,6 +119,45 @@ def test_unit_tells_systemds_properties_and_what_it_started_with() -> None:
     ]
     state = facts.UserUnit().process(lines)
     assert state == facts.UnitState(True, True, False, {"/etc/a b": "ab"}, {"/c": "cd"})
+
+
+@pytest.mark.parametrize(
+    ("properties", "stale"),
+    [
+        (("LoadState=loaded", "NeedDaemonReload=no"), False),
+        (("LoadState=loaded", "NeedDaemonReload=yes"), True),
+        (("LoadState=error", "NeedDaemonReload=no"), True),  # its file was gone meanwhile, and is back
+        (("LoadState=not-found", "NeedDaemonReload=no"), False),
+    ],
+)
+def test_a_unit_whose_file_came_back_must_be_read_again(properties: tuple[str, ...], stale: bool) -> None:
+    lines = ["ActiveState=active", "UnitFileState=enabled", *properties]
+    assert facts.UserUnit().process(lines).needs_reload is stale
+    assert SystemUnit().process(lines).needs_reload is stale
+
+
+class TestSubordinateIds:
+    LINE = "passwd claude:x:1001:1001::/home/claude:/bin/bash"
+
+    def user(self, *lines: str, recorded: str | None = None) -> facts.UserState:
+        entry = Entry("subids", "claude", hash=recorded).to_json() if recorded is not None else ""
+        return facts.User().process([self.LINE, *lines, *([f"entry {entry}"] if entry else [])])
+
+    def test_of_this_user_alone_are_counted(self) -> None:
+        both = ("subuid claude:100000:65536", "subgid claude:100000:65536", "subuid other:165536:65536")
+        state = self.user(*both, "subuid claude:300000:10", "subuid broken", "subuid #claude:x:y")
+        assert (state.subuids, state.subgids, state.first_subid) == (65546, 65536, "100000")
+
+    def test_a_range_that_was_lost_is_given_back(self) -> None:
+        others = ("subuid other:165536:65536", "subgid other:165536:65536")
+        assert self.user(*others, recorded="100000").free_subids == 100000
+        assert self.user(*others).free_subids == 231072
+        assert self.user(*others, recorded="").free_subids == 231072
+        # One of them is another's by now.
+        assert self.user(*others, "subgid third:165000:10", recorded="100000").free_subids == 231072
+
+    def test_without_any_they_begin_where_debian_begins(self) -> None:
+        assert self.user().free_subids == 100000
 
 
 def test_reachable_tells_each_address() -> None:
