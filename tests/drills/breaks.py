@@ -20,7 +20,7 @@ from tests.drills.tampers import (
 )
 from tests.lab.simulators.personalities.lm_studio_models import MODEL
 
-FIX, DEPLOY = "fix", "deploy"
+FIX, DEPLOY, SAME = "fix", "deploy", "same"
 ROUTED = f"{HOME}/.claude-routed/settings.json"
 OUR_KEY = f"{CONFIG}/signalbox/gateway.cred"
 UNIT = f"{KEEPER_CONFIG}/systemd/user/litellm.service"
@@ -32,15 +32,15 @@ class Break:
     """One way to break a host.
 
     title: what was done. symptom: the one cause that must be named. do: shell, as root on the host.
-    cure: FIX (claude-doctor promises it), DEPLOY, or shell that takes it back. sees: whether the service user's own
-    claude-doctor sees it too. simulate: what to tell the simulated LM Studio instead: a fault's kind, or options.
+    cure: FIX (claude-doctor promises it), DEPLOY, or shell that takes it back. agent: what the service user's own
+    claude-doctor names; "" nothing, as only root sees it; None: asking it would undo the break. simulate: what to tell the simulated LM Studio instead: a fault's kind, or options.
     """
 
     title: str
     symptom: str
     do: str = ""
     cure: str = DEPLOY
-    sees: bool = True
+    agent: str | None = SAME
     simulate: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,7 +63,7 @@ def _given_back(file: str) -> str:
 BREAKS: dict[str, Break] = {
     # ---- the host ----
     "user-manager": Break(
-        "the user's systemd manager was stopped", "no-user-bus", "systemctl stop user@$(id -u claude)", FIX, sees=False
+        "the user's systemd manager was stopped", "no-user-bus", "systemctl stop user@$(id -u claude)", FIX, agent=None
     ),
     "linger": Break(
         "lingering was turned off", "linger-off", "loginctl disable-linger claude", FIX
@@ -85,7 +85,7 @@ BREAKS: dict[str, Break] = {
         "sbin-path",
         "touch /root/.profile; cp -a /root/.profile /root/kept && echo PATH=/usr/bin:/bin >> /root/.profile",
         "mv /root/kept /root/.profile",
-        sees=False,
+        agent="",
     ),
     "disk": Break(
         "the temporary directory is full",
@@ -108,29 +108,29 @@ BREAKS: dict[str, Break] = {
     ),
     # ---- the gateway and its keys ----
     "gateway-stopped": Break(
-        "the gateway was stopped", "gateway-down", f"{AS_KEEPER} stop litellm.service", FIX, sees=False
+        "the gateway was stopped", "gateway-down", f"{AS_KEEPER} stop litellm.service", FIX, agent="gateway-silent"
     ),
     "gateway-disabled": Break(
-        "the gateway was disabled", "gateway-disabled", f"{AS_KEEPER} disable litellm.service", FIX, sees=False
+        "the gateway was disabled", "gateway-disabled", f"{AS_KEEPER} disable litellm.service", FIX, agent=""
     ),
     "gateway-edited": Break(
         "the gateway's configuration was edited while it runs",
         "gateway-stale",
         f"echo '# edited' >> {GATEWAY}/config.yaml",
-        sees=False,
+        agent="",
     ),
     "gateway-config": Break(
         "the gateway's configuration is no YAML",
         "gateway-config",
         f"echo 'broken: [' >> {GATEWAY}/config.yaml; timeout 25 {AS_KEEPER} restart litellm.service; true",
-        sees=False,
+        agent="gateway-silent",
     ),
     "gateway-refused": Break(
         "a model of the gateway's configuration is of no kind that LiteLLM knows",
         "gateway-refused",
         f"sed -i 's|model: lm_studio/|model: nonesuch/|' {GATEWAY}/config.yaml"
         f" && {{ {AS_KEEPER} reload litellm.service || true; }}",
-        sees=False,
+        agent="",
     ),
     "gateway-model": Break(
         "a model was taken out of the gateway's configuration",
@@ -144,13 +144,13 @@ BREAKS: dict[str, Break] = {
         "gateway-open",
         f"sed -i 's/bind((\"127.0.0.1\", port))/bind((\"0.0.0.0\", port))/' {GATEWAY}/supervisor/supervisor.py"
         f" && {AS_KEEPER} restart litellm.service",
-        sees=False,
+        agent="",
     ),
     "image": Break(
         "the gateway's image was removed",
         "gateway-image",
         f"{AS_KEEPER} stop litellm.service && {DOCKER} image rm --force $({DOCKER} image ls --quiet)",
-        sees=False,
+        agent="gateway-silent",
     ),
     "port": Break(
         "another program took the gateway's port",
@@ -158,7 +158,7 @@ BREAKS: dict[str, Break] = {
         f"{AS_KEEPER} stop litellm.service; systemd-run -q --unit drill-port python3 -m http.server -b 127.0.0.1 4000"
         f" && sleep 1; timeout 20 {AS_KEEPER} start litellm.service; true",
         f"systemctl stop drill-port; {AS_KEEPER} restart litellm.service",
-        sees=False,
+        agent="gateway-silent",
     ),
     "key-empty": Break("the gateway's key was emptied", "empty-gateway-key", f": > {OUR_KEY}"),
     "key-gone": Break("the gateway's key was removed", "secret-missing", f"rm {OUR_KEY}"),
@@ -168,18 +168,18 @@ BREAKS: dict[str, Break] = {
         f"{FOR_CLAUDE} sh -c 'umask 077; printf sk-other | systemd-creds --user encrypt --name=gateway - {OUR_KEY}'",
     ),
     "key-open": Break("the gateway's key may be read by all", "secret-open", f"chmod 644 {OUR_KEY}", FIX),
-    "provider-open": Break("a provider's key may be read by all", "secret-open", f"chmod 644 {KEY}", FIX, sees=False),
+    "provider-open": Break("a provider's key may be read by all", "secret-open", f"chmod 644 {KEY}", FIX, agent=""),
     "provider-directory": Break(
         "the directory of the provider's keys was opened",
         "secret-open",
         f"chmod 755 {GATEWAY}/secrets",
         FIX,
-        sees=False,
+        agent="",
     ),
     "provider-damaged": Break(
-        "a provider's key was damaged", "secret-broken", f"echo damaged > {KEY}", sees=False
+        "a provider's key was damaged", "secret-broken", f"echo damaged > {KEY}", agent=""
     ),
-    "provider-gone": Break("a provider's key was removed", "secret-missing", f"rm {KEY}", sees=False),
+    "provider-gone": Break("a provider's key was removed", "secret-missing", f"rm {KEY}", agent=""),
     "key-old": Break("a key is two years old", "key-old", f"touch -d '2 years ago' {OUR_KEY}", f"touch {OUR_KEY}"),
     # ---- Claude Code and its lanes ----
     "claude-binary": Break(
@@ -214,7 +214,7 @@ BREAKS: dict[str, Break] = {
         "the launchers' program was edited",
         "placed-changed",
         "echo '# edited' >> /usr/local/lib/signalbox/launcher/launch.py",
-        sees=False,
+        agent="",
     ),
     "alias": Break(
         "an alias has a lane's name", "alias-and-function", _line(".bashrc", "alias claude-routed=claude"), FIX
@@ -232,7 +232,7 @@ BREAKS: dict[str, Break] = {
         f"mv /root/kept {HOME}/.bashrc",
     ),
     "shell-line": Break(
-        "our line in ~/.bashrc was removed", "placed-changed", f"sed -i 1d {HOME}/.bashrc", sees=False
+        "our line in ~/.bashrc was removed", "placed-changed", f"sed -i 1d {HOME}/.bashrc", agent=""
     ),
     "api-key": Break(
         "ANTHROPIC_API_KEY is in a shell file",
@@ -297,7 +297,7 @@ BREAKS: dict[str, Break] = {
         "our managed settings were removed",
         "placed-missing",
         "rm /etc/claude-code/managed-settings.d/50-signalbox.json",
-        sees=False,
+        agent="",
     ),
     "xhigh": Break("a lane's effort is xhigh", "xhigh", _settings(ROUTED, effortLevel="xhigh"), FIX),
     "betas": Break(
@@ -331,15 +331,15 @@ BREAKS: dict[str, Break] = {
         FIX,
     ),
     "lanes-gone": Break("the lanes' records were removed", "lanes-unreadable", f"rm {LANES}"),
-    "lanes-open": Break("the lanes' records may be changed by all", "placed-open", f"chmod 666 {LANES}", sees=False),
+    "lanes-open": Break("the lanes' records may be changed by all", "placed-open", f"chmod 666 {LANES}", agent=""),
     "lanes-owner": Break(
-        "the lanes' records were given to the agent", "placed-open", f"chown claude: {LANES}", sees=False
+        "the lanes' records were given to the agent", "placed-open", f"chown claude: {LANES}", agent=""
     ),
     "ca": Break(
         "a CA certificate was removed",
         "placed-missing",
         "rm $(ls /usr/local/share/ca-certificates/signalbox-*.crt | head -n1)",
-        sees=False,
+        agent="",
     ),
     # ---- models ----
     "backend-off": Break("the model server is off", "backend-off", simulate={"fault": "refuse"}),
