@@ -8,10 +8,12 @@ from typing import Any
 
 from signalbox.backends import backend_kind, kind_of
 from signalbox.lanes import lane_records, lane_secrets
+from signalbox.networks import RULES
 from signalbox.routes import boxes, container, required_secrets
 from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.settings import Settings
 from signalbox.settings.records import Backend, BackendModel
+from signalbox.sshd import DROP_IN
 
 RECORDS = "/etc/signalbox/lanes.json"
 MANAGED = "/etc/claude-code"
@@ -70,7 +72,28 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
             "mail_to": settings.doctor.mail_to,
             "mail_from": settings.doctor.mail_from,
             "mail_server": settings.doctor.mail_server,
+            "timer": settings.doctor.enabled and settings.doctor.every_minutes is not None,
         },
+        "protection": _protection(settings),
+    }
+
+
+def _protection(settings: Settings) -> dict[str, Any]:
+    accounts = (settings.service_account, settings.gateway_account)
+    return {
+        "firewall": RULES if settings.firewall.enabled else None,
+        "egress": settings.firewall.egress.enabled,
+        "sshd": DROP_IN if settings.ssh.enabled else None,
+        "fail2ban": settings.fail2ban.enabled,
+        "guard": settings.guard.enabled,
+        "upgrades": settings.base.enabled and settings.base.unattended_upgrades,
+        "sysctl": dict(settings.hardening.sysctl) if settings.hardening.enabled else {},
+        "homes": list({each.home: None for each in accounts}) if settings.hardening.enabled else [],
+        "sudo": settings.service_user.sudo if settings.service_user.enabled else "unknown",
+        # Public, and without the comment behind it.
+        "logins": [" ".join(key.split()[:2]) for key in settings.service_user.authorized_keys]
+        if settings.service_user.enabled
+        else [],
     }
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+RULES = "/etc/signalbox/firewall.nft"
 ANY = "any"
 LAN = "lan"
 CONTROLLER = "controller"

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from signalbox.settings.protection import Ssh
 
+DIRECTORY = "/etc/ssh/sshd_config.d"
+DROP_IN = f"{DIRECTORY}/00-signalbox.conf"
 POST_QUANTUM = ("mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com")
 # The name that paramiko 4 has for it. One classic exchange, as each is a warning of ssh-audit.
 CLASSIC = "curve25519-sha256@libssh.org"

@@ -6,13 +6,12 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import contains, input_rules, output_rules, resolved
+from signalbox.networks import RULES, contains, input_rules, output_rules, resolved
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
 from signalbox.settings.protection import Firewall
 
-RULES = "/etc/signalbox/firewall.nft"
 UNIT = "signalbox-firewall.service"
 LOOKUP = "/usr/local/lib/signalbox/egress"
 

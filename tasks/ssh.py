@@ -11,11 +11,8 @@ from signalbox.operations import directories, packages, sshd_configuration
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
 from signalbox.settings.protection import Ssh
-from signalbox.sshd import directives
+from signalbox.sshd import DIRECTORY, DROP_IN, directives
 from signalbox.verdict import fail
-
-DIRECTORY = "/etc/ssh/sshd_config.d"
-DROP_IN = f"{DIRECTORY}/00-signalbox.conf"
 
 
 @deploy("SSH")

@@ -8,6 +8,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def _file(path: str, digest: str) -> Iterator[Finding]:
         yield Finding("placed-missing", f"{path} is gone", path)
     elif not stat.S_ISREG(status.st_mode):
         yield Finding("placed-changed", f"{path} is no file any more", path)
-    elif digest and _sha256(path) != digest:
+    elif digest and digest_of(path) != digest:
         yield Finding("placed-changed", f"{path} has other content", path)
     else:
         yield from _open(path, status)
@@ -188,7 +189,27 @@ def _name(uid: int) -> str:
         return str(uid)
 
 
-def _sha256(path: str) -> str:
+def changed(path: str) -> bool:
+    """Tell whether a file is not what the deploy placed there; only root can."""
+    placed = _files().get(path)
+    return bool(placed) and digest_of(path) != placed
+
+
+@cache
+def _files() -> dict[str, str]:
+    """Return the files of the manifest with their hashes."""
+    found = {}
+    for entry in MANIFEST.glob("file-*"):
+        try:
+            thing = json.loads(entry.read_text())
+            found[thing["id"]] = thing.get("hash") or ""
+        except (OSError, ValueError, KeyError):  # `placed` tells that
+            continue
+    return found
+
+
+def digest_of(path: str) -> str:
+    """Return the sha256 of a file as hexadecimal digits, "" where it cannot be read."""
     # The agent owns some of these: what it puts in their place must neither block us nor fill the memory.
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:

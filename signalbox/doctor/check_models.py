@@ -164,7 +164,8 @@ def _smoke(here: Here, name: str, lane: dict[str, Any], model: str, server: dict
     elif not calls:
         yield Finding("tools-as-text", f"{what} was asked to call a tool and says: {text[:120]}")
     elif _by(answer) and _by(answer) not in server["boxes"]:
-        yield Finding("wrong-model", f"{what} was answered by {_by(answer)}")
+        config = here.expected["gateway"]["config"] if lane["via"] == "gateway" else ""
+        yield Finding("wrong-model", f"{what} was answered by {_by(answer)}", config)
     elif lane["via"] == "direct" and message.get("model") not in (server["id"], None):
         yield Finding("wrong-model", f"{what} was answered by {message['model']}")
 

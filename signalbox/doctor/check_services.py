@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,12 @@ def gateway(here: Here) -> Iterator[Finding]:
         yield _why_down(unit, wanted["port"], about)
     elif unit.get("UnitFileState") != "enabled":
         yield Finding("gateway-disabled", f"litellm.service is {unit.get('UnitFileState')}", data=about)
-    elif stale := list(_stale("gateway-stale", here.user, "litellm.service")):
-        why = _refused()
-        named = why and _named(why, "of what is on disk the gateway says")
-        yield from [named or Finding("gateway-refused", why[-1][:200])] if why else stale
+    else:
+        for stale in _stale("gateway-stale", here.user, "litellm.service"):
+            why = _refused()  # an earlier refusal means nothing once it runs what is on disk
+            named = why and _named(why, "of what is on disk the gateway says")
+            refused = named or (Finding("gateway-refused", why[-1][:200]) if why else stale)
+            yield replace(refused, path=stale.path)
 
 
 def _refused() -> list[str]:
@@ -115,6 +118,16 @@ def _why_down(unit: dict[str, str], port: int, about: dict[str, Any]) -> Finding
     if listeners(port):
         return Finding("port-taken", f"something else listens on port {port}")
     return Finding("gateway-down", f"litellm.service is {_state(unit)}", data=about)
+
+
+@check(AGENT, needs=("bus",))
+def timer(here: Here) -> Iterator[Finding]:
+    """The timer that reports changes runs, and will at the next boot"""
+    if here.expected["report"]["timer"]:
+        unit = _unit("claude-doctor.timer")
+        if unit.get("ActiveState") != "active" or unit.get("UnitFileState") != "enabled":
+            words = f"claude-doctor.timer is {unit.get('ActiveState')} and {unit.get('UnitFileState') or 'not there'}"
+            yield Finding("timer-off", words, data={"unit": "claude-doctor.timer"})
 
 
 @check(KEEPER, needs=("gateway",))

@@ -114,6 +114,17 @@ def _unit(*verb: str) -> Callable[[Finding, Here], str]:
     return do
 
 
+def _system(*verbs: str) -> Callable[[Finding, Here], str]:
+    def do(finding: Finding, _: Here) -> str:
+        unit = finding.data["unit"]
+        run("systemctl", "reset-failed", unit)
+        for verb in verbs:
+            _must("systemctl", verb, unit)
+        return "; ".join(f"systemctl {verb} {unit}" for verb in verbs)
+
+    return do
+
+
 def _linger(finding: Finding, _: Here) -> str:
     _must("loginctl", "enable-linger", finding.data["user"])
     return f"{finding.data['user']} lingers"
@@ -173,6 +184,13 @@ FIXES: dict[str, _Fix] = {
     "root-docker": _Fix(_mask, ROOT),
     "gateway-down": _Fix(_unit("restart"), needs=("unit",)),
     "gateway-disabled": _Fix(_unit("enable"), needs=("unit",)),
+    "timer-off": _Fix(_unit("enable", "--now"), needs=("unit",)),
+    "firewall-off": _Fix(_system("enable", "restart"), ROOT, ("unit",)),
+    "fail2ban-off": _Fix(_system("enable", "restart"), ROOT, ("unit",)),
+    "upgrades-off": _Fix(_system("enable", "restart"), ROOT, ("unit",)),
+    "sshd-off": _Fix(_system("enable"), ROOT, ("unit",)),
+    "guard-off": _Fix(_system("enable"), ROOT, ("unit",)),
+    "home-open": _Fix(_close, needs=("mode",)),
     "secret-open": _Fix(_close, needs=("mode",)),
     "launcher-shadowed": _Fix(_aside),
     "alias-and-function": _Fix(_comment, needs=("line", "text")),

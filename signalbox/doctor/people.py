@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from . import check_host, check_lanes, check_models, check_services  # noqa: F401 (they register their checks)
+from . import check_host, check_lanes, check_models, check_protection, check_services  # noqa: F401 (they register their checks)
 from .check import Finding, Outcome, causes, look
 from .fixes import CannotFixError, apply, fixable, who
 from .here import AGENT, KEEPER, ROOT, SYSTEM_PATH, Here

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.drills.looks import GATEWAY_USER
 from tests.drills.tampers import (
     AS_CLAUDE,
     AS_KEEPER,
@@ -25,6 +26,7 @@ ROUTED = f"{HOME}/.claude-routed/settings.json"
 OUR_KEY = f"{CONFIG}/signalbox/gateway.cred"
 UNIT = f"{KEEPER_CONFIG}/systemd/user/litellm.service"
 LANES = "/etc/signalbox/lanes.json"
+SSHD = "/etc/ssh/sshd_config.d"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Break:
 
     title: what was done. symptom: the one cause that must be named. do: shell, as root on the host.
     cure: FIX (claude-doctor promises it), DEPLOY, or shell that takes it back. agent: what the service user's own
-    claude-doctor names; "" nothing, as only root sees it; None: asking it would undo the break. simulate: what to tell the simulated LM Studio instead: a fault's kind, or options.
+    claude-doctor names; "" nothing, as only root sees it; None: asking it would undo the break.
+    simulate: what to tell the simulated LM Studio instead: a fault's kind, or options.
     """
 
     title: str
@@ -97,6 +100,117 @@ BREAKS: dict[str, Break] = {
         "an update waits for a reboot", "reboot-pending", "touch /run/reboot-required", "rm /run/reboot-required"
     ),
     "root-docker": Break("root's own Docker was unmasked", "root-docker", "systemctl unmask docker.service", FIX),
+    "keeper-gone": Break(
+        "the gateway's user was renamed",
+        "user-missing",
+        f"sed -i s/^{GATEWAY_USER}:/drill-renamed:/ /etc/passwd",
+        f"sed -i s/^drill-renamed:/{GATEWAY_USER}:/ /etc/passwd",
+    ),
+    "clock": Break(
+        "the clock is not synchronised, on a host that owns it",  # a container's is the machine's below
+        "clock",
+        "mount --bind /bin/false /usr/bin/systemd-detect-virt",
+        "umount /usr/bin/systemd-detect-virt",
+    ),
+    "home": Break("the service user's home was opened", "home-open", f"chmod 755 {HOME}", FIX),
+    "timer-off": Break(
+        "the timer that reports was turned off", "timer-off", f"{AS_CLAUDE} disable --now claude-doctor.timer", FIX
+    ),
+    # ---- what keeps others out ----
+    "firewall-flushed": Break("the firewall was flushed", "firewall-off", "nft flush ruleset", FIX, agent=""),
+    "firewall-rule": Break(
+        "a port was opened in the running firewall",
+        "firewall-off",
+        "nft add rule inet signalbox input tcp dport 8888 accept",
+        FIX,
+        agent="",
+    ),
+    "firewall-disabled": Break(
+        "the firewall's unit was disabled",
+        "firewall-off",
+        "systemctl disable signalbox-firewall.service",
+        FIX,
+        agent="",
+    ),
+    "firewall-edited": Break(
+        "the firewall's file was edited", "placed-changed", "echo '# edited' >> /etc/signalbox/firewall.nft", agent=""
+    ),
+    "sshd-disabled": Break("sshd was disabled", "sshd-off", "systemctl disable ssh.service", FIX, agent=""),
+    "sshd-broken": Break(
+        "sshd's configuration has a word that it does not know",
+        "sshd-broken",
+        f"echo 'NoSuchWord yes' > {SSHD}/99-drill.conf",
+        f"rm {SSHD}/99-drill.conf",
+        agent="",
+    ),
+    "sshd-overridden": Break(
+        "another file lets root log in with a password",
+        "sshd-overridden",
+        f"echo 'PermitRootLogin yes' > {SSHD}/00-drill.conf && systemctl reload ssh.service",
+        f"rm {SSHD}/00-drill.conf && systemctl reload ssh.service",
+        agent="",
+    ),
+    "sshd-unread": Break(
+        "sshd's configuration was changed and not read",
+        "sshd-stale",
+        f"echo 'X11DisplayOffset 11' > {SSHD}/99-drill.conf",
+        f"rm {SSHD}/99-drill.conf",
+        agent="",
+    ),
+    "sshd-drop-in": Break(
+        "our file of sshd's was removed", "placed-missing", f"rm {SSHD}/00-signalbox.conf", agent=""
+    ),
+    "fail2ban-stopped": Break("fail2ban was stopped", "fail2ban-off", "systemctl stop fail2ban.service", FIX, agent=""),
+    "fail2ban-disabled": Break(
+        "fail2ban was disabled", "fail2ban-off", "systemctl disable fail2ban.service", FIX, agent=""
+    ),
+    "fail2ban-jail": Break(
+        "fail2ban no longer watches sshd", "fail2ban-off", "fail2ban-client stop sshd", FIX, agent=""
+    ),
+    "fail2ban-flushed": Break(
+        "a ban was flushed from the kernel",
+        "fail2ban-off",
+        # Of the documentation's range (RFC 5737).
+        "fail2ban-client set sshd banip 203.0.113.9 && sleep 1 && nft delete table inet f2b-table",
+        FIX,
+        agent="",
+    ),
+    "guard-disabled": Break(
+        "the guard was disabled", "guard-off", "systemctl disable signalbox-guard.service", FIX, agent=""
+    ),
+    "guard-restored": Break(
+        "a change that locked out was taken back",
+        "guard-restored",
+        "/usr/local/lib/signalbox/guard arm drill /etc/motd < /dev/null && systemctl start signalbox-guard.service",
+        "rm /var/lib/signalbox/guard/restored",
+        agent="",
+    ),
+    "upgrades-timer": Break(
+        "apt's timer was turned off", "upgrades-off", "systemctl disable --now apt-daily-upgrade.timer", FIX, agent=""
+    ),
+    "upgrades-setting": Break(
+        "another file turns unattended upgrades off",
+        "upgrades-off",
+        "echo 'APT::Periodic::Unattended-Upgrade \"0\";' > /etc/apt/apt.conf.d/99drill",
+        "rm /etc/apt/apt.conf.d/99drill",
+        agent="",
+    ),
+    "kernel-setting": Break(
+        "a kernel setting was changed", "kernel-setting", "sysctl -qw net.ipv4.conf.all.accept_redirects=1", agent=""
+    ),
+    "sudo": Break(
+        "the service user was given sudo",
+        "sudo-given",
+        "echo 'claude ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/drill",
+        "rm /etc/sudoers.d/drill",
+        agent="",
+    ),
+    "login-key": Break(
+        "the service user's authorized key was removed",
+        "login-key-missing",
+        f": > {HOME}/.ssh/authorized_keys",
+        agent=None,
+    ),
     # ---- rootless Docker ----
     "docker-stopped": Break("Docker was stopped", "docker-down", f"{AS_CLAUDE} stop docker.service", FIX),
     "docker-disabled": Break("Docker was disabled", "docker-disabled", f"{AS_CLAUDE} disable docker.service", FIX),
@@ -123,7 +237,7 @@ BREAKS: dict[str, Break] = {
         "the gateway's configuration is no YAML",
         "gateway-config",
         f"echo 'broken: [' >> {GATEWAY}/config.yaml; timeout 25 {AS_KEEPER} restart litellm.service; true",
-        agent="gateway-silent",
+        agent="",
     ),
     "gateway-refused": Break(
         "a model of the gateway's configuration is of no kind that LiteLLM knows",
@@ -138,6 +252,19 @@ BREAKS: dict[str, Break] = {
         f"sed -i 's/^- model_name: local$/- model_name: other/' {GATEWAY}/config.yaml"
         f" && sed -i '/\"models\"/,/]/s/\"local\"/\"other\"/' {GATEWAY}/container.json"
         f" && {AS_KEEPER} reload litellm.service",
+    ),
+    "gateway-swapped": Break(
+        "the gateway asks a cloud for the local model",
+        "wrong-model",
+        f"sed -i 's/^- model_name: local$/- model_name: kept/; s/^- model_name: claude-haiku-4-5$/- model_name: local/;"
+        f" s/^- model_name: kept$/- model_name: claude-haiku-4-5/' {GATEWAY}/config.yaml"
+        f" && {AS_KEEPER} reload litellm.service",
+    ),
+    "gateway-hangs": Break(
+        "the gateway hangs",
+        "gateway-silent",
+        f"{AS_KEEPER} kill --kill-whom=main --signal=STOP litellm.service",
+        f"{AS_KEEPER} kill --kill-whom=main --signal=CONT litellm.service",
     ),
     "gateway-open": Break(
         "the gateway was opened to the network",
@@ -186,6 +313,11 @@ BREAKS: dict[str, Break] = {
         "Claude Code was replaced by another program",
         "claude-missing",
         f"b={BINARY} && rm $b && install -o claude -g claude -m 755 /bin/true $b",
+    ),
+    "claude-version": Break(
+        "another version of Claude Code was installed over it",
+        "claude-version",
+        f"b={BINARY} && rm $b && printf '#!/bin/sh\necho 9.9.9\n' > $b && chmod 755 $b && chown claude: $b",
     ),
     "claude-link": Break("the link to Claude Code was removed", "claude-missing", f"rm {HOME}/.local/bin/claude"),
     "claude-other": Break(

@@ -69,7 +69,7 @@ def test_every_row_is_whole() -> None:
 
 
 def test_what_is_checked_is_found_by_a_check_and_the_other_way_round() -> None:
-    told = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', SOURCE))
+    told = set(re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)*)"', SOURCE))
     told |= {f"{name}-missing" for name in ("claude", "node", "mise")}
     known = symptoms.known()
     checked = {ident for ident, symptom in known.items() if symptom.check}
