@@ -51,8 +51,12 @@ def sshd(here: Here) -> Iterator[Finding]:
     drop_in = here.expected["protection"]["sshd"]
     if not drop_in:
         return
-    if all(_state(unit)["UnitFileState"] != "enabled" for unit in ("ssh.service", "ssh.socket")):
-        yield Finding("sshd-off", "ssh.service is not enabled", data={"unit": "ssh.service"})
+    # Not `systemctl show`, which remembers what it once read.
+    enabled = run("systemctl", "is-enabled", "ssh.service", "ssh.socket")[1].split()
+    if "enabled" not in enabled:
+        yield Finding("sshd-off", f"ssh.service is {enabled[0] if enabled else 'not there'}")
+    elif run("systemctl", "is-active", "ssh.service", "ssh.socket")[0]:
+        yield Finding("sshd-off", "sshd runs, and systemd does not know of it")
     # For a login that no Match block is about.
     status, told = run("/usr/sbin/sshd", "-T", "-C", "user=root,host=localhost,addr=127.0.0.1")
     if status:

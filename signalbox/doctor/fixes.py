@@ -188,7 +188,6 @@ FIXES: dict[str, _Fix] = {
     "firewall-off": _Fix(_system("enable", "restart"), ROOT, ("unit",)),
     "fail2ban-off": _Fix(_system("enable", "restart"), ROOT, ("unit",)),
     "upgrades-off": _Fix(_system("enable", "restart"), ROOT, ("unit",)),
-    "sshd-off": _Fix(_system("enable"), ROOT, ("unit",)),
     "guard-off": _Fix(_system("enable"), ROOT, ("unit",)),
     "home-open": _Fix(_close, needs=("mode",)),
     "secret-open": _Fix(_close, needs=("mode",)),

@@ -150,8 +150,8 @@ def told(stage: Stage, site: Site, one: Break, host: str = HOST) -> Figures:
     if host not in _WELL:
         well_again(site)
     _WELL.discard(host)
-    _break(stage, one, host)
     try:
+        _break(stage, one, host)
         control = named(site, one, host)
     except BaseException:
         _cure(stage, site, one, host)
@@ -295,7 +295,7 @@ def su(stage: Stage) -> Figures:
 
 @drill.cell("timer")
 def timer(stage: Stage) -> Figures:
-    """The user's timer looks by itself and tells the journal of changes alone: what is new once, and when it is over."""
+    """The user's timer looks by itself and tells the journal of changes alone: what is new, once, and what is over."""
     site = stage.converged()
     well_again(site)
     units = "systemctl --user --machine=claude@.host"
@@ -304,20 +304,20 @@ def timer(stage: Stage) -> Figures:
 
     def told() -> list[str]:
         """Return what one look of the unit, as the timer starts it, adds to the user's journal."""
-        looks.answer(f"journalctl --sync && journalctl -n0 --show-cursor | sed -n 's/^-- cursor: //p' > /run/drill-cursor"
-                     f" && {units} start claude-doctor.service && journalctl --sync", user="root")  # fmt: skip
+        cursor = "journalctl --sync && journalctl -n0 --show-cursor | sed -n 's/^-- cursor: //p' > /run/drill-cursor"
+        looks.answer(f"{cursor} && {units} start claude-doctor.service && journalctl --sync", user="root")
         lines = 'journalctl --after-cursor="$(cat /run/drill-cursor)" _SYSTEMD_USER_UNIT=claude-doctor.service -o cat'
         return [line for line in looks.answer(lines, user="root").splitlines() if not line.startswith("-- ")]
 
     told()  # whatever an earlier look has kept is over
     quiet = told()
-    looks.answer("loginctl disable-linger claude", user="root")
+    looks.answer("chmod 755 ~")
     new, same = told(), told()
-    looks.answer("loginctl enable-linger claude", user="root")
+    looks.answer("chmod 700 ~")
     over, after = told(), told()
     assert (quiet, same, after) == ([], [], []), (quiet, same, after)
-    assert [line.partition(":")[0] for line in new] == ["linger-off"], new
-    assert [line.partition(": ")[2].partition(":")[0] for line in over] == ["linger-off"], over
+    assert [line.partition(":")[0] for line in new] == ["home-open"], new
+    assert [line.partition(": ")[2].partition(":")[0] for line in over] == ["home-open"], over
     assert over[0].startswith("over: "), over
     return {"new": new[0], "over": over[0], "told again": 0}
 
