@@ -15,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,27 +52,40 @@ class Server:
     log: Path
 
 
-def directory() -> Path:
-    """Return where the program, its model and its chat template are, or will be."""
-    recipe = hashlib.sha256(f"{VERSION} {OPTIONS}".encode())
-    recipe.update(Path(llama_model.__file__).read_bytes())
-    return cache_directory() / f"llama-cpp-{VERSION}-{recipe.hexdigest()[:12]}"
+def program() -> Path:
+    """Build what the cache does not hold (4 to 9 minutes on two cores); return the directory that holds it."""
+    recipe = hashlib.sha256(f"{SHA256} {OPTIONS} {TEMPLATE}".encode()).hexdigest()[:12]
+    return _cached(f"llama-cpp-{VERSION}-{recipe}", _build)
 
 
-def build() -> Path:
-    """Build what the cache does not hold (4 to 9 minutes on two cores), and return where it is."""
-    path = directory()
-    with locked(path.name):
+def model() -> Path:
+    """Return the file of the model, made in seconds where the cache does not hold it; it needs the program's text."""
+    text = program() / "text"
+    recipe = hashlib.sha256(f"{GGUF} ".encode() + Path(llama_model.__file__).read_bytes() + text.read_bytes())
+    return _cached(f"llama-model-{recipe.hexdigest()[:12]}", lambda work, done: _model(text, work, done)) / "model.gguf"
+
+
+def _cached(name: str, make: Callable[[Path, Path], None]) -> Path:
+    """Return this directory of the cache; where there is none, `make` fills it, given a place to work and the new one."""
+    path = cache_directory() / name
+    with locked(name):
         if not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as temporary:
-                work, done = Path(temporary), Path(temporary, "done")
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{name}-") as temporary:
+                work, done = Path(temporary, "work"), Path(temporary, "done")
+                work.mkdir()
                 done.mkdir()
-                sources = _sources(work)
-                _program(sources, work / "build", done)
-                _model(sources, work, done)
+                make(work, done)
                 done.rename(path)
     return path
+
+
+def _build(work: Path, done: Path) -> None:
+    sources = _sources(work)
+    _compile(sources, work / "build", done)
+    shutil.copy2(sources / "models/templates" / TEMPLATE, done / "template.jinja")
+    text = "".join(path.read_text(errors="replace") for path in sorted(sources.glob("docs/*.md")))
+    (done / "text").write_text(text)
 
 
 def _sources(work: Path) -> Path:
@@ -105,7 +118,7 @@ def _pip_of_uv() -> str:
     return found
 
 
-def _program(sources: Path, build: Path, done: Path) -> None:
+def _compile(sources: Path, build: Path, done: Path) -> None:
     for tool in ("cmake", "ninja", "c++"):
         if shutil.which(tool) is None:
             raise LabError(f"{tool} is missing; apt-get install cmake ninja-build g++")
@@ -116,14 +129,11 @@ def _program(sources: Path, build: Path, done: Path) -> None:
     shutil.copy2(build / "bin/llama-server", done)
 
 
-def _model(sources: Path, work: Path, done: Path) -> None:
+def _model(text: Path, work: Path, done: Path) -> None:
     with step("llama.cpp: a model of random weights"):
         uv_install(work / "gguf", f"{sys.version_info.major}.{sys.version_info.minor}", [GGUF], [])
-        text = work / "text"
-        text.write_text("".join(path.read_text(errors="replace") for path in sorted(sources.glob("docs/*.md"))))
         command = ["env", f"PYTHONPATH={work / 'gguf'}", sys.executable, str(llama_model.__file__)]
         sh(*command, str(text), str(done / "model.gguf"))
-        shutil.copy2(sources / "models/templates" / TEMPLATE, done / "template.jinja")
 
 
 @contextmanager
@@ -132,8 +142,8 @@ def running(bind: str, port: int, *, context: int, log: Path, calls: bool = Fals
 
     calls: whether the random model soon begins a tool call where one is asked of it.
     """
-    path = build()
-    words = [str(path / "llama-server"), "--model", str(path / "model.gguf"), "--host", bind, "--port", str(port)]
+    path = program()
+    words = [str(path / "llama-server"), "--model", str(model()), "--host", bind, "--port", str(port)]
     words += ["--ctx-size", str(context), "--parallel", "1", "--jinja", "--no-warmup", "--threads", "2"]
     words += ["--chat-template-file", str(path / "template.jinja"), "--logit-bias", f"{END}+5"]  # answers that end
     words += ["--logit-bias", f"{CALL}+7" if calls else f"{CALL}-20"]
@@ -163,4 +173,4 @@ def _wait(server: Server) -> None:
 
 
 if __name__ == "__main__":
-    print(build())
+    print(program(), model())

@@ -1,7 +1,8 @@
 """Writes a model of random weights that a real llama.cpp server loads: `python llama_model.py TEXT MODEL`.
 
 Two layers, 64 dimensions, 4096 tokens of a byte-pair encoding learnt from TEXT, so that prompts have about as many
-tokens as with a real model. It runs with the package `gguf` on its path, apart from the project's own environment.
+tokens as with a real model. All that it has learnt is TAUGHT: that answers are not empty, and how a tool call begins
+and ends. It runs with the package `gguf` on its path, apart from the project's own environment.
 """
 
 from __future__ import annotations
@@ -10,11 +11,18 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 LAYERS, WIDTH, HEADS, HIDDEN, CONTEXT = 2, 64, 4, 128, 262_144
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-CALL = "<tool_call>\n"  # one token, so that a server can be told to like it
+# One token each, as in Qwen's vocabulary, so that a server can be told to like them. With the line break that follows
+# it as one token llama.cpp refuses all requests with tools ("should be marked as preserved token").
+CALLS = ["<tool_call>", "</tool_call>"]
 VOCABULARY = 4096
+END, CALL, CALLED = VOCABULARY - 1, VOCABULARY - 5, VOCABULARY - 4  # CALLED: the call is over
+NEWLINE, QUOTE, GREATER = 10, 34, 62  # a byte's token has its number
+# After this token that one is so much likelier, as a logit. A prompt ends with a line break.
+TAUGHT = ((NEWLINE, END, -15), (NEWLINE, CALL, 11), (CALL, NEWLINE, 14), (CALLED, END, 14), (GREATER, END, 14))
 
 
 def byte_letters() -> list[str]:
@@ -42,7 +50,7 @@ def write(text: str, path: Path) -> None:
     import gguf
     import numpy
 
-    tokens, merges = learn(text, VOCABULARY - len(SPECIAL) - 1)
+    tokens, merges = learn(text, VOCABULARY - len(SPECIAL) - len(CALLS))
     random = numpy.random.default_rng(1)
     out = gguf.GGUFWriter(str(path), "llama")
     out.add_name("random")
@@ -56,21 +64,27 @@ def write(text: str, path: Path) -> None:
     out.add_rope_dimension_count(WIDTH // HEADS)
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("gpt-2")
-    out.add_token_list([*tokens, CALL, *SPECIAL])
-    out.add_token_types(
-        [gguf.TokenType.NORMAL] * len(tokens) + [gguf.TokenType.USER_DEFINED] + [gguf.TokenType.CONTROL] * len(SPECIAL)
-    )
+    out.add_token_list([*tokens, *CALLS, *SPECIAL])
+    kinds = ((gguf.TokenType.NORMAL, tokens), (gguf.TokenType.USER_DEFINED, CALLS), (gguf.TokenType.CONTROL, SPECIAL))
+    out.add_token_types([kind for kind, of in kinds for _ in of])
     out.add_token_merges(merges)
     out.add_bos_token_id(VOCABULARY - 3)
-    out.add_eos_token_id(VOCABULARY - 1)
+    out.add_eos_token_id(END)
     out.add_pad_token_id(VOCABULARY - 3)
     out.add_add_bos_token(False)
 
     def tensor(name: str, *shape: int) -> None:
-        out.add_tensor(name, random.standard_normal(shape, dtype=numpy.float32) * 0.05)
+        out.add_tensor(name, weights(*shape))
 
-    tensor("token_embd.weight", VOCABULARY, WIDTH)
-    tensor("output.weight", VOCABULARY, WIDTH)
+    def weights(*shape: int) -> Any:
+        return random.standard_normal(shape, dtype=numpy.float32) * 0.05
+
+    # The layers add little to an embedding that is large, so the last token tells the next one.
+    embedding, output = weights(VOCABULARY, WIDTH) * 20, weights(VOCABULARY, WIDTH)
+    for before, after, logit in TAUGHT:
+        output[after] += logit / WIDTH * embedding[before]
+    out.add_tensor("token_embd.weight", embedding)
+    out.add_tensor("output.weight", output)
     out.add_tensor("output_norm.weight", numpy.ones(WIDTH, dtype=numpy.float32))
     narrow = WIDTH // HEADS
     for layer in range(LAYERS):
