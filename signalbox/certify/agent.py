@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from signalbox.certify.checks import FAILED, LEAKS, PASSED, REMARK, Row, Target
+from signalbox.certify.checks import FAILED, LEAKS, PASSED, REMARK, Begins, Row, Target
 
 TOML = 'name = "infra"\nmodel = "devstral"\n[limits]\nsteps = 12\n'
 BUGS = (
@@ -26,21 +28,25 @@ APP = (
     "from fastapi import FastAPI\n\napp = FastAPI()\n\n\n@app.get('/health')\ndef health():\n"
     "    return {'status': 'bad'}\n"
 )
-NEEDED = "import fastapi, httpx, pytest"
+NEEDED = ("fastapi", "httpx", "pytest")
+INSTALLING = 300  # seconds
 TEST = (
     "from fastapi.testclient import TestClient\n\nfrom app import app\n\n\ndef test_health():\n"
     "    answer = TestClient(app).get('/health')\n    assert answer.json() == {'status': 'ok'}\n"
 )
 
 
+SMOKE = "Claude Code: repairs a failing test"
+
+
 @dataclass(frozen=True)
 class Task:
-    """A row: the prompt, and a pattern that the answer must hold. flags: of claude."""
+    """A row: the prompt, and a pattern that the answer must hold. names_model: whether claude gets --model."""
 
     name: str
     prompt: str
     holds: str
-    flags: tuple[str, ...] = ()
+    names_model: bool = True
 
 
 # Guide 2, "Verified Test Results"
@@ -49,24 +55,31 @@ TASKS = (
     Task("file reading", "Read infra.toml with the Read tool and say what limits.steps is.", r"\b12\b"),
     Task("headless mode", "Say SELFHOSTED_CLAUDE_TEST_OK", r"SELFHOSTED_CLAUDE_TEST_OK"),
     Task("without permission questions", "Use the Bash tool to run `echo drill-$((6*7))`", r"drill-42"),
-    Task("without --model", "Say OK", r"\w"),
+    Task("without --model", "Say OK", r"\w", names_model=False),
     Task("code generation", "Write a Python function that reverses a string. Only code.", r"def \w+\("),
-    Task("code review", "Review bugs.py. It has 3 bugs; give a line number for each.", r"(?s)2.*5.*8"),
+    Task("code review", "Review bugs.py. It has 3 bugs; give a line number for each.", r"(?s)\b2\b.*\b5\b.*\b8\b"),
     Task("reasoning", "Mutex or semaphore: when which? 3 bullet points.", r"(?is)mutex.*semaphore|semaphore.*mutex"),
     Task("error recovery", "Read missing.txt with the Read tool; if it is not there, say NOT THERE.", r"(?i)not there"),
 )
 
 
-def rows(target: Target, claude: str, patience: int = 600) -> Iterator[Row]:
-    """Yield a row a task, and one for the smoke test. `claude`: the program; `patience`: seconds a task."""
+def rows(target: Target, claude: str, patience: int = 600, begins: Begins = lambda _: nullcontext()) -> Iterator[Row]:
+    """Yield a row a task, and one for the smoke test.
+
+    claude: the program. patience: seconds a task. begins: is around each row, with its name; for progress.
+    """
     with tempfile.TemporaryDirectory(prefix="signalbox-certify-") as place:
         sandbox = Path(place) / "work"
         sandbox.mkdir()
         (sandbox / "infra.toml").write_text(TOML)
         (sandbox / "bugs.py").write_text(BUGS)
         for task in TASKS:
-            yield _row(target, claude, sandbox, task, patience)
-        yield _smoke(target, claude, sandbox, patience)
+            with begins(f"Claude Code: {task.name}"):
+                row = _row(target, claude, sandbox, task, patience)
+            yield row
+        with begins(SMOKE):
+            row = _smoke(target, claude, sandbox, patience)
+        yield row
 
 
 def environment(target: Target, place: Path) -> dict[str, str]:
@@ -85,59 +98,83 @@ def environment(target: Target, place: Path) -> dict[str, str]:
         "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(target.context),
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "4096",
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_UPDATES": "1",
         "IS_SANDBOX": "1",
     }
 
 
-def _claude(target: Target, claude: str, sandbox: Path, prompt: str, patience: int) -> tuple[int, str, float]:
-    started = time.monotonic()
+def _claude(target: Target, claude: str, sandbox: Path, prompt: str, patience: int, *words: str) -> tuple[int, str]:
+    """Let Claude Code work; return its exit status and its words. What it has started ends with it."""
     try:
-        done = subprocess.run(
-            [claude, "--dangerously-skip-permissions", "-p", prompt],
+        process = subprocess.Popen(
+            [claude, "--dangerously-skip-permissions", *words, "-p", prompt],
             cwd=sandbox,
             env=environment(target, sandbox.parent),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=patience,
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        return 124, f"no end within {patience} s", time.monotonic() - started
     except OSError as error:
-        return 127, f"{claude}: {error.strerror}", 0.0
-    return done.returncode, (done.stdout or done.stderr).strip(), time.monotonic() - started
+        return 127, f"{claude}: {error.strerror}"
+    try:
+        said, errors = process.communicate(timeout=patience)
+        return process.returncode, (said or errors).strip()
+    except subprocess.TimeoutExpired:
+        return 124, f"no end within {patience} s"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _row(target: Target, claude: str, sandbox: Path, task: Task, patience: int) -> Row:
-    status, said, seconds = _claude(target, claude, sandbox, task.prompt, patience)
     name = f"Claude Code: {task.name}"
+    words = ("--model", target.server.model) if task.names_model else ()
+    started = time.monotonic()
+    status, said = _claude(target, claude, sandbox, task.prompt, patience, *words)
     if status or not said:
         return Row(name, FAILED, f"it ended with {status}: {said[-200:]}", "" if said else "empty-response")
     if LEAKS.search(said):
         return Row(name, FAILED, said[:120], "unused-tokens")
     if not re.search(task.holds, said):
         return Row(name, FAILED, f"not what was asked for: {said[:120]!r}")
-    return Row(name, PASSED, f"{seconds:.1f} s")
+    return Row(name, PASSED, f"{time.monotonic() - started:.1f} s")
 
 
 def _smoke(target: Target, claude: str, sandbox: Path, patience: int) -> Row:
-    name = "Claude Code: repairs a failing test"
-    if subprocess.run([sys.executable, "-c", NEEDED], capture_output=True, check=False).returncode:
-        return Row(name, REMARK, "not run: this Python lacks fastapi, httpx or pytest")
+    python = _python(sandbox.parent / "python")
+    if python is None:
+        return Row(SMOKE, REMARK, f"not run: this machine cannot install {', '.join(NEEDED)} from PyPI")
     (sandbox / "app.py").write_text(APP)
     (sandbox / "test_app.py").write_text(TEST)
-    prompt = (
-        f"Run `{sys.executable} -m pytest -q` with the Bash tool, and fix app.py until the test passes."
-        " Do not change the test."
-    )
-    status, said, seconds = _claude(target, claude, sandbox, prompt, patience)
+    prompt = f"Run `{python} -m pytest -q` with the Bash tool, and fix app.py until the test passes."
+    started = time.monotonic()
+    status, said = _claude(target, claude, sandbox, f"{prompt} Do not change the test.", patience)
+    seconds = time.monotonic() - started
+    if LEAKS.search(said):
+        return Row(SMOKE, FAILED, said[:120], "unused-tokens")
     if (sandbox / "test_app.py").read_text() != TEST:
-        return Row(name, FAILED, "it changed the test")
-    tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q"], cwd=sandbox, capture_output=True, timeout=120, check=False
-    )
+        return Row(SMOKE, FAILED, "it changed the test")
+    # Its own words are not believed: the test is run once more.
+    tested = subprocess.run([python, "-m", "pytest", "-q"], cwd=sandbox, capture_output=True, timeout=120, check=False)
     if status or tested.returncode:
-        return Row(name, FAILED, f"the test still fails after {seconds:.0f} s: {said[-160:]}")
-    return Row(name, PASSED, f"{seconds:.1f} s")
+        return Row(SMOKE, FAILED, f"the test still fails after {seconds:.0f} s: {said[-160:]}")
+    return Row(SMOKE, PASSED, f"{seconds:.1f} s")
+
+
+def _python(place: Path) -> str | None:
+    """Return a Python with what the program needs, in an environment of its own; None where none can be had."""
+    python = str(place / "bin/python")
+    for command in (
+        [sys.executable, "-m", "venv", str(place)],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NEEDED],
+    ):
+        try:
+            if subprocess.run(command, capture_output=True, timeout=INSTALLING, check=False).returncode:
+                return None
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+    return python

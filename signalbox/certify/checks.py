@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from signalbox import symptoms
@@ -46,6 +47,7 @@ class Target:
 
 
 Look = Callable[[Target], Row]
+Begins = Callable[[str], AbstractContextManager[None]]
 LOOKS: list[tuple[str, Look]] = []
 
 
@@ -67,12 +69,18 @@ def look(name: str) -> Callable[[Callable[[Target], Row | str]], Look]:
     return register
 
 
-def rows(target: Target) -> Iterator[Row]:
-    """Yield all rows; only the first one where that has no answer at all."""
-    for number, (_, run) in enumerate(LOOKS):
-        row = run(target)
+def rows(target: Target, begins: Begins = lambda _: nullcontext()) -> Iterator[Row]:
+    """Yield all rows, none after two that had no answer at all: a server that hangs would hang in each.
+
+    begins: is around each row, with its name; for progress.
+    """
+    silent = 0
+    for name, run in LOOKS:
+        with begins(name):
+            row = run(target)
         yield row
-        if number == 0 and row.seen.startswith("no answer"):
+        silent += row.seen.startswith("no answer")
+        if silent == (1 if name == LOOKS[0][0] else 2):
             return
 
 
@@ -188,7 +196,9 @@ def context(target: Target) -> Row | str:
     if said.input_tokens and said.input_tokens < room * 0.8:
         seen = f"the prompt was cut: {said.input_tokens} tokens arrived of about {room}"
         return Row("context", FAILED, seen, "context-small")
-    return f"{said.input_tokens or 'about ' + str(room)} tokens of {target.context} in {said.seconds:.1f} s"
+    if not said.input_tokens:
+        return Row("context", REMARK, f"about {room} tokens were taken, but the server does not count what arrived")
+    return f"{said.input_tokens} tokens of {target.context} in {said.seconds:.1f} s"
 
 
 @look("system message in mid-conversation")
@@ -211,6 +221,8 @@ def late_system(target: Target) -> Row | str:
 @look("fields that Claude Code sends")
 def fields(target: Target) -> Row | str:
     """cache_control, metadata and thinking must at least be ignored."""
+    if target.server.openai:
+        return Row("fields that Claude Code sends", REMARK, "not asked: the gateway takes them out for OpenAI's format")
     cached = {"type": "text", "text": "You are terse.", "cache_control": {"type": "ephemeral"}}
     metadata, thinking = {"user_id": "certify"}, {"type": "disabled"}
     said = target.server.ask("Say OK.", system=[cached], metadata=metadata, thinking=thinking)

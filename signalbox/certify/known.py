@@ -27,13 +27,17 @@ def uncertified(settings: Settings) -> tuple[str, ...]:
 
 def certified(kind: str, model: str, directory: Path = DIRECTORY) -> str | None:
     """Return by what a model on this kind of server is known to work; None where nothing is known, or it failed."""
+    reports = []
     for file in sorted(directory.glob("*.json")):
         try:
             read = json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
             continue
         if (read.get("kind"), read.get("model")) == (kind, model):
-            return f"{file} of {read.get('date')}" if read.get("verdict") == "certified" else None
+            reports.append((str(read.get("date")), str(file), read.get("verdict")))
+    if reports:  # of several quantisations the one that was looked at last counts
+        date, name, verdict = max(reports)
+        return f"{name} of {date}" if verdict == "certified" else None
     shipped: Sequence[dict[str, str]] = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     found = [row["source"] for row in shipped if row["model"] == model and row["server"].split()[0] == kind]
     return found[0] if found else None

@@ -40,9 +40,10 @@ class Report:
         return {**asdict(self), "verdict": "certified" if self.passed else "failed", "reasons": self.reasons}
 
     def write(self, directory: Path = DIRECTORY) -> Path:
-        """Write it to the directory; return the file. A later report on the same model replaces it."""
+        """Write it to the directory; return the file. A later one on the same model and quantisation replaces it."""
         directory.mkdir(exist_ok=True)
-        name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in f"{self.kind}-{self.model}")
+        words = "-".join(word for word in (self.kind, self.model, self.quantisation) if word)
+        name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in words)
         file = directory / f"{name}.json"
         file.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
@@ -11,11 +12,12 @@ import click
 
 from signalbox.backends import backend_kind
 from signalbox.certify import agent as claude_code
-from signalbox.certify.checks import PASSED, Row, Target, rows
+from signalbox.certify.checks import FAILED as ROW_FAILED
+from signalbox.certify.checks import Row, Target, rows
 from signalbox.certify.report import Report
 from signalbox.certify.server import Server
 from signalbox.commands.options import inventory_options, read_layers
-from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
+from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, working
 from signalbox.secrets import SecretError
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.records import Backend, BackendModel
@@ -47,25 +49,22 @@ def certify(
 ) -> None:
     """Ask a model server what Claude Code will ask of it: does BACKEND of the settings stand the test?
 
-    This machine asks the server's own Anthropic endpoint; a long prompt is among the questions, which takes its time.
-    The report is written to certified/ in this directory. Exit status 1 if a row failed.
+    This machine asks the server's own Anthropic endpoint, or in OpenAI's format where it has none; a long prompt is
+    among the questions, which takes its time. A server that hangs ends it after the first row or two. The report is
+    written to certified/ in this directory. Exit status 1 if a row failed.
     """
     record, which_model, token = _chosen(backend, inventory, host, model)
     url = backend_kind(record).native_anthropic(record)
-    if url is None:
-        raise Failure(f"backends.{backend}: {record.kind} has no Anthropic endpoint; certify the server behind it")
-    server = Server(url, str(which_model.id), token, patience)
+    program = claude or which("claude")
+    if agent and url is None:
+        raise Failure(f"--agent: {record.kind} has no Anthropic endpoint, so Claude Code cannot ask backends.{backend}")
+    if agent and program is None:
+        raise Failure("--agent: there is no claude on PATH; write --claude PATH")
+    server = Server(url or str(record.url), str(which_model.id), token, patience, openai=url is None)
     target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE)
-    seen: list[Row] = []
-    for row in rows(target):
-        seen.append(row)
-        if stderr().is_terminal:
-            note(f"{row.result}: {row.name}")
-    if agent and all(row.result == PASSED or row.result == "remark" for row in seen):
-        program = claude or which("claude")
-        if program is None:
-            raise Failure("--agent: there is no claude on PATH; write --claude PATH")
-        seen += claude_code.rows(target, program, patience)
+    seen = _told(rows(target, working))
+    if agent and program and all(row.result != ROW_FAILED for row in seen):
+        seen += _told(claude_code.rows(target, program, patience, working))
     report = Report(
         backend,
         str(record.kind),
@@ -84,6 +83,15 @@ def certify(
         print_table(["row", "result", "seen", "symptom"], [(r.name, r.result, r.seen, r.symptom) for r in seen])
         note(f"{backend}: {'certified' if report.passed else 'failed'}; written to {file}")
     sys.exit(OK if report.passed else FAILED)
+
+
+def _told(seen: Iterable[Row]) -> list[Row]:
+    """Return the rows, each told as soon as it is there."""
+    told = []
+    for row in seen:
+        told.append(row)
+        note(f"{row.name}: {row.result}")
+    return told
 
 
 def _chosen(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from signalbox.facts import LoadedContexts
-from signalbox.readings import readings
 from signalbox.routes import boxes
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, merge
@@ -15,7 +12,7 @@ from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.examples import NAMES, example
-from tests.lab import hosts, llama_cpp, services, simulators
+from tests.lab import services, simulators
 from tests.lab.instance import Lab
 
 drill = Drill(
@@ -129,64 +126,6 @@ def guide1_claude_api(stage: Stage) -> Figures:
         assert "simulated Ollama" in told, told
 
     return {"lanes": ", ".join(lanes), "local": told, "control": must_fail(another, "the answer of another server")}
-
-
-BASH = {
-    "name": "Bash",
-    "description": "run a command",
-    "input_schema": {
-        "type": "object",
-        "properties": {"command": {"type": "string", "maxLength": 20}},
-        "required": ["command"],
-    },
-}
-
-
-def _ask(url: str, words: str, **more: Any) -> dict[str, Any]:
-    """Return what the host gets as claude when it asks for an answer."""
-    body = {"model": "local", "max_tokens": 300, "messages": [{"role": "user", "content": words}], **more}
-    command = (
-        f"curl -s -m 200 {url}/v1/messages -H 'content-type: application/json' -H 'anthropic-version: 2023-06-01' "
-        "--data-binary @-"
-    )
-    done = hosts.run(OTHER, command, user="claude", stdin=json.dumps(body), timeout=240)
-    return dict(json.loads(done.stdout))
-
-
-def _called(answer: dict[str, Any]) -> str:
-    """Return the command of the first tool call; AssertionError when there is none with its argument."""
-    calls = [block for block in answer.get("content", ()) if block["type"] == "tool_use"]
-    assert calls, answer
-    assert isinstance(calls[0]["input"].get("command"), str), answer
-    return f"{len(calls)} calls, stop_reason {answer['stop_reason']}"
-
-
-@drill.cell("llama-cpp")
-def real_llama_cpp(stage: Stage) -> Figures:
-    """A real llama.cpp server, asked from a host: its context is read, and a forced tool call is one."""
-    lab = Lab.current()
-    if OTHER not in lab.hosts():
-        stage.bare(OTHER)
-    with llama_cpp.running(lab.ipv4(1), 8091, context=32768, log=lab.state / "llama-cpp.log", calls=True) as server:
-        local = {"context_length": 32768, "max_output_tokens": 256}
-        real = {
-            "backends": {"llama": {"url": server.url, "models": {"local": local}}},
-            "clouds": {"anthropic": {"enabled": True}},
-            "gateway": {"fallbacks": {"local": ["claude-haiku-4-5"]}},
-        }
-        data = merge(in_the_lab("guide5-llama-cpp"), real)
-        stage.site(OTHER, settings=data).deploy().ok()
-        fact = LoadedContexts()
-        told = looks.answer(fact.command(readings=readings(typed(data)), seconds=5), host=OTHER)
-        (context,) = fact.process(told.splitlines())
-        assert context == {"context": 32768}, context
-        forced = {"tools": [BASH], "tool_choice": {"type": "any"}}
-        figures: dict[str, object] = {
-            "context read": context["context"],
-            "tool call, direct": _called(_ask(server.url, "say hello", **forced)),
-        }
-        free = must_fail(lambda: _called(_ask(server.url, "say hello")), "no tools")
-    return {**figures, "control": free}
 
 
 def _register(name: str) -> None:

@@ -38,8 +38,7 @@ OPTIONS = {
     "GGML_CPU_REPACK": "OFF", "LLAMA_OPENSSL": "OFF", "LLAMA_BUILD_UI": "OFF", "LLAMA_USE_PREBUILT_UI": "OFF",
     "LLAMA_BUILD_TESTS": "OFF", "LLAMA_BUILD_EXAMPLES": "OFF", "LLAMA_BUILD_APP": "OFF",
 }  # fmt: skip
-END = llama_model.VOCABULARY - 1  # the token that ends an answer
-CALL = llama_model.VOCABULARY - 1 - len(llama_model.SPECIAL)  # the one that begins a tool call
+_READ = "llamacpp:prompt_tokens_total "
 START_TIMEOUT = 60  # seconds; it takes about one
 
 
@@ -50,6 +49,11 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+
+    def read(self) -> int:
+        """Return how many tokens of prompts it has read since it started."""
+        told = requests.get(f"{self.url}/metrics", timeout=10).text
+        return int(float(next(line.split()[1] for line in told.splitlines() if line.startswith(_READ))))
 
 
 def program() -> Path:
@@ -66,8 +70,10 @@ def model() -> Path:
 
 
 def _cached(name: str, make: Callable[[Path, Path], None]) -> Path:
-    """Return this directory of the cache; where there is none, `make` fills it, given a place to work and the new one."""
+    """Return this directory of the cache; where there is none, `make` fills one, given a place to work in."""
     path = cache_directory() / name
+    if path.is_dir():
+        return path
     with locked(name):
         if not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,14 +146,17 @@ def _model(text: Path, work: Path, done: Path) -> None:
 def running(bind: str, port: int, *, context: int, log: Path, calls: bool = False) -> Iterator[Server]:
     """Run the server with one slot of so many tokens for as long as the block lasts. Raises LabError.
 
-    calls: whether the random model soon begins a tool call where one is asked of it.
+    calls: whether the model begins its answers with a tool call; without tools on offer that is a text.
     """
     path = program()
     words = [str(path / "llama-server"), "--model", str(model()), "--host", bind, "--port", str(port)]
     words += ["--ctx-size", str(context), "--parallel", "1", "--jinja", "--no-warmup", "--threads", "2"]
-    words += ["--chat-template-file", str(path / "template.jinja"), "--logit-bias", f"{END}+5"]  # answers that end
-    words += ["--logit-bias", f"{CALL}+7" if calls else f"{CALL}-20"]
-    words += ["--top-k", "0", "--top-p", "1", "--min-p", "0"]  # of all tokens, or the one that ends never comes
+    words += ["--chat-template-file", str(path / "template.jinja"), "--metrics"]
+    # Answers and strings that end soon; of all tokens, or the one that ends never comes.
+    words += ["--logit-bias", f"{llama_model.END}+5", "--logit-bias", f"{llama_model.QUOTE}+6"]
+    words += ["--top-k", "0", "--top-p", "1", "--min-p", "0"]
+    if not calls:
+        words += ["--logit-bias", f"{llama_model.CALL}-20"]
     with log.open("wb") as file:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
     try:

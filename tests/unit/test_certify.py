@@ -14,12 +14,13 @@ import pytest
 from signalbox.certify.checks import FAILED, REMARK, Row, Target, rows
 from signalbox.certify.known import certified
 from signalbox.certify.report import Report
-from signalbox.certify.server import Refused, Server
+from signalbox.certify.server import Refused, Server, _tokens
 from signalbox.settings.layers import merge
 from tests.good_settings import GOOD
 from tests.lab.simulators import Client, Running, running
 from tests.lab.simulators.habits import HABITS
 from tests.lab.simulators.personalities.lm_studio_models import MODEL
+from tests.lab.simulators.personalities.open_webui import OpenWebUI
 
 REASONS = {
     "tools as text": "tools-as-text",
@@ -28,6 +29,7 @@ REASONS = {
     "ignores tool_choice": "wrong-tool",
     "cuts calls": "truncated-edits",
     "forgets": "context-small",
+    "cuts prompts": "context-small",
 }
 
 
@@ -53,6 +55,39 @@ def test_a_good_server_passes(target: Target) -> None:
     results = {row.name: row.result for row in report.rows}
     # LM Studio does not count tokens, and the simulated model calls one tool at a time.
     assert {name for name, result in results.items() if result == REMARK} == {"count_tokens", "parallel tools"}
+
+
+def test_openai_format_where_there_is_no_anthropic_endpoint(lab: Running) -> None:
+    asked = Target(Server(f"{lab.webui}/api", "gemma4", OpenWebUI.token, patience=60, openai=True), 32768)
+    report = _report(list(rows(asked)))
+    assert report.passed, report.reasons
+    assert {row.name for row in report.rows if row.result == REMARK} == {
+        "count_tokens", "parallel tools", "fields that Claude Code sends"
+    }  # fmt: skip
+    lab.control.options("webui", habit="cuts calls")
+    report = _report(list(rows(asked)))
+    lab.control.clear()
+    assert report.reasons == ["truncated-edits"]
+
+
+def test_a_prompt_whose_beginning_is_cached_is_counted_whole() -> None:
+    # llama.cpp: input_tokens is what was not in its cache
+    assert _tokens({"input_tokens": 13, "cache_read_input_tokens": 945, "output_tokens": 2}) == (958, 2)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_never_ends_is_given_up(lab: Running, target: Target, stream: bool) -> None:
+    lab.control.fault("lmstudio", "stall", after_chunks=2)
+    hurried = replace(target.server, patience=1)
+    with pytest.raises(Refused, match="broke"):
+        hurried.ask("Count to 20.", stream=stream)
+
+
+def test_a_server_that_hangs_ends_it_after_the_first_row(lab: Running, target: Target) -> None:
+    lab.control.fault("lmstudio", "hang")
+    seen = list(rows(replace(target, server=replace(target.server, patience=1))))
+    assert [(row.name, row.result) for row in seen] == [("answers", FAILED)]
+    assert "nothing came within 1 s" in seen[0].seen
 
 
 def test_every_habit_has_its_reason() -> None:

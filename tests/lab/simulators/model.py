@@ -4,6 +4,7 @@ It knows no wire format. A personality turns a request into a `Prompt` and a `Re
 
 - a line "run: CMD" (or "use the Bash tool to run `CMD`") from the user, with a Bash tool on offer: a call of Bash
   with that command; after the tool's result: a text that quotes the result.
+- a task of `signalbox certify --agent`, with an agent's tools on offer: what coder.py does.
 - a forced tool choice: a call of that tool with the least input its JSON schema allows.
 - a JSON schema for the answer: the least document it allows.
 - "count to N": the numbers 1 to N, for answers of any length.
@@ -20,6 +21,8 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from tests.lab.simulators import coder
 
 CHARACTERS_A_TOKEN = 4
 MAX_COUNT = 10_000
@@ -143,13 +146,14 @@ def _scripted(prompt: Prompt, server: str) -> Reply:
     who = f"simulated {server} ({prompt.model})"
     asked = prompt.tokens()
     thinking = f"{who} thinks." if prompt.thinking else ""
-    call = _call(prompt)
+    step = _step(prompt)
+    call = _called(prompt, *step) if isinstance(step, tuple) else None if step else _call(prompt)
     if call is not None:
         if prompt.max_tokens is not None and tokens(json.dumps(call.input)) > prompt.max_tokens:
             # a call that is cut off never gets its arguments
             return Reply(asked, thinking, call=ToolCall(call.id, call.name, {}), stop="length")
         return Reply(asked, thinking, call=call, stop="tool")
-    text = _text(prompt, who)
+    text = step if isinstance(step, str) else _text(prompt, who)
     for sequence in prompt.stop:
         if sequence and sequence in text:
             return Reply(asked, thinking, text.split(sequence)[0], stop="sequence", stop_sequence=sequence)
@@ -201,6 +205,15 @@ def _said(prompt: Prompt) -> str:
     return _REMINDER.sub("", spoken)
 
 
+def _step(prompt: Prompt) -> coder.Step | None:
+    """What the script for an agent's tasks says next, of the whole conversation; None where it is no such task."""
+    if not {"Bash", "Read", "Edit"} <= {tool.name for tool in prompt.tools} or prompt.tool_choice != "auto":
+        return None
+    parts = [part for turn in prompt.turns if turn.role == "user" for part in turn.parts]
+    task = "\n".join(part.text for part in parts if isinstance(part, Text))
+    return coder.step(_REMINDER.sub("", task).strip(), [part.text for part in parts if isinstance(part, ToolResult)])
+
+
 def _call(prompt: Prompt) -> ToolCall | None:
     offered = {tool.name: tool for tool in prompt.tools}
     if prompt.tool_choice == "none" or not offered:
@@ -221,6 +234,10 @@ def _call(prompt: Prompt) -> ToolCall | None:
     arguments = least(offered[name].schema)
     if name == "Bash" and command:
         arguments = {"command": command[1].strip()}
+    return _called(prompt, name, arguments)
+
+
+def _called(prompt: Prompt, name: str, arguments: dict[str, Any]) -> ToolCall:
     seed = f"{len(prompt.turns)} {name} {json.dumps(arguments)}"
     return ToolCall(hashlib.sha256(seed.encode()).hexdigest()[:24], name, arguments)
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.model import Prompt, Reply, answer
+from tests.lab.simulators.habits import answer_with, context_with
+from tests.lab.simulators.model import Prompt, Reply
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused, sse
 from tests.lab.simulators.wire import anthropic_messages, openai_chat
 from tests.lab.simulators.wire.anthropic_schema import CountTokens, Messages, first_error
@@ -34,7 +35,7 @@ class ModelServer:
         self.reset()
 
     def reset(self) -> None:
-        self._options = dict(self.options)
+        self._options = {"habit": "", **self.options}  # habit: of the model, see habits.py
 
     def configure(self, **options: Any) -> dict[str, Any]:
         if unknown := set(options) - set(self._options):
@@ -90,7 +91,7 @@ class ModelServer:
     # ---- endpoints that several have ----
 
     def reply(self, prompt: Prompt) -> Reply:
-        return answer(prompt, self.title)
+        return answer_with(str(self._options["habit"]), prompt, self.title)
 
     def chat(self, call: Call) -> Answer:
         body = self.body(call)
@@ -107,7 +108,7 @@ class ModelServer:
         request = self.anthropic(call, Messages)
         prompt = anthropic_messages.prompt(request.model_copy(update={"model": self.model, "thinking": None}))
         self.fits(call, prompt)
-        message = anthropic_messages.message(answer(prompt, self.title), self.model)
+        message = anthropic_messages.message(self.reply(prompt), self.model)
         if request.stream:
             return Answer(events=anthropic_messages.events(message))
         return Answer(body=message)
@@ -138,5 +139,6 @@ class ModelServer:
         return body
 
     def fits(self, call: Call, prompt: Prompt) -> None:
-        if (asked := prompt.tokens()) > self.context:
-            raise Refused(self.overflow(call, asked, self.context))
+        context = context_with(str(self._options["habit"]), self.context)
+        if (asked := prompt.tokens()) > context:
+            raise Refused(self.overflow(call, asked, context))

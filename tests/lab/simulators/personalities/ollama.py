@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from tests.lab.simulators.model import Reply, answer, pieces
+from tests.lab.simulators.model import Reply, pieces
 from tests.lab.simulators.personalities.model_server import Handler, ModelServer
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused
 from tests.lab.simulators.wire import openai_chat
@@ -138,7 +138,7 @@ class Ollama(ModelServer):
         self._load((body.get("options") or {}).get("num_ctx"))
         prompt = openai_chat.prompt(_as_openai(body), MODEL)
         self.fits(call, prompt)
-        reply = answer(prompt, self.title)
+        reply = self.reply(prompt)
         chunks = list(_chunks(reply))
         if body.get("stream", True):
             lines = (json.dumps(chunk).encode() + b"\n" for chunk in chunks)

@@ -1,0 +1,161 @@
+"""A real llama.cpp server with a model of random weights: what no simulator's author has thought of shows here.
+
+It was built before (`python -m tests.lab.llama_cpp`), so `make test` runs the same requests against the simulated one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from signalbox.facts import LoadedContexts
+from signalbox.readings import readings
+from signalbox.settings.layers import merge
+from tests.drills import backends, failover, looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.stage import HOST, Stage, lab_host
+from tests.lab import hosts, llama_cpp
+from tests.lab.instance import Lab
+
+drill = Drill(
+    "real_model",
+    "a real llama.cpp server",
+    "Real Claude Code answered (text, context read, overflow failing over) by the real llama.cpp server, direct and "
+    "through the gateway; there a raw /v1/messages request with tool_choice any yields a valid tool call.",
+)
+
+OTHER = lab_host("real")
+PORT = 8091
+CONTEXT = 65536  # the example's; Claude Code's prompt is 35 000 tokens of this model's
+BASH = {
+    "name": "Bash",
+    "description": "run a command",
+    "input_schema": {
+        "type": "object",
+        "properties": {"command": {"type": "string", "maxLength": 20}},
+        "required": ["command"],
+    },
+}
+
+
+def _settings(url: str) -> dict[str, Any]:
+    """The fifth guide's set-up with this server in it, and the simulated cloud behind it."""
+    real = {
+        "backends": {"llama": {"url": url, "models": {"local": {"max_output_tokens": 2048}}}},
+        "clouds": {"anthropic": {"enabled": True}},
+        "gateway": {"fallbacks": {"local": [failover.FALLBACK]}},
+        "lanes": {"local": {"billed": "account"}},
+    }
+    return merge(backends.in_the_lab("guide5-llama-cpp"), real)
+
+
+def _context(host: str, data: Mapping[str, Any]) -> int | None:
+    """Return what signalbox reads on the host of the server's loaded context."""
+    fact = LoadedContexts()
+    told = looks.answer(fact.command(readings=readings(backends.typed(data)), seconds=5), host=host)
+    (context,) = fact.process(told.splitlines())
+    return context["context"] if isinstance(context, dict) else None
+
+
+def _ask(host: str, url: str, words: str, **more: Any) -> dict[str, Any]:
+    """Return what the host gets as claude from the server itself."""
+    body = {"model": "local", "max_tokens": 1024, "messages": [{"role": "user", "content": words}], **more}
+    command = f"curl -s -m 200 {url}/v1/messages -H 'content-type: application/json' --data-binary @-"
+    return dict(json.loads(hosts.run(host, command, user="claude", stdin=json.dumps(body), timeout=240).stdout))
+
+
+def _called(answer: Mapping[str, Any]) -> str:
+    """Return what a tool call is; AssertionError when there is none with its argument."""
+    calls = [block for block in answer.get("content", ()) if block["type"] == "tool_use"]
+    assert calls, answer
+    assert isinstance(calls[0]["input"].get("command"), str), answer
+    assert answer["stop_reason"] == "tool_use", answer
+    return f"{len(calls)} with its argument, stop_reason tool_use"
+
+
+def _raw(host: str, url: str) -> Figures:
+    """What both the real and the simulated server must do with plain requests."""
+    forced = {"tools": [BASH], "tool_choice": {"type": "any"}}
+    called = _called(_ask(host, url, "say hello", **forced))
+    control = must_fail(lambda: _called(_ask(host, url, "say hello")), "no tools on offer")
+    return {"tool_choice any": called, "control": control}
+
+
+def _overflow(host: str, url: str, context: int) -> str:
+    """A prompt of more tokens than there are is refused in llama.cpp's words, with both numbers."""
+    error = _ask(host, url, "signal " * (context + 1000) * 4)["error"]
+    assert error["type"] == "exceed_context_size_error", error
+    assert error["n_ctx"] == context < error["n_prompt_tokens"], error
+    return f"{error['code']}: {error['n_prompt_tokens']} of {context} tokens"
+
+
+@drill.cell("simulated", fixed=True)
+def simulated(stage: Stage) -> Figures:
+    """The simulated llama.cpp server does with the same requests what the real one did."""
+    stage.converged()
+    url = failover.urls(stage)["llamacpp"]
+    figures = _raw(HOST, url)
+    data = _settings(url)
+    assert _context(HOST, data) == 32768, "its context is not read"
+    return {**figures, "context read": 32768, "overflow": _overflow(HOST, url, 32768)}
+
+
+@drill.cell("tools")
+def tools(stage: Stage) -> Figures:
+    """A raw request with tool_choice any yields a valid tool call; its context is read, its overflow has its words."""
+    stage.converged()
+    lab = Lab.current()
+    log = lab.state / "llama-cpp.log"
+    with llama_cpp.running(lab.ipv4(1), PORT, context=CONTEXT, log=log, calls=True) as server:
+        context = _context(HOST, _settings(server.url))
+        assert context == CONTEXT, context
+        figures = _raw(HOST, server.url)
+        return {**figures, "context read": context, "overflow": _overflow(HOST, server.url, CONTEXT)}
+
+
+@drill.cell("claude-code")
+def claude_code(stage: Stage) -> Figures:
+    """Real Claude Code, direct and through the gateway: its text, the context that it is given, and the overflow."""
+    stage.up(OTHER)
+    lab = Lab.current()
+    figures: dict[str, object] = {}
+    with llama_cpp.running(lab.ipv4(1), PORT, context=CONTEXT, log=lab.state / "llama-cpp.log") as server:
+        data = _settings(server.url)
+        stage.site(OTHER, settings=data).deploy().ok()
+        figures["context read"] = _context(OTHER, data)
+        assert figures["context read"] == CONTEXT, figures
+        for way, lane in (("direct", "claude-local --private"), ("gateway", "claude-local")):
+            before, asked = server.read(), len(_cloud(stage))
+            told = looks.answer(f"{lane} -p 'say hello' 2>/dev/null", host=OTHER, timeout=400)
+            read = server.read() - before
+            assert told, f"{way}: no text"
+            assert "simulated" not in told, f"{way}: {told}"
+            assert read > 10_000, f"{way}: the server has read {read} tokens"
+            assert len(_cloud(stage)) == asked, f"{way}: the cloud was asked"
+            figures[way] = f"{told[:60]!r}, {read} tokens read"
+        # More than the server has, less than Claude Code's own limit for what is piped in.
+        pipe = "python3 -c 'print(\"signal \" * 40000)' |"
+        lines = len(_audit())
+        told = looks.answer(f"{pipe} claude-local -p 'say hello' 2>/dev/null", host=OTHER, timeout=400)
+        assert f"Hello from simulated {failover.CLOUD}" in told, f"overflow: {told}"
+        last = [line for line in _audit()[lines:] if line["fallback"]]
+        assert last, "the audit has no fallback"
+        assert last[-1]["error_class"] == "context", last
+        figures["overflow through the gateway"] = f"{told}; audit: {last[-1]['error_class']}"
+
+        def directly() -> None:
+            said = looks.answer(f"{pipe} claude-local --private -p 'say hello'", host=OTHER, timeout=400)
+            assert f"Hello from simulated {failover.CLOUD}" in said, said
+
+        figures["control"] = must_fail(directly, "the private lane: it has no cloud")
+    return figures
+
+
+def _cloud(stage: Stage) -> list[dict[str, Any]]:
+    return [each for each in stage.simulators.requests("anthropic") if each["method"] == "POST"]
+
+
+def _audit() -> list[dict[str, Any]]:
+    told = looks.answer(f"cat {failover.AUDIT} 2>/dev/null || true", host=OTHER)
+    return [json.loads(line) for line in told.splitlines()]
