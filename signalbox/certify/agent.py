@@ -170,7 +170,7 @@ def _python(place: Path) -> str | None:
     python = str(place / "bin/python")
     for command in (
         [sys.executable, "-m", "venv", str(place)],
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NEEDED],
+        [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", *NEEDED],
     ):
         try:
             if subprocess.run(command, capture_output=True, timeout=INSTALLING, check=False).returncode:

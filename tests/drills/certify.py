@@ -15,7 +15,7 @@ from signalbox.certify.checks import FAILED, REMARK, Row, Target, rows
 from signalbox.certify.known import certified
 from signalbox.certify.server import Server
 from signalbox.settings.layers import merge
-from tests.drills import failover
+from tests.drills import failures
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.real_model import CONTEXT, PORT
 from tests.drills.stage import HOST, Stage
@@ -54,7 +54,7 @@ CLAIMED = 32768  # tokens
 def target(stage: Stage, kind: str) -> Target:
     """Return the simulated server of a kind as `signalbox certify` asks it."""
     name, model, openai = KINDS[kind]
-    url = failover.urls(stage)[name] + ("/api" if name == "webui" else "")
+    url = failures.urls(stage)[name] + ("/api" if name == "webui" else "")
     token = "sk-00000000000000000000000000000lab" if name == "webui" else ""  # the simulator's, made up
     return Target(Server(url, model, token, patience=60, openai=openai), CLAIMED, forces_tools=kind != "ollama")
 
@@ -136,7 +136,7 @@ def _inventory(stage: Stage, kind: str, place: Path) -> None:
     data = {
         "backends": {
             "lmstudio": {"enabled": False},
-            "box": {"kind": kind, "url": failover.urls(stage)[name], "models": {"local": {"id": model}}},
+            "box": {"kind": kind, "url": failures.urls(stage)[name], "models": {"local": {"id": model}}},
         },
     }
     (place / "inventory.py").write_text(f"boxes = [('box', {merge(GOOD, data)!r})]\n")
