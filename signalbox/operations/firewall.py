@@ -9,6 +9,7 @@ from signalbox.facts.reach import FirewallLoaded
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
+from signalbox.statements import differs
 
 _KEEP = "nft -s list table inet signalbox > table.nft 2>/dev/null || : > table.nft"
 _UNDO = "{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; cat table.nft; } | nft -f -\n"
@@ -21,9 +22,11 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, lookups: bo
     + lookups: whether names in them are to be looked up, before anything else of this deploy needs them.
     """
     placing = list(file._inner(path=path, content=content))
-    if not placing and host.get_fact(FirewallLoaded, path=path):
+    loaded = bool(placing) or host.get_fact(FirewallLoaded, path=path)
+    if not placing and loaded:
         host.noop("the firewall is as wanted")
         return
+    differs("the firewall's loaded rules", "others, or none" if not loaded else "as set", "as set")
     change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
     load = f"nft -c -f {path} && systemctl reload-or-restart signalbox-firewall.service"
     if lookups:

@@ -13,6 +13,7 @@ from signalbox import guard
 from signalbox.facts.reach import Guard
 from signalbox.logins import deploy_user, login_problem
 from signalbox.operations.commands import Commands
+from signalbox.statements import differs
 
 
 @dataclass(frozen=True)
@@ -94,4 +95,5 @@ def nothing_waits() -> Commands:
     if not now.waiting:
         host.noop("no change waits to be confirmed")
         return
+    differs(f"a change of {now.waiting}", "waits to be confirmed", "taken back")
     yield f"{guard.RESTORE} && ! [ -e {guard.STATE}/armed ]"

@@ -14,6 +14,7 @@ from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
 from signalbox.sshd import overridden
+from signalbox.statements import differs
 
 # Nothing to reload where systemd starts an sshd for each connection.
 _RELOAD = "{ ! systemctl --quiet is-active ssh.service || systemctl reload ssh.service; }"
@@ -40,9 +41,12 @@ def sshd_configuration(
     keys_only = not password_login and _keys_only(now.effective, me, proof)
     text, values = content(keys_only)
     placing = list(file._inner(path=path, content=text))
-    if not placing and path not in now.changed and not overridden(values, now.effective):
+    others = overridden(values, now.effective)
+    if not placing and path not in now.changed and not others:
         host.noop("sshd is configured as wanted")
         return
+    if not placing:
+        differs("sshd", "; ".join(others) or f"has not read {path} yet", "as set")
     change = Change("sshd", [path], undo=_UNDO)
 
     def wrong() -> str | None:

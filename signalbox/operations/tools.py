@@ -23,8 +23,11 @@ def _installed(ident: str, binary: str, version: str) -> bool:
     want("tool", ident)
     if now.entry and now.fingerprint and now.entry.hash == f"{version} {now.fingerprint}":
         return True
-    there = now.entry.hash.partition(" ")[0] if now.entry else ""
-    differs(ident, f"{version}, but not as it was installed" if there == version else there, version)
+    there = now.entry.hash.partition(" ")[0] if now.entry else "of a version that the manifest does not know"
+    if not now.fingerprint:
+        differs(ident, None, version)
+    else:
+        differs(ident, f"{version}, but not as it was installed" if there == version else there, version)
     return False
 
 

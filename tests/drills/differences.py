@@ -180,7 +180,7 @@ def _of_unit(each: Difference) -> Iterator[Tampering]:
     if "enabled" in state:
         yield Tampering("units", thing, "disabled", f"systemctl disable -q {each.name}", f"{each.name}, at boot")
     if "active" in state:
-        named = "the firewall is as the settings say" if "firewall" in each.name else f"{each.name}:"
+        named = "the firewall's loaded rules" if "firewall" in each.name else f"{each.name}:"
         yield Tampering("units", thing, "stopped", f"systemctl stop {each.name}", named)
 
 
