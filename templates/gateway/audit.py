@@ -31,6 +31,7 @@ CHARACTERS_A_TOKEN = 4  # for an estimate where a server does not count
 WORD = re.compile(r"[\w.:@/-]{1,128}")  # what a header may put into a line
 OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
 QUOTA = re.compile(r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .*quota", re.IGNORECASE)
+TIMED_OUT = re.compile(r"timeout on reading|timed out", re.IGNORECASE)
 BY_STATUS = {400: "bad_request", 401: "auth", 403: "auth", 404: "not_found", 408: "timeout", 413: "overflow",
              429: "rate_limit", 499: "client_gone", 503: "unavailable", 504: "timeout", 529: "overloaded"}  # fmt: skip
 BY_ERROR = {"ContextWindowExceededError": "overflow", "Timeout": "timeout", "APIConnectionError": "unreachable",
@@ -231,6 +232,8 @@ def error_class(error):
         return "overflow"
     if QUOTA.search(words):
         return "quota"
+    if name == "APIConnectionError" and TIMED_OUT.search(words):
+        return "timeout"  # a server that stops in mid-stream; that it still answers probes says nothing
     if words.rstrip(" .None").endswith("Connection error"):
         return "unreachable"  # LiteLLM calls it an InternalServerError
     status = getattr(error, "status_code", None)

@@ -268,7 +268,8 @@ def quota(stage: Stage) -> Figures:
     """The cloud's quota is used up: the next request is answered locally, and the cloud is left alone as it asked."""
     stage.converged()
     sonnet, local = "claude-sonnet-4-6", kinds(urls(stage))["lm_studio"]
-    stage.site(settings={"gateway": {"quota_fallbacks": {sonnet: ["local"]}}}).deploy().ok()
+    more = {"lmstudio": {"models": {"local": {"context_length": 65536}}}}
+    stage.site(settings={"gateway": {"quota_fallbacks": {sonnet: ["local"]}}, "backends": more}).deploy().ok()
     ask(sonnet), ask("local")
     before = len(audit())
     with fault(stage, "anthropic", "500"):
@@ -286,6 +287,7 @@ def quota(stage: Stage) -> Figures:
     assert wait_until(lambda: CLOUD in ask(sonnet)[0]["text"], BACK_WITHIN, 0.5)
     back = time.monotonic() - started
     with (
+        loaded_with(stage, local, 65536),  # a cloud lane's session opens with more than 32768 tokens
         fault(stage, "anthropic", "429", retry_after=60),
         Claude("claude-routed") as session,
     ):

@@ -152,12 +152,18 @@ class BadRequestError(Exception):
     """Named as LiteLLM's."""
 
 
+class APIConnectionError(Exception):
+    """Named as LiteLLM's."""
+
+
 @pytest.mark.parametrize(
     ("error", "word"),
     [
         (Timeout("slow"), "timeout"),
         (BadRequestError("n_keep: 40000 >= n_ctx: 32768"), "overflow"),
         (BadRequestError("no such field"), "bad_request"),
+        (APIConnectionError("Hosted_vllmException - Timeout on reading data from socket"), "timeout"),
+        (APIConnectionError("Hosted_vllmException - Response payload is not completed"), "unreachable"),
     ],
 )
 def test_a_fallback_names_who_failed_and_why(audit: Any, error: Exception, word: str) -> None:
