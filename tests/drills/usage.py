@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.drills import failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import Stage
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab.machine import wait_until
 
 drill = Drill(
@@ -19,6 +19,7 @@ drill = Drill(
 
 SERVER = {"lmstudio": "lmstudio", "anthropic": "anthropic"}  # record: simulator
 PATHS = ("/v1/chat/completions", "/v1/messages")
+OTHER = lab_host("use")  # a second host, for the fleet
 LANE, MARK = "usage", "(usage)"  # of this drill's own requests
 COUNTS = ("input_tokens", "output_tokens")
 # What 1000000 tokens cost, in and out, by the clouds' own lists: what LiteLLM 1.108.10 calculates with.
@@ -143,3 +144,34 @@ def mixed(stage: Stage) -> Figures:
     broken = sum(line["error_class"] in ("cut", "stream_error") for line in lines)
     assert len(lines) >= 500, len(lines)
     return {"requests": f"{len(lines)}, {over} failed over, {broken} broke off", **figures}
+
+
+@drill.cell("fleet")
+def fleet(stage: Stage) -> Figures:
+    """Two hosts: `signalbox usage` tells of each what claude-usage tells there, and their sum."""
+    counts = {}
+    for host in (HOST, OTHER):
+        stage.converged(host)
+        told = looks.answer("claude-local -p 'say hello'", host=host)
+        assert "Hello from simulated LM Studio" in told, told
+    done = stage.site(HOST, OTHER).signalbox("usage", "--json").ok()
+    for each in done.answer["hosts"]:
+        own = json.loads(looks.answer("claude-usage --json", host=each["host"]))
+        assert each["rows"] == own, f"{each['host']}: {each['rows']} is not {own}"
+        counts[each["host"]] = _requests(own)
+    assert set(counts) == {HOST, OTHER}, counts
+
+    def together(*hosts: str) -> None:
+        total = sum(counts[host] for host in hosts)
+        assert _requests(done.answer["rows"]) == total, f"{_requests(done.answer['rows'])} requests, not {total}"
+
+    together(HOST, OTHER)
+    return {
+        "requests": " and ".join(map(str, counts.values())),
+        "together": _requests(done.answer["rows"]),
+        "control": must_fail(lambda: together(HOST), "one host left out"),
+    }
+
+
+def _requests(rows: list[dict[str, Any]]) -> int:
+    return sum(row["requests"] for row in rows)
