@@ -18,7 +18,7 @@ NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
     "skills", "sessions", "backends", "real_model", "certify", "converged", "break_and_tell", "failover", "swap",
     "private", "usage", "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet", "pull",
-    "plan", "locks", "drift", "remove", "rollout", "init", "adopt", "demo",
+    "plan", "locks", "drift", "remove", "rollout", "upgrade", "init", "adopt", "demo",
 )  # fmt: skip
 
 

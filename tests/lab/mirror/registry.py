@@ -9,6 +9,8 @@ import json
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -59,11 +61,20 @@ def stored(directory: Path, version: str) -> None:
 def fill(storage: Path, built: Path, tag: str) -> str:
     """Push the image that `image.build` wrote to a registry over `storage`; return the digest it tells."""
     storage.mkdir()
+    with serving(storage) as (session, url):
+        return push(session, url, built, tag)
+
+
+@contextmanager
+def serving(
+    storage: Path, bind: str = "127.0.0.1", tls: tuple[Path, Path] | None = None
+) -> Iterator[tuple[requests.Session, str]]:
+    """Serve `storage` on a free port, to be written to unless there is `tls`; give a session and the URL."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+        free.bind((bind, 0))
+        address = f"{bind}:{free.getsockname()[1]}"
     file = storage.with_name("registry.yml")
-    file.write_text(configuration(storage, address))
+    file.write_text(configuration(storage, address, tls))
     with (
         storage.with_name("registry.log").open("wb") as log,
         subprocess.Popen([executable(), "serve", str(file)], stdout=log, stderr=log) as process,
@@ -71,16 +82,18 @@ def fill(storage: Path, built: Path, tag: str) -> str:
         try:
             session = requests.Session()
             session.trust_env = False  # no proxy towards this machine itself
-            if not wait_until(lambda: _answers(session, address) or process.poll() is not None, 10) or process.poll():
+            session.verify = False  # it is this process's own child
+            url = f"{'https' if tls else 'http'}://{address}"
+            if not wait_until(lambda: _answers(session, url) or process.poll() is not None, 10) or process.poll():
                 raise LabError(f"docker-registry does not start: {Path(log.name).read_text().strip()[-500:]}")
-            return push(session, f"http://{address}", built, tag)
+            yield session, url
         finally:
             process.terminate()
 
 
-def _answers(session: requests.Session, address: str) -> bool:
+def _answers(session: requests.Session, url: str) -> bool:
     try:
-        return session.get(f"http://{address}/v2/", timeout=5).ok
+        return session.get(f"{url}/v2/", timeout=5).ok
     except requests.ConnectionError:
         return False
 
