@@ -44,7 +44,6 @@ NAMES = [lab_host(f"up{number}") for number in range(1, 4)]
 CANARY = NAMES[0]
 OLD = {"claude_code": "2.1.328", "litellm": "1.108.9"}
 BROKEN = {"claude_code": "2.1.999", "litellm": "1.108.99"}  # newer than any that there is
-BINARY = f"{claude_code.PACKAGE}-linux-x64"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def _npm(bind: str, directory: Path) -> Iterator[str]:
     pinned = _pinned()["claude_code"]
     with ThreadingHTTPServer((bind, 0), partial(_Quiet, directory=str(directory))) as server:
         url = f"http://{bind}:{server.server_port}"
-        packages: dict[str, dict[str, Any]] = {claude_code.PACKAGE: {}, BINARY: {}}
+        packages: dict[str, dict[str, Any]] = {name: {} for name in claude_code.PARTS.values()}
         (directory / claude_code.PACKAGE).parent.mkdir()
         for name, versions in packages.items():
             for version in (OLD["claude_code"], pinned):
@@ -130,7 +129,9 @@ def _broken_package(archive: Path, directory: Path) -> Path:
     package = json.loads(described.read_text())
     package["version"] = BROKEN["claude_code"]
     of_architecture = package.get("optionalDependencies", {})
-    package["optionalDependencies"] = {name: BROKEN["claude_code"] for name in of_architecture if name == BINARY}
+    package["optionalDependencies"] = {
+        name: BROKEN["claude_code"] for name in of_architecture if name in claude_code.PARTS.values()
+    }
     described.write_text(json.dumps(package))
     for file in root.rglob("*"):
         if file.is_file() and file.stat().st_size > 10_000_000:
