@@ -47,11 +47,18 @@ _STYLES = {"done": "green", "failed": "red", "put back": "yellow", "waiting": "d
 @click.option(
     "--verify/--no-verify", default=True, help="Have `signalbox verify` look at each wave, beside a second plan."
 )
+@click.option(
+    "--settle",
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Make checks that fail again for so long: what was replaced may still be starting.",
+)
 @click.option("--resume", is_flag=True, help="Go on where the last rollout of this inventory ended, however it ended.")
 @json_option
 def rollout(
     inventory: str, deploy: str, selectors: list[str], canaries: tuple[str, ...], size: str, pause: float,
-    max_failures: int, lock_wait: int | None, verify: bool, resume: bool, as_json: bool,
+    max_failures: int, lock_wait: int | None, verify: bool, settle: float, resume: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Deploy to the hosts of INVENTORY in waves: canaries first, each wave verified before the next.
 
@@ -74,7 +81,7 @@ def rollout(
         hosts = _hosts(inventory, selectors)
         progress = _resumed(path, subject, hosts) if resume else _new(path, subject, list(hosts), canaries, size)
         with _shown(progress) as (step, say):
-            course = Course(inventory, deploy, arguments, max_failures, pause, verify, say)
+            course = Course(inventory, deploy, arguments, max_failures, pause, verify, settle, say)
             try:
                 done = roll(course, progress, step)
             except KeyboardInterrupt:

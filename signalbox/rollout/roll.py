@@ -20,6 +20,7 @@ from signalbox.rollout import good
 from signalbox.rollout.progress import DEPLOYING, DONE, FAILED, PUT_BACK, VERIFYING, Progress
 
 UNKNOWN = "unknown"
+_AGAIN = 2.0  # seconds between two looks at a host that is not well yet
 _LINE = 200  # letters of a reason; `signalbox plan` and `signalbox verify` tell all
 
 
@@ -29,7 +30,8 @@ class Course:
 
     arguments: pyinfra's own beside those that select hosts, such as --data. max_failures: how many hosts in all may
     fail before it stops; a canary that fails stops it at once. pause: seconds between waves. verify: False: a second
-    plan must be clean, and that is all. say: one line of what happens, for people.
+    plan must be clean, and that is all. settle: seconds in which a check that fails is made again, since what has
+    just been replaced may still be starting. say: one line of what happens, for people.
     """
 
     inventory: str
@@ -38,6 +40,7 @@ class Course:
     max_failures: int = 0
     pause: float = 0
     verify: bool = True
+    settle: float = 0
     say: Callable[[str], None] = field(default=lambda _line: None)
 
 
@@ -151,10 +154,22 @@ def _verified(course: Course, hosts: Sequence[str]) -> dict[str, str]:
     rest = [host for host in hosts if host not in problems]
     if not course.verify or not rest:
         return problems
+    ends = time.monotonic() + course.settle
+    while True:
+        unwell = _unwell(course, rest)
+        if not unwell or time.monotonic() > ends:
+            return {**problems, **unwell}
+        rest = list(unwell)
+        time.sleep(_AGAIN)
+
+
+def _unwell(course: Course, hosts: Sequence[str]) -> dict[str, str]:
+    """Return what `signalbox verify` finds wrong with those hosts that do not pass."""
     try:
-        checked = health.verify(course.inventory, [*course.arguments, *limits(rest)])
+        checked = health.verify(course.inventory, [*course.arguments, *limits(hosts)])
     except RuntimeError as error:
-        return {**problems, **dict.fromkeys(rest, f"not verified: {error}")}
+        return dict.fromkeys(hosts, f"not verified: {error}")
+    problems = {}
     for found in checked:
         if found.verdict in (FAILURE, UNKNOWN):
             told = [found.problem, *(finding.cause for finding in found.findings if finding.level == FAILURE)]

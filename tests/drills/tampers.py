@@ -78,15 +78,15 @@ TAMPERS: dict[str, Tamper] = {
     ),
     "launcher": Tamper(
         "the launchers' program was edited",
-        _edited("/usr/local/lib/signalbox/launch"),
-        _unedited("/usr/local/lib/signalbox/launch"),
-        ("the launcher is in place",),
+        _edited("/usr/local/lib/signalbox/launcher/launch.py"),
+        _unedited("/usr/local/lib/signalbox/launcher/launch.py"),
+        ("the launchers' programs are in place",),
     ),
     "launcher-link": Tamper(
         "a launcher was replaced by a program of its own",
         "rm /usr/local/bin/claude-local && printf '#!/bin/sh\\nexit 0\\n' > /usr/local/bin/claude-local"
         " && chmod 755 /usr/local/bin/claude-local",
-        "test \"$(readlink /usr/local/bin/claude-local)\" = /usr/local/lib/signalbox/launch",
+        "test \"$(readlink /usr/local/bin/claude-local)\" = /usr/local/lib/signalbox/launcher/launch.py",
         ("each lane and each tool has its command",),
     ),
     "package": Tamper(
