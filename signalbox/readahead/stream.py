@@ -1,7 +1,7 @@
 """Many questions over one SSH channel, each answered as soon as its command has ended.
 
-A shell on the host reads a script: each question's command as it would be run alone (`sh -c`, nothing on stdin), then
-a line with a random word, the question's number and the exit status. Lines before that line are the answer.
+A shell on the host reads a script: each question's command in a shell of its own, as it would be run alone (nothing on
+stdin), then a line with a random word, the question's number and the exit status. Lines before that are the answer.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ class Answer:
 
 def script(questions: Sequence[Question], word: str) -> str:
     """Return the POSIX shell script that asks `questions` and ends each answer with `word`, number and status."""
-    # On success a fact's stderr is not looked at; a fact that fails is asked again, alone.
+    # On success a fact's stderr is not looked at; a fact that fails is asked again, alone. A subshell with eval is what
+    # `sh -c` is but for `$-` and `$$`, without the start of a program; what is no shell command ends it alone.
     return "".join(
-        f"sh -c {shlex.quote(each.command)} </dev/null 2>/dev/null; printf '\\n%s %d %d\\n' {word} {number} $?\n"
+        f"( eval {shlex.quote(each.command)} ) </dev/null 2>/dev/null; printf '\\n%s %d %d\\n' {word} {number} $?\n"
         for number, each in enumerate(questions)
     )
 

@@ -104,5 +104,5 @@ def test_a_gateway_that_moves_to_another_user_stops_where_it_was_before_it_start
 def test_what_lies_in_a_home_is_taken_away_with_its_users_rights() -> None:
     for kind in ("file", "link", "line", "directory"):
         (command,) = removal([Entry(kind, "/home/claude/.config/x", "0" * 64)])
-        for part in re.split(r"runuser -u claude -- (?:env -i [^;]*? )?sh -c '(?:[^']|'\"'\"')*'", command):
+        for part in re.split(r"setpriv --reuid=claude [^;]*? -- (?:env -i [^;]*? )?sh -c '(?:[^']|'\"'\"')*'", command):
             assert not re.search(r"\b(rm|mv|rmdir|cp -a -T)\b[^;&]*/home/claude", part), part
