@@ -152,8 +152,9 @@ def tool_choice(target: Target) -> Row | str:
         if bad := _sound("tool_choice", said):
             return bad
         names = [call.get("name") for call in said.calls]
-        if not names or ("name" in choice and names != [choice["name"]]):
-            result = FAILED if target.forces_tools else REMARK
+        if not names or ("name" in choice and set(names) != {choice["name"]}):
+            # llama.cpp takes a tool by name for any tool: what it forces is that one is called.
+            result = FAILED if target.forces_tools and not names else REMARK
             return Row("tool_choice", result, f"{choice} is not obeyed: it called {names or 'no tool'}", "wrong-tool")
         if said.stop == "max_tokens":
             return Row("tool_choice", FAILED, "the forced call was cut off", "truncated-edits")

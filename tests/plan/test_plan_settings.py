@@ -127,3 +127,11 @@ def test_the_agents_sudo_is_told_in_every_plan(sudo: str, told: str) -> None:
 def test_agent_is_no_root_by_default() -> None:
     assert not [each for each in usual().sent if "sudoers" in each["command"] and "NOPASSWD" in each["stdin"]]
     assert [each for each in deploy({"service_user": {"sudo": "nopasswd"}}).sent if "NOPASSWD" in each["stdin"]] != []
+
+
+def test_a_model_that_nothing_certifies_is_remarked() -> None:
+    words = "is not certified; `signalbox certify` tells"
+    assert f"remark: backends.lmstudio: qwen/qwen3.6-35b-a3b {words}" in usual().stderr + usual().stdout
+    known = {"kind": "vllm", "url": "http://192.168.1.23:8000", "models": {"local": {"id": "devstral-123b"}}}
+    reported = deploy({"backends": {"lmstudio": {"enabled": False}, "box": known}})  # by the second guide
+    assert "is not certified" not in reported.stderr + reported.stdout
