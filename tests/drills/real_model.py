@@ -143,7 +143,7 @@ def claude_code(stage: Stage) -> Figures:
         assert f"Hello from simulated {failures.CLOUD}" in told, f"overflow: {told}"
         last = [line for line in _audit()[lines:] if line["fallback"]]
         assert last, "the audit has no fallback"
-        assert last[-1]["error_class"] == "context", last
+        assert last[-1]["error_class"] == "overflow", last
         figures["overflow through the gateway"] = f"{told}; audit: {last[-1]['error_class']}"
 
         def directly() -> None:
