@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ SOURCE = "".join(path.read_text() for path in CHECKED)
 def test_a_message_of_the_guides_finds_its_row(row: dict[str, str]) -> None:
     found = [symptom.id for symptom in explain(row["message"], symptoms.known())]
     assert found[:1] == [row["row"]], found
+
+
+@pytest.mark.parametrize("row", GUIDES, ids=[row["message"] for row in GUIDES])
+def test_a_row_that_lost_its_words_is_noticed(row: dict[str, str]) -> None:
+    known = symptoms.known()
+    without = {**known, row["row"]: replace(known[row["row"]], symptom="something else", messages=("something else",))}
+    assert [symptom.id for symptom in explain(row["message"], without)][:1] != [row["row"]]
 
 
 @pytest.mark.parametrize("ident", list(symptoms.known()))
