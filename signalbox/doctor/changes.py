@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import smtplib
 import sys
 from collections.abc import Mapping, Sequence
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +55,10 @@ def _send(new: list[str], over: list[str], settings: Mapping[str, Any]) -> list[
         if not 200 <= answer.status < 300:
             problems.append(f"{settings['webhook']} answers {answer.status or answer.text}")
     if settings.get("mail_to"):
+        # Only here: every look would pay for loading them.
+        import smtplib
+        from email.message import EmailMessage
+
         message = EmailMessage()
         message["Subject"] = f"{host}: {len(new)} new, {len(over)} over"
         message["From"] = settings.get("mail_from") or f"signalbox@{host}"

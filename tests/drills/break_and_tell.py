@@ -204,9 +204,10 @@ def ten_hosts(stage: Stage) -> Figures:
         stage.discard(*copies)
         hosts.poweroff(HOST)
         hosts.clone(HOST, copies)
+        stage.up(*TEN)
+        stage.site(*TEN).deploy().ok()  # each copy is a host of its own: its keys are encrypted anew
     stage.up(*TEN)
     site = stage.site(*TEN)
-    site.deploy().ok()  # each copy is a host of its own: its keys are encrypted anew
 
     def all_well() -> None:
         reports = _reports(site)[1]
