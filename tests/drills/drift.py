@@ -50,12 +50,13 @@ FOLLOWS = {
     "units": r"image of litellm: not to be seen, because Docker does not run.*",
     "packages": r"fail2ban\.service\b.*|image of litellm: .*",
 }
-# What changes while a host only runs.
+# What changes while a host only runs; apt-listchanges takes its own timer away once it is done.
 MOVING = re.compile(
     r"file /var/(log|cache|backups|lib/(apt|dpkg|ucf|systemd|fail2ban|signalbox))(/.*)?|file .*\.cred"
     r"|file /home/[^/]+/\.(npm|cache|local)(/.*)?|file /etc/(passwd|group|shadow|gshadow|subuid|subgid)-"
     r"|container .*|unit (user|session|apt|dpkg|systemd|man-db|e2scrub|fstrim).*"
     r"|user unit .*\.scope|file /root/.*|file .*/__pycache__(/.*)?"
+    r"|file /etc/systemd/system/timers\.target\.wants/apt-listchanges\.timer"
     r"|sysctl (?!net\.ipv[46]\.conf\.(all|default)\.).*|user unit [^:]+: claude-doctor.*"
 )  # fmt: skip
 
