@@ -97,6 +97,8 @@ def local_models(here: Here) -> Iterator[Finding]:
     """Each local model that a lane uses answers a short request with a tool call; nothing goes to a cloud"""
     asked = set()
     for name, lane in here.lanes.items():
+        if lane["via"] == "gateway" and ask(f"{here.expected['gateway']['url']}/health/liveliness").status != 200:
+            continue  # `gateway_answers` tells that; a request would wait for as long as a model may take
         for model in dict.fromkeys(lane["models"].values()):
             server = here.expected["local"].get(model)
             if server and (lane["via"], model) not in asked:
