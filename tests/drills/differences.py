@@ -71,7 +71,7 @@ EXCEPTED = {
     "data: what the gateway was asked, what the guard has undone": r"file /var/lib/signalbox/(audit|guard)/.*",
 }  # fmt: skip
 # What an entry of the manifest alone tells: whether a thing that was there already is ours.
-SILENT = ("directory", "package", "unit", "key", "line", "linger", "user", "sysctl", "image")
+SILENT = ("directory", "package", "unit", "key", "line", "linger", "user", "sysctl", "image", "mode")
 AUDIT = "/var/lib/signalbox/audit"  # a directory that nobody else makes
 # A person's files of which something is ours: what is tampered with is that.
 OURS_IN = {
