@@ -232,6 +232,7 @@ def applied(stage: Stage) -> Figures:
 
 
 def _not_in_the_journal(values: Sequence[str]) -> None:
-    search = "journalctl -q -b --no-pager -o export | grep -a -c -F -f /dev/stdin || true"
+    # The words come over stdin, which in a pipe would be the journal.
+    search = "exec 3<&0; journalctl -q -b --no-pager -o export | grep -a -c -F -f /dev/fd/3 || true"
     found = hosts.run(HOST, search, stdin="\n".join(values) + "\n").stdout.strip()
     assert found == "0", f"{found} lines of the journal"
