@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from signalbox.certify import checks
 from signalbox.certify.checks import FAILED, REMARK, Row, Target, rows
 from signalbox.certify.known import certified
 from signalbox.certify.server import Server
@@ -104,30 +105,30 @@ def habits(stage: Stage) -> Figures:
 
 
 @drill.cell("llama-cpp")
-def real(stage: Stage) -> Figures:
+def real(_: Stage) -> Figures:
     """The real llama.cpp server: what the server does passes; what a model of random weights cannot do fails."""
-    stage.converged()
-    lab = Lab.current()
-    log = lab.state / "llama-cpp.log"
     figures: dict[str, object] = {}
-    with llama_cpp.running(lab.ipv4(1), PORT, context=CONTEXT, log=log) as server:
-        asked = Target(Server(server.url, "local", patience=400), CONTEXT)
-        seen = {row.name: row for row in rows(asked)}
-        for row in seen.values():
-            figures[row.name] = f"{row.result}: {row.seen[:90]}"
-        tools = {"tool call, streamed, and its result", "tool_choice"}  # the weights never begin one here
-        failed = {name for name, row in seen.items() if row.result == FAILED}
-        assert failed == tools, [seen[name] for name in failed ^ tools if name in seen]
-        lied = list(rows(replace(asked, context=2 * CONTEXT)))
-        assert "context-small" in reasons(lied), lied
-        figures["twice the context claimed"] = "context-small"
-    with llama_cpp.running(lab.ipv4(1), PORT, context=CONTEXT, log=log, calls=True) as server:
-        asked = Target(Server(server.url, "local", patience=400), CONTEXT)
-        seen = {row.name: row for row in rows(asked)}
-        for name in tools:
-            figures[f"weights that like calls: {name}"] = f"{seen[name].result}: {seen[name].seen[:90]}"
-        assert seen["tool_choice"].result != FAILED, seen["tool_choice"]
-        assert "tools-as-text" in reasons(list(seen.values())), "they begin a call where no tool is on offer"
+    with tempfile.TemporaryDirectory() as place:
+        log = Path(place) / "log"
+        with llama_cpp.running("127.0.0.1", PORT, context=CONTEXT, log=log) as server:
+            asked = Target(Server(server.url, "local", patience=400), CONTEXT)
+            seen = {row.name: row for row in rows(asked)}
+            figures |= {row.name: f"{row.result}: {row.seen[:90]}" for row in seen.values()}
+            failed = {name for name, row in seen.items() if row.result == FAILED}
+            # The weights never begin a call here.
+            assert failed == {"tool call, streamed, and its result", "tool_choice"}, seen
+            lied = checks.context(replace(asked, context=2 * CONTEXT))
+            assert (lied.result, lied.symptom) == (FAILED, "context-small"), lied
+            figures["twice the context claimed"] = f"failed: {lied.symptom}"
+        with llama_cpp.running("127.0.0.1", PORT, context=CONTEXT, log=log, calls=True) as server:
+            asked = Target(Server(server.url, "local", patience=400), CONTEXT)
+            forced, called, plain = (
+                look(asked) for look in (checks.tool_choice, checks.tool_round_trip, checks.answers)
+            )
+            assert forced.result != FAILED, forced
+            assert plain.symptom == "tools-as-text", plain  # they begin a call where no tool is on offer
+            for name, row in (("tool_choice", forced), ("tool call", called), ("answers", plain)):
+                figures[f"weights that call: {name}"] = f"{row.result}: {row.seen[:90]}"
     return figures
 
 
