@@ -154,7 +154,7 @@ def running(bind: str, port: int, *, context: int, log: Path, calls: bool = Fals
     words += ["--chat-template-file", str(path / "template.jinja"), "--metrics"]
     # Answers and strings that end soon; of all tokens, or the one that ends never comes.
     words += ["--logit-bias", f"{llama_model.END}+5", "--logit-bias", f"{llama_model.QUOTE}+6"]
-    words += ["--top-k", "0", "--top-p", "1", "--min-p", "0"]
+    words += ["--top-k", "0", "--top-p", "1", "--min-p", "0", "--seed", "1"]
     if not calls:
         words += ["--logit-bias", f"{llama_model.CALL}-20"]
     with log.open("wb") as file:
