@@ -257,8 +257,10 @@ BREAKS: dict[str, Break] = {
         "a model was taken out of the gateway's configuration",
         "model-not-found",
         f"sed -i 's/^- model_name: local$/- model_name: other/' {GATEWAY}/config.yaml"
+        # The supervisor refuses a configuration without a model that it was told of: it must not know better meanwhile.
+        f" && cp {GATEWAY}/container.json /run/drill-container"
         f" && sed -i '/\"models\"/,/]/s/\"local\"/\"other\"/' {GATEWAY}/container.json"
-        f" && {AS_KEEPER} reload litellm.service",
+        f" && {AS_KEEPER} reload litellm.service && cat /run/drill-container > {GATEWAY}/container.json",
     ),
     "gateway-swapped": Break(
         "the gateway asks a cloud for the local model",
