@@ -83,12 +83,18 @@ class Outcome:
 
 
 def look(here: Here) -> list[Outcome]:
-    """Run all checks of these roles side by side."""
+    """Run all checks of these roles side by side; then heavy ones, unless something that they need has failed.
+
+    A server that is not as it should be is asked for no answer: LM Studio would load a model for it on demand.
+    """
     chosen = [each for each in CHECKS.values() if each.role in here.roles and not (here.quick and each.heavy)]
     # An account with two roles is looked at once.
     chosen = list({each.name: each for each in chosen}.values())
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda each: _outcome(each, here), chosen))
+        outcomes = list(pool.map(lambda each: _outcome(each, here), (each for each in chosen if not each.heavy)))
+        failed = {each.check for each in outcomes if each.findings}
+        sound = [each for each in chosen if each.heavy and not failed.intersection(each.needs)]
+        return outcomes + list(pool.map(lambda each: _outcome(each, here), sound))
 
 
 def _outcome(each: Check, here: Here) -> Outcome:

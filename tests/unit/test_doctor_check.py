@@ -1,0 +1,44 @@
+"""Which checks of the doctor are made, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from signalbox.doctor import check as checks
+from signalbox.doctor.check import Finding, check, look
+from signalbox.doctor.here import AGENT, Here
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two checks of a server in place of the doctor's own; the list tells which of them looked."""
+    monkeypatch.setattr(checks, "CHECKS", {})
+    looked: list[str] = []
+
+    @check(AGENT)
+    def server(here: Here) -> Iterator[Finding]:
+        """It has its model"""
+        looked.append("server")
+        if here.expected["broken"]:
+            yield Finding("model-not-loaded", "no model")
+
+    @check(AGENT, needs=("server",), heavy=True)
+    def model(_: Here) -> Iterator[Finding]:
+        """It answers"""
+        looked.append("model")
+        yield from ()
+
+    return looked
+
+
+@pytest.mark.parametrize(
+    ("broken", "quick", "expected"),
+    [(False, False, ["server", "model"]), (True, False, ["server"]), (False, True, ["server"])],
+)
+def test_no_answer_is_asked_of_a_server_that_is_not_well(
+    asked: list[str], broken: bool, quick: bool, expected: list[str]
+) -> None:
+    outcomes = look(Here({"broken": broken}, frozenset({AGENT}), quick=quick))
+    assert asked == expected == [each.check for each in outcomes]
