@@ -18,7 +18,7 @@ UNITS = {"claude": "docker.service", GATEWAY_USER: "docker.service litellm.servi
 # What a host writes without being asked to: logs, state of running services, container storage.
 QUIET = (
     "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp",  # noqa: S108 (the host's)
-    "/var/log", "/var/cache", "/var/lib/apt", "/var/lib/systemd", "/var/lib/signalbox/audit",
+    "/var/log", "/var/cache", "/var/lib/apt", "/var/lib/systemd", "/var/lib/fail2ban", "/var/lib/signalbox/audit",
     "/home/*/.local/share/docker", "/home/*/.cache", "/home/*/.claude*",
     "/home/*/.local/state",
 )  # fmt: skip
