@@ -235,30 +235,32 @@ def _rows(batch: str) -> Any:
 
 
 def _keep(batch: str, done: Sequence[Tampering], named: dict[str, str]) -> None:
-    """Keep the rows of this batch, and write the table."""
+    """Keep the rows of this batch."""
     rows = [[each.thing, each.done, named[f"{each.thing}|{each.done}"]] for each in done]
     write(_rows(batch), json.dumps(rows))
-    _publish()
 
 
 def _publish() -> None:
-    """Write the table of all batches that have run."""
-    done = [each for each in (*BATCHES, "rules") if _rows(each).exists()]
-    count = 0
-    lines = ["| thing | tampered with | what the plan said |", "| --- | --- | --- |"]
-    for each in done:
-        for row in json.loads(_rows(each).read_text()):
-            count += 1
-            lines.append("| " + " | ".join(word.replace("|", "\\|") for word in row) + " |")
-    path = _rows("excepted")
-    excepted = json.loads(path.read_text()) if path.exists() else {}
-    short = [f"| {reason} | {number} |" for reason, number in sorted(excepted.items(), key=lambda each: -each[1])]
+    """Write the page of all rows: those of batches that have run here, the others as they were."""
+    path, excepted = record.DOCS / "drift_rows.md", "Not tampered with, and why"
+    rows = record.sections(path)
+    for batch in (*BATCHES, "rules"):
+        if _rows(batch).exists():
+            rows[batch] = [record.row(values) for values in json.loads(_rows(batch).read_text())]
+    if _rows("excepted").exists():
+        reasons = json.loads(_rows("excepted").read_text())
+        most_first = sorted(reasons, key=lambda why: -reasons[why])
+        rows[excepted] = [record.row((why, str(reasons[why]))) for why in most_first]
+    batches = {batch: rows[batch] for batch in (*BATCHES, "rules") if batch in rows}
     head = [
         "# drift: the rows",
         "",
-        f"{count} ways to tamper with what tells a converged host from a bare one. After each the plan",
-        "ended with 2 and named it and nothing else; a deploy healed it, and the plan ended with 0.",
-        "",
+        f"{sum(map(len, batches.values()))} ways to tamper with what tells a converged host from a bare one. After "
+        "each the plan ended with 2 and named it and nothing else; a deploy healed it, and the plan ended with 0. When, "
+        "and with which commit: [drift.md](drift.md).",
     ]
-    tail = ["", "Not tampered with, and why:", "", "| reason | differences |", "| --- | ---: |", *short]
-    write(record.DOCS / "drift_rows.md", "\n".join([*head, *lines, *tail]) + "\n")
+    tables = {batch: ("thing | tampered with | what the plan said", each) for batch, each in batches.items()}
+    record.write_sections(path, head, {**tables, excepted: ("reason | differences", rows.get(excepted, []))})
+
+
+drill.rows = _publish

@@ -38,12 +38,14 @@ class Drill:
     """A drill by its name.
 
     title: what it is about, in a few words. shows: the line it proves. A cell's title is its first docstring line.
+    rows: writes the page of single rows that some drills have beside their table.
     """
 
     name: str
     title: str
     shows: str
     cells: dict[str, Cell] = field(default_factory=dict)
+    rows: Callable[[], None] | None = None
 
     def cell(self, name: str, *, fixed: bool = False) -> Callable[[Body], Body]:
         """Register the decorated function as a cell; the `fixed` one runs in `make test`."""

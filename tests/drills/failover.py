@@ -176,33 +176,41 @@ def with_claude_code(stage: Stage) -> Figures:
 
 
 def keep(cell: str, rows: Rows) -> None:
-    """Keep the rows of this cell, and write the table of all."""
+    """Keep the rows of this cell."""
     write(_rows(cell), json.dumps(rows))
-    every = [row for name in ("told", "gone", "silent", "claude-code") for row in _kept(name)]
-    lines = [
+
+
+def publish() -> None:
+    """Write the page of all rows: those of cells that have run here, the others as they were."""
+    path = record.DOCS / "failover_rows.md"
+    rows = record.sections(path)
+    for cell in ROWS:
+        if _rows(cell).exists():
+            kept = json.loads(_rows(cell).read_text())
+            rows[cell] = [record.row(_values(each)) for each in sorted(kept, key=lambda each: each["kind"])]
+    head = [
         "# failover: the rows",
         "",
         f"Seconds. The set timeout (`stream_timeout_seconds`) is {STREAM_TIMEOUT} here; all else is as shipped. "
         "*next*: the request after it, while the fault lasts. *audit*: the model that answered, the one that failed, "
         "and why. *back*: from the recovery to the local server's next answer, looked at every half second. When and "
         "with which commit: [failover.md](failover.md).",
-        "",
-        "| kind | fault | answered by | first byte | whole | next | audit | back |",
-        "| --- | --- | --- | ---: | ---: | ---: | --- | ---: |",
     ]
-    for row in sorted(every, key=lambda row: row["kind"]):
-        numbers = [f"{row[name]:.2f}" if row[name] is not None else "" for name in ("first byte", "whole", "next")]
-        values = (row["kind"], row["fault"], row["answered by"], *numbers, row["audit"], f"{row['back']:.0f}")
-        lines.append("| " + " | ".join(value.replace("|", "\\|") for value in values) + " |")
-    write(record.DOCS / "failover_rows.md", "\n".join(lines) + "\n")
+    columns = "kind | fault | answered by | first byte | whole | next | audit | back"
+    record.write_sections(path, head, {cell: (columns, rows[cell]) for cell in ROWS if cell in rows})
+
+
+def _values(row: dict[str, Any]) -> tuple[str, ...]:
+    numbers = [f"{row[name]:.2f}" if row[name] is not None else "" for name in ("first byte", "whole", "next")]
+    return row["kind"], row["fault"], row["answered by"], *numbers, row["audit"], f"{row['back']:.0f}"
 
 
 def _rows(cell: str) -> Any:
     return record.STATE / "failover" / f"rows-{cell}.json"
 
 
-def _kept(cell: str) -> Rows:
-    return list(json.loads(_rows(cell).read_text())) if _rows(cell).exists() else []
+ROWS = ("told", "gone", "silent", "claude-code")  # the cells that keep some
+drill.rows = publish
 
 
 @drill.cell("quick", fixed=True)

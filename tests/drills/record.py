@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -96,7 +97,10 @@ def done(cell: Cell) -> bool:
 
 
 def publish(drill: Drill) -> Path | None:
-    """Write docs/drills/<name>.md, and return its path; None without a result here. Other rows stay as they are."""
+    """Write docs/drills/<name>.md, and return its path; None without a result here. Other rows stay as they are.
+
+    The one place that writes tables: a run of `make test` leaves them as they are.
+    """
     path = DOCS / f"{drill.name}.md"
     before = {line.split(" | ")[0].removeprefix("| "): line for line in _table(path)}
     rows = [(cell, last(cell)) for cell in drill.cells.values()]
@@ -119,9 +123,37 @@ def publish(drill: Drill) -> Path | None:
         seen = "; ".join(f"{key}: {value}" for key, value in result.figures.items())
         word = "passed" if result.passed else f"**failed**: {result.error.splitlines()[0]}"
         values = (cell.name, cell.title, word, seen, f"{result.seconds:.0f}", result.date, result.commit)
-        lines.append("| " + " | ".join(value.replace("|", "\\|").replace("\n", " ") for value in values) + " |")
+        lines.append(row(values))
     write(path, "\n".join(lines) + "\n")
+    if drill.rows:
+        drill.rows()
     return path
+
+
+def sections(path: Path) -> dict[str, list[str]]:
+    """Return the rows of a page by its headings: those of a cell that has not run here stay, as they were."""
+    found: dict[str, list[str]] = {}
+    rows: list[str] = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        if line.startswith("## "):
+            rows = found.setdefault(line.removeprefix("## "), [])
+        elif line.startswith("| ") and not line.startswith("| ---"):
+            rows.append(line)
+    return {heading: rows[1:] for heading, rows in found.items()}  # without the names of the columns
+
+
+def write_sections(path: Path, head: Sequence[str], tables: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+    """Write a page: a head, then each heading with the names of its columns ("a | b") and its rows."""
+    lines = list(head)
+    for heading, (columns, rows) in tables.items():
+        rule = " | ".join("---" for _ in columns.split(" | "))
+        lines += ["", f"## {heading}", "", f"| {columns} |", f"| {rule} |", *rows]
+    write(path, "\n".join(lines) + "\n")
+
+
+def row(values: Iterable[str]) -> str:
+    """Return a row of a table."""
+    return "| " + " | ".join(value.replace("|", "\\|").replace("\n", " ") for value in values) + " |"
 
 
 def _table(path: Path) -> list[str]:

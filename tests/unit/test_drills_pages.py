@@ -1,0 +1,18 @@
+"""The pages that drills write: what has not run here stays as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.drills import record
+
+HEAD = ["# drift: the rows", "", "Two ways."]
+
+
+def test_a_page_is_read_as_it_was_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    assert record.sections(page) == {}
+    modes = [record.row(("/etc/one", "mode 644 | 600", "named")), record.row(("/etc/two", "removed", "named"))]
+    record.write_sections(page, HEAD, {"modes": ("thing | done | said", modes), "units": ("thing | said", [])})
+    assert page.read_text().startswith("# drift: the rows\n\nTwo ways.\n\n## modes\n\n| thing | done | said |\n")
+    assert record.sections(page) == {"modes": modes, "units": []}
