@@ -256,8 +256,8 @@ def _publish() -> None:
         "# drift: the rows",
         "",
         f"{sum(map(len, batches.values()))} ways to tamper with what tells a converged host from a bare one. After "
-        "each the plan ended with 2 and named it and nothing else; a deploy healed it, and the plan ended with 0. When, "
-        "and with which commit: [drift.md](drift.md).",
+        "each the plan ended with 2 and named it and nothing else; a deploy healed it, and the plan ended with 0. "
+        "When, and with which commit: [drift.md](drift.md).",
     ]
     tables = {batch: ("thing | tampered with | what the plan said", each) for batch, each in batches.items()}
     record.write_sections(path, head, {**tables, excepted: ("reason | differences", rows.get(excepted, []))})
