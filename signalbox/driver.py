@@ -23,6 +23,8 @@ import pyinfra
 from pyinfra.api import State
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 
+from signalbox.verdict import REMARK
+
 # What would make pyinfra decide or ask something else than was asked of it here.
 _PYINFRA_ENVIRONMENT = "PYINFRA_"
 
@@ -32,17 +34,19 @@ class Outcome:
     """How a run of pyinfra went.
 
     state: what it knows of each host, None where it ended before it had read an inventory. error: why it ended
-    early, "" when it did not. warnings, errors: what it said of each host, by name; "" holds what is of no host.
+    early, "" when it did not. remarks, warnings, errors: what it said of each host, by name; "" holds what is of no
+    host.
     """
 
     state: State | None = None
     error: str = ""
+    remarks: dict[str, list[str]] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     errors: dict[str, list[str]] = field(default_factory=dict)
 
 
 class _Listener(logging.Handler):
-    """Keeps warnings and errors by host, and passes every line on."""
+    """Keeps remarks, warnings and errors by host, and passes every line on."""
 
     def __init__(self, outcome: Outcome, tell: Callable[[str], None] | None) -> None:
         super().__init__()
@@ -52,11 +56,13 @@ class _Listener(logging.Handler):
         message = click.unstyle(record.getMessage())
         if self._tell:
             self._tell(message)
-        if record.levelno < logging.WARNING:
-            return
         host, text = "", message.strip()
         if text.startswith("[") and "]" in text:
             host, text = text[1 : text.index("]")], text[text.index("]") + 1 :].strip()
+        if record.levelno < logging.WARNING:
+            if text.startswith(REMARK):
+                self._outcome.remarks.setdefault(host, []).append(text.removeprefix(REMARK))
+            return
         kept = self._outcome.errors if record.levelno >= logging.ERROR else self._outcome.warnings
         kept.setdefault(host, []).append(text)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pyinfra import host, logger, state
 
+REMARK = "remark: "  # how a remark begins among all that a run says
+
 
 def warn(message: str) -> None:
     """Say what a person should look at; the run goes on."""
@@ -12,7 +14,7 @@ def warn(message: str) -> None:
 
 def remark(message: str) -> None:
     """Say what a person may want to know; nothing is wrong."""
-    host.log_styled(f"remark: {message}", log_func=logger.info)
+    host.log_styled(f"{REMARK}{message}", log_func=logger.info)
 
 
 def fail(problems: list[str]) -> None:

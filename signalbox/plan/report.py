@@ -37,7 +37,11 @@ class Change:
 
 @dataclass(frozen=True)
 class HostReport:
-    """What was found out of one host. operations: how many were examined. at_rest: names of those with no change."""
+    """What was found out of one host.
+
+    operations: how many were examined. at_rest: names of those with no change. remarks: what a person may want to
+    know; nothing is wrong and nothing would change.
+    """
 
     host: str
     verdict: Verdict
@@ -45,6 +49,7 @@ class HostReport:
     changes: tuple[Change, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     at_rest: tuple[tuple[str, str], ...] = ()
 
 
@@ -119,6 +124,7 @@ def _of_host(state: State, host: Host, outcome: Outcome, broken: str) -> HostRep
         changes=tuple(changes),
         problems=tuple(dict.fromkeys(problems)),
         warnings=tuple(text.removeprefix("warning: ") for text in outcome.warnings.get(name, [])),
+        remarks=tuple(dict.fromkeys(outcome.remarks.get(name, []))),
         at_rest=tuple(at_rest),
     )
 

@@ -36,6 +36,8 @@ def _of_host(host: HostReport) -> Iterator[Text]:
         yield Text(f"  {problem}", style="red")
     for warning in host.warnings:
         yield Text(f"  warning: {warning}", style="yellow")
+    for remark in host.remarks:
+        yield Text(f"  remark: {remark}", style="dim")
     for task, changes in groupby(host.changes, key=lambda change: change.task):
         yield Text(f"  {task}" if task else "  (no task)")
         for change in changes:

@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from signalbox.settings.layers import merge
+from tests.good_settings import GOOD
 from tests.plan.simulated import PROJECT, SECRETS
 
 # The parts of deploy files: a fact, and operations that are at rest or not.
@@ -106,10 +108,36 @@ def test_json_says_the_same(place: Place) -> None:
     assert (status, answer["schema"], answer["verdict"], answer["problems"], stderr) == (2, 1, "drift", [], "")
     change = {"task": "", "operation": "the word is yes", "certainty": "will", "because": []}
     assert answer["hosts"] == [
-        {"host": "@fake/drifted", "verdict": "drift", "operations": 1, "problems": [], "warnings": [],
+        {"host": "@fake/drifted", "verdict": "drift", "operations": 1, "problems": [], "warnings": [], "remarks": [],
          "changes": [{**change, "differences": ["word: no → yes"]}]},
-        {"host": "@fake/sound", "verdict": "clean", "operations": 1, "problems": [], "warnings": [], "changes": []},
+        {"host": "@fake/sound", "verdict": "clean", "operations": 1, "problems": [], "warnings": [], "remarks": [],
+         "changes": []},
     ]  # fmt: skip
+
+
+def test_a_remark_is_no_drift_and_is_told_with_v(place: Place) -> None:
+    place.deploy(SOUND + "from signalbox.verdict import remark\nremark('the word is old')\n")
+    assert place.plan() == (0, "", "")
+    status, stdout, _ = place.plan("-v")
+    assert (status, stdout) == (0, "@fake/box: clean\n  remark: the word is old\n")
+    (host,) = json.loads(place.plan("--json")[1])["hosts"]
+    assert (host["verdict"], host["remarks"], host["warnings"]) == ("clean", ["the word is old"], [])
+
+
+def test_a_model_that_nothing_certifies_is_a_remark(place: Place) -> None:
+    data = merge({**GOOD, "fake_delay": 0, "fake_delay_jitter": 0}, {})
+    place.inventory(f"boxes = {[('@fake/box', data)]!r}\n")
+    for name in ("deploy.py", "group_data"):
+        (place.directory / name).unlink(missing_ok=True)
+        (place.directory / name).symlink_to(PROJECT / name)
+    (host,) = json.loads(place.plan("--json")[1])["hosts"]
+    assert [words for words in host["remarks"] if "is not certified" in words], host
+    model = str(GOOD["backends"]["lmstudio"]["models"]["local"]["id"])
+    (place.directory / "certified").mkdir()
+    report = {"kind": "lm_studio", "model": model, "date": "2026-11-01", "verdict": "certified"}
+    (place.directory / "certified" / "lm_studio.json").write_text(json.dumps(report))
+    (host,) = json.loads(place.plan("--json")[1])["hosts"]
+    assert not [words for words in host["remarks"] if model in words], host
 
 
 def test_junit_counts_what_it_holds(place: Place) -> None:
