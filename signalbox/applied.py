@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
-import os
 import secrets
 import socket
 import subprocess
@@ -14,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -22,15 +20,12 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 
+from signalbox import history
+from signalbox.history import Record
 from signalbox.lock import Lock, Owner
 from signalbox.settings import settings_for
 
 SCHEMA = 1  # of a record; docs/fleet.md
-
-
-def state_directory() -> Path:
-    """Return this project's directory for what the controller keeps between runs."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "signalbox"
 
 
 def who() -> str:
@@ -52,7 +47,10 @@ def code() -> str:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], capture_output=True, encoding="utf-8", errors="replace", check=False)
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, encoding="utf-8", errors="replace", check=False)
+    except OSError:
+        return ""  # there is no git
     return done.stdout
 
 
@@ -62,23 +60,45 @@ def applied(state: State) -> Iterator[None]:
     run, started = secrets.token_hex(4), datetime.now(UTC)
     locks = _take(state, run, started)
     begun = time.monotonic()
-    end = "interrupted"
+    with _history(run, [_record(host, run, started) for host in locks]) as records:
+        end = "interrupted"
+        try:
+            yield
+            end = "done"
+        except PyinfraError:
+            end = "done"  # its way to say that hosts failed
+            raise
+        finally:
+            seconds = round(time.monotonic() - begun, 1)
+            records += [_record(host, run, started, seconds=seconds, **_result(state, host, end)) for host in locks]
+            pairs = zip(locks.values(), records, strict=True)
+            gevent.joinall([gevent.spawn(lock.release, json.dumps(record)) for lock, record in pairs])
+
+
+def _record(host: Host, run: str, started: datetime, **how: Any) -> Record:
+    """Return the record of a run on a host; without `how` it went, that of one that was killed."""
+    unknown = {"seconds": None, "result": "interrupted", "changed": None, "failed": None}
+    return {"schema": SCHEMA, "time": _iso(started), "run": run, "host": host.name, "who": who(), "commit": commit(),
+            "reason": _reason(host), **unknown, **how}  # fmt: skip
+
+
+@contextmanager
+def _history(run: str, unfinished: list[Record]) -> Iterator[list[Record]]:
+    """Have this machine's history hold the records that are put into the list, or those of an unfinished run."""
+    records: list[Record] = []
     try:
-        yield
-        end = "done"
-    except PyinfraError:
-        end = "done"  # its way to say that hosts failed
-        raise
+        running = history.begin(run, unfinished)
+    except OSError as error:
+        logger.warning(f"this deploy will not be in `signalbox history` of this machine: {error}")
+        yield records
+        return
+    try:
+        yield records
     finally:
-        seconds = round(time.monotonic() - begun, 1)
-        records = [
-            {"schema": SCHEMA, "time": _iso(started), "run": run, "host": host.name, "who": who(), "commit": commit(),
-             "reason": _reason(host), "seconds": seconds, **_result(state, host, end)}
-            for host in locks
-        ]  # fmt: skip
-        pairs = zip(locks.values(), records, strict=True)
-        gevent.joinall([gevent.spawn(lock.release, json.dumps(record)) for lock, record in pairs])
-        _keep(records)
+        try:
+            history.end(running, records)
+        except OSError as error:
+            logger.warning(f"this deploy is not in `signalbox history` of this machine: {error}")
 
 
 def _take(state: State, run: str, now: datetime) -> dict[Host, Lock]:
@@ -104,7 +124,10 @@ def _lock(host: Host, run: str, now: datetime) -> Lock:
     settings = settings_for(host)
     expires = timedelta(minutes=settings.lock.expires_minutes)
     owner = Owner(who(), _reason(host), run, _iso(now), _iso(now + expires))
-    return Lock(host, settings.privileges(), owner, settings.lock.wait_seconds, int(expires.total_seconds()))
+    unfinished = json.dumps(_record(host, run, now))
+    return Lock(
+        host, settings.privileges(), owner, unfinished, settings.lock.wait_seconds, int(expires.total_seconds())
+    )
 
 
 def _lost(state: State, host: Host) -> None:
@@ -136,16 +159,6 @@ def _result(state: State, host: Host, end: str) -> dict[str, Any]:
     else:
         result = "changed" if changed else "unchanged"
     return {"result": result, "changed": changed, "failed": failed}
-
-
-def _keep(records: list[dict[str, Any]]) -> None:
-    path = state_directory() / "history.jsonl"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with path.open("a") as file:
-            file.write("".join(f"{json.dumps(record)}\n" for record in records))
-    except OSError as error:
-        logger.warning(f"this deploy is not in `signalbox history` of this machine: {error}")
 
 
 def _iso(moment: datetime) -> str:

@@ -23,6 +23,7 @@ from pyinfra.connectors.util import make_unix_command_for_host
 PATH = "/run/signalbox/deploy.lock"
 LOG = "/var/log/signalbox/deploys.jsonl"
 _RELEASE_SECONDS = 5
+_LOG_BYTES = 1_000_000  # then the log begins anew, and what it was is LOG.1
 
 
 @dataclass(frozen=True)
@@ -94,22 +95,26 @@ class _Process:
         self._process.wait()
 
 
-def holder(owner: Owner, wait_seconds: int, expires_seconds: int) -> str:
+def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: int) -> str:
     """Return the shell (POSIX sh, as root) that holds the lock.
 
     It says `waiting OWNER` while somebody else has it, then `busy OWNER` and ends; or `taken`, and `released` at its
-    end. The line that it reads on stdin is the record of the run, for LOG. The file descriptor is not passed on, so
-    killing the shell is enough to break the lock.
+    end. The line that it reads on stdin is the record of the run, for LOG; `unfinished` is that of a run that ends, or
+    whose time does, without one. The file descriptor is not passed on, so killing the shell is enough to break the
+    lock.
     """
     info = json.dumps({key: value for key, value in asdict(owner).items() if key != "pid"})[:-1]
+    directory, logs = PATH.rpartition("/")[0], LOG.rpartition("/")[0]
+    other = f'"$(cat {PATH})"'  # between two owners it is empty, and is a line all the same
     return (
-        f"umask 022; install -d -m 755 /run/signalbox && exec 9>>{PATH} || exit 1;"
-        f" if ! flock -n 9; then printf 'waiting '; cat {PATH};"
-        f" if ! flock -w {wait_seconds} 9; then printf 'busy '; cat {PATH}; exit 0; fi; fi;"
+        f"umask 022; install -d -m 755 {directory} && exec 9>>{PATH} || exit 1;"
+        f" if ! flock -n 9; then printf 'waiting %s\\n' {other};"
+        f" if ! flock -w {wait_seconds} 9; then printf 'busy %s\\n' {other}; exit 0; fi; fi;"
         f" printf '%s, \"pid\": %s}}\\n' {shlex.quote(info)} $$ > {PATH}; echo taken;"
         f" record=$(exec 9>&-; exec timeout {expires_seconds} head -n 1); : > {PATH};"
-        f' if [ -n "$record" ]; then install -d -m 750 {LOG.rsplit("/", 1)[0]}'
-        f" && printf '%s\\n' \"$record\" >> {LOG}; fi; echo released"
+        f' install -d -m 750 {logs} && if [ "$(stat -c %s {LOG} 2>/dev/null)" -gt {_LOG_BYTES} ] 2>/dev/null;'
+        f" then mv -f {LOG} {LOG}.1; fi;"
+        f' [ -n "$record" ] || record={shlex.quote(unfinished)}; printf \'%s\\n\' "$record" >> {LOG}; echo released'
     )
 
 
@@ -119,8 +124,10 @@ class Lock:
     busy: who has it instead, None if it is ours.
     """
 
-    def __init__(self, host: Host, privileges: dict[str, Any], owner: Owner, wait: int, expires: int) -> None:
-        self._pipe = self._open(host, privileges, holder(owner, wait, expires))
+    def __init__(
+        self, host: Host, privileges: dict[str, Any], owner: Owner, unfinished: str, wait: int, expires: int
+    ) -> None:
+        self._pipe = self._open(host, privileges, holder(owner, unfinished, wait, expires))
         self.busy: Owner | None = None
         self.lost = False
         self._watch: gevent.Greenlet | None = None

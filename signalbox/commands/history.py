@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatch
-from typing import Any
 
 import click
 
-from signalbox.applied import state_directory
 from signalbox.console import json_option, print_json, print_table
+from signalbox.history import Record, read
 
 
 @click.command()
@@ -21,24 +19,16 @@ def history(pattern: str, last: int, as_json: bool) -> None:
 
     Each host has the same lines of all machines in /var/log/signalbox/deploys.jsonl.
     """
-    records = [record for record in _records() if fnmatch(str(record.get("host")), pattern)][-last:]
+    records = [record for record in read() if fnmatch(str(record.get("host")), pattern)][-last:]
     if as_json:
         print_json(records)
         return
     columns = ["time", "host", "who", "commit", "result", "changes", "seconds", "reason"]
-    rows = [
-        [str(len(record["changed"]) if name == "changes" else record.get(name, "")) for name in columns]
-        for record in records
-    ]
-    print_table(columns, rows)
+    print_table(columns, [[_told(record, name) for name in columns] for record in records])
 
 
-def _records() -> list[dict[str, Any]]:
-    path = state_directory() / "history.jsonl"
-    records = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue  # a line that a crash has cut off
-    return [record for record in records if isinstance(record, dict)]
+def _told(record: Record, name: str) -> str:
+    """Return what stands in this column; nothing for what a killed run could not leave."""
+    if name == "changes":
+        return "" if record.get("changed") is None else str(len(record["changed"]))
+    return str(record.get(name) if record.get(name) is not None else "")

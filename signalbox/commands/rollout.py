@@ -17,10 +17,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from signalbox.applied import state_directory, who
+from signalbox.applied import who
 from signalbox.commands.options import run_options
 from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
 from signalbox.driver import drive
+from signalbox.history import state_directory
 from signalbox.rollout.good import basis
 from signalbox.rollout.progress import DONE, HostProgress, Progress, divided
 from signalbox.rollout.roll import Course, roll

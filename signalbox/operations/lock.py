@@ -16,4 +16,5 @@ def lock_broken(run: str) -> Commands:
     if owner is None or owner.run != run or owner.pid < 2:
         host.noop("no such lock is held")
         return
-    yield f"kill {owner.pid}"
+    # Without what it waits for, the shell leaves its record and ends; if it does not, it is ended.
+    yield f"pkill -P {owner.pid}; timeout 5 tail --pid={owner.pid} -f /dev/null || kill -KILL {owner.pid}"

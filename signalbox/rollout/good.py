@@ -11,7 +11,8 @@ from typing import Any
 
 from pyinfra.api.inventory import Inventory
 
-from signalbox.applied import code, commit, state_directory
+from signalbox.applied import code, commit
+from signalbox.history import state_directory
 from signalbox.settings import layers
 from signalbox.settings.settings import SECTION_NAMES
 
