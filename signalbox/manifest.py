@@ -38,9 +38,12 @@ class Entry:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, line: str) -> Entry:
-        """Read the line that `to_json` wrote. Raises ValueError or TypeError for anything else."""
-        return cls(**json.loads(line))
+    def from_json(cls, line: str) -> Entry | None:
+        """Read the line that `to_json` wrote; None for anything else, such as what a crash has left of one."""
+        try:
+            return cls(**json.loads(line))
+        except (ValueError, TypeError):
+            return None
 
 
 def _file_name(kind: str, ident: str) -> str:

@@ -100,7 +100,7 @@ def _taken(entry: Entry, users: Container[str]) -> str:
         "tool": lambda: _tool(entry),
         "sysctl": lambda: _quiet(f"sysctl -qw {shlex.quote(f'{entry.id}={entry.original}')}"),
         "aside": lambda: _aside(entry),
-        "container": lambda: _quiet(_run(account, _as_it_was(entry, rest))),
+        "container": lambda: _run(account, _as_it_was(entry, rest)),
         "linger": lambda: _linger(account),
         "mode": lambda: f"{{ {_as(f'{entry.id}/', f'chmod {entry.original} {shlex.quote(entry.id)}')}; }}",
         # Those that were there before, from useradd or a person, stay as long as the user does.
@@ -127,7 +127,10 @@ def _aside(entry: Entry) -> str:
 
 def _as_it_was(entry: Entry, container: str) -> str:
     name = shlex.quote(container)
-    return f"docker container update --restart={entry.original or 'no'} {name} && docker container start {name}"
+    again = f"docker container update --restart={entry.original or 'no'} {name} && docker container start {name}"
+    there = f"docker container ls --all --quiet --filter {shlex.quote(f'name=^/{container}$')}"
+    found = f'found=$({there}) && {{ [ -z "$found" ] || {{ {again}; }} >/dev/null; }}'
+    return f"command -v docker >/dev/null || exit 0; {found}"
 
 
 def _quiet(command: str) -> str:
@@ -136,11 +139,14 @@ def _quiet(command: str) -> str:
 
 def _path(entry: Entry) -> str:
     path = shlex.quote(entry.id)
-    steps = []
+    steps, again = [], ""  # again: a unit that was there before ours runs again
     if unit := _USER_UNIT.fullmatch(entry.id):
-        steps.append(_quiet(_run(unit[1].removeprefix("/home/"), _stopped(unit[2]))))
+        steps.append(_quiet(_run(owner_of(entry.id), _stopped(unit[2]))))
+        start = f" && systemctl --user enable --now {unit[2]}" if entry.original else ""
+        again = _quiet(_run(owner_of(entry.id), f"systemctl --user daemon-reload{start}"))
     elif (unit := _SYSTEM_UNIT.fullmatch(entry.id)) and entry.kind == "file":
         steps.append(_quiet(f"systemctl disable --now {unit[1]}"))
+        again = _quiet(f"systemctl daemon-reload && systemctl enable --now {unit[1]}") if entry.original else ""
     if entry.kind == "file" and entry.hash:
         # Somebody wrote into it since: a copy stays beside the originals.
         kept = shlex.quote(f"{manifest.original_path('file', entry.id)}.edited")
@@ -149,8 +155,8 @@ def _path(entry: Entry) -> str:
     steps.append(_as(entry.id, f"rm -f {path}"))
     if entry.original:
         steps.append(give_back(entry.id, entry.original))
-    if unit and entry.id.startswith("/home/"):
-        steps.append(_quiet(_run(owner_of(entry.id), "systemctl --user daemon-reload")))
+    if again:
+        steps.append(again)
     return " && ".join(f"{{ {step}; }}" for step in steps)
 
 

@@ -17,14 +17,16 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...]) -> N
     """
     for each in dict.fromkeys((*others, account)):
         docker_storage_gone(name=f"{each.name} has no storage of rootless Docker", account=each.name, home=each.home)
-    placed = ("unit", "image", "link", "file", "line", "key", "tool")
+    placed = ("unit", "image", "link", "file", "line", "aside", "key", "tool")
     taken_away(name="units are stopped, and files are gone or as they were", kinds=placed)
     taken_away(name="the kernel's settings are as they were", kinds=("sysctl",))
+    taken_away(name="containers that were set aside run again", kinds=("container",))
     taken_away(name="directories that are empty are gone", kinds=("directory",))
     taken_away(name="packages that Signalbox installed are gone", kinds=("package",))
+    taken_away(name="homes are open to whom they were", kinds=("mode",))
     users = [each.name for each in others if each != account]
     if settings.homes:
         users.append(account.name)
     taken_away(name="nobody lingers because of Signalbox", kinds=("linger", "subids"))
     taken_away(name=f"users are gone with their homes: {', '.join(users) or 'none'}", kinds=("user",), users=users)
-    state_gone(name="what Signalbox knew of the host is gone")
+    state_gone(name="what Signalbox knew of the host is gone, but for what could not be given back")

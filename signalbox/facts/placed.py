@@ -84,7 +84,10 @@ class PlacedEach(FactBase[dict[str, PlacedState]]):
         for line in output:
             word, _, value = line.partition(" ")
             if word == "entry":
-                path = Entry.from_json(value).id
+                entry = Entry.from_json(value)
+                if entry is None:
+                    continue
+                path = entry.id
             elif word == "sha256":
                 value, _, path = value.partition("  ")
             else:
@@ -148,15 +151,26 @@ class Tool(FactBase[ToolState]):
         return ToolState(values.get("now", ""), Entry.from_json(values["entry"]) if "entry" in values else None)
 
 
-class Manifest(FactBase[list[Entry]]):
-    """Every manifest entry of the host."""
+@dataclass(frozen=True)
+class ManifestState:
+    """Every entry of the manifest, and the paths of files in it that nobody can read as one."""
+
+    entries: tuple[Entry, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+class Manifest(FactBase[ManifestState]):
+    """All that Signalbox has placed on the host."""
 
     def command(self) -> str:
         """Return the command."""
-        return f"cat {MANIFEST}/*-???????? 2>/dev/null || true"
+        show = 'line=; read -r line < "$entry"; printf \'%s %s\\n\' "$entry" "$line"'
+        return f'for entry in {MANIFEST}/*-????????; do [ ! -f "$entry" ] || {{ {show}; }}; done'
 
-    default = list
+    default = ManifestState
 
-    def process(self, output: list[str]) -> list[Entry]:
-        """Parse one entry a line."""
-        return [Entry.from_json(line) for line in output]
+    def process(self, output: list[str]) -> ManifestState:
+        """Parse a path and an entry a line."""
+        found = [(path, Entry.from_json(line)) for path, _, line in (line.partition(" ") for line in output)]
+        entries = tuple(entry for _, entry in found if entry)
+        return ManifestState(entries, tuple(path for path, entry in found if entry is None))

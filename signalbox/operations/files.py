@@ -28,7 +28,7 @@ def prepare(kind: str, path: str, now: PlacedState, digest: str) -> str:
     keep = ""
     if now.entry is None and now.type is not None:
         original = manifest.original_path(kind, path)
-        keep = f" && cp -a --no-target-directory {shlex.quote(path)} {shlex.quote(original)}"
+        keep = f" && cp -a -T --backup=numbered {shlex.quote(path)} {shlex.quote(original)}"
     record = manifest.record(manifest.Entry(kind=kind, id=path, hash=digest, original=original))
     return f"{manifest.MAKE}{keep} && {record}"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyinfra import host
+from pyinfra import host, logger, state
 from pyinfra.api import operation
 
 from signalbox.facts import Manifest, UserCommand
-from signalbox.manifest import STATE, Entry
+from signalbox.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.operations.accounts import keys_gone
 from signalbox.operations.commands import Commands
 from signalbox.operations.guarded import Proof
@@ -24,24 +24,31 @@ def leftovers_gone(proof: Proof) -> Commands:
 
     + proof: who must get in with the keys that are left.
 
-    A user stays, with linger and subordinate ids as long as something that is wanted belongs to it.
+    An entry that cannot be read is put beside the originals: nobody knows any more what it was of. A user stays, with
+    linger and subordinate ids as long as something that is wanted belongs to it.
     """
     asked_for = wanted(host)
+    manifest = host.get_fact(Manifest)
+    unreadable = set(manifest.unreadable) - {entry_path(*each) for each in asked_for}
     busy = {_account(Entry(*each)) for each in asked_for}
     stale = [
         entry
-        for entry in host.get_fact(Manifest)
+        for entry in manifest.entries
         if entry.kind in ORDER
         and (entry.kind, entry.id) not in asked_for
         and entry.kind != "user"
         and not (entry.kind in ("linger", "subids") and entry.id in busy)
     ]
-    if not stale:
+    if not stale and not unreadable:
         host.noop("nothing is left")
         return
+    for path in sorted(unreadable):
+        differs(path, "unreadable", None)
     for entry in stale:
         differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
     keys = [entry for entry in stale if entry.kind == "key"]
+    if unreadable:
+        yield f"mv {' '.join(sorted(unreadable))} {ORIGINALS}/"
     yield from removal(entry for entry in stale if entry.kind != "key")
     yield from keys_gone(keys, proof)
 
@@ -49,7 +56,7 @@ def leftovers_gone(proof: Proof) -> Commands:
 @operation()
 def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
     """Have nothing of these kinds of the manifest; see removal. `users`: those that go with their homes."""
-    entries = [entry for entry in host.get_fact(Manifest) if entry.kind in kinds]
+    entries = [entry for entry in host.get_fact(Manifest).entries if entry.kind in kinds]
     entries = [entry for entry in entries if entry.kind != "user" or entry.id in users]
     if not entries:
         host.noop("nothing of it is there")
@@ -78,12 +85,22 @@ def docker_storage_gone(account: str, home: str) -> Commands:
 
 @operation()
 def state_gone() -> Commands:
-    """Have no state of ours: the manifest, the originals, the audit."""
-    if not host.get_fact(UserCommand, user="root", home="/root", script=f"[ ! -d {STATE} ] || echo there"):
-        host.noop("there is no state")
+    """Have no state of ours: the manifest, the originals, the audit.
+
+    What is left of the originals could not be given back, or somebody had written into it: it stays, and is named.
+    """
+    look = f"find {STATE} -path '{ORIGINALS}/*' -prune -print -o -print"
+    found = host.get_fact(UserCommand, user="root", home="/root", script=look)
+    kept = [path for path in found if path.startswith(f"{ORIGINALS}/")]
+    if set(found) == ({STATE, ORIGINALS, *kept} if kept else set()):
+        host.noop(f"nothing is left but {', '.join(kept)}" if kept else "there is no state")
         return
     differs(STATE, "there", None)
-    yield f"rm -rf {STATE} /run/signalbox-original /usr/local/lib/signalbox"
+    if kept and state.is_executing:
+        told = f"kept, since it could not be given back or somebody had written into it: {', '.join(kept)}"
+        host.log_styled(told, log_func=logger.warning, fg="yellow")
+    but = f"-mindepth 1 ! -path {ORIGINALS} ! -path '{ORIGINALS}/*' " if kept else ""
+    yield f"find {STATE} {but}-delete && rm -rf /run/signalbox-original /usr/local/lib/signalbox"
 
 
 @operation()
@@ -92,7 +109,7 @@ def only_unit(unit: str, account: str) -> Commands:
     path = f"{Account.named(account).home}/.config/systemd/user/{unit}"
     others = [
         entry
-        for entry in host.get_fact(Manifest)
+        for entry in host.get_fact(Manifest).entries
         if entry.kind == "file" and entry.id != path and entry.id.endswith(f"/.config/systemd/user/{unit}")
     ]
     if not others:

@@ -31,7 +31,7 @@ SETUP = Path(__file__).parents[1] / "lab" / "by_hand" / "setup.sh"
 _SET_ASIDE = "By hand"
 
 
-def _by_hand(stage: Stage, cloud: str) -> None:
+def by_hand(stage: Stage, cloud: str) -> None:
     """Have a host as the guide leaves it; its gateway answers."""
     stage.bare(HAND)
     lab, secrets = services.lab_settings(), services.environment()
@@ -47,7 +47,8 @@ def _by_hand(stage: Stage, cloud: str) -> None:
     hosts.run(HAND, f"sh /root/setup.sh {' '.join(words)}", stdin=keys, timeout=600)
 
 
-def _adopt(project: Path, home: Path, host: str, *more: str) -> subprocess.CompletedProcess[str]:
+def adopt(project: Path, home: Path, host: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """Take over this host with all answers given."""
     answers = {**network(), "host": hosts.address(host), "fingerprint": "yes"}
     answers.pop("api_url")
     (home / "answers.yaml").write_text(yaml.safe_dump(answers))
@@ -62,28 +63,34 @@ def _signalbox(project: Path, home: Path, *words: str) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
+def pyinfra(project: Path, home: Path, deploy: str) -> str:
+    """Run a deploy file of that project, and return what it told; AssertionError unless all went well."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pyinfra", "inventory.py", deploy, "-y"],
+        cwd=project, env=environment(project, home), capture_output=True, text=True, check=False,
+        timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
 def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
     """Adopt, plan, deploy, verify; what was there is there, and works."""
-    _by_hand(stage, cloud)
-    before = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in _KEPT}
+    by_hand(stage, cloud)
+    before = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in KEPT}
     shells, keys = looks.answer("cat .bashrc", host=HAND), looks.answer("cat .config/claude-secrets.env", host=HAND)
     with person_at(key=True) as (project, home):
-        adopted = _adopt(project, home, HAND, "--json")
+        adopted = adopt(project, home, HAND, "--json")
         assert adopted.returncode == 2, adopted.stdout[-1500:] + adopted.stderr[-3000:]
         (planned,) = json.loads(adopted.stdout)["plan"]["hosts"]
         aside = [change["operation"] for change in planned["changes"] if change["task"] == _SET_ASIDE]
         assert len(aside) == 3, aside
         said = adopted.stdout + adopted.stderr
         assert not [value for value in services.environment().values() if value in said], "a key was shown"
-        untouched = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in _KEPT}
+        untouched = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in KEPT}
         assert untouched == before
         assert looks.answer("cat .bashrc", host=HAND) == shells, "adopt itself changed the host"
-        deployed = subprocess.run(
-            [sys.executable, "-m", "pyinfra", "inventory.py", "deploy.py", "-y"],
-            cwd=project, env=environment(project, home), capture_output=True, text=True, check=False,
-            timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert deployed.returncode == 0, deployed.stdout[-3000:] + deployed.stderr[-3000:]
+        pyinfra(project, home, "deploy.py")
         verified = _signalbox(project, home, "verify", "--json")
         (report,) = json.loads(verified.stdout)["hosts"]
         failing = [each for each in report["findings"] if each["level"] == "failure"]
@@ -92,13 +99,13 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         assert clean.returncode == 0, clean.stdout[-2000:]
 
     def nothing_is_lost() -> None:
-        there = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in _KEPT}
+        there = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in KEPT}
         assert there == before, "a file of the person's was changed"
         kept = looks.answer("cat .bashrc.before-signalbox", host=HAND)
         assert [line for line in kept.splitlines() if "signalbox" not in line] == shells.splitlines()
         originals = looks.answer("cat /var/lib/signalbox/originals/*claude-secrets.env*", host=HAND, user="root")
         assert originals == keys, "the file of keys is not kept"
-        assert "litellm" in looks.answer(f"{_DOCKER} docker ps -a --format '{{{{.Names}}}}'", host=HAND)
+        assert "litellm" in looks.answer(f"{DOCKER} docker ps -a --format '{{{{.Names}}}}'", host=HAND)
 
     nothing_is_lost()
     told = looks.answer(f"{lane} -p 'say hello'", host=HAND)
@@ -120,8 +127,8 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
     }
 
 
-_KEPT = ("work/kept.txt", ".claude-routed/projects/kept.jsonl", "litellm/config.yaml", ".bash_logout")
-_DOCKER = "DOCKER_HOST=unix:///run/user/$(id -u)/docker.sock"
+KEPT = ("work/kept.txt", ".claude-routed/projects/kept.jsonl", "litellm/config.yaml", ".bash_logout")
+DOCKER = "DOCKER_HOST=unix:///run/user/$(id -u)/docker.sock"
 
 
 @drill.cell("settings", fixed=True)
@@ -158,7 +165,7 @@ def settings(stage: Stage) -> Figures:
 
 def _adopted(project: Path, home: Path) -> list[str]:
     """Adopt the shared host and return what its plan would set aside."""
-    done = _adopt(project, home, HOST, "--json")
+    done = adopt(project, home, HOST, "--json")
     assert done.returncode == 2, f"{done.returncode}: {done.stderr[-1500:]}"
     (planned,) = json.loads(done.stdout)["plan"]["hosts"]
     found = [change["operation"] for change in planned["changes"] if change["task"] == _SET_ASIDE]

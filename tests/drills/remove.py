@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-from tests.drills import looks
+from tests.drills import adopt, looks
+from tests.drills.adopt import DOCKER, HAND
+from tests.drills.drift import MOVING
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.init import person_at
 from tests.drills.inspection import Difference, inspect
 from tests.drills.stage import HOST, Stage, lab_host
 
@@ -17,6 +20,7 @@ drill = Drill(
 )
 
 GONE, TWIN = lab_host("gone"), lab_host("twin")
+ASKED = "Press enter to execute"
 MINE = "/usr/local/bin/claude-local"  # a person's own program under the name of a launcher
 # Two hosts are never the same in these.
 IDENTITY = re.compile(
@@ -58,11 +62,18 @@ def asks(stage: Stage) -> Figures:
     run = site.remove("--dry").ok()
     planned = run.planned(HOST)
     assert len(planned) >= 5, planned
-    site.remove("--limit", HOST)  # nobody answers
+    unanswered = site.remove("--limit", HOST)  # nobody answers
+
+    def asked(told: str) -> None:
+        assert ASKED in told, told[-1500:]
+
+    asked(unanswered.stderr)
     written = looks.written()
     assert not written, written
     looks.user_units()
-    return {"told": "; ".join(name.split(" | ")[1] for name in planned), "files written": 0}
+    control = must_fail(lambda: asked(run.stderr), "--dry, which asks nothing")
+    return {"told": "; ".join(name.split(" | ")[1] for name in planned), "asked": ASKED,
+            "unanswered": f"status {unanswered.status}, files written: 0", "control": control}  # fmt: skip
 
 
 @drill.cell("whole")
@@ -107,3 +118,46 @@ def keeps_homes(stage: Stage) -> Figures:
     assert not site.deploy().ok().changed(GONE)
     stage.discard(GONE, TWIN)
     return {"kept": f"{len(home)} things of the home", "things compared": compared, "deploys again": "yes"}
+
+
+# Of a host that was set up by hand and given back: what a user's programs keep, and the functions that were taken out.
+OWN = r"file /home/claude/(\.bashrc(\..*)?|\.(cache|local|npm|config/systemd/user/default\.target\.wants)(/.*)?)"
+_STATE = "{{.State.Running}} {{.HostConfig.RestartPolicy.Name}}"
+SAME = {
+    "container": f"{DOCKER} docker inspect --format '{_STATE}' litellm",
+    "docker.service": "for word in is-active is-enabled cat; do systemctl --user $word docker; done",
+    "home": "stat -c '%a %U' .; stat -c '%a %U' .config/claude-secrets.env; cat .config/claude-secrets.env",
+}
+
+
+@drill.cell("adopted")
+def adopted(stage: Stage) -> Figures:
+    """A host that was set up by hand, taken over and given back: keys, container, units and homes are as they were."""
+    adopt.by_hand(stage, "anthropic")
+    before, same = inspect(HAND), _same()
+    with person_at(key=True) as (project, home):
+        adopt.adopt(project, home, HAND, "--json")
+        adopt.pyinfra(project, home, "deploy.py")
+        control = must_fail(lambda: _as_before(same), "Signalbox on it")
+        looks.answer("echo '# mine' >> /etc/signalbox/lanes.json", host=HAND, user="root")
+        told = adopt.pyinfra(project, home, "remove.py")
+    (kept,) = looks.answer("ls /var/lib/signalbox/originals", host=HAND, user="root").split()
+    assert f"/var/lib/signalbox/originals/{kept}" in told, told[-3000:]
+    _as_before(same)
+    looks.answer(looks.GATEWAY, host=HAND)
+    allowed = [re.compile(rule) for rule in (OWN, r"file /var/lib/signalbox(/.*)?", MOVING.pattern, *LEFT.values())]
+    found = [each for each in inspect(HAND).since(before) if each.kind != "container"]
+    left = [str(each) for each in found if not any(rule.fullmatch(f"{each.kind} {each.name}") for rule in allowed)]
+    assert not left, f"{len(left)} are other than before:\n" + "\n".join(left[:200])
+    stage.discard(HAND)
+    return {"as before": ", ".join(same), "the gateway made by hand": "answers", "written into, so kept": kept,
+            "things compared": sum(map(len, before.things.values())), "control": control}  # fmt: skip
+
+
+def _same() -> dict[str, str]:
+    return {name: looks.answer(command, host=HAND) for name, command in SAME.items()}
+
+
+def _as_before(same: dict[str, str]) -> None:
+    now = _same()
+    assert now == same, [name for name in same if now[name] != same[name]]

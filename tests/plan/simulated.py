@@ -50,11 +50,11 @@ class Deploy:
         return [name for name in self.names if name.startswith(f"{task} |")]
 
 
-def deploy(data: Mapping[str, Any] | None = None, *arguments: str, others: int = 0) -> Deploy:
+def deploy(data: Mapping[str, Any] | None = None, *arguments: str, others: int = 0, file: str = "deploy.py") -> Deploy:
     """Carry out deploy.py on a simulated host with the good settings and `data` over them, and tell what was seen.
 
-    `arguments` of pyinfra, by default -y; `others`: so many hosts more, of which nothing is told. Raises
-    CalledProcessError with pyinfra's output when it fails.
+    `arguments` of pyinfra, by default -y; `others`: so many hosts more, of which nothing is told; `file`: another one
+    than deploy.py. Raises CalledProcessError with pyinfra's output when it fails.
     """
     with tempfile.TemporaryDirectory() as directory:
         inventory, told = Path(directory) / "hosts.py", Path(directory) / "told.json"
@@ -63,7 +63,7 @@ def deploy(data: Mapping[str, Any] | None = None, *arguments: str, others: int =
         inventory.write_text(f"boxes = {pprint.pformat(hosts)}\n")
         program = str(Path(__file__).with_name("carry_out.py"))
         done = subprocess.run(
-            [sys.executable, program, str(told), str(inventory), "deploy.py", "--json", *(arguments or ("-y",))],
+            [sys.executable, program, str(told), str(inventory), file, "--json", *(arguments or ("-y",))],
             cwd=PROJECT,
             env={**os.environ, **SECRETS, "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(PROJECT)},
             capture_output=True,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from signalbox.manifest import Entry
+from signalbox.manifest import Entry, entry_path, forget
 from signalbox.removal import ORDER, removal
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_plan_names import VARIANTS, carried_out
@@ -34,9 +35,15 @@ def test_all_that_is_placed_is_wanted_and_can_be_taken_away(variant: str) -> Non
     assert {kind for kind, _ in recorded(seen)} - set(ORDER) == set()
 
 
+def manifest(*entries: Entry, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Answer as a host that has these entries, and `more` lines, in its manifest."""
+    lines = [f"{entry_path(entry.kind, entry.id)} {entry.to_json()}" for entry in entries]
+    return {"fake_responses": {"manifest/*-": [*lines, *more]}}
+
+
 def with_manifest(*entries: Entry, settings: dict[str, Any] | None = None) -> list[str]:
     """Deploy to a host that has these entries; the commands that nothing but leftovers sends."""
-    answer = {"fake_responses": {"manifest/*-": [entry.to_json() for entry in entries]}}
+    answer = manifest(*entries)
     usual = {each["command"] for each in deploy(settings or {}).sent}
     return [each["command"] for each in deploy({**answer, **(settings or {})}).sent if each["command"] not in usual]
 
@@ -94,11 +101,66 @@ def test_leftovers_that_are_off_leave_all() -> None:
 
 def test_a_gateway_that_moves_to_another_user_stops_where_it_was_before_it_starts() -> None:
     old = Entry("file", "/home/old/.config/systemd/user/litellm.service", "0" * 64)
-    answer = {"fake_responses": {"manifest/*-": [old.to_json()]}}
-    sent = [each["command"] for each in deploy(answer).sent]
+    sent = [each["command"] for each in deploy(manifest(old)).sent]
     stop = next(place for place, command in enumerate(sent) if "disable --now litellm.service" in command)
     start = next(place for place, command in enumerate(sent) if "restart litellm.service" in command)
     assert stop < start
+
+
+def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_aside() -> None:
+    ids = {"container": "claude:litellm", "image": "claude:repo@sha256:1", "linger": "claude", "subids": "claude",
+           "user": "claude", "mode": "/home/claude", "key": "claude:ssh-ed25519 AAAA", "unit": "docker.service",
+           "package": "ripgrep", "sysctl": "net.ipv4.ip_forward", "tool": "mise"}  # fmt: skip
+    entries = {kind: Entry(kind, ids.get(kind, f"/home/claude/.{kind}"), "x", "1") for kind in ORDER}
+    homes = {"remove": {"homes": True}}
+    sent = [each["command"] for each in deploy({**manifest(*entries.values()), **homes}, file="remove.py").sent]
+    places = {
+        kind: next((place for place, command in enumerate(sent) if forget(kind, entry.id) in command), None)
+        for kind, entry in entries.items()
+    }
+    assert None not in places.values(), places
+    assert sorted(places, key=lambda kind: places[kind] or 0) == list(ORDER)
+    assert "docker container start litellm" in sent[places["container"] or 0]
+    assert "/home/claude/.aside" in sent[places["aside"] or 0]
+    assert "chmod 1 /home/claude" in sent[places["mode"] or 0]
+
+
+def test_a_unit_whose_original_comes_back_runs_again() -> None:
+    path = "/home/claude/.config/systemd/user/docker.service"
+    (ours,) = removal([Entry("file", path, "0" * 64)])
+    (theirs,) = removal([Entry("file", path, "0" * 64, "/var/lib/signalbox/originals/docker")])
+    assert "enable --now docker.service" in theirs
+    assert "enable" not in ours
+
+
+def test_an_entry_that_cannot_be_read_is_named_and_kept_for_a_person() -> None:
+    path = entry_path("file", "/etc/one")
+    usual = {each["command"] for each in deploy({}).sent}
+    sent = [each["command"] for each in deploy(manifest(more=[f'{path} {{"kin', f"{path} "])).sent]
+    assert [command for command in sent if command not in usual] == [f"mv {path} /var/lib/signalbox/originals/"]
+
+
+@pytest.mark.parametrize(
+    ("found", "done"),
+    [
+        ([], None),
+        (["", "/manifest", "/originals"], "find /var/lib/signalbox -delete"),
+        (["", "/originals", "/originals/x.edited"], None),
+        (
+            ["", "/audit", "/originals", "/originals/x.edited"],
+            "find /var/lib/signalbox -mindepth 1 ! -path /var/lib/signalbox/originals"
+            " ! -path '/var/lib/signalbox/originals/*' -delete",
+        ),
+    ],
+)
+def test_remove_keeps_and_names_what_it_could_not_give_back(found: list[str], done: str | None) -> None:
+    answer = {"fake_responses": {"-prune": [f"/var/lib/signalbox{path}" for path in found]}}
+    seen = deploy(answer, file="remove.py")
+    assert [each["command"].partition(" && ")[0] for each in seen.sent if "-delete" in each["command"]] == (
+        [done] if done else []
+    )
+    named = done is not None and any("edited" in path for path in found)
+    assert ("kept, since" in seen.stderr) == named, seen.stderr
 
 
 def test_what_lies_in_a_home_is_taken_away_with_its_users_rights() -> None:

@@ -172,8 +172,22 @@ def test_reachable_tells_each_address() -> None:
 def test_manifest_entries_survive_the_round_trip() -> None:
     entry = Entry("file", "/etc/with space", "abc", "/var/lib/signalbox/originals/x")
     assert Entry.from_json(entry.to_json()) == entry
-    with pytest.raises((TypeError, ValueError)):
-        Entry.from_json('{"kind": "file"}')
+    for broken in ("", "{", "[]", '{"kind": "file"}'):
+        assert Entry.from_json(broken) is None
+
+
+def test_an_entry_that_cannot_be_read_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Entry("file", "/etc/one", "abc")
+    for name, content in (("file-etc-one-12345678", f"{entry.to_json()}\n"), ("file-etc-two-12345678", ""),
+                          ("file-etc-three-12345678", '{"kind": "fi'), ("file-etc-one-12345678.new", "")):  # fmt: skip
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr("signalbox.facts.placed.MANIFEST", str(tmp_path))
+    state = ask(facts.Manifest)
+    assert state.entries == (entry,)
+    assert [Path(path).name for path in state.unreadable] == ["file-etc-three-12345678", "file-etc-two-12345678"]
+    lines = ['entry {"kind', "stat regular file|644|root|root|/etc/one"]
+    assert facts.PlacedEach().process(lines)["/etc/one"].mode == "644"
+    assert facts.Placed().process(["entry {}", "stat directory|755|root|root"]).entry is None
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts look as the user they are asked for, which root may")
