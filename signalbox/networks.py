@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -78,6 +79,17 @@ def input_rules(
         protocol, port = name.split("/")
         rules += accepting(networks, protocol, [int(port)])
     return rules
+
+
+def open_ports(rules: str) -> list[str]:
+    """Return what a ruleset's input chain lets in by port, such as "tcp/8080", from a file of ours or nft's listing."""
+    chain = re.search(r"chain input \{\n(.*?)\n\s*\}", rules, re.DOTALL)
+    found = []
+    for line in chain[1].splitlines() if chain else ():
+        rule = re.search(r"\b(tcp|udp) dport (\{[\d, ]+\}|\d+) accept", line)
+        if rule and "sport" not in line:  # that would be an answer to what the host asked
+            found += [f"{rule[1]}/{port}" for port in re.findall(r"\d+", rule[2])]
+    return found
 
 
 def output_rules(

@@ -10,6 +10,7 @@ from pyinfra.api import FactBase
 
 from signalbox.facts.users import UNIT_PROPERTIES, is_stale
 from signalbox.guard import STATE
+from signalbox.networks import open_ports
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,20 @@ class FirewallLoaded(FactBase[bool]):
     def process(self, output: list[str]) -> bool:
         """Return the answer."""
         return output == ["yes"]
+
+
+class OpenPorts(FactBase[list[str]]):
+    """What the kernel's rules of ours let in by port, such as "tcp/22"; nothing where they are not loaded."""
+
+    def command(self) -> str:
+        """Return the command."""
+        return "nft -s list chain inet signalbox input 2>/dev/null || true"
+
+    default = list
+
+    def process(self, output: list[str]) -> list[str]:
+        """Parse nft's listing."""
+        return open_ports("\n".join(output))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox.facts.reach import FirewallLoaded
+from signalbox.facts.reach import FirewallLoaded, OpenPorts
+from signalbox.networks import open_ports
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
@@ -27,6 +28,9 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, lookups: bo
         host.noop("the firewall is as wanted")
         return
     differs("the firewall's loaded rules", "others, or none" if not loaded else "as set", "as set")
+    now, then = host.get_fact(OpenPorts), open_ports(content)
+    for port in sorted({*now, *then}) if now else ():
+        differs(port, "open" if port in now else "closed", "open" if port in then else "closed")
     change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
     load = f"nft -c -f {path} && systemctl reload-or-restart signalbox-firewall.service"
     if lookups:

@@ -48,7 +48,8 @@ EXCEPTED = {
     r"|(user|group) systemd-timesync|group docker|file /(usr/local/lib/python3.*|etc/(perl|pm)(/.*)?)",
     "logs and package caches": r"file /var/(log|cache|backups|lib/apt)(/.*)?|file /var/lib/command-not-found.*",
     "what programs keep for themselves": r"file /home/[^/]+/\.(npm|cache|local/state|gnupg)(/.*)?"
-    r"|file /home/[^/]+/\.local/share/(docker|mise)(/.*)?|file /home/[^/]+/\.local(/share)?"
+    r"|file /home/[^/]+/\.local/share/(docker|mise(?!/installs/node/[^/]+/bin/node$))(/.*)?"
+    r"|file /home/[^/]+/\.local(/share)?"
     r"|file /home/[^/]+/\.config/systemd/user/[^/]+\.wants|file /root/\.(cache|local)(/.*)?"
     r"|file /var/lib/systemd/(linger|coredump|catalog|rfkill)$",
     "copied from /etc/skel with the user, and the user's own": r"file /home/[^/]+/\.(bash_logout|bashrc|profile)",
@@ -133,7 +134,11 @@ def tamperings(each: Difference) -> Iterator[Tampering]:
 
 
 # Programs are named by what is pinned.
-_PINNED = {rf"{CLAUDE}.*/claude": "claude-code of claude", r"/usr/local/lib/signalbox/mise-[^/]+/bin/mise": "mise:"}
+_PINNED = {
+    rf"{CLAUDE}.*/claude": "claude-code of claude",
+    r"/usr/local/lib/signalbox/mise-[^/]+/bin/mise": "mise:",
+    r"/home/claude/.*/installs/node/[^/]+/bin/node": "node of claude",
+}
 
 
 def _of_file(each: Difference) -> Iterator[Tampering]:

@@ -185,14 +185,19 @@ def rules(stage: Stage) -> Figures:
     division, before = _division(stage)
     done = [each for each in division.tamperings if each.batch == "rules"]
     named = {}
+
+    def told(what: object) -> str:
+        status, report = _plan(site)
+        (host,) = report["hosts"]
+        operations = [change["operation"] for change in host["changes"]]
+        assert (status, operations) == (2, [FIREWALL]), (what, status, operations)
+        return str(operations[0])
+
+    control = must_fail(lambda: told("nothing"), "all rules as they are")
     try:
         for each in done:
             looks.answer(_unload(each.script), user="root")
-            status, report = _plan(site)
-            (host,) = report["hosts"]
-            told = [change["operation"] for change in host["changes"]]
-            assert (status, told) == (2, [FIREWALL]), (each, status, told)
-            named[f"{each.thing}|{each.done}"] = told[0]
+            named[f"{each.thing}|{each.done}"] = told(each)
             if each != done[-1]:
                 _reload()
     except BaseException:
@@ -200,7 +205,7 @@ def rules(stage: Stage) -> Figures:
         raise
     changes = _healed(stage, site, before)
     _keep("rules", done, named)
-    return {"tampered with": len(done), "named": len(named), "healed by": f"{changes} changes"}
+    return {"tampered with": len(done), "named": len(named), "healed by": f"{changes} changes", "control": control}
 
 
 def _reload() -> None:

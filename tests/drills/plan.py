@@ -71,22 +71,40 @@ def verdicts(stage: Stage) -> Figures:
 
 @drill.cell("no-longer-asked-for")
 def no_longer_asked_for(stage: Stage) -> Figures:
-    """A launcher, a package and a file of earlier settings are named, then gone; what was replaced is back."""
+    """A launcher, a package, a port, units and files of earlier settings are named, then gone; the replaced is back."""
     stage.converged()
     looks.answer("printf 'mine\\n' > /usr/local/bin/claude-solo", user="root")
     packages = ["git", "ripgrep", "jq", "tmux", "unzip", "htop"]
-    stage.site(settings={"lanes": {"solo": SOLO}, "base": {"packages": packages}}).deploy().ok()
-    looks.answer("test -L /usr/local/bin/claude-solo && command -v htop", user="root")
-    site = stage.site()
-    named = _named(site)
-    assert named == ["the lanes are known", "shell.sh is in place", "claude-doctor knows what this host shall be",
-                     "nothing is left of what earlier settings asked for"], named  # fmt: skip
-    site.deploy().ok()
-    gone = 'test "$(cat /usr/local/bin/claude-solo)" = mine && ! command -v htop && ! dpkg -s htop'
+    more = {"lanes": {"solo": SOLO}, "base": {"packages": packages}, "firewall": {"open": {"tcp/8080": ["lan"]}}}
+    stage.site(settings=more).deploy().ok()
+    looks.answer(f"test -L /usr/local/bin/claude-solo && command -v htop && {OPEN}", user="root")
+    link = "link /usr/local/bin/claude-solo: there → its original"
+    ports = _left(stage.site(), ["package htop: there → nothing", link, "tcp/8080: open → closed"])
+    gone = f'test "$(cat /usr/local/bin/claude-solo)" = mine && ! command -v htop && ! dpkg -s htop && ! {OPEN}'
     looks.answer(gone, user="root")
-    _clean(site)
     looks.answer("rm /usr/local/bin/claude-solo", user="root")
-    return {"named": "; ".join(named), "after the deploy": "gone, and the person's own file is back"}
+    try:
+        unit = "/etc/systemd/user/claude-session@.service"
+        section = _left(stage.site(settings={"launchers": {"enabled": False}}), [f"file {unit}: there → nothing"])
+        looks.answer(f"test ! -e /usr/local/bin/claude-local && test ! -e {unit}", user="root")
+    finally:
+        stage.site().deploy().ok()
+    return {"named": "; ".join([*ports, *section]), "after the deploys": "gone, and the person's own file is back"}
+
+
+OPEN = "nft list chain inet signalbox input | grep -q 8080"
+
+
+def _left(site: Site, lines: list[str]) -> list[str]:
+    """Plan, which must name these things by these lines; deploy; then it is clean. Returns the lines."""
+    _named(site)
+    _, report = _plan(site)
+    (host,) = report["hosts"]
+    told = [line for change in host["changes"] for line in change["differences"]]
+    assert not set(lines) - set(told), told
+    site.deploy().ok()
+    _clean(site)
+    return lines
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from signalbox.addresses import of_backends, of_service_user
-from signalbox.networks import accepting, contains, input_rules, output_rules, resolved
+from signalbox.networks import accepting, contains, input_rules, open_ports, output_rules, resolved
+from signalbox.render import render
 from signalbox.settings import Settings
 from signalbox.settings.protection import Ssh
 from signalbox.sshd import CLASSIC, directives, overridden
@@ -91,3 +92,24 @@ def test_one_classic_exchange_stays_for_the_deploy() -> None:
     assert kex[0].startswith("mlkem768")
     assert kex[-1] == CLASSIC
     assert sum("mlkem" not in each and "sntrup" not in each for each in kex) == 1
+
+
+def test_open_ports_are_read_from_our_file_as_from_what_the_kernel_lists() -> None:
+    networks = {"tcp/8080": None, "udp/51820": ["10.0.0.0/8", "fe80::/10"]}
+    rules = input_rules(["192.0.2.0/24"], [22, 2222], ["eth0"], networks)
+    egress = {"user": "claude", "rules": ["tcp dport { 443 } accept"], "lookups": []}
+    wanted = {"tcp/22", "tcp/2222", "tcp/8080", "udp/51820"}
+    assert set(open_ports(render("firewall/firewall.nft", rules=rules, egress=egress))) == wanted
+    listed = """table inet signalbox {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		iifname "lo" accept
+		ct state vmap { invalid : drop, established : accept, related : accept }
+		udp sport 67 udp dport 68 accept
+		iifname "eth0" ip saddr 192.0.2.0/24 tcp dport { 22, 2222 } accept
+		tcp dport 8080 accept
+	}
+}
+"""
+    assert open_ports(listed) == ["tcp/22", "tcp/2222", "tcp/8080"]
+    assert open_ports("") == []
