@@ -25,6 +25,7 @@ from signalbox.settings.settings import sections
 from signalbox.vault import changes
 from signalbox.vault.entering import checked, edited, piped, value_of
 from signalbox.vault.reading import Keyring, VaultFiles
+from signalbox.vault.rotation import rotate
 from signalbox.vault.vault import Vault
 
 
@@ -184,7 +185,6 @@ def edit(state: _State, scope: str) -> None:
 
     def change(vault: Vault) -> Vault:
         wanted = edited({name: value for name in vault.names if (value := vault.get(name)) is not None})
-        checked(wanted)
         return vault.without(set(vault.names) - set(wanted)).with_values(wanted.items())
 
     changed = changes.change(state.files, state.keys, scope, change)
@@ -193,16 +193,25 @@ def edit(state: _State, scope: str) -> None:
 
 @secrets.command("rotate-key")
 @click.option("--to", metavar="SOURCE", help="The new key: prompt, file:PATH, env:NAME or command:WORDS.")
-@click.option("--for", "scope", metavar="GROUP|HOST", help="Only this file.  [default: all that have the same key]")
+@click.option(
+    "--for",
+    "scope",
+    metavar="GROUP|HOST",
+    help="Only this file; without --to also those of the same key file.  [default: all that have all.yml's key]",
+)
 @_state
 def rotate_key(state: _State, to: str | None, scope: str | None) -> None:
     """Encrypt everything anew under a new key; the files as they were stay beside them as *.bak.
 
     Without --to a passphrase is asked for, and a key file is replaced by a new one (the old one stays as *.bak).
-    Who has the old key and an old copy of a file can still read that copy: change the secrets themselves too.
+    A rotation that was killed on the way is finished by the same command. Who has the old key and an old copy of a file
+    can still read that copy: change the secrets themselves too.
     """
-    for path in changes.rotate(state.files, state.keys, scope, to):
+    for path in rotate(state.files, state.keys, scope, to):
         note(f"Encrypted {path} anew; what it was is in {path.name}.bak, for the old key")
+    if to is not None:
+        where = f'secrets.keys, for "{scope}"' if scope else "secrets.key"
+        note(f"Write where the new key comes from, {to}, in your settings: {where}")
 
 
 @secrets.command("import")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from signalbox.secrets.secret import SecretError
 from signalbox.vault.errors import VaultError
-from signalbox.vault.keys import KeySourceError, new_key, write_key_file
 from signalbox.vault.reading import Keyring, VaultFiles
-from signalbox.vault.storage import Replacement, save, writing
+from signalbox.vault.storage import save, writing
 from signalbox.vault.vault import Vault
 
 
@@ -62,67 +60,6 @@ def change(files: VaultFiles, keys: Keyring, scope: str, how: Callable[[Vault], 
     return path
 
 
-def rotate(files: VaultFiles, keys: Keyring, scope: str | None, to: str | None) -> list[Path]:
-    """Encrypt files anew under a new key; every one is on disk, complete, before the first is put in place.
-
-    Args:
-        scope: only this scope's file; None: all whose key comes from where that of all.yml does.
-        to: where the new key comes from; None: a new passphrase, or a new key in place of the key file's.
-
-    Returns:
-        The files; beside each is the old one, as *.bak.
-
-    Raises:
-        SecretError: something cannot be had, decrypted or written; no file was changed.
-    """
-    source = keys.source(scope or "all")
-    found = [files.path(scope)] if scope else files.all()
-    paths = [path for path in found if keys.source(files.load(path).scope) == source]
-    if not paths:
-        files.load(files.path("all"))  # tells that there is none
-    with ExitStack() as locks:
-        for directory in sorted({path.parent for path in paths}):
-            locks.enter_context(writing(directory))
-        vaults = [keys.unlock(files.load(path), path) for path in paths]
-        key, key_file = _new_key(source, to)
-        backups: list[Replacement] = []
-        staged: list[Replacement] = []
-        placed: list[Path] = []
-        try:
-            if key_file:
-                backups.append(Replacement(_backup(key_file), key_file.read_bytes()))
-            for vault, path in zip(vaults, paths, strict=True):
-                renewed = vault.rekeyed(key)
-                _prove_same(vault, Vault.unlock(renewed.document, key, path), path)
-                backups.append(Replacement(_backup(path), path.read_bytes()))
-                staged.append(Replacement(path, renewed.document.render()))
-            # What needs space is done, only names change from here on.
-            for each in backups:
-                each.put()
-            for each in staged:
-                each.put()
-                placed.append(each.path)
-            if key_file:
-                _put_key(key_file)
-        except BaseException:
-            for path in placed:
-                _backup(path).replace(path.resolve())
-            for each in (*backups, *staged):
-                each.drop()
-            if key_file:
-                _new(key_file).unlink(missing_ok=True)
-            raise
-    return paths
-
-
-def _backup(path: Path) -> Path:
-    return path.with_name(f"{path.name}.bak")
-
-
-def _new(key_file: Path) -> Path:
-    return key_file.with_name(f"{key_file.name}.new")
-
-
 def check(files: VaultFiles, keys: Keyring | None) -> list[Checked]:
     """Read every file and, with keys, decrypt every value."""
     found = [Checked(path) for path in files.all()]
@@ -140,32 +77,3 @@ def check(files: VaultFiles, keys: Keyring | None) -> list[Checked]:
             except SecretError as error:
                 each.problems.append(str(error))
     return found
-
-
-def _new_key(source: str, to: str | None) -> tuple[bytes, Path | None]:
-    """Return the new key and, where it shall replace a key file's, that file; the new key is beside it by now."""
-    if to is not None or source == "prompt":
-        return new_key(to or source, "the vault"), None
-    if not source.startswith("file:"):
-        raise KeySourceError(
-            f"the key comes from {source.split(':')[0]}:…, where only you can change it; say with --to where the "
-            "new one comes from, and write that in secrets.key"
-        )
-    path = Path(source.removeprefix("file:")).expanduser()
-    if _new(path).exists():
-        raise KeySourceError(f"{_new(path)}: is left from a rotation that did not end; see which key opens the vault")
-    return write_key_file(_new(path)), path
-
-
-def _put_key(key_file: Path) -> None:
-    try:
-        _new(key_file).replace(key_file)
-    except OSError as error:
-        raise KeySourceError(
-            f"{key_file}: the new key cannot take its place ({error.strerror}); nothing was changed"
-        ) from None
-
-
-def _prove_same(old: Vault, new: Vault, path: Path) -> None:
-    if old.names != new.names or any(old.get(name) != new.get(name) for name in old.names):
-        raise VaultError(path, "encrypted anew it would not be the same; nothing was changed")

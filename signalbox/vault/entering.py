@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -71,10 +73,10 @@ def checked(found: Mapping[str, Secret]) -> None:
 
 
 def edited(secrets: Mapping[str, Secret]) -> dict[str, Secret]:
-    """What a person makes of these secrets.
+    """What a person makes of these secrets; on a terminal what is wrong may be edited again.
 
     Raises:
-        SecretError: no editor, the editor failed, or what was written is no NAME=value lines.
+        SecretError: no editor, the editor failed, or what was written is no NAME=value lines that a deploy takes.
     """
     words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
     if not words:
@@ -83,22 +85,50 @@ def edited(secrets: Mapping[str, Secret]) -> dict[str, Secret]:
             raise SecretError("there is no editor; export EDITOR, or use `signalbox secrets set`")
         words = [fallback]
     # A directory of its own: editors put swap and backup files beside what they edit.
-    with tempfile.TemporaryDirectory(prefix="signalbox-", dir=_memory()) as directory:
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="signalbox-", dir=_memory()) as directory:
         file = Path(directory) / "secrets.env"
         file.touch(mode=0o600)
         lines = [f"{name}={shlex.quote(value.reveal())}\n" for name, value in secrets.items()]
         file.write_text(_HEAD + "".join(lines), encoding="utf-8")
-        try:
-            status = subprocess.run([*words, str(file)], check=False).returncode
-        except OSError as error:
-            raise SecretError(f"the editor {words[0]} cannot be run ({error.strerror}); export EDITOR") from None
-        if status:
-            raise SecretError(f"the editor {words[0]} ended with status {status}; nothing was written")
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise SecretError("what the editor left is no text; nothing was written") from None
-    return assignments(text, "nothing was written")
+        while True:
+            text = _as_left(words, file)
+            try:
+                found = assignments(text, "nothing was written")
+                checked(found)
+            except SecretError as error:
+                if sys.stdin.isatty() and click.confirm(f"{error}\nEdit again?", default=True, err=True):
+                    continue
+                raise
+            return found
+
+
+def _as_left(words: list[str], file: Path) -> str:
+    """What the file holds when the editor has ended."""
+    try:
+        status = subprocess.run([*words, str(file)], check=False).returncode
+    except OSError as error:
+        raise SecretError(f"the editor {words[0]} cannot be run ({error.strerror}); export EDITOR") from None
+    if status:
+        raise SecretError(f"the editor {words[0]} ended with status {status}; nothing was written")
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise SecretError("what the editor left is no text; nothing was written") from None
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have a closed terminal or a TERM end this process through its `finally`s: nothing in clear is left."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _memory() -> str | None:

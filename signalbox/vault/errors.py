@@ -12,7 +12,11 @@ class VaultError(SecretError):
 
     def __init__(self, path: Path | str, text: str) -> None:
         super().__init__(f"{path}: {text}")
-        self.text = text
+        self.path, self.text = path, text
+
+    def noting(self, note: str) -> VaultError:
+        """The same with one thing more to know."""
+        return VaultError(self.path, f"{self.text}; {note}")
 
 
 class WrongKeyError(VaultError):

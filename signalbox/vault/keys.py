@@ -12,6 +12,7 @@ from pathlib import Path
 
 from signalbox.secrets.secret import SecretError
 from signalbox.vault.crypto import PASSPHRASE_MINIMUM, generated_key, is_generated
+from signalbox.vault.storage import to_disk
 
 _COMMAND_SECONDS = 120  # a password manager may ask a person first
 _MOST = 4096  # bytes of a key
@@ -78,12 +79,18 @@ def write_key_file(path: Path) -> bytes:
                 file.write(key + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
+            to_disk(path.parent)  # before anything is encrypted with it
         except OSError:
             path.unlink()  # half a key would be in the way of the next one
             raise
     except OSError as error:
         raise KeySourceError(f"{path}: the key file cannot be written ({error.strerror})") from None
     return key
+
+
+def replacing(key_file: Path) -> Path:
+    """Where a key file's successor lies until every vault file is encrypted with it."""
+    return key_file.with_name(f"{key_file.name}.new")
 
 
 def _asked(question: str) -> bytes:
@@ -127,13 +134,31 @@ def _from_file(path: Path) -> bytes:
 
 
 def is_tracked(path: Path) -> bool:
-    """Whether git tracks a file; without git nothing is tracked."""
+    """Whether git tracks a file; without git nothing is tracked.
+
+    Raises:
+        KeySourceError: git cannot tell.
+    """
     real = path.resolve()
-    words = ["git", "-C", str(real.parent), "ls-files", "--error-unmatch", "--", real.name]
+    # The repository that the file is in, whatever the environment points at, and whosever it is: it is only read.
+    words = ["git", "-C", str(real.parent), "-c", "safe.directory=*", "ls-files", "--error-unmatch", "--", real.name]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        return subprocess.run(words, capture_output=True, check=False, timeout=30).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            words, env={**environment, "LC_ALL": "C"}, capture_output=True, check=False, timeout=30, text=True
+        )
+    except FileNotFoundError:
         return False
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise KeySourceError(f"{path}: git cannot be asked whether it tracks the key file ({error})") from None
+    if done.returncode in (0, 1):  # 1: there is no such file in the index
+        return done.returncode == 0
+    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[0]
+    if "not a git repository" in said:
+        return False
+    raise KeySourceError(
+        f"{path}: git does not tell whether it tracks the key file ({said}); see to that, or keep the key elsewhere"
+    )
 
 
 def _from_command(line: str) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from signalbox.secrets.source import Readable, once, path_of
 from signalbox.vault.document import Document
 from signalbox.vault.errors import VaultError, WrongKeyError
-from signalbox.vault.keys import new_key, read_key
+from signalbox.vault.keys import new_key, read_key, replacing
 from signalbox.vault.storage import load
 from signalbox.vault.vault import Vault
 
@@ -45,7 +45,7 @@ class Keyring:
             try:
                 return Vault.unlock(document, self._read[source], path)
             except WrongKeyError as error:
-                raise WrongKeyError(path, f"{error.text}{_interrupted(source)}") from None
+                raise WrongKeyError(path, f"{error.text}{self._interrupted(source, document.scope)}") from None
         for key in self._typed:
             try:
                 return Vault.unlock(document, key, path)
@@ -64,14 +64,11 @@ class Keyring:
         """
         return new_key(self.source(scope), str(path))
 
-
-def _interrupted(source: str) -> str:
-    new = Path(f"{source.removeprefix('file:')}.new").expanduser()
-    if not source.startswith("file:") or not new.exists():
-        return ""
-    return (
-        f"; a rotation was interrupted: its new key is {new}. Move that over the old one, or put the *.bak files back"
-    )
+    def _interrupted(self, source: str, scope: str) -> str:
+        if not source.startswith("file:") or not replacing(Path(source.removeprefix("file:")).expanduser()).exists():
+            return ""
+        which = "" if source == self.source("all") else f" --for {scope}"
+        return f"; a rotation was interrupted: `signalbox secrets rotate-key{which}` finishes it"
 
 
 class VaultFiles:

@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from signalbox.vault.document import Document
 from signalbox.vault.errors import VaultError
 
 _WAIT_SECONDS = 3.0  # for another writer, which needs a fraction of that unless it is `edit`
-_UNCHANGED = "nothing was changed"
+UNCHANGED = "nothing was changed"
 
 
 def load(path: Path) -> Document:
@@ -46,7 +47,7 @@ def writing(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise VaultError(directory, f"is no directory to write to ({error.strerror}); {_UNCHANGED}") from None
+        raise VaultError(directory, f"is no directory to write to ({error.strerror}); {UNCHANGED}") from None
     try:
         _lock(handle, directory)
         yield
@@ -64,11 +65,11 @@ def _lock(handle: int, directory: Path) -> None:
                 raise VaultError(
                     directory,
                     "another `signalbox secrets` is writing here (an open `edit`?); "
-                    f"{_UNCHANGED}, run this again when it is done",
+                    f"{UNCHANGED}, run this again when it is done",
                 ) from None
             time.sleep(0.05)
         except OSError as error:
-            raise VaultError(directory, f"cannot be locked ({error.strerror}); {_UNCHANGED}") from None
+            raise VaultError(directory, f"cannot be locked ({error.strerror}); {UNCHANGED}") from None
 
 
 class Replacement:
@@ -81,23 +82,35 @@ class Replacement:
     def __init__(self, path: Path, content: str | bytes) -> None:
         self.path = path
         self._target = path.resolve()  # a symbolic link stays one
+        self._dropped = False
         self._temporary = _written(self._target, content if isinstance(content, bytes) else content.encode(), path)
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is in place; the disk tells, so an interrupt between two lines of ours changes nothing."""
+        return not self._dropped and not self._temporary.exists()
 
     def put(self) -> None:
         """Put it in place in one step.
 
         Raises:
-            VaultError: it cannot be done; the file is as it was.
+            VaultError: it cannot be done, or (`placed`) the disk does not say that it will stay.
         """
         try:
             self._temporary.replace(self._target)
-            _to_disk(self._target.parent)
         except OSError as error:
             self.drop()
             raise _failed(self.path, error) from None
+        try:
+            to_disk(self._target.parent)
+        except OSError as error:
+            raise VaultError(self.path, f"the disk does not confirm what was written ({error.strerror})") from None
 
     def drop(self) -> None:
         """Take it back, if it is not in place."""
+        if self.placed:
+            return
+        self._dropped = True
         with suppress(OSError):
             self._temporary.unlink(missing_ok=True)
 
@@ -106,15 +119,23 @@ def save(path: Path, content: str) -> None:
     """Write a file whole, in one step.
 
     Raises:
-        VaultError: it cannot be written; the file is as it was.
+        VaultError: it cannot be written; unless it says otherwise the file is as it was.
     """
-    Replacement(path, content).put()
+    new = None
+    try:
+        new = Replacement(path, content)
+        new.put()
+    except VaultError as error:
+        placed = new is not None and new.placed
+        raise error.noting("it is in place; see that the disk is well" if placed else UNCHANGED) from None
 
 
 def _written(target: Path, content: bytes, path: Path) -> Path:
     """A new file in the target's directory with this content, on disk, read by its owner alone or as the target is."""
     temporary = None
     try:
+        for left in target.parent.glob(f".{escape(target.name)}.????????.tmp"):  # of one that was killed
+            left.unlink(missing_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
@@ -133,7 +154,12 @@ def _written(target: Path, content: bytes, path: Path) -> Path:
     return temporary
 
 
-def _to_disk(directory: Path) -> None:
+def to_disk(directory: Path) -> None:
+    """Have the names in a directory on disk.
+
+    Raises:
+        OSError: the disk does not confirm it.
+    """
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -143,5 +169,5 @@ def _to_disk(directory: Path) -> None:
 
 def _failed(path: Path, error: OSError) -> VaultError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return VaultError(path, f"the disk is full; {_UNCHANGED}, free some space and run this again")
-    return VaultError(path, f"cannot be written ({error.strerror}); {_UNCHANGED}")
+        return VaultError(path, "the disk is full: free some space and run this again")
+    return VaultError(path, f"cannot be written ({error.strerror})")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
 from signalbox.vault import storage
-from tests.unit.vault_refusals import ALL, KEY, NAME, PASSPHRASE, VALUE, everything, run
+from tests.unit.vault_refusals import ALL, KEY, NAME, PASSPHRASE, VALUE, everything, kill_rotation, make, run
 
 
 @pytest.fixture(autouse=True)
@@ -285,36 +288,132 @@ def test_rotation_of_a_key_file() -> None:
 @pytest.mark.usefixtures("vault")
 def test_rotation_to_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_PASSPHRASE", PASSPHRASE)
-    done("rotate-key", "--to", "env:VAULT_PASSPHRASE")
+    said = done("rotate-key", "--to", "env:VAULT_PASSPHRASE").stderr
+    assert "Write where the new key comes from, env:VAULT_PASSPHRASE, in your settings: secrets.key" in said
     assert "scrypt" in ALL.read_text()
     assert done("get", NAME, key="env:VAULT_PASSPHRASE").stdout == f"{VALUE}\n"
     refused("say with --to where the new one comes from", "rotate-key", key="env:VAULT_PASSPHRASE")
 
 
-@pytest.mark.usefixtures("vault")
-def test_a_full_disk_for_real(tmp_path: Path) -> None:
-    """A file system of its own, of 64 KiB, where this machine lets us mount one."""
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """The vault's directory as a file system of its own, of 64 KiB, where this machine lets us mount one."""
     small = tmp_path / "secrets"
-    saved = ALL.read_bytes()
+    small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
     try:
-        ALL.write_bytes(saved)
-        (small / "filler").write_bytes(b"x" * 4096 * 14)
-        refused("the disk is full; nothing was changed", "set", "NEW_KEY", stdin="x" * 9000)
-        assert done("get", NAME).stdout == f"{VALUE}\n"
-        (small / "filler").unlink()
-        done("set", "NEW_KEY", stdin="x" * 9000)
+        yield small
     finally:
         subprocess.run(["umount", str(small)], check=True)
 
 
-@pytest.mark.usefixtures("vault")
-def test_an_interrupted_rotation_says_how_to_go_on() -> None:
-    done("rotate-key", "--to", f"file:{KEY}.new")
-    refused("a rotation was interrupted: its new key is", "get", NAME)
-    Path(f"{KEY}.new").replace(KEY)
+def test_a_full_disk_for_real(small_disk: Path) -> None:
+    make()
+    (small_disk / "filler").write_bytes(b"x" * 4096 * 13)
+    refused("the disk is full", "set", "NEW_KEY", stdin="x" * 9000)
     assert done("get", NAME).stdout == f"{VALUE}\n"
+    (small_disk / "filler").unlink()
+    done("set", "NEW_KEY", stdin="x" * 9000)
+
+
+def test_a_full_disk_for_real_during_rotation(small_disk: Path) -> None:
+    """Of the sixteen pages two are the files', and a rotation needs four: backups and new files."""
+    make()
+    filler = small_disk / "filler"
+    for free in range(4):
+        filler.write_bytes(b"x" * 4096 * (14 - free))
+        refused("the disk is full", "rotate-key")
+        assert done("get", NAME, "--for", "box1").stdout == f"{VALUE}\n"
+    filler.write_bytes(b"x" * 4096 * 10)
+    done("rotate-key")
+    assert done("get", NAME, "--for", "box1").stdout == f"{VALUE}\n"
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_rotation_that_was_killed_is_finished_by_the_next(at: int) -> None:
+    make()
+    old_key, old = KEY.read_bytes(), everything()
+    kill_rotation(at)
+    assert old_key == KEY.read_bytes()
+    assert Path(f"{KEY}.new").exists()
+    done("rotate-key")
+    assert sorted(everything()) == sorted(old), "something is left"
+    for words in (("get", NAME), ("get", NAME, "--for", "box1")):
+        assert done(*words).stdout == f"{VALUE}\n"
+        refused("this is not its key", *words, key=f"file:{KEY}.bak")
+    assert Path(f"{KEY}.bak").read_bytes() == old_key
+    for path in ("secrets/all.yml", "secrets/box1.yml"):
+        assert Path(f"{path}.bak").read_bytes() == old[path]
+
+
+def test_half_a_new_key_is_written_again() -> None:
+    make()
+    Path(f"{KEY}.new").write_text("signalbox-key-half")
+    done("rotate-key")
+    assert done("get", NAME).stdout == f"{VALUE}\n"
+
+
+def test_a_key_file_is_not_replaced_under_other_files() -> None:
+    make()
+    assert done("rotate-key", "--for", "box1").stderr.count("Encrypted secrets/") == 2
+    assert done("get", NAME).stdout == f"{VALUE}\n"
+    assert done("get", NAME, "--for", "box1").stdout == f"{VALUE}\n"
+
+
+@pytest.mark.parametrize("at", [4, 5])
+def test_a_rotation_that_cannot_be_taken_back_keeps_the_new_key(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the first new file on no name can be changed, nor changed back."""
+    make()
+    original, calls = Path.replace, iter(range(1, 100))
+
+    def replace(path: Path, target: Path) -> Path:
+        if next(calls) > at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        result = run("rotate-key")
+    assert result.exit_code == 1
+    assert "some files have the new key: run this again" in " ".join(result.stderr.split())
+    done("rotate-key")
+    assert done("get", NAME).stdout == f"{VALUE}\n"
+    assert done("get", NAME, "--for", "box1").stdout == f"{VALUE}\n"
+
+
+def test_an_interrupt_in_the_middle_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when a file is in place, before we have taken note of it."""
+    make()
+    before = everything()
+    original = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        done = original(path, target)
+        if target.name == "all.yml" and path.suffix == ".tmp":
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        run("rotate-key")
+    assert everything() == before
+
+
+@pytest.mark.usefixtures("vault")
+def test_a_value_that_was_written_is_not_said_to_be_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter(range(1, 100))
+
+    def fsync(_handle: int) -> None:
+        if next(calls) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        result = run("set", NAME, stdin="another")
+    assert result.exit_code == 1
+    assert "it is in place" in " ".join(result.stderr.split())
+    assert done("get", NAME).stdout == "another\n"
 
 
 # ---- on a terminal ----
@@ -384,6 +483,44 @@ def test_on_a_terminal_everything_secret_is_asked_for_unseen() -> None:
     status, seen = showing.end()
     assert status == 0
     assert VALUE in seen  # the search would have found it
+
+
+@pytest.mark.usefixtures("vault")
+def test_what_was_typed_wrong_may_be_edited_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = Path("editor")
+    editor.write_text(
+        "#!/bin/sh\nif grep -q '^OTHER' $1; then sed -i 's/^OTHER.*/OTHER=right/' $1; else echo OTHER >> $1; fi\n"
+    )
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor.resolve()))
+    for answer, ends in (("n", "line 3 is not NAME=value"), ("y", "Wrote secrets/all.yml")):
+        terminal = Terminal("--key", f"file:{KEY}", "edit")
+        terminal.answer("Edit again? [Y/n]:", answer)
+        status, seen = terminal.end()
+        assert ends in seen
+        assert status == (answer == "n")
+    assert done("get", "OTHER").stdout == "right\n"
+
+
+@pytest.mark.usefixtures("vault")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_edit_that_is_ended_leaves_nothing_in_clear(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = Path("editor")
+    editor.write_text("#!/bin/sh\necho $1 > seen.new && mv seen.new seen; exec sleep 60\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor.resolve()))
+    program = "from signalbox.commands.secrets import secrets; secrets()"
+    edit = subprocess.Popen([sys.executable, "-c", program, "--key", f"file:{KEY}", "edit"])
+    seen = Path("seen")
+    while not seen.exists():
+        assert edit.poll() is None
+        time.sleep(0.05)
+    file = Path(seen.read_text().strip())
+    assert VALUE in file.read_text()
+    edit.send_signal(number)
+    assert edit.wait(30) == 128 + number
+    assert not file.parent.exists()
+    assert done("get", NAME).stdout == f"{VALUE}\n"
 
 
 @pytest.mark.usefixtures("asked")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -116,12 +118,12 @@ def _a_directory() -> Iterator[None]:
 
 @contextmanager
 def _tracked() -> Iterator[None]:
-    for words in (["init", "-q"], ["add", str(KEY)]):
-        subprocess.run(["git", *words], check=True)
+    git("init", "-q")
+    git("add", str(KEY))
     try:
         yield
     finally:
-        subprocess.run(["git", "rm", "-q", "--cached", str(KEY)], check=True)
+        git("rm", "-q", "--cached", str(KEY))
 
 
 @contextmanager
@@ -149,25 +151,101 @@ def _failing(where: object, name: str, at: int, error: int) -> Broken:
     return failing
 
 
+def _killed(at: int) -> Broken:
+    """A rotation whose process is killed when it puts the file number `at` in its place, and all is as it left it."""
+
+    @contextmanager
+    def killed() -> Iterator[None]:
+        was = everything()
+        kill_rotation(at)
+        try:
+            yield
+        finally:
+            for path in everything():
+                Path(path).unlink()
+            for name, content in was.items():
+                Path(name).write_bytes(content)
+            KEY.chmod(0o600)
+
+    return killed
+
+
+def kill_rotation(at: int) -> None:
+    """Rotate in a process of its own, which is killed before the call number `at` of Path.replace."""
+    child = os.fork()
+    if child == 0:
+        original, calls = Path.replace, iter(range(1, 1000))
+
+        def replace(path: Path, target: Path) -> Path:
+            if next(calls) == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(path, target)
+
+        Path.replace = replace  # type: ignore[assignment, method-assign]
+        run("rotate-key")
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"the rotation replaced less than {at} files"
+
+
 @contextmanager
-def _left_key() -> Iterator[None]:
-    """As after a rotation whose controller was killed before the new key took the old one's place."""
-    new = KEY.with_name("vault.key.new")
-    old = {path: path.read_bytes() for path in (ALL, Path("secrets/box1.yml"))}
-    assert run("rotate-key", "--to", f"file:{new}").exit_code == 0
+def _of_another_owner() -> Iterator[None]:
+    """The key file in a repository of somebody else's, which git looks at only when told to."""
+    git("init", "-q", "key")
+    git("-C", "key", "add", KEY.name)
+    for path in (KEY.parent, *KEY.parent.rglob("*")):
+        if path != KEY:
+            os.chown(path, 12345, 12345)
     try:
         yield
     finally:
-        new.unlink()
-        for path, content in old.items():
-            path.write_bytes(content)
+        shutil.rmtree(KEY.parent / ".git")
+        os.chown(KEY.parent, 0, 0)
+
+
+@contextmanager
+def _git_elsewhere() -> Iterator[None]:
+    """The environment points git at another repository."""
+    git("init", "-q", "other")
+    with mock.patch.dict(
+        os.environ, {"GIT_DIR": str(Path("other/.git").resolve()), "GIT_WORK_TREE": str(Path("other"))}
+    ):
+        yield
+    shutil.rmtree("other")
+
+
+@contextmanager
+def _all(*broken: Broken) -> Iterator[None]:
+    with ExitStack() as stack:
+        for each in broken:
+            stack.enter_context(each())
+        yield
+
+
+@contextmanager
+def _broken_repository() -> Iterator[None]:
+    git("init", "-q", "key")
+    Path("key/.git/config").write_text("[core\n")
+    try:
+        yield
+    finally:
+        shutil.rmtree("key/.git")
+
+
+def git(*words: str) -> None:
+    """Run git, whatever the environment says of repositories."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    subprocess.run(["git", *words], check=True, env=environment)
 
 
 _SET, _GET, _ROTATE = ("set", "NEW_KEY"), ("get", NAME), ("rotate-key",)
 _TWO = KEY.name.encode() * 20
-_FULL = "the disk is full; nothing was changed, free some space and run this again"
+_FULL = "the disk is full: free some space and run this again; nothing was changed"
 _KEY_BACKUP = "the key's backup"
-_TAKEN_BACK = "cannot be written (Input/output error); nothing was changed"
+_NOT_WRITTEN = "cannot be written (Input/output error); nothing was changed"
+_PLACES = (_KEY_BACKUP, "a backup", "a second backup", "a new file", "a second new file")
+_NOT_SURE = "the disk does not confirm what was written (Input/output error); nothing was changed"
+_FINISHED = "a rotation was interrupted: `signalbox secrets rotate-key` finishes it"
 
 REFUSALS: dict[str, Refusal] = {
     "a wrong passphrase": Refusal(
@@ -185,6 +263,15 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "a key file of another user": Refusal(lambda: _key_file(owner=12345), _SET, "belongs to another user"),
     "a key file that git tracks": Refusal(_tracked, _SET, "git tracks the key file"),
+    "a key file that git tracks in somebody else's repository": Refusal(
+        _of_another_owner, _SET, "git tracks the key file"
+    ),
+    "a key file that git tracks while its environment points elsewhere": Refusal(
+        lambda: _all(_tracked, _git_elsewhere), _SET, "git tracks the key file"
+    ),
+    "a key file in a repository that git does not read": Refusal(
+        _broken_repository, _SET, "git does not tell whether it tracks the key file (fatal: bad config"
+    ),
     "an empty key file": Refusal(lambda: _key_file(b"\n"), _SET, f"the key file {KEY} is empty"),
     "a key file of two lines": Refusal(lambda: _key_file(_TWO + b"\n" + _TWO), _SET, "more than one line"),
     "a file renamed to another host's": Refusal(
@@ -199,19 +286,26 @@ REFUSALS: dict[str, Refusal] = {
     ),
     **{
         f"disk full during rotation: {what}": Refusal(_failing(os, "fsync", at, errno.ENOSPC), _ROTATE, _FULL)
-        for at, what in enumerate((_KEY_BACKUP, "a backup", "a new file", "a second backup", "a second new file"), 2)
+        for at, what in enumerate((_KEY_BACKUP, "a backup", "a new file", "a second backup", "a second new file"), 3)
     },
     **{
         f"disk error during rotation: {what} takes its place": Refusal(
-            _failing(Path, "replace", at, errno.EIO), _ROTATE, _TAKEN_BACK
+            _failing(Path, "replace", at, errno.EIO), _ROTATE, _NOT_WRITTEN
         )
-        for at, what in enumerate((_KEY_BACKUP, "a backup", "a second backup", "a new file", "a second new file"), 1)
+        for at, what in enumerate(_PLACES, 1)
+    },
+    **{
+        f"disk error during rotation: {what} is in place, and may not stay": Refusal(
+            _failing(os, "fsync", at, errno.EIO), _ROTATE, _NOT_SURE
+        )
+        for at, what in enumerate(_PLACES, 8)
     },
     "disk error during rotation: the new key takes its place": Refusal(
         _failing(Path, "replace", 6, errno.EIO), _ROTATE,
         "the new key cannot take its place (Input/output error); nothing was changed",
     ),
-    "a rotation that was killed": Refusal(_left_key, _GET, "a rotation was interrupted: its new key is"),
+    "a rotation that was killed between two files": Refusal(_killed(5), _GET, _FINISHED),
+    "a rotation that was killed before the key's turn": Refusal(_killed(6), (*_GET, "--for", "box1"), _FINISHED),
 }  # fmt: skip
 
 
