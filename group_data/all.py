@@ -185,7 +185,7 @@ secrets = {
     "on_host": "credentials",  # credentials: encrypted for host and user by systemd-creds; plain: files that only their user reads, and ~/.config/claude-secrets.env loaded by every shell, as in the guide
     "source": "environment",  # environment, vault, ansible_vault, sops, age, op or pass: see docs/secrets.md
     "key": "prompt",  # opens vault and ansible_vault files: prompt, file:PATH, env:NAME or command:WORDS
-    "keys": {},  # {"<group or host>": "file:…"} where a vault file has another key
+    "keys": {},  # {"<group or host>": "file:…"} where a vault file has another key; ansible_vault files share `key`
     "vault_files": "secrets/{scope}.yml",  # scope: all, a group or a host; a host's secrets go before its groups'
     "ansible_vault_files": ["group_vars/{scope}/vault.yml", "host_vars/{scope}/vault.yml"],  # read as they are
     "sops_files": "secrets/{scope}.sops.json",  # decrypted by sops, which knows with which key

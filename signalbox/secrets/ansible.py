@@ -41,18 +41,22 @@ def reader(source: str) -> Callable[[Path], Readable]:
             passwords.append(read_key(source, str(path)))
         return passwords[0]
 
-    return once(lambda path: _Names(_read(path, lambda: password(path))))
+    return once(lambda path: _Names(_read(path, lambda: password(path)), path))
 
 
 class _Names:
     """Secrets by name, where Ansible's variables are in lower case."""
 
-    def __init__(self, secrets: dict[str, Secret]) -> None:
-        self._secrets = secrets
+    def __init__(self, secrets: dict[str, Secret], path: Path) -> None:
+        self._secrets, self._path = secrets, path
 
     def get(self, name: str, /) -> Secret | None:
         for each in (name, name.lower(), f"vault_{name.lower()}"):
             if each in self._secrets:
+                if "{{" in self._secrets[each].reveal():
+                    raise SecretError(
+                        f"{self._path}: {each} is a template, which only Ansible fills in; write its value"
+                    )
                 return self._secrets[each]
         return None
 

@@ -1,7 +1,7 @@
 """Every source gives its secrets, a host's over its groups' over all's. Files are made by the real tools.
 
-ansible-vault, age and pass are the real ones. sops and op are called as their documentation says: for sops with the
-real one where it is on PATH, else both with a program in their place, which proves our side of the call alone.
+ansible-vault, age, pass and sops are the real ones. op is called as its documentation says, with a program in its
+place, which proves our side of the call alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.good_settings import layers
 
 VALUE = "sk-ant-marked-77aa"
 NAME = "ANTHROPIC_DIRECT_KEY"
-ANSIBLE = Path(sys.executable).with_name("ansible-vault")
+ANSIBLE, SOPS = (Path(sys.executable).with_name(name) for name in ("ansible-vault", "sops"))
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +145,17 @@ def test_ansible_vault_that_was_changed(change: Any, message: str) -> None:
     refused(message, settings("ansible_vault"))
 
 
+def test_a_template_of_ansible_is_not_taken_for_a_value() -> None:
+    Path("group_vars/all").mkdir(parents=True)
+    file = Path("group_vars/all/vault.yml")
+    file.write_text(f"{NAME.lower()}: '{{{{ vault_{NAME.lower()} }}}}'\nvault_{NAME.lower()}: {VALUE}\n")
+    refused(
+        f"{file}: {NAME.lower()} is a template, which only Ansible fills in; write its value", settings("ansible_vault")
+    )
+    file.write_text(f"vault_{NAME.lower()}: {VALUE}\n")
+    assert value(settings("ansible_vault")) == VALUE
+
+
 def test_wrong_password_of_ansible_vault(monkeypatch: pytest.MonkeyPatch) -> None:
     encrypted("group_vars/all/vault.yml", f"{NAME}: {VALUE}\n")
     monkeypatch.setenv("OTHER_PASSWORD", "another")
@@ -213,9 +224,10 @@ def test_entries_of_real_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 # ---- sops ----
 
 
-@pytest.mark.skipif(shutil.which("sops") is None, reason="sops is not installed; no package registry has a current one")
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed (Debian: gnupg)")
 @pytest.mark.usefixtures("keyring")
-def test_files_of_real_sops() -> None:
+def test_files_of_real_sops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{SOPS.parent}:{os.environ['PATH']}")
     listed = subprocess.run(["gpg", "--list-keys", "--with-colons"], capture_output=True, text=True, check=True).stdout
     fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
     Path("secrets").mkdir()
