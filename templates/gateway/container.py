@@ -14,6 +14,7 @@ LABEL = "signalbox=gateway"
 PORTS = range(24000, 24100)  # of the loopback, for containers: below those that the kernel gives to clients
 STOP = 10  # seconds for a container without requests to end
 PIECE = 1 << 16  # bytes of its output that are passed on at once
+RELAY = "x-signalbox-relay"  # the header by which a container knows that we ask, and nobody past us
 WORDS = 6000  # bytes of its last output, which is told when it does not come up
 DECORATION = re.compile(r"INFO:|\s*#|[^A-Za-z]*$")  # no ERROR, LiteLLM's frames, and letters made of blocks
 
@@ -29,6 +30,7 @@ class Container:
         self.place, self.port = place, port
         self.name = f"litellm-{place.name}"
         self.plan = json.loads((place / "container.json").read_text())
+        self.relay = (place / "secrets/RELAY").read_text()
         self.requests = 0
         self.process = self.ended = None
         self._said = b""
@@ -75,7 +77,9 @@ class Container:
             raise self._refused(f"the gateway does not tell its models: {error}") from None
 
     def _get(self, path, headers=None):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers or {})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", headers={RELAY: self.relay, **(headers or {})}
+        )
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (the loopback)
             return json.load(answer)
 

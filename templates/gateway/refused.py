@@ -2,12 +2,18 @@
 
 The gateway's key is LiteLLM's master key, and an agent has it. So whatever is not a question to a model is closed:
 LiteLLM's administration, its tests of connections and guardrails, and /health, which bills a completion for each model.
+
+Only the supervisor is answered, by a header that it adds: this container's own port is open to every user of the host,
+and one that ends its last requests still has the key from before.
 """
 
 # ruff: noqa: ARG002 (LiteLLM calls the hook by these names)
 
+import hmac
 import json
+import os
 import re
+from pathlib import Path
 
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
@@ -16,6 +22,7 @@ OPEN = re.compile(
     r"(/v1)?/(messages(/count_tokens)?|models(/[\w.:-]+)?|(chat/)?completions|responses|embeddings)"
     r"|/health/(liveliness|liveness|readiness)"
 )
+RELAY = b"x-signalbox-relay"
 CLOSED = {"type": "error", "error": {"type": "not_found_error", "message": "this gateway answers for models alone"}}
 WORDS = (
     "this host's gateway refuses the key of this session: it was changed. Leave the session (/exit) and go on with "
@@ -25,6 +32,10 @@ WORDS = (
 
 class Refused(CustomLogger):
     """Closes what no client needs, and puts words to the refusal of a key that is not the gateway's."""
+
+    def __init__(self):
+        super().__init__()
+        self._relay = Path(os.environ.get("SIGNALBOX_SECRETS", "/run/secrets"), "RELAY").read_bytes()
 
     async def async_post_call_failure_hook(
         self, request_data, original_exception, user_api_key_dict, traceback_str=None
@@ -40,7 +51,9 @@ class Refused(CustomLogger):
         """Return the web application without its closed paths."""
 
         async def serve(scope, receive, send):
-            if scope["type"] == "lifespan" or (scope["type"] == "http" and OPEN.fullmatch(scope["path"])):
+            if scope["type"] == "lifespan" or (
+                scope["type"] == "http" and OPEN.fullmatch(scope["path"]) and self._relayed(scope)
+            ):
                 await application(scope, receive, send)
             elif scope["type"] == "http":
                 headers = [(b"content-type", b"application/json")]
@@ -50,6 +63,12 @@ class Refused(CustomLogger):
                 await send({"type": "websocket.close", "code": 1008})
 
         return serve
+
+    def _relayed(self, scope):
+        """Return whether the supervisor passed it on; that it did, nobody behind this needs to see."""
+        told = [value for name, value in scope["headers"] if name == RELAY]
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != RELAY]
+        return any(hmac.compare_digest(value, self._relay) for value in told)
 
 
 plugin = Refused()

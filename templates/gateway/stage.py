@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 FILES = ("config.yaml", "start", "container.json")
 
@@ -40,6 +41,9 @@ def stage(contents, target, wanted):
             told = done.stderr.decode(errors="replace").strip()
             raise KeyMissingError(f"{name} cannot be read; run the deploy again\n{told}")
         (secrets / name).write_bytes(done.stdout)
+    # By which a container knows the supervisor: each its own, so that whoever has another one's, or the gateway's key
+    # of yesterday, gets nothing from a container that ends its last requests.
+    (secrets / "RELAY").write_text(token_hex(32))
     (target / "inputs").write_text("".join(f"{each}  {file}\n" for file, each in hashes.items()))
 
 

@@ -21,7 +21,7 @@ import socket
 import sys
 from pathlib import Path
 
-from container import Container, RefusedError, free_port, say
+from container import RELAY, Container, RefusedError, free_port, say
 
 FILES = ("config.yaml", "start", "container.json")
 HEAD = 1 << 18  # bytes of a request's head at most
@@ -164,7 +164,8 @@ class Gateway:
         behind.requests += 1
         try:
             answer, inner = await asyncio.open_connection("127.0.0.1", behind.port)
-            inner.write(OF_CONNECTION.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n")
+            ours = f"\r\nConnection: close\r\n{RELAY}: {behind.relay}\r\n\r\n"
+            inner.write(OF_CONNECTION.sub(b"", head[:-4]) + ours.encode())
             asking = asyncio.create_task(pump(reader, inner))
             await pump(answer, writer)
         except OSError as error:

@@ -6,11 +6,14 @@ import asyncio
 import runpy
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from signalbox.render import TEMPLATES
+
+RELAY = b"5e" * 32  # what this container's supervisor was given
 
 
 class CustomLogger:
@@ -18,7 +21,10 @@ class CustomLogger:
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch) -> Any:
+def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    (tmp_path / "RELAY").write_bytes(RELAY)
+    monkeypatch.setenv("SIGNALBOX_SECRETS", str(tmp_path))
+
     class HTTPException(Exception):  # noqa: N818 (FastAPI's name)
         def __init__(self, status_code: int, detail: str) -> None:
             self.status_code, self.detail = status_code, detail
@@ -63,15 +69,35 @@ def test_a_refused_key_is_told_what_to_do(refused: Any) -> None:
     ],
 )
 def test_only_questions_to_models_are_answered(refused: Any, kind: str, path: str, is_open: bool) -> None:
-    reached: list[str] = []
+    reached, sent = asked(refused, kind, path, RELAY)
+    assert bool(reached) == is_open
+    assert bool(sent) != is_open
+
+
+@pytest.mark.parametrize("told", [(), (b"",), (b"6f" * 32,), (RELAY[:-1],), (RELAY + b"0",)])
+def test_who_asks_past_the_supervisor_is_not_answered(refused: Any, told: tuple[bytes, ...]) -> None:
+    for path in ("/v1/messages", "/v1/models", "/health/readiness"):
+        reached, sent = asked(refused, "http", path, *told)
+        assert not reached
+        assert sent[0]["status"] == 404
+
+
+def test_what_the_supervisor_adds_is_not_passed_on(refused: Any) -> None:
+    (seen,), _ = asked(refused, "http", "/v1/messages", b"made up by the client", RELAY)
+    assert seen["headers"] == [(b"accept", b"*/*")]
+
+
+def asked(refused: Any, kind: str, path: str, *told: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Ask with these relay headers; return what the application was asked, and what was answered before it."""
+    reached: list[dict[str, Any]] = []
     sent: list[dict[str, Any]] = []
 
     async def application(scope: dict[str, Any], _receive: Any, _send: Any) -> None:
-        reached.append(scope["path"])
+        reached.append(scope)
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(refused.around(application)({"type": kind, "path": path}, None, send))
-    assert bool(reached) == is_open
-    assert bool(sent) != is_open
+    headers = [(b"accept", b"*/*"), *((b"x-signalbox-relay", value) for value in told)]
+    asyncio.run(refused.around(application)({"type": kind, "path": path, "headers": headers}, None, send))
+    return reached, sent

@@ -38,16 +38,18 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 sources = {{each.split("dst=")[1].split(",")[0]: Path(each.split("src=")[1].split(",")[0])
             for each in words if each.startswith("--mount=")}}
 models = sources["/signalbox/config.yaml"].read_text().split()
-key = (sources["/run/secrets"] / "LITELLM_MASTER_KEY").read_text().strip()
+key, relay = ((sources["/run/secrets"] / each).read_text().strip() for each in ("LITELLM_MASTER_KEY", "RELAY"))
 if "crash" in models:
     sys.exit("cannot load the configuration")
 class Answers(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
+        assert self.headers["x-signalbox-relay"] == relay
         if self.path == "/v1/models":
             assert self.headers["authorization"] == "Bearer " + key
         self.say(json.dumps({{"data": [{{"id": each}} for each in models]}}).encode())
     def do_POST(self):
+        assert self.headers["x-signalbox-relay"] == relay
         body = self.rfile.read(int(self.headers["content-length"]))
         while (place / "wait").exists() and self.path == "/slow":
             time.sleep(0.02)
