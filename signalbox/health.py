@@ -10,7 +10,7 @@ from signalbox.backends import backend_kind, kind_of
 from signalbox.lanes import lane_records, lane_secrets
 from signalbox.networks import RULES
 from signalbox.routes import boxes, container, required_secrets
-from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, kept_from_shells, lane_secret
 from signalbox.settings import Settings
 from signalbox.settings.records import Backend, BackendModel
 from signalbox.sshd import DROP_IN
@@ -47,6 +47,9 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
             "config": f"{below}/config.yaml",
         },
         "keys": keys if settings.secrets.enabled else {},
+        "kept_from_shells": kept_from_shells(held, required_secrets(settings), lane_secrets(settings), agent == keeper)
+        if settings.secrets.enabled
+        else [],
         "private": private if settings.secrets.enabled else {},
         "lanes": lane_records(settings) if settings.launchers.enabled else {"lanes": {}},
         "records": RECORDS,

@@ -7,12 +7,12 @@ import shlex
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts import KeySettings, Sessions
+from signalbox.facts import BILLED, KeySettings, Sessions
 from signalbox.facts.secrets import reader
 from signalbox.operations import directories, file, generated_key, key_copy, new_key, secret_file, service
 from signalbox.render import render
 from signalbox.secrets import Secret
-from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, kept_from_shells, lane_secret
 from signalbox.settings import Account
 from signalbox.settings.sections import Secrets
 from signalbox.verdict import warn
@@ -20,20 +20,33 @@ from signalbox.verdict import warn
 
 @deploy("Secrets")
 def secrets(
-    settings: Secrets, keys: dict[str, Secret], lane_keys: dict[str, Secret], gateway: Account, account: Account
+    settings: Secrets,
+    keys: dict[str, Secret],
+    lane_keys: dict[str, Secret],
+    gateway: Account,
+    account: Account,
+    set_aside: tuple[str, ...],
 ) -> None:
     """Give each user what it needs and no more.
 
     + keys: the providers', by name, for `gateway`'s user alone.
     + lane_keys: those of lanes that go past the gateway, for `account`, who runs Claude Code and has the gateway's key.
+    + set_aside: files of `account` that are gone after this run.
     """
     if not settings.enabled:
         return
-    for found in host.get_fact(KeySettings, user=account.name, home=account.home):
-        warn(
-            f"{found.path}, line {found.line}, sets {found.variable}: Claude Code takes that without asking, past the"
-            " lane and on another bill; take the line out, and change a key that others could read"
-        )
+    kept = kept_from_shells(settings, keys, lane_keys, gateway == account)
+    for found in host.get_fact(KeySettings, user=account.name, home=account.home, names=(*BILLED, *kept)):
+        if found.variable in BILLED:
+            warn(
+                f"{found.path}, line {found.line}, sets {found.variable}: Claude Code takes that without asking, past"
+                " the lane and on another bill; take the line out, and change a key that others could read"
+            )
+        elif found.path.removeprefix("~/") not in set_aside:
+            warn(
+                f"{found.path}, line {found.line}, holds {found.variable}, a provider's key, in clear: the agent can"
+                " read it; run `signalbox adopt`, or name the file in by_hand.files, and change the key"
+            )
     for each in dict.fromkeys((account, gateway)):
         below = [".config", ".config/signalbox"]
         below += [GATEWAY, f"{GATEWAY}/secrets"] if each == gateway else []
@@ -89,10 +102,10 @@ def _shells(settings: Secrets, account: Account, held: dict[str, Secret]) -> Non
 
 
 @deploy("Gateway key")
-def rotated_gateway_key(settings: Secrets, gateway: Account, account: Account) -> None:
-    """Have a new key of the gateway, known to `account`; the old one is refused from then on."""
+def rotated_gateway_key(settings: Secrets, gateway: Account, account: Account, port: int) -> None:
+    """Have a new key of the gateway, which listens on `port`, known to `account`; the old one is refused then."""
     key = gateway_secret(settings, gateway, GATEWAY_KEY)
-    for each in host.get_fact(Sessions, user=account.name):
+    for each in host.get_fact(Sessions, user=account.name, port=port):
         warn(
             f"process {each.pid} ({each.lane}, on {each.terminal}, for {each.age}) has the old key and will be refused;"
             f" leave it with /exit and go on with `{each.lane} --continue`"

@@ -21,8 +21,8 @@ _DEPLOY = str(Path(deploys.__file__).with_name("gateway_key.py"))
 def rotate_gateway_key(inventory: str, limit: tuple[str, ...], verbose: int) -> None:
     """Give the gateway of each host of INVENTORY a new key; the old one is refused from then on.
 
-    The key is made on the host and never leaves it; launchers read the new one. The gateway restarts, so wait until
-    nothing important is being answered. Sessions that run have the old key: each is named, with what to do.
+    The key is made on the host and never leaves it; launchers read the new one. The gateway is replaced while it runs:
+    what is being answered ends. Sessions that run have the old key: each is named, with what to do.
 
     Exit status 1 if a host failed: run it again, the host may have the old key or the new.
     """

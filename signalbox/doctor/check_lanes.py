@@ -114,6 +114,8 @@ def variables(here: Here) -> Iterator[Finding]:
             symptom = SYMPTOM_OF.get(found[1], "stray-variable")
             safe = {"line": number, "text": line} if file.is_relative_to(here.home) else {}
             yield Finding(symptom, f"{file}, line {number}: {found[1]}", str(file), safe)
+        elif found and found[1] in here.expected["kept_from_shells"]:
+            yield Finding("provider-key-in-clear", f"{file}, line {number}: {found[1]}", str(file))
     around = {"the shell that this was called from": set(here.asked_from or {})}
     _, manager = run("systemctl", "--user", "show-environment", timeout=5)
     around["the running user manager"] = {line.partition("=")[0] for line in manager.splitlines()}

@@ -1,6 +1,6 @@
 """What a host is now. Each fact is one short command; absence is an answer, never an error."""
 
-from signalbox.facts.billing import KeySetting, KeySettings
+from signalbox.facts.billing import BILLED, KeySetting, KeySettings
 from signalbox.facts.context import LoadedContexts
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
@@ -19,6 +19,7 @@ from signalbox.facts.sessions import Session, Sessions
 from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
 
 __all__ = [
+    "BILLED",
     "Directories",
     "DirectoryState",
     "FirstLine",

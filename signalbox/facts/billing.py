@@ -1,4 +1,4 @@
-"""Keys that Claude Code would take from the service user's own files, past every lane."""
+"""Keys in the service user's own files: what Claude Code would take past every lane, and what it shall not have."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ _FILES = (
     " .config/fish/config.fish .config/fish/conf.d/*.fish .config/environment.d/*.conf .config/claude-secrets.env"
     " .claude/settings*.json .claude-*/settings*.json /etc/claude-code/*.json /etc/claude-code/*/*.json"
 )
-# A name with a value behind it: NAME=value, "NAME": "value", fish's set -gx NAME value. Only the name is printed.
+# A line that gives a name of `names` a value: NAME=value where a word begins, JSON's "NAME": "value", fish's
+# set -gx NAME value, pam_env's NAME DEFAULT=value. What only reads, tests or unsets it is none. Only names are printed.
 _AWK = r"""
+BEGIN { count = split(names, each, " "); value = "[\"\047]?[^\"\047[:space:];]" }
 /^[[:space:]]*(#|\/\/)/ { next }
-match($0, /ANTHROPIC_(API_KEY|AUTH_TOKEN)"?([[:space:]]*[=:]|[[:space:]])[[:space:]]*["\x27]?[^"\x27[:space:];]/) {
-    name = substr($0, RSTART); sub(/[^A-Z_].*/, "", name)
-    print name " " FNR " " FILENAME
+{
+    for (i = 1; i <= count; i++) {
+        set = "(^|[[:space:];\"\047])" each[i] "=" value
+        json = "\"" each[i] "\"[[:space:]]*:[[:space:]]*\"[^\"]"
+        fish = "(^|[[:space:];])set[[:space:]]+(-[^[:space:]]+[[:space:]]+)*" each[i] "[[:space:]]+" value
+        pam = "^" each[i] "[[:space:]]+(DEFAULT|OVERRIDE)=" value
+        if ($0 ~ set || $0 ~ json || $0 ~ fish || $0 ~ pam) print each[i] " " FNR " " FILENAME
+    }
 }
 """
+BILLED = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")  # what Claude Code takes without asking
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,12 @@ class KeySetting:
 
 
 class KeySettings(FactBase[list[KeySetting]]):
-    """Where shells, units or Claude Code of a user would be given ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN."""
+    """Where shells, units or Claude Code of a user would be given variables of these names."""
 
-    def command(self, user: str, home: str) -> str:
+    def command(self, user: str, home: str, names: tuple[str, ...]) -> str:
         """Return the command."""
-        look = f'for f in {_FILES}; do [ ! -f "$f" ] || awk {shlex.quote(_AWK)} "$f"; done'
+        words = shlex.join(["awk", "-v", f"names={' '.join(names)}", _AWK])
+        look = f'for f in {_FILES}; do [ ! -f "$f" ] || {words} "$f"; done'
         return f"{{ ! id -u {user} >/dev/null 2>&1 || {run_as(user, home, look)}; }} 2>/dev/null || true"
 
     default = list

@@ -9,7 +9,10 @@ from pyinfra.api import FactBase
 
 @dataclass(frozen=True)
 class Session:
-    """A process of Claude Code that asks the gateway. lane: the command that started it. age: as ps tells it."""
+    """A process of Claude Code that asks the gateway.
+
+    lane: the command that started it, `claude` outside of lanes. age: as ps tells it.
+    """
 
     pid: int
     terminal: str
@@ -18,21 +21,21 @@ class Session:
 
 
 class Sessions(FactBase[list[Session]]):
-    """The sessions of a user that go to a gateway on the host's loopback, and so hold its key."""
+    """The sessions of a user that go to the gateway on this port of the host's loopback, and so hold its key."""
 
-    def command(self, user: str) -> str:
+    def command(self, user: str, port: int) -> str:
         """Return the command."""
         return (
             f"for p in $(pgrep -u {user} -x claude 2>/dev/null); do"
             " e=$(tr '\\0' '\\n' < /proc/$p/environ 2>/dev/null) || continue;"
-            ' case "$e" in *ANTHROPIC_BASE_URL=http://127.0.0.1:*) ;; *) continue;; esac;'
-            " d=$(printf '%s\\n' \"$e\" | sed -n 's/^CLAUDE_CONFIG_DIR=//p');"
-            ' echo "$p $(ps -o tty=,etime= -p $p) ${d##*/.}"; done; true'
+            f" printf '%s\\n' \"$e\" | grep -qE '^ANTHROPIC_BASE_URL=http://(127\\.0\\.0\\.1|localhost):{port}(/|$)'"
+            " || continue; l=$(printf '%s\\n' \"$e\" | sed -n 's/^SIGNALBOX_LANE=/-/p');"
+            ' echo "$p $(ps -o tty=,etime= -p $p) claude$l"; done; true'
         )
 
     default = list
 
     def process(self, output: list[str]) -> list[Session]:
-        """Parse `pid terminal age directory`."""
+        """Parse `pid terminal age command`."""
         found = (line.split() for line in output)
         return [Session(int(words[0]), words[1], words[2], words[3]) for words in found if len(words) == 4]

@@ -400,6 +400,12 @@ BREAKS: dict[str, Break] = {
         _settings(f"{HOME}/.claude/settings.json", env={"ANTHROPIC_API_KEY": "sk-ant-drill"}),
         FIX,
     ),
+    "provider-key": Break(
+        "a provider's key is in the guide's file in clear",
+        "provider-key-in-clear",
+        f"{_line('.config/claude-secrets.env', 'ANTHROPIC_DIRECT_KEY=sk-ant-drill')}",
+        f"rm {HOME}/.config/claude-secrets.env",
+    ),
     "base-url": Break(
         "ANTHROPIC_BASE_URL is in a shell file",
         "stray-variable",

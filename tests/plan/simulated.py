@@ -50,11 +50,17 @@ class Deploy:
         return [name for name in self.names if name.startswith(f"{task} |")]
 
 
-def deploy(data: Mapping[str, Any] | None = None, *arguments: str, others: int = 0, file: str = "deploy.py") -> Deploy:
-    """Carry out deploy.py on a simulated host with the good settings and `data` over them, and tell what was seen.
+def deploy(
+    data: Mapping[str, Any] | None = None,
+    *arguments: str,
+    others: int = 0,
+    file: str = "deploy.py",
+    secrets: Mapping[str, str] = SECRETS,
+) -> Deploy:
+    """Carry out a deploy file on a simulated host with the good settings and `data` over them, and tell what was seen.
 
-    `arguments` of pyinfra, by default -y; `others`: so many hosts more, of which nothing is told; `file`: another one
-    than deploy.py. Raises CalledProcessError with pyinfra's output when it fails.
+    `arguments` of pyinfra, by default -y; `others`: so many hosts more, of which nothing is told; `secrets`: by name,
+    in the environment. Raises CalledProcessError with pyinfra's output when it fails.
     """
     with tempfile.TemporaryDirectory() as directory:
         inventory, told = Path(directory) / "hosts.py", Path(directory) / "told.json"
@@ -65,7 +71,7 @@ def deploy(data: Mapping[str, Any] | None = None, *arguments: str, others: int =
         done = subprocess.run(
             [sys.executable, program, str(told), str(inventory), file, "--json", *(arguments or ("-y",))],
             cwd=PROJECT,
-            env={**os.environ, **SECRETS, "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(PROJECT)},
+            env={**os.environ, **secrets, "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(PROJECT)},
             capture_output=True,
             text=True,
             timeout=120,

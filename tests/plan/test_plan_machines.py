@@ -105,7 +105,28 @@ def test_plain_secrets_of_one_user_are_those_of_the_guide() -> None:
 
 def test_a_key_that_would_bill_is_told_with_file_and_line() -> None:
     data = machine()
-    data["fake_responses"]["ANTHROPIC_(API_KEY"] = ["ANTHROPIC_API_KEY 7 .bashrc"]
+    data["fake_responses"]["names=ANTHROPIC_API_KEY"] = ["ANTHROPIC_API_KEY 7 .bashrc"]
     told = "~/.bashrc, line 7, sets ANTHROPIC_API_KEY: Claude Code takes that without asking"
     assert told in deploy(data).stderr
     assert told not in deploy(machine()).stderr
+
+
+def test_a_providers_key_in_clear_is_told_with_file_and_line() -> None:
+    data = machine()
+    answer = ["ANTHROPIC_DIRECT_KEY 3 .config/claude-secrets.env"]
+    data["fake_responses"]["names=ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_DIRECT_KEY"] = answer
+    told = "~/.config/claude-secrets.env, line 3, holds ANTHROPIC_DIRECT_KEY, a provider's key, in clear"
+    assert told in deploy(data).stderr
+    for settings in (
+        {"by_hand": {"files": [".config/claude-secrets.env"]}},  # gone after this run
+        {"secrets": {"on_host": "plain"}, "gateway": {"user": None}},  # ours, as it is wanted
+    ):
+        assert told not in deploy({**data, **settings}).stderr
+
+
+def test_a_new_gateway_key_needs_no_providers_secret() -> None:
+    rotated = deploy(machine(), file="signalbox/deploys/gateway_key.py", secrets={})
+    assert any("the gateway has a new key" in name for name in rotated.names)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        deploy(machine(), secrets={})
+    assert "secret ANTHROPIC_DIRECT_KEY is not set" in failed.value.stderr

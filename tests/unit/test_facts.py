@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -193,31 +194,50 @@ def test_an_entry_that_cannot_be_read_ends_no_run(tmp_path: Path, monkeypatch: p
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts look as the user they are asked for, which root may")
 
 
-@needs_root
-def test_keys_in_files_of_a_person_are_found_with_their_line_and_without_their_value(tmp_path: Path) -> None:
-    files = {
-        ".bashrc": "# export ANTHROPIC_API_KEY=no\nunset ANTHROPIC_API_KEY\nexport ANTHROPIC_API_KEY='marked'\n",
-        ".profile": "ANTHROPIC_API_KEY=\nexport PATH; ANTHROPIC_AUTH_TOKEN=marked\nANTHROPIC_DIRECT_KEY=marked\n",
-        ".config/fish/config.fish": "set -gx ANTHROPIC_API_KEY marked\n",
-        ".config/environment.d/10-mine.conf": "ANTHROPIC_API_KEY=marked\n",
-        ".claude/settings.json": '{"env": {\n  "ANTHROPIC_API_KEY": "marked"\n}}\n',
-        ".claude-routed/settings.json": '{"env": {}}\n',
-    }
-    for name, content in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    command = facts.KeySettings().command(user="root", home=str(tmp_path))
+SETS = {
+    ".bashrc": ["export ANTHROPIC_API_KEY='marked'", "a; ANTHROPIC_API_KEY=marked claude",
+                "alias c='ANTHROPIC_API_KEY=marked c'"],
+    ".profile": ["export PATH; ANTHROPIC_AUTH_TOKEN=marked"],
+    ".config/claude-secrets.env": ["ANTHROPIC_DIRECT_KEY=marked", 'export AZURE_FOUNDRY_KEY="marked"'],
+    ".config/fish/config.fish": ["set -gx ANTHROPIC_API_KEY marked",
+                                 "set --global --export ANTHROPIC_API_KEY 'marked'"],
+    ".config/environment.d/10-mine.conf": ["ANTHROPIC_API_KEY=marked"],
+    ".pam_environment": ["ANTHROPIC_API_KEY DEFAULT=marked"],
+    ".claude/settings.json": ['{"env": {"ANTHROPIC_API_KEY": "marked"}}', '  "ANTHROPIC_AUTH_TOKEN" : "marked",'],
+}  # fmt: skip
+SETS_NOT = {
+    ".bashrc": [
+        "# export ANTHROPIC_API_KEY=no", "unset ANTHROPIC_API_KEY ANTHROPIC_DIRECT_KEY", "ANTHROPIC_API_KEY=",
+        'ANTHROPIC_API_KEY="" claude', '[ -n "$ANTHROPIC_API_KEY" ] && echo set', 'echo "${ANTHROPIC_API_KEY:-}"',
+        "env -u ANTHROPIC_API_KEY claude", 'echo "$ANTHROPIC_API_KEY" > f', "MY_ANTHROPIC_API_KEY=marked",
+        "ANTHROPIC_API_KEY_FILE=marked", 'if [ "$ANTHROPIC_API_KEY" = marked ]; then', "OTHER_KEY=marked",
+    ],
+    ".config/fish/config.fish": ["set -e ANTHROPIC_API_KEY", "set -q ANTHROPIC_API_KEY; and echo set"],
+    ".claude/settings.json": ['{"env": {"ANTHROPIC_API_KEY": ""}}', '{"deny": ["ANTHROPIC_API_KEY"]}'],
+}  # fmt: skip
+NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_DIRECT_KEY", "AZURE_FOUNDRY_KEY")
+
+
+def keys_found(home: Path) -> set[tuple[str, int]]:
+    command = facts.KeySettings().command(user="root", home=str(home), names=NAMES)
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=20)
     assert "marked" not in done.stdout
     found = facts.KeySettings().process(done.stdout.splitlines())
-    assert {(each.path, each.line, each.variable) for each in found if each.path.startswith("~")} == {
-        ("~/.bashrc", 3, "ANTHROPIC_API_KEY"),
-        ("~/.profile", 2, "ANTHROPIC_AUTH_TOKEN"),
-        ("~/.config/fish/config.fish", 1, "ANTHROPIC_API_KEY"),
-        ("~/.config/environment.d/10-mine.conf", 1, "ANTHROPIC_API_KEY"),
-        ("~/.claude/settings.json", 2, "ANTHROPIC_API_KEY"),
-    }
+    return {(each.path, each.line) for each in found if each.path.startswith("~")}
+
+
+@needs_root
+@pytest.mark.parametrize("sets", [True, False])
+def test_keys_in_files_of_a_person_are_found_with_their_line_and_without_their_value(
+    sets: bool, tmp_path: Path
+) -> None:
+    files = SETS if sets else SETS_NOT
+    for name, lines in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n")
+    every = {(f"~/{name}", number) for name, lines in files.items() for number in range(1, len(lines) + 1)}
+    assert keys_found(tmp_path) == (every if sets else set())
 
 
 @needs_root
@@ -270,3 +290,23 @@ def test_what_sshd_says_of_itself_is_understood() -> None:
     lines = ["changed /etc/ssh/sshd_config", "effective port 22", "effective port 2222", "effective usedns no"]
     state = reach.Sshd().process(lines)
     assert state == reach.SshdState(("/etc/ssh/sshd_config",), {"port": "22 2222", "usedns": "no"})
+
+
+def test_sessions_are_those_of_this_gateway(tmp_path: Path) -> None:
+    claude = tmp_path / "claude"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", claude)
+    environments = [
+        {"ANTHROPIC_BASE_URL": "http://127.0.0.1:4321", "SIGNALBOX_LANE": "local", "CLAUDE_CONFIG_DIR": "/x/.other"},
+        {"ANTHROPIC_BASE_URL": "http://localhost:4321/"},  # somebody's own, without a lane and a directory of its own
+        {"ANTHROPIC_BASE_URL": "http://127.0.0.1:43210"},
+        {"ANTHROPIC_BASE_URL": "https://api.anthropic.com", "NOTE": "ANTHROPIC_BASE_URL=http://127.0.0.1:4321"},
+    ]
+    running = [subprocess.Popen([claude, "60"], env=environment) for environment in environments]
+    try:
+        found = ask(facts.Sessions, user=getpass.getuser(), port=4321)
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+    assert {(each.pid, each.lane) for each in found} == {(running[0].pid, "claude-local"), (running[1].pid, "claude")}
+    assert all(":" in each.age and each.terminal for each in found)
