@@ -12,6 +12,7 @@ import json
 import os
 import pwd
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -138,6 +139,22 @@ class Tries:
             here.seen.append(ask("/health/test_connection", {"litellm_params": {"model": "openai/x", **reference}}))
             return "\n".join(here.seen)
 
+    def supervisor_socket(self):
+        """talks to the gateway's supervisor over its control socket"""
+        with socket.socket(socket.AF_UNIX) as each:
+            each.settimeout(60)
+            each.connect(f"{self.run}/litellm/control")
+            return each.makefile().read()
+
+    def container_port(self):
+        """asks the gateway's container at its own port, past the supervisor"""
+        code = f"def apply_guardrail(inputs, request_data, input_type):\n    return block(os.environ['{NAME}'])\n"
+        asked = {"custom_code": code, "test_input": {"texts": ["x"]}}
+        told = []
+        for port in range(24000, 24100):
+            told += [ask("/v1/models", port=port), ask("/guardrails/test_custom_code", asked, port=port)]
+        return "\n".join(told)
+
 
 def sh(command):
     """Return all that a shell command prints."""
@@ -187,11 +204,11 @@ def question():
     return {"model": MODEL, "max_tokens": 5, "input": "hi", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def ask(path, body=None):
+def ask(path, body=None, port=4000):
     """Return the gateway's answer."""
     headers = {"authorization": f"Bearer {key()}", "content-type": "application/json"}
     request = urllib.request.Request(
-        f"http://127.0.0.1:4000{path}", None if body is None else json.dumps(body).encode(), headers
+        f"http://127.0.0.1:{port}{path}", None if body is None else json.dumps(body).encode(), headers
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (http)

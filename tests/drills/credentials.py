@@ -10,7 +10,7 @@ from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.drills.tampers import DOCKER, FOR_KEEPER, KEY, THEIR_GATEWAY_KEY
+from tests.drills.tampers import DOCKER, FOR_KEEPER, KEY, OUR_GATEWAY_KEY, THEIR_GATEWAY_KEY
 from tests.lab import hosts, services
 from tests.lab.simulators.journal import fingerprint
 from tests.plan.test_secret_sources import OF_ALL, with_age, with_ansible_vault
@@ -199,6 +199,75 @@ def _left(wanted: tuple[str, ...], unwanted: tuple[str, ...]) -> list[str]:
     left = [file for file in files if any(part in file for part in unwanted)]
     assert not left, f"left behind: {left}"
     return files
+
+
+# How a program of the service user's comes to its environment, and whether a person is at it.
+SHELLS = {
+    "bash, interactive": ("bash -ic env", True),
+    "bash, login": ("bash -lic env", True),
+    "zsh, interactive": ("zsh -ic env", True),
+    "tmux": (
+        "tmux -L drill -f /dev/null new-session -d; tmux -L drill send-keys"
+        " 'env > ~/drill-env; tmux -L drill wait-for -S drill' Enter; tmux -L drill wait-for drill;"
+        " cat ~/drill-env; rm ~/drill-env; tmux -L drill kill-server",
+        True,
+    ),
+    "ssh command": ("env", False),
+    "zsh, script": ("zsh -c env", False),
+    "unit": ("systemd-run --user --quiet --wait --pipe env", False),
+    "user manager": ("systemctl --user show-environment", False),
+}
+# The guide's file, loaded by every kind of shell and by the manager.
+BY_HAND = f"""
+install -m 600 /dev/null ~/.config/claude-secrets.env
+read -r key; echo "{NAME}=$key" > ~/.config/claude-secrets.env
+cp -a ~/.bashrc ~/bashrc.kept
+sed -i '1i set -a; . ~/.config/claude-secrets.env; set +a' ~/.bashrc
+echo 'set -a; . ~/.config/claude-secrets.env; set +a' > ~/.zshenv
+mkdir -p ~/.config/environment.d; ln -s ../claude-secrets.env ~/.config/environment.d/drill.conf
+systemctl --user daemon-reload
+"""
+NOT_BY_HAND = (
+    "mv bashrc.kept .bashrc; rm .zshenv .config/claude-secrets.env .config/environment.d/drill.conf;"
+    " systemctl --user daemon-reload"
+)
+
+
+def _known(value: str) -> dict[str, bool]:
+    """Return of each kind of shell whether the value is in its environment."""
+    return {kind: value in looks.answer(f"{command} 2>/dev/null") for kind, (command, _) in SHELLS.items()}
+
+
+@drill.cell("shells")
+def shells(stage: Stage) -> Figures:
+    """No shell, unit or manager of the service user has a provider's key; one that was left there by hand is told."""
+    site = stage.converged()
+    looks.have_zsh()
+    value = services.environment()[NAME]
+    seen = _known(value)
+    assert not any(seen.values()), f"the provider's key is in {seen}"
+    gateway_key = _known(looks.answer(OUR_GATEWAY_KEY, user="root"))
+    assert gateway_key == {kind: at_it for kind, (_, at_it) in SHELLS.items()}, f"the gateway's key: {gateway_key}"
+    looks.answer("[ ! -e .zshenv ] && [ ! -e .config/claude-secrets.env ]")
+    hosts.run(HOST, BY_HAND, user="claude", stdin=f"{value}\n")
+    try:
+        control = _known(value)
+        assert all(control.values()), f"control: the key was put everywhere, and is seen in {control}"
+        told = site.deploy().ok()
+        assert value not in told.stdout + told.stderr
+        line = f"~/.config/claude-secrets.env, line 1, holds {NAME}, a provider's key, in clear"
+        assert line in told.stderr, f"the deploy does not tell: {told.stderr[-2000:]}"
+        doctor = hosts.run(HOST, "claude-doctor", user="claude", check=False).stdout
+        assert ".config/claude-secrets.env, line 1" in doctor, f"the doctor does not tell: {doctor[-2000:]}"
+    finally:
+        looks.answer(NOT_BY_HAND)
+    assert line not in site.deploy().ok().stderr
+    return {
+        "provider's key in": f"none of {len(seen)}: {' / '.join(seen)}",
+        "gateway's key in": " / ".join(kind for kind, known in gateway_key.items() if known),
+        "left by hand": f"deploy and doctor say: {line}",
+        "control": f"with that file the key is seen in each of {len(control)}",
+    }
 
 
 @drill.cell("plain")

@@ -16,6 +16,7 @@ from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage, lab_host
+from tests.drills.swap import at_rest, containers, none_lost, under_way
 from tests.drills.tampers import OUR_GATEWAY_KEY, THEIR_GATEWAY_KEY
 from tests.lab import hosts, services
 
@@ -73,16 +74,66 @@ def one_uid(stage: Stage) -> Figures:
     stage.site(ONE, settings={"gateway": {"user": None}}).deploy().ok()
     tried = _tried("claude", "claude", host=ONE)
     assert any(tried.values()), "one user, and no try gets the key: then the tries are no good"
-    stage.discard(ONE)
     return {"tries": len(tried), "got it": sum(tried.values()), **_table(tried)}
 
 
-# Asks the gateway without a pause until told to stop, reads the key again when it is refused, and tells each answer.
+# Memory in MiB of what a user has running before any container: its share of what is shared (Pss).
+ENGINES = """
+import pathlib, pwd
+users = {each.pw_uid for each in pwd.getpwall() if each.pw_name in ("claude", "litellm")}
+names = {"systemd", "(sd-pam)", "dbus-daemon", "rootlesskit", "exe", "slirp4netns", "dockerd", "containerd"}
+total = 0
+for each in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        if each.stat().st_uid in users and (each / "comm").read_text().strip() in names:
+            total += next(int(line.split()[1]) for line in (each / "smaps_rollup").open() if line.startswith("Pss:"))
+    except OSError:
+        pass
+print(total / 1024)
+"""
+# Microseconds from the boot of the host to a gateway that answers; less than 0 before that.
+BOOTED = (
+    "$(( $(systemctl --user --machine={user}@.host show -p ActiveEnterTimestampMonotonic --value litellm.service)"
+    " - $(systemctl show -p UserspaceTimestampMonotonic --value) ))"
+)
+BOOTS = 3  # of each; the fastest counts, as whatever else this machine does only slows them down
+
+
+def _costs(host: str, user: str) -> tuple[float, float]:
+    """Return MiB of both users' managers and engines, and seconds from the boot to the gateway's first answer."""
+    memory, seconds = [], []
+    for _ in range(BOOTS):
+        hosts.reboot(host)
+        assert looks.gateway_within(180, host=host), "the gateway did not answer"
+        took = BOOTED.format(user=user)
+        look = f"for i in $(seq 100); do took={took}; [ $took -gt 0 ] && break; sleep 0.2; done; echo $took"
+        seconds.append(int(looks.answer(look, host=host, user="root")) / 1e6)
+        memory.append(float(hosts.run(host, "python3 -", stdin=ENGINES).stdout))
+    return min(memory), min(seconds)
+
+
+@drill.cell("costs")
+def costs(stage: Stage) -> Figures:
+    """What the gateway's own user costs: memory of its manager and its Docker, and time from boot to an answer."""
+    stage.converged()
+    two = _costs(HOST, looks.GATEWAY_USER)
+    stage.bare(ONE)
+    stage.site(ONE, settings={"gateway": {"user": None}}).deploy().ok()
+    one = _costs(ONE, "claude")
+    stage.discard(ONE)
+    assert two[0] > one[0] > 10, f"control: two engines have {two[0]:.0f} MiB, one has {one[0]:.0f} MiB"
+    return {
+        "managers and engines": f"{two[0]:.0f} MiB with a user of its own, {one[0]:.0f} MiB with one",
+        "from boot to the first answer": f"{two[1]:.1f} s with a user of its own, {one[1]:.1f} s with one",
+    }
+
+
+# Ten at once ask the gateway until told to stop, read the key again when it is refused, and tell each answer.
 ASKS = """
-import json, os, subprocess, time, urllib.error, urllib.request
+import json, os, subprocess, threading, time, urllib.error, urllib.request
 path = os.path.expanduser("~/.config/signalbox/gateway.cred")
 words = ["systemd-creds", "--user", "decrypt", "--name=gateway", path, "-"]
-body = {"model": "local", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+body = {"model": "claude-haiku-4-5", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
 def key():
     return subprocess.run(words, capture_output=True, text=True).stdout.strip()
 def ask(key):
@@ -95,27 +146,68 @@ def ask(key):
         return error.code, error.read().decode()
     except OSError as error:
         return 0, str(error)
-known, told, end = key(), [], time.monotonic() + 300
-while time.monotonic() < end and not os.path.exists("/tmp/drill-stop"):
-    began = time.monotonic()
-    status, text = ask(known)
-    told.append([began, status, text[:300]])
-    if status == 400:
-        known = key()
-    time.sleep(0.1)
+first, told, end = key(), [], time.monotonic() + 300
+def one():
+    known = first
+    while time.monotonic() < end and not os.path.exists("/tmp/drill-stop"):
+        began = time.monotonic()
+        status, text = ask(known)
+        told.append([began, status, text[:300]])
+        if status == 400:
+            known = key()
+        time.sleep(0.1)
+every = [threading.Thread(target=one) for _ in range(10)]
+for each in every: each.start()
+for each in every: each.join()
+print(json.dumps(sorted(told)))
+"""
+# What every port answers on which the gateway's containers may be, to this key, with and without a relay's word.
+PAST = """
+import collections, json, urllib.error, urllib.request
+told = collections.Counter()
+for port in range(24000, 24100):
+    for path, body in (("/v1/models", None), ("/v1/messages", json.dumps({"model": "claude-haiku-4-5", "max_tokens": 5,
+                       "messages": [{"role": "user", "content": "hi"}]}).encode())):
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "x-signalbox-relay": relay}
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers)
+        try:
+            with urllib.request.urlopen(request) as answer:
+                told[answer.status] += 1
+        except urllib.error.HTTPError as error:
+            told[error.code] += 1
+        except OSError:
+            pass
 print(json.dumps(told))
 """
+
+
+def _past_the_supervisor(key: str, relay: str, user: str) -> dict[str, int]:
+    """Return how often each status was answered by the ports of the gateway's containers."""
+    told = hosts.run(HOST, "python3 -", user=user, stdin=f"key, relay = {key!r}, {relay!r}\n{PAST}", timeout=120).stdout
+    return dict(json.loads(told))
+
+
+def _old_key_past_the_supervisor(old: str) -> str:
+    """AssertionError unless the old key is refused at the port of the container that still ends its last requests."""
+    run = f"/run/user/$(id -u {looks.GATEWAY_USER})/litellm"
+    assert len(containers()) == 2, f"the old container does not run any more: {containers()}"
+    refused = _past_the_supervisor(old, "", "claude")
+    assert set(refused) == {"404"}, f"asked past the supervisor, with the old key: {refused}"
+    oldest = looks.answer(f"cat $(ls -d {run}/[0-9]* | sort -V | head -n1)/secrets/RELAY", user="root")
+    answered = _past_the_supervisor(old, oldest, "root")
+    assert answered.get("200"), f"control: with its relay's word the old container does not take its key: {answered}"
+    return f"{refused['404']} answers, each 404 (with the relay's word {answered['200']} were 200)"
 
 
 @drill.cell("rotation")
 def rotation(stage: Stage) -> Figures:
     """The gateway's key is rotated under load: the new one works, the old one is refused, a session is told."""
-    site = stage.converged()
+    site = at_rest(stage)
     old = looks.answer(OUR_GATEWAY_KEY, user="root")
     session = "sleep 300 | claude-local -p --verbose --input-format stream-json --output-format stream-json"
     looks.answer(f"rm -f /tmp/drill-stop; setsid sh -c {looks.quoted(session)} > /dev/null 2>&1 < /dev/null &")
     looks.answer("for i in $(seq 300); do pgrep -u claude -x claude >/dev/null && exit 0; sleep 0.1; done; exit 1")
-    with ThreadPoolExecutor(1) as pool:
+    with under_way(stage, 2) as long, ThreadPoolExecutor(1) as pool:
         asking = pool.submit(hosts.run, HOST, "python3 -", user="claude", stdin=ASKS, timeout=400)
         try:
             time.sleep(3)  # so that there are answers before
@@ -127,9 +219,11 @@ def rotation(stage: Stage) -> Figures:
             )  # fmt: skip
             took = time.monotonic() - started
             time.sleep(3)  # and after
+            past = _old_key_past_the_supervisor(old) if done.returncode == 0 else ""
         finally:
             looks.answer("touch /tmp/drill-stop")
         told = json.loads(asking.result().stdout)
+        none_lost(long.result())
     looks.answer("rm /tmp/drill-stop; pkill -u claude -x claude; true")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "has the old key and will be refused; leave it with /exit" in done.stderr, done.stderr[-2000:]
@@ -153,7 +247,9 @@ def rotation(stage: Stage) -> Figures:
     return {
         "command": f"{took:.1f} s",
         "longest time without an answer": f"{gap:.1f} s",
-        "requests asked, lost, refused": f"{len(told)}, {len(lost)}, {len(refused)}",
+        "requests of ten at once: asked, lost, refused": f"{len(told)}, {len(lost)}, {len(refused)}",
+        "under way with the old key": "2, both ended well",
+        "the old key past the supervisor, meanwhile": past,
         "the refused are told": refused[0][:200],
         "control": control,
     }

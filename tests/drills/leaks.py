@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import re
 import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +13,17 @@ import yaml
 
 from signalbox.facts.secrets import reader
 from signalbox.init.questions import QUESTIONS
-from signalbox.settings.layers import defaults, merge
-from tests.drills import looks, traces
+from signalbox.settings.layers import defaults
+from tests.drills import looks
 from tests.drills.drill import Drill, Figures
 from tests.drills.init import person_at, right
 from tests.drills.record import PROJECT
+from tests.drills.search import DECOYS, RUN, Search
 from tests.drills.stage import HOST, Stage
-from tests.drills.tampers import THEIR_GATEWAY_KEY
+from tests.drills.swap import asked
+from tests.drills.tampers import KEY, THEIR_GATEWAY_KEY
 from tests.drills.terminal import environment
 from tests.lab import hosts, services
-from tests.lab.inventory import write_inventory
 
 drill = Drill(
     "leaks",
@@ -48,124 +43,39 @@ _OTHERS_OFF = {
     for section, values in defaults().items()
     if section != "secrets" and isinstance(values, dict) and "enabled" in values
 }
-PATTERNS = "/run/drill-patterns"
-# The control's files on the host: for a moment and for longer, for all to read, a shell's history, and any other.
-DECOYS = ("/tmp/decoy", "/usr/local/share/decoy", "/root/.decoy_history", "/root/decoy")  # noqa: S108 (the host's)
-SEEN = ("stdout", "stderr", "plan's JSON", "argv, controller", "argv, host", "writes to files, host")
-# Where a file of the host that holds a secret belongs: its path, and its mode.
-FILES = (
-    ("shell history, host", r"_history$", r".*"),
-    ("temporary files, host", r"^/(tmp|var/tmp|run)/", r".*"),
-    ("image layers and container storage", r"/\.local/share/docker/", r".*"),
-    ("world-readable files, host", r"", r".*[4567]"),
-    ("other files, host", r"", r".*[0123]"),
-)
+MODEL = "claude-sonnet-4-6"  # a cloud's
 LOUD = ("-y", "-vvv", "--diff", "--debug")
-RUN = f"/run/user/$(id -u {looks.GATEWAY_USER})/litellm"
+# A deploy that crashes in the midst of its operations, when the secrets are in place.
+BETWEEN = """
+from pyinfra.operations import python
+def crash():
+    raise RuntimeError("crash")
+text = open("deploy.py").read()
+assert text.count("\\ngateway(") == 1
+exec(text.replace("\\ngateway(", "\\npython.call(name='It crashes', function=crash)\\ngateway("))
+"""
+# The program that encrypts fails, and what there is decrypts all the same.
+ENCRYPTS = "/usr/bin/systemd-creds"
+NO_ENCRYPTION = (
+    f"mv {ENCRYPTS} {ENCRYPTS}.kept; printf '%s\\n' '#!/bin/sh' 'case \"$*\" in *encrypt*)"
+    f' echo drill: no encryption >&2; exit 1;; esac; exec {ENCRYPTS}.kept "$@"\' > {ENCRYPTS}; chmod 755 {ENCRYPTS}'
+)
+ENCRYPTION = f"mv {ENCRYPTS}.kept {ENCRYPTS}"
+
+
+def _refused_upstream(stage: Stage) -> str:
+    """Have the cloud refuse the provider's key: what the gateway says of that, to whomever, must not hold it."""
+    stage.simulators.fault("anthropic", "401")
+    try:
+        (told,) = asked(MODEL, 1, 1)
+    finally:
+        stage.simulators.heal()
+    assert told["error"], f"the request was not refused: {told}"
+    return f"{told['status']}: {told['error'][:120]}"
 
 
 def _mark() -> str:
     return f"sk-ant-drill-{secrets.token_hex(16)}"
-
-
-def _forms(value: str) -> list[str]:
-    """Return what would tell a secret: itself, encoded, or hashed as it is."""
-    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (value, f"{value}\n")]
-    return [value, base64.b64encode(value.encode())[:-4].decode(), value.encode().hex(), *hashes]
-
-
-class Search:
-    """What was seen on the controller and the host while a secret went its way; `found` looks for one in all of it."""
-
-    def __init__(self, stage: Stage, settings: Mapping[str, Any]) -> None:
-        self._directory = tempfile.TemporaryDirectory()
-        self.place = Path(self._directory.name)
-        self.inventory = self.place / "hosts.py"
-        write_inventory([HOST], merge(stage.site().settings, dict(settings)), {}, self.inventory)
-        self.seen = dict.fromkeys(SEEN, "")
-        self.statuses: list[int] = []
-        self._by_design = looks.answer(f"echo {RUN}", user="root")  # where the gateway's start decrypts to
-        looks.mark()
-
-    def run(self, *command: str, stdin: str = "", cwd: Path = PROJECT, **environment: str) -> str:
-        """Run a command of the controller, traced; return its output."""
-        own = {"XDG_STATE_HOME": str(self.place), "TMPDIR": str(self.place), "PYINFRA_PROGRESS": "off"}
-        ran = traces.run(command, cwd, {**own, **environment}, stdin)
-        self.seen["stdout"] += ran.stdout
-        self.seen["stderr"] += ran.stderr
-        self.seen["argv, controller"] += ran.started
-        if "--json" in command:
-            self.seen["plan's JSON"] += ran.stdout
-        self.statuses.append(ran.status)
-        return ran.stdout + ran.stderr
-
-    @contextmanager
-    def host_traced(self) -> Iterator[None]:
-        """Trace what is started on the host, and what is written there."""
-        with traces.HostTrace() as trace:
-            yield
-        self.seen["argv, host"] += trace.started()
-        lines = trace.written().splitlines()
-        self.seen["writes to files, host"] += "\n".join(line for line in lines if self._by_design not in line)
-
-    def found(self, value: str, *, layers: bool = False) -> dict[str, list[str]]:
-        """Return where the secret, or what tells it, was found; `layers`: images and other container storage too."""
-        texts = {
-            **self.seen,
-            "pyinfra's log": _text([PROJECT / "pyinfra-debug.log"]),
-            "shell history, controller": _text(sorted(Path.home().glob(".*_history"))),
-            "other files, controller": _text(path for path in self.place.rglob("*") if path.is_file()),
-            "docker inspect": _of_docker("docker ps -a --no-trunc; docker inspect $(docker ps -aq; docker images -q)"),
-            "docker's logs and image history": _of_docker(
-                "for i in $(docker image ls -q); do docker image history --no-trunc $i; done;"
-                " for c in $(docker ps -aq); do docker logs $c; done"
-            ),
-        }
-        found = {where: [form for form in _forms(value) if form in text] for where, text in texts.items()}
-        count, *lines = self._on_disk(value, layers)
-        found["journal"] = [f"{count} entries"] if int(count) else []
-        files = [tuple(line.split(" ", 1)) for line in lines]
-        for where, pattern, modes in FILES:
-            found[where] = [path for mode, path in files if re.search(pattern, path) and re.fullmatch(modes, mode)]
-        return found
-
-    def _on_disk(self, value: str, layers: bool) -> list[str]:
-        """Return how many entries of the host's journal hold it, and "mode path" of each file there that does."""
-        # What was written since the search began can hold the secret; images are looked through from the first layer.
-        files = "find / \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -type f -newercm /run/drill-mark"
-        files += f" -print0 | xargs -0 -r grep -laF -f {PATTERNS}"
-        if layers:
-            files = f"grep -rlaF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -f {PATTERNS} /"
-        entries = f"journalctl --no-pager -o export | grep -caF -f {PATTERNS} || true"
-        show = f"{{ {files} || true; }} 2>/dev/null | xargs -r -d '\\n' stat -c '%a %n' 2>/dev/null || true"
-        look = f"umask 077; cat > {PATTERNS}; {entries}; {show}; rm {PATTERNS}"
-        patterns = "".join(f"{form}\n" for form in _forms(value))
-        count, *lines = hosts.run(HOST, look, stdin=patterns, timeout=400).stdout.splitlines()
-        skipped = (f"600 {PATTERNS}", f"600 {self._by_design}/")
-        return [count, *(line for line in lines if not line.startswith(skipped))]
-
-    def close(self) -> None:
-        """Remove what the controller has written."""
-        (PROJECT / "pyinfra-debug.log").unlink(missing_ok=True)
-        self._directory.cleanup()
-
-
-def _text(paths: Iterable[Path]) -> str:
-    return "\n".join(path.read_text(errors="replace") for path in paths if path.is_file())
-
-
-def _of_docker(commands: str) -> str:
-    """Return what these commands say of the Docker of each user."""
-    each = "".join(
-        f"runuser -u {user} -- env DOCKER_HOST=unix:///run/user/$(id -u {user})/docker.sock sh -c '{commands}' 2>&1;"
-        for user in ("claude", looks.GATEWAY_USER)
-    )
-    return hosts.run(HOST, each, check=False, timeout=240).stdout
-
-
-def _nowhere(found: Mapping[str, list[str]]) -> None:
-    there = {where: what for where, what in found.items() if what}
-    assert not there, f"the secret was found: {there}"
 
 
 def _control(search: Search, *, layers: bool = False) -> str:
@@ -174,9 +84,11 @@ def _control(search: Search, *, layers: bool = False) -> str:
     with search.host_traced():
         hosts.run(HOST, ["/bin/true", decoy])
         hosts.run(HOST, f"cat > {DECOYS[0]}; rm {DECOYS[0]}", stdin=decoy)  # there for a moment alone
+        copy = f"umask 077; cat > {RUN}/decoy; cp {RUN}/decoy {RUN}/../decoy; rm {RUN}/decoy {RUN}/../decoy"
+        hosts.run(HOST, copy, stdin=decoy)
     search.run("/bin/echo", decoy)
     search.run("sh", "-c", f"echo {decoy} >&2")
-    search.seen["plan's JSON"] += json.dumps({"name": decoy})
+    search.run("/bin/echo", decoy, "--json")
     (search.place / "written").write_text(decoy)
     log, history = PROJECT / "pyinfra-debug.log", Path.home() / ".drill_history"
     for path in (log, history):
@@ -195,6 +107,7 @@ def _control(search: Search, *, layers: bool = False) -> str:
     finally:
         looks.answer(f"rm -f {' '.join(DECOYS)}; {docker} rm decoy", user="root")
         history.unlink()
+    assert any(each.endswith("/decoy") for each in search.copied), f"control: a copy was not seen: {search.copied}"
     missed = [where for where, what in found.items() if not what]
     assert not missed, f"control: a secret that was planted was not found in {missed}"
     assert set(DECOYS) <= {path for paths in found.values() for path in paths}, found
@@ -214,7 +127,7 @@ def lane_key(stage: Stage) -> Figures:
         assert search.statuses == [0], search.seen["stderr"][-3000:]
         held = looks.answer(reader(f"/home/claude/.config/signalbox/{name}.cred"))
         assert held == marked, "the secret did not arrive"
-        _nowhere(search.found(marked))
+        search.nowhere(marked)
         figures: dict[str, object] = {
             "programs traced on the controller": search.seen["argv, controller"].count("execve("),
             "programs traced on the host": search.seen["argv, host"].count("execve("),
@@ -245,8 +158,9 @@ def every_path(stage: Stage) -> Figures:
     vault = {"source": "vault", "vault_files": f"{place.name}/{{scope}}.yml", "key": f"file:{place.name}/key"}
     search = Search(stage, {"secrets": vault})
     inventory = str(search.inventory)
-    crash = search.place / "crash.py"
-    crash.write_text("exec(open('deploy.py').read())\nraise RuntimeError('crash')\n")
+    crashes = {"before": search.place / "before.py", "between": search.place / "between.py"}
+    crashes["before"].write_text("exec(open('deploy.py').read())\nraise RuntimeError('crash')\n")
+    crashes["between"].write_text(BETWEEN)
     gateway_keys = [looks.answer(THEIR_GATEWAY_KEY, user="root")]
     ended: dict[str, int] = {}
 
@@ -262,7 +176,7 @@ def every_path(stage: Stage) -> Figures:
             (home / "answers.yaml").write_text(yaml.safe_dump(_answers()))
             words = ("--yes", "--no-deploy", "--answers", str(home / "answers.yaml"))
             step("init", True, *SIGNALBOX, "init", *words, cwd=project, **environment(project, home), **{NAME: marked})
-            for written in ("secrets", "group_data", "inventory.py", ".signalbox"):
+            for written in ("secrets", "group_data", "inventory.py", ".signalbox", "pyinfra-debug.log"):
                 subprocess.run(["cp", "-rL", str(project / written), str(search.place)], check=False)
             assert NAME in (search.place / "secrets" / "all.yml").read_text(), "init has not kept the secret"
         step("secrets init", True, *of_host, "init")
@@ -275,17 +189,24 @@ def every_path(stage: Stage) -> Figures:
             step("deploy", True, *PYINFRA, inventory, "deploy.py", *LOUD)
             held = looks.answer(f"cat {RUN}/*/secrets/{NAME}", user="root")
             assert marked in held.split(), "the secret did not arrive"
+            refused = _refused_upstream(stage)
             step("failed deploy", False, *PYINFRA, inventory, "deploy.py", *LOUD, "--data", "gateway.entrypoint=/none")
-            step("crash", False, *PYINFRA, inventory, str(crash), *LOUD)
+            looks.answer(f"rm {KEY}; {NO_ENCRYPTION}", user="root")
+            step("failed encryption", False, *PYINFRA, inventory, "deploy.py", *LOUD)
+            assert "drill: no encryption" in search.seen["stderr"], "it failed elsewhere"
+            looks.answer(ENCRYPTION, user="root")
+            step("crash before all operations", False, *PYINFRA, inventory, str(crashes["before"]), *LOUD)
+            step("crash after the secrets", False, *PYINFRA, inventory, str(crashes["between"]), *LOUD)
+            looks.answer(f"test -s {KEY}", user="root")
             step("deploy again", True, *PYINFRA, inventory, "deploy.py", "-y")
             step("secrets rotate-gateway-key", True, *SIGNALBOX, "secrets", "rotate-gateway-key", inventory, "-v")
         gateway_keys.append(looks.answer(THEIR_GATEWAY_KEY, user="root"))
         assert len(set(gateway_keys)) == 2, "the gateway's key was not rotated"
-        _nowhere(search.found(marked, layers=True))
-        for key in (*gateway_keys, *vault_keys):
-            _nowhere(search.found(key))
+        search.nowhere(marked, layers=True)
+        search.nowhere(*gateway_keys, *vault_keys)
         return {
             **{f"{name}, exit status": status for name, status in ended.items()},
+            "a request that the cloud refuses": refused,
             "programs traced on the controller": search.seen["argv, controller"].count("execve("),
             "programs traced on the host": search.seen["argv, host"].count("execve("),
             "found": "nowhere, nor any key of the gateway or of the vault, old or new",
@@ -294,4 +215,5 @@ def every_path(stage: Stage) -> Figures:
     finally:
         search.close()
         place.cleanup()
+        looks.answer(f"[ ! -e {ENCRYPTS}.kept ] || {ENCRYPTION}", user="root")
         stage.site().deploy().ok()

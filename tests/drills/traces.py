@@ -22,11 +22,17 @@ from tests.lab.machine import Process, wait_until
 # Arguments whole, environments too (they follow the arguments and are cut off here).
 _STRACE = ("strace", "-f", "-qq", "-e", "abbrev=none", "-s", "1000000")
 _STARTS, _WRITES = "execve,execveat", "write,pwrite64,writev,pwritev,pwritev2"
+_COPIES = "copy_file_range,sendfile,splice"  # within the kernel: strace tells from where to where, and not what
 # They start nothing but what runs inside of containers, and would be slowed down most.
 _LEFT_OUT = {"fuse-overlayfs", "slirp4netns", "litellm", "systemd-journal", "containerd", "containerd-shim"}
 _ATTACH_SECONDS = 60
 # A line: 1234 write(1</tmp/x>, "…", 3) = 3; not what goes to a terminal or to nowhere.
 _TO_A_FILE = re.compile(r"^\d+ +p?writev?\w*\(\d+</(?!dev/(pts|null|tty))")
+# From where to which file: sendfile(4</to>, 3</from>, …), the others (3</from>, NULL, 4</to>, …); no socket, no pipe.
+_COPY = re.compile(
+    r"^\d+ +(?:sendfile\(\d+<(?P<to>/[^>]*)>, \d+<(?P<source>[^>]*)>"
+    r"|(?:copy_file_range|splice)\(\d+<(?P<source_too>[^>]*)>, \S+, \d+<(?P<to_too>/[^>]*)>).*= [1-9]\d*$"
+)
 
 
 class HostTrace:
@@ -40,7 +46,7 @@ class HostTrace:
         pids = [pid for pid in self._pids() if _name(pid) not in _LEFT_OUT]
         attach = [word for pid in pids for word in ("-p", str(pid))]
         # -y: the file behind each descriptor.
-        words = [*_STRACE, "-y", "-e", f"trace={_STARTS},{_WRITES}", "-o", self._out.name, *attach]
+        words = [*_STRACE, "-y", "-e", f"trace={_STARTS},{_WRITES},{_COPIES}", "-o", self._out.name, *attach]
         self._strace = subprocess.Popen(words, stdin=subprocess.DEVNULL)
         traced = wait_until(lambda: all(_traced(pid) for pid in pids), _ATTACH_SECONDS)
         if not traced:
@@ -59,6 +65,11 @@ class HostTrace:
     def written(self) -> str:
         """Return a line for each write to a file, with the file and what was written; pipes and sockets are none."""
         return "\n".join(line for line in _lines(Path(self._out.name)) if _TO_A_FILE.search(line))
+
+    def copied(self) -> list[tuple[str, str]]:
+        """Return from where and to which file the kernel itself has copied; a pipe is `pipe:[number]`."""
+        found = (_COPY.search(line) for line in _whole(_lines(Path(self._out.name))))
+        return [(each["source"] or each["source_too"], each["to"] or each["to_too"]) for each in found if each]
 
     def _pids(self) -> list[int]:
         pids: list[int] = []
@@ -92,6 +103,19 @@ def run(command: Sequence[str], cwd: Path, environment: Mapping[str, str], stdin
 def _lines(path: Path) -> Iterator[str]:
     with path.open(errors="replace") as lines:
         yield from lines
+
+
+def _whole(lines: Iterator[str]) -> Iterator[str]:
+    """Put lines together again that another process came between."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        pid = line.split(" ", 1)[0]
+        if line.endswith("<unfinished ...>\n"):
+            begun[pid] = line.removesuffix(" <unfinished ...>\n")
+        elif "<... " in line and " resumed>" in line:
+            yield begun.pop(pid, "") + line.split(" resumed>", 1)[1]
+        else:
+            yield line
 
 
 def _arguments(path: Path) -> str:
