@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.drills import looks
+from tests.drills import looks, traces
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
@@ -108,24 +108,23 @@ def admin_password(stage: Stage) -> Figures:
         return stage.site(ADMIN, of_host=of_host, environment={SECRET: password})
 
     wrong = must_fail(lambda: site("wrong").plan().ok(), "a wrong password")
-    # Every process's arguments, sampled while the deploy runs.
-    watch = (
-        "for i in $(seq 3000); do ps axww -o args >> /run/drill-ps; sleep 0.1; [ ! -e /run/drill-stop ] || exit; done"
-    )
-    looks.answer(f"nohup sh -c {looks.quoted(watch)} >/dev/null 2>&1 &", host=ADMIN, user="root")
     first = site(PASSWORD).deploy().ok()
-    looks.answer("touch /run/drill-stop", host=ADMIN, user="root")
+    # Once more with something to do, and with every program traced that is started, and every write to a file.
+    looks.answer("rm /etc/signalbox/lanes.json", host=ADMIN, user="root")
+    with traces.HostTrace(ADMIN) as trace:
+        healed = site(PASSWORD).deploy().ok()
+    assert healed.changed(ADMIN), "nothing was done while the host was traced"
 
     def leaked(words: str) -> None:
-        found = looks.answer(
-            "{ cat /run/drill-ps; journalctl --no-pager; cat -- /var/log/* 2>/dev/null; } | grep -c -F "
-            f"{looks.quoted(words)} || true",
-            host=ADMIN,
-            user="root",
-        )
-        assert found == "0", f"found in {found} lines of process lists and logs"
+        logs = "{ journalctl --no-pager; cat -- /var/log/* 2>/dev/null; } | grep -c -F"
+        found = {
+            "programs": trace.started().count(words),
+            "writes to files": trace.written().count(words),
+            "logs": int(looks.answer(f"{logs} {looks.quoted(words)} || true", host=ADMIN, user="root")),
+        }
+        assert not any(found.values()), f"found so often: {found}"
 
-    seen = must_fail(lambda: leaked("sudo"), "a word that is there")
+    seen = must_fail(lambda: leaked("lanes.json"), "a word that is there")
     leaked(PASSWORD)
     again = site(PASSWORD).deploy().ok()
     assert not again.changed(ADMIN), again.changed(ADMIN)
@@ -139,6 +138,7 @@ def admin_password(stage: Stage) -> Figures:
         "first run": f"{first.seconds:.0f} s",
         "second run": f"no change in {again.seconds:.1f} s",
         "claude-local": told,
-        "password": "in no process list, journal or log",
+        "programs traced": trace.started().count("execve("),
+        "password": "in no program's arguments, write to a file, journal or log",
         "control": f"{wrong}; {seen}",
     }

@@ -16,9 +16,10 @@ from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.drills.swap import at_rest, containers, none_lost, under_way
+from tests.drills.swap import at_rest, containers, none_lost, said, under_way
 from tests.drills.tampers import OUR_GATEWAY_KEY, THEIR_GATEWAY_KEY
 from tests.lab import hosts, services
+from tests.lab.machine import wait_until
 
 drill = Drill(
     "keyless",
@@ -187,6 +188,11 @@ def _past_the_supervisor(key: str, relay: str, user: str) -> dict[str, int]:
     return dict(json.loads(told))
 
 
+def _swaps() -> int:
+    """Return how often this run of the gateway has replaced its container."""
+    return sum("ends its last" in line for line in said())
+
+
 def _old_key_past_the_supervisor(old: str) -> str:
     """AssertionError unless the old key is refused at the port of the container that still ends its last requests."""
     run = f"/run/user/$(id -u {looks.GATEWAY_USER})/litellm"
@@ -207,23 +213,27 @@ def rotation(stage: Stage) -> Figures:
     session = "sleep 300 | claude-local -p --verbose --input-format stream-json --output-format stream-json"
     looks.answer(f"rm -f /tmp/drill-stop; setsid sh -c {looks.quoted(session)} > /dev/null 2>&1 < /dev/null &")
     looks.answer("for i in $(seq 300); do pgrep -u claude -x claude >/dev/null && exit 0; sleep 0.1; done; exit 1")
-    with under_way(stage, 2) as long, ThreadPoolExecutor(1) as pool:
+    before = _swaps()
+    command = [sys.executable, "-c", "from signalbox.cli import main; main()", "secrets", "rotate-gateway-key"]
+    with ThreadPoolExecutor(2) as pool:
         asking = pool.submit(hosts.run, HOST, "python3 -", user="claude", stdin=ASKS, timeout=400)
         try:
             time.sleep(3)  # so that there are answers before
-            command = [sys.executable, "-c", "from signalbox.cli import main; main()", "secrets", "rotate-gateway-key"]
             started = time.monotonic()
-            done = subprocess.run(
-                [*command, str(site.inventory())], cwd=PROJECT, env={**os.environ, **services.environment()},
-                capture_output=True, text=True, timeout=400, check=False,
+            rotating = pool.submit(
+                subprocess.run, [*command, str(site.inventory())], cwd=PROJECT,
+                env={**os.environ, **services.environment()}, capture_output=True, text=True, timeout=400, check=False,
             )  # fmt: skip
-            took = time.monotonic() - started
-            time.sleep(3)  # and after
-            past = _old_key_past_the_supervisor(old) if done.returncode == 0 else ""
+            with under_way(stage, 2) as long:  # begun before the new container is there
+                wait_until(lambda: _swaps() > before or rotating.done(), 300, 0.5)
+                past = _old_key_past_the_supervisor(old)
+                done = rotating.result()
+                took = time.monotonic() - started
+                time.sleep(3)  # and after
+            none_lost(long.result())
         finally:
             looks.answer("touch /tmp/drill-stop")
         told = json.loads(asking.result().stdout)
-        none_lost(long.result())
     looks.answer("rm /tmp/drill-stop; pkill -u claude -x claude; true")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "has the old key and will be refused; leave it with /exit" in done.stderr, done.stderr[-2000:]
