@@ -20,12 +20,13 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 
-from signalbox import history
+from signalbox import deployed, history
 from signalbox.history import Record
 from signalbox.lock import Lock, Owner
 from signalbox.settings import settings_for
 
 SCHEMA = 1  # of a record; docs/fleet.md
+_LOST = "signalbox_lock_lost"
 
 
 def who() -> str:
@@ -55,8 +56,11 @@ def _git(*words: str) -> str:
 
 
 @contextmanager
-def applied(state: State) -> Iterator[None]:
-    """Hold the locks of all active hosts meanwhile; a host that somebody else has fails alone, told by whom."""
+def applied(state: State, deploy: str | None) -> Iterator[None]:
+    """Hold the locks of all active hosts meanwhile; a host that somebody else has fails alone, told by whom.
+
+    deploy: the name of its file; None for what places nothing.
+    """
     run, started = secrets.token_hex(4), datetime.now(UTC)
     locks = _take(state, run, started)
     begun = time.monotonic()
@@ -73,6 +77,22 @@ def applied(state: State) -> Iterator[None]:
             records += [_record(host, run, started, seconds=seconds, **_result(state, host, end)) for host in locks]
             pairs = zip(locks.values(), records, strict=True)
             gevent.joinall([gevent.spawn(lock.release, json.dumps(record)) for lock, record in pairs])
+            _remember(state, deploy, dict(zip(locks, records, strict=True)))
+
+
+def _remember(state: State, deploy: str | None, records: dict[Host, Record]) -> None:
+    """Note what each host now has, where anything was done to it."""
+    for host, record in records.items():
+        if deploy and touched(state, host):
+            whole = record["result"] in ("changed", "unchanged")
+            with suppress(OSError):  # which the history has told
+                deployed.remember(state.inventory, host.name, record["commit"], deploy, whole)
+
+
+def touched(state: State, host: Host) -> bool:
+    """Return whether an operation has run on this host, in this run, under its own lock."""
+    ran = any(data.operation_meta.is_complete() for data in state.ops[host].values())
+    return ran and not host.connector_data.get(_LOST)
 
 
 def _record(host: Host, run: str, started: datetime, **how: Any) -> Record:
@@ -132,6 +152,7 @@ def _lock(host: Host, run: str, now: datetime) -> Lock:
 
 def _lost(state: State, host: Host) -> None:
     if host in state.active_hosts:
+        host.connector_data[_LOST] = True
         words = "its lock was broken or has expired, so this run stops here"
         host.log_styled(words, log_func=logger.error, fg="red")
         with suppress(PyinfraError):  # "no hosts remaining" is told by the run itself

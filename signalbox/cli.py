@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+from signalbox.wrong_usage import usage_fails
 
 _COMMANDS = {
     "init": "Ask what a host needs, check it, and write the files.",
@@ -35,6 +38,14 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"signalbox.commands.{name}"), name)
         return command
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with usage_fails():  # it may have been meant for the plan
+            return super().make_context(*args, **more)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        with usage_fails():
+            return super().resolve_command(ctx, args)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

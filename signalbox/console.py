@@ -4,7 +4,7 @@
 - Colour only on a terminal, and not with NO_COLOR (https://no-color.org); rich sees to both.
 - `--json`: the result as one JSON document on stdout, no question asked.
 - `-v`: more about what is done. Without it a command that has nothing to say says nothing.
-- Exit status: 0 done, 1 failed, 2 wrong usage (or, where a command says so, drift or warnings).
+- Exit status: 0 done, 1 failed, 2 wrong usage; where a command's 2 is drift, wrong usage is 1.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-OK, FAILED, USAGE, DRIFT = 0, 1, 2, 2
 _PIPE_WIDTH = 400  # columns where no terminal sets a limit: what is read by a program is not cut
 
+OK, FAILED, USAGE, DRIFT = 0, 1, 2, 2
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -93,6 +93,19 @@ def _check_secrets(hosts: list[Host], deploy: str) -> None:
         raise SecretError("secrets are missing; nothing was done on any host\n  " + "\n  ".join(missing))
 
 
+def check(state: State, deploy: str) -> None:
+    """Validate the settings of all selected hosts, and have their secrets at hand; an inventory that is ours alone.
+
+    Raises:
+        SettingsError, SecretError: with all that is wrong; nothing was asked of any host.
+    """
+    if _is_signalbox(state.inventory):
+        hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
+        validate_run(state.inventory, hosts)
+        if _file(deploy) != "verify.py":
+            _check_secrets(hosts, deploy)
+
+
 @cache
 def _own_directory() -> tempfile.TemporaryDirectory[str]:
     """Return this process's directory, which goes when the process ends."""
@@ -131,12 +144,9 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
         if _is_signalbox(state.inventory):
             deploy = _deploy()
             if deploy:
-                hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
-                validate_run(state.inventory, hosts)
+                check(state, deploy)
                 if _file(deploy) == "verify.py":
                     _ask_nothing()
-                else:
-                    _check_secrets(hosts, deploy)
                 for watcher in (_AskAhead(), *watchers):
                     state.add_callback_handler(watcher)  # type: ignore[no-untyped-call]
             _trust_host_keys(state.inventory)
@@ -152,7 +162,7 @@ def _around(original: Callable[..., None]) -> Callable[..., None]:
         deploy = _deploy()
         if not _is_signalbox(state.inventory) or deploy is None or _file(deploy) in _NO_DEPLOYS:
             return original(state, *args, **kwargs)
-        with applied(state):
+        with applied(state, None if _file(deploy).startswith(f"{_OURS.name}/") else _file(deploy)):
             return original(state, *args, **kwargs)
 
     return run_ops

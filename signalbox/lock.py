@@ -22,6 +22,7 @@ from pyinfra.connectors.util import make_unix_command_for_host
 
 PATH = "/run/signalbox/deploy.lock"
 LOG = "/var/log/signalbox/deploys.jsonl"
+WAITING_FOR = "waiting up to"
 _RELEASE_SECONDS = 5
 _LOG_BYTES = 1_000_000  # then the log begins anew, and what it was is LOG.1
 
@@ -136,7 +137,7 @@ class Lock:
         first = self._pipe.read().strip()
         if first.startswith("waiting "):
             if wait:
-                host.log(f"waiting up to {wait} s for {Owner.read(first.removeprefix('waiting '))}")
+                host.log(f"{WAITING_FOR} {wait} s for {Owner.read(first.removeprefix('waiting '))}")
             first = self._pipe.read().strip()
         if first != "taken":
             self.busy = Owner.read(first.removeprefix("busy "))

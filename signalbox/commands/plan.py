@@ -25,11 +25,12 @@ from signalbox.console import (
 from signalbox.driver import drive
 from signalbox.plan.report import examine
 from signalbox.plan.text import junit, lines, summary
+from signalbox.wrong_usage import DriftCommand
 
 _STATUS = {"clean": OK, "drift": DRIFT, "unknown": FAILED}
 
 
-@click.command()
+@click.command(cls=DriftCommand)
 @run_options
 @click.option("--junit", "junit_file", type=FILE, metavar="FILE", help="Write JUnit XML for a CI service to FILE, too.")
 @json_option

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
+import fnmatch
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO
 
 import click
+from click.core import ParameterSource
+from pyinfra.api import Host, State
+from pyinfra.api.exceptions import DeployError, NoGroupError
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from signalbox import deployed, hooks
 from signalbox.applied import who
 from signalbox.commands.options import run_options
 from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
@@ -37,7 +41,7 @@ _STYLES = {"done": "green", "failed": "red", "put back": "yellow", "waiting": "d
     "canaries",
     multiple=True,
     metavar="NAME",
-    help="Host or pattern that goes first; default: the first host.",
+    help="Host, pattern or group that goes first; default: the first host.",
 )
 @click.option(
     "--wave", "size", default="25%", show_default=True, metavar="N|N%", help="Hosts of each wave after the canaries."
@@ -55,11 +59,17 @@ _STYLES = {"done": "green", "failed": "red", "put back": "yellow", "waiting": "d
     metavar="SECONDS",
     help="Make checks that fail again for so long: what was replaced may still be starting.",
 )
+@click.option("--serial", is_flag=True, help="Within a wave one host after the other, as pyinfra's.")
+@click.option("--no-wait", is_flag=True, help="Within a wave no host waits for the others, as pyinfra's.")
+@click.option(
+    "--fail-percent", type=int, metavar="N", help="End a wave's deploy when N% of its hosts fail, as pyinfra's."
+)
 @click.option("--resume", is_flag=True, help="Go on where the last rollout of this inventory ended, however it ended.")
 @json_option
 def rollout(
     inventory: str, deploy: str, selectors: list[str], canaries: tuple[str, ...], size: str, pause: float,
-    max_failures: int, lock_wait: int | None, verify: bool, settle: float, resume: bool, as_json: bool,
+    max_failures: int, lock_wait: int | None, verify: bool, settle: float, serial: bool, no_wait: bool,
+    fail_percent: int | None, resume: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Deploy to the hosts of INVENTORY in waves: canaries first, each wave verified before the next.
 
@@ -74,15 +84,30 @@ def rollout(
     arguments = [word for pair in pairs if pair[0] not in _SELECT for word in pair]
     if lock_wait is not None:
         arguments += ["--data", f"lock.wait_seconds={lock_wait}"]
+    given = click.get_current_context().get_parameter_source
+    if resume and any(given(name) == ParameterSource.COMMANDLINE for name in ("canaries", "size")):
+        raise click.UsageError("--resume: its canaries and waves are those of the rollout that it goes on with")
+    deploying = [*["--serial"] * serial, *["--no-wait"] * no_wait]
+    if fail_percent is not None:
+        deploying += ["--fail-percent", str(fail_percent)]
     subject: dict[str, object] = {"inventory": str(Path(inventory).resolve()), "deploy": str(Path(deploy).resolve()),
                "selectors": selectors}  # fmt: skip
-    key = hashlib.sha256(str(subject["inventory"]).encode()).hexdigest()[:12]
-    path = state_directory() / "rollouts" / f"{key}.json"
+    path = state_directory() / "rollouts" / f"{deployed.key(inventory)}.json"
     with _alone(path.with_suffix(".lock")):
-        hosts = _hosts(inventory, selectors)
-        progress = _resumed(path, subject, hosts) if resume else _new(path, subject, list(hosts), canaries, size)
+        state = _examined(inventory, deploy, selectors)
+        hosts = {str(host.name): basis(state.inventory, host.name) for host in _selected(state)}
+        if resume:
+            progress = _resumed(path, subject, hosts)
+        else:
+            progress = Progress(path, subject, _waves(state, list(hosts), canaries, size))
+            for name, each in progress.hosts.items():
+                each.commit = str(deployed.recall(inventory, name) or "")
+            progress.save()
         with _shown(progress) as (step, say):
-            course = Course(inventory, deploy, arguments, max_failures, pause, verify, settle, say)
+            course = Course(
+                inventory, deploy, arguments, deploying, max_failures=max_failures, pause=pause, verify=verify,
+                settle=settle, say=say,
+            )  # fmt: skip
             try:
                 done = roll(course, progress, step)
             except KeyboardInterrupt:
@@ -109,17 +134,23 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _new(path: Path, subject: dict[str, object], hosts: list[str], canaries: tuple[str, ...], size: str) -> Progress:
-    first = [host for host in hosts if any(fnmatch(host, pattern) for pattern in canaries)]
-    unmatched = [pattern for pattern in canaries if not any(fnmatch(host, pattern) for host in hosts)]
-    if unmatched:
+def _waves(state: State, hosts: list[str], canaries: tuple[str, ...], size: str) -> dict[str, HostProgress]:
+    """Divide the selected hosts into waves; a canary is named as pyinfra's --limit names hosts."""
+    first = {pattern: _matching(state, hosts, pattern) for pattern in canaries}
+    if unmatched := [pattern for pattern, found in first.items() if not found]:
         raise click.UsageError(f"--canary: no selected host is called {', '.join(unmatched)}; there are {_some(hosts)}")
     try:
-        progress = Progress(path, subject, divided(hosts, first or hosts[:1], size))
+        return divided(hosts, [host for found in first.values() for host in found] or hosts[:1], size)
     except ValueError as error:
         raise click.UsageError(f"--wave: {error}") from None
-    progress.save()
-    return progress
+
+
+def _matching(state: State, hosts: list[str], pattern: str) -> list[str]:
+    try:
+        found = {str(host.name) for host in state.inventory.get_group(pattern)}
+    except NoGroupError:
+        found = set(fnmatch.filter(hosts, pattern))
+    return [host for host in hosts if host in found]
 
 
 def _resumed(path: Path, subject: dict[str, object], hosts: dict[str, str]) -> Progress:
@@ -138,16 +169,26 @@ def _resumed(path: Path, subject: dict[str, object], hosts: dict[str, str]) -> P
     return progress
 
 
-def _hosts(inventory: str, selectors: list[str]) -> dict[str, str]:
-    """Return the selected hosts in the inventory's order, each with what a deploy of it is made from."""
+def _examined(inventory: str, deploy: str, selectors: list[str]) -> State:
+    """Return the inventory as pyinfra reads it, with the settings and secrets of all selected hosts found sound."""
     outcome = drive(inventory, "debug-inventory", selectors)
     problems = [text for text in outcome.warnings.get("", []) if text.startswith("No host matches found")]
     state = outcome.state
-    hosts = [str(host.name) for host in state.inventory if state.is_host_in_limit(host)] if state else []
-    if problems or not hosts:
+    if state is None or problems or not _selected(state):
         raise Failure("; ".join(problems) or outcome.error or "no host is selected: is the inventory empty?")
-    assert state is not None
-    return {host: basis(state.inventory, host) for host in hosts}
+    # By its name a wave selects a host, and pyinfra takes a group of that name first.
+    groups: dict[str, list[Host]] = state.inventory.groups
+    if both := [name for host in _selected(state) if groups.get(name := str(host.name), [host]) != [host]]:
+        raise Failure(f"{both[0]} is the name of a host, and of a group with others in it: give one another name")
+    try:
+        hooks.check(state, deploy)
+    except DeployError as error:
+        raise Failure(str(error)) from None
+    return state
+
+
+def _selected(state: State) -> list[Host]:
+    return [host for host in state.inventory if state.is_host_in_limit(host)]
 
 
 def _some(hosts: list[str]) -> str:
@@ -156,7 +197,9 @@ def _some(hosts: list[str]) -> str:
 
 @contextmanager
 def _shown(progress: Progress) -> Iterator[tuple[Callable[[str, str], None], Callable[[str], None]]]:
-    """Show every host's state as it changes: a table on a terminal, else a line for each change."""
+    """Show hosts' states as they change: on a terminal a table of the present wave, and how many there are of each in
+    all; else a line for each change.
+    """
     console = stderr()
     if not console.is_terminal:
 
@@ -167,10 +210,15 @@ def _shown(progress: Progress) -> Iterator[tuple[Callable[[str, str], None], Cal
         yield (lambda *_: None), note
         return
     operations: dict[str, str] = {}
+    present = 0
 
     def table() -> Table:
-        grid = Table("host", "wave", "state", "", box=None, pad_edge=False)
+        counts = Counter(each.state for each in progress.hosts.values())
+        told = ", ".join(f"{number} {state}" for state, number in counts.items())
+        grid = Table("host", "wave", "state", "", box=None, pad_edge=False, caption=told, caption_justify="left")
         for host, each in progress.hosts.items():
+            if each.wave != present:
+                continue
             words = operations.get(host, "") if each.state == "deploying" else each.detail
             wave = "canary" if each.wave == 0 else str(each.wave)
             grid.add_row(host, wave, Text(each.state, style=_STYLES.get(each.state, "cyan")), words)
@@ -182,7 +230,9 @@ def _shown(progress: Progress) -> Iterator[tuple[Callable[[str, str], None], Cal
             operations[host] = operation
             live.update(table(), refresh=True)
 
-        def told(_host: str, _each: HostProgress) -> None:
+        def told(_host: str, each: HostProgress) -> None:
+            nonlocal present
+            present = each.wave
             live.update(table(), refresh=True)
 
         progress.told = told

@@ -2,63 +2,62 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyinfra.api.inventory import Inventory
 
+from signalbox import deployed
 from signalbox.applied import code, commit
-from signalbox.history import state_directory
 from signalbox.settings import layers
-from signalbox.settings.settings import SECTION_NAMES
 
 
-def _path(host: str) -> Any:
-    return state_directory() / "good" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', host)}.json"
+@dataclass(frozen=True)
+class WayBack:
+    """To what a host can be put back: the settings of `commit`; or why it cannot, in words."""
 
-
-def _settings(inventory: Inventory, host: str) -> dict[str, Any]:
-    merged = layers.merged(layers.layers_of(inventory, host))
-    return {name: value for name, value in merged.items() if name in SECTION_NAMES}
+    settings: Mapping[str, Any] | None
+    commit: str = ""
+    why: str = ""
 
 
 def basis(inventory: Inventory, host: str) -> str:
     """Return what a deploy of this host is made from: the code's commit, and a hash of the host's settings."""
-    settings = {name: value for name, value in _settings(inventory, host).items() if name != "lock"}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
-    return f"{code()} {digest[:12]}"
+    return f"{code()} {deployed.digest(deployed.settings_of(inventory, host))}"
 
 
-def remember(inventory: Inventory, hosts: Iterable[str]) -> None:
+def remember(file: str, inventory: Inventory, hosts: Iterable[str]) -> None:
     """Keep the settings of these hosts as good ones. They hold names of secrets, never values."""
     for host in hosts:
-        settings = _settings(inventory, host)
-        path = _path(host)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = path.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(json.dumps({"host": host, "commit": commit(), "settings": settings}, indent=2) + "\n")
-        new.replace(path)
+        settings = deployed.settings_of(inventory, host)
+        deployed.write(deployed.path("good", file, host), {"host": host, "commit": commit(), "settings": settings})
 
 
-def recall(host: str) -> dict[str, Any] | None:
-    """Return `commit` and `settings` of the host's last good deploy, None if there was none from this machine."""
+def way_back(file: str, deploy: str, host: str) -> WayBack:
+    """Return the way back from a deploy that is about to be made to a host of this inventory's file."""
     try:
-        values = json.loads(_path(host).read_text())
-        return {"commit": str(values["commit"]), "settings": dict(values["settings"])}
+        values = json.loads(deployed.path("good", file, host).read_text())
+        settings, good = dict(values["settings"]), str(values["commit"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return WayBack(None, why="there is no verified rollout of it to go back to")
+    last = deployed.recall(file, host)
+    if last and (last.deploy, last.settings) != (Path(deploy).name, deployed.digest(settings)):
+        return WayBack(
+            None, why=f"not put back: it was deployed to with other settings after those of {good or 'then'}"
+        )
+    return WayBack(settings, good)
 
 
 @contextmanager
-def instead(settings: dict[str, dict[str, Any]]) -> Iterator[None]:
-    """Have these hosts, by name, use these settings rather than those of their inventory."""
-    layers.replaced.update(settings)
+def instead(inventory: Inventory, host: str, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Have this host use these settings rather than those of its inventory, but for how it is reached."""
+    now = layers.merged(layers.layers_of(inventory, host))
+    layers.replaced[host] = {**settings, **{name: now[name] for name in deployed.HOW if name in now}}
     try:
         yield
     finally:
-        layers.replaced.clear()
+        del layers.replaced[host]

@@ -10,11 +10,12 @@ from typing import Any
 from pyinfra.api import Host, State
 from pyinfra.api.state import BaseStateCallback
 
-from signalbox import hooks
+from signalbox import deployed, hooks
 from signalbox import verify as health
-from signalbox.applied import commit
+from signalbox.applied import commit, touched
 from signalbox.doctor.symptoms import FAILURE
 from signalbox.driver import Outcome, drive
+from signalbox.lock import WAITING_FOR
 from signalbox.plan.report import examine
 from signalbox.rollout import good
 from signalbox.rollout.progress import DEPLOYING, DONE, FAILED, PUT_BACK, VERIFYING, Progress
@@ -28,7 +29,8 @@ _LINE = 200  # letters of a reason; `signalbox plan` and `signalbox verify` tell
 class Course:
     """What is rolled out, and how carefully.
 
-    arguments: pyinfra's own beside those that select hosts, such as --data. max_failures: how many hosts in all may
+    arguments: pyinfra's own beside those that select hosts, such as --data. deploying: more for deploys alone, such as
+    --serial. max_failures: how many hosts in all may
     fail before it stops; a canary that fails stops it at once. pause: seconds between waves. verify: False: a second
     plan must be clean, and that is all. settle: seconds in which a check that fails is made again, since what has
     just been replaced may still be starting. say: one line of what happens, for people.
@@ -37,6 +39,7 @@ class Course:
     inventory: str
     deploy: str
     arguments: Sequence[str] = ()
+    deploying: Sequence[str] = ()
     max_failures: int = 0
     pause: float = 0
     verify: bool = True
@@ -79,11 +82,12 @@ def roll(course: Course, progress: Progress, step: Callable[[str, str], None]) -
 
 
 def _wave(course: Course, progress: Progress, wave: list[str], step: Callable[[str, str], None]) -> None:
+    back = {host: good.way_back(course.inventory, course.deploy, host) for host in wave}
     for host in wave:
         progress.set(host, DEPLOYING)
     hooks.watchers[:] = [_Watch(step)]
     try:
-        outcome = drive(course.inventory, course.deploy, ["-y", *course.arguments, *limits(wave)])
+        outcome = _deploy(course, wave)
     finally:
         hooks.watchers.clear()
     problems = _deployed(outcome, wave)
@@ -94,12 +98,35 @@ def _wave(course: Course, progress: Progress, wave: list[str], step: Callable[[s
     sound = [host for host in wave if host not in problems]
     if outcome.state is not None:
         inventory = outcome.state.inventory
-        good.remember(inventory, sound)
+        good.remember(course.inventory, inventory, sound)
         for host in sound:
             progress.set(host, DONE, commit=commit(), basis=good.basis(inventory, host))
     for host, problem in problems.items():
-        progress.set(host, FAILED, problem)
-        _put_back(course, progress, host, problem)
+        last = deployed.recall(course.inventory, host)
+        progress.set(host, FAILED, problem, commit=str(last) if last else None)
+        if outcome.state is not None and _touched(outcome.state, host):
+            _put_back(course, progress, host, problem, back[host], outcome.state)
+
+
+def _deploy(course: Course, hosts: Sequence[str]) -> Outcome:
+    def tell(line: str) -> None:
+        if WAITING_FOR in line:
+            course.say(line.strip())
+
+    return drive(course.inventory, course.deploy, ["-y", *course.arguments, *course.deploying, *limits(hosts)], tell)
+
+
+def _touched(state: State, name: str) -> bool:
+    """Return whether something may be other there than before: what was changed, or has failed."""
+    host = _by_name(state).get(name)
+    if host is None or not touched(state, host):
+        return False
+    metas = [data.operation_meta for data in state.ops[host].values()]
+    return any(meta.is_complete() and (meta.did_change() or not meta.did_succeed()) for meta in metas)
+
+
+def _by_name(state: State) -> dict[str, Host]:
+    return {str(host.name): host for host in state.inventory}
 
 
 def _deployed(outcome: Outcome, hosts: Sequence[str]) -> dict[str, str]:
@@ -107,9 +134,12 @@ def _deployed(outcome: Outcome, hosts: Sequence[str]) -> dict[str, str]:
     if outcome.state is None:
         return dict.fromkeys(hosts, outcome.error or "pyinfra ended before it had read the inventory")
     problems = {}
-    by_name = {str(host.name): host for host in outcome.state.inventory}
+    by_name = _by_name(outcome.state)
     for name in hosts:
-        host = by_name[name]
+        host = by_name.get(name)
+        if host is None:
+            problems[name] = "the inventory does not hold it any more"
+            continue
         whole = bool(outcome.state.ops[host]) and all(
             data.operation_meta.did_succeed(_raise_if_not_complete=False) for data in outcome.state.ops[host].values()
         )
@@ -177,19 +207,18 @@ def _unwell(course: Course, hosts: Sequence[str]) -> dict[str, str]:
     return problems
 
 
-def _put_back(course: Course, progress: Progress, host: str, problem: str) -> None:
-    last = good.recall(host)
-    if last is None:
-        progress.set(host, FAILED, f"{problem}; there is no verified deploy of it to go back to")
+def _put_back(course: Course, progress: Progress, host: str, problem: str, back: good.WayBack, state: State) -> None:
+    if back.settings is None:
+        progress.set(host, FAILED, f"{problem}; {back.why}")
         return
-    course.say(f"{host}: putting back the settings of {last['commit'] or 'its last verified deploy'}")
-    with good.instead({host: last["settings"]}):
-        outcome = drive(course.inventory, course.deploy, ["-y", *limits([host])])
-        again = _deployed(outcome, [host]) or _verified(course, [host])
+    then = back.commit or "its last verified rollout"
+    course.say(f"{host}: putting back the settings of {then}")
+    with good.instead(state.inventory, host, back.settings):
+        again = _deployed(_deploy(course, [host]), [host]) or _verified(course, [host])
     if again:
         progress.set(host, FAILED, f"{problem}; putting it back failed too: {again[host]}")
     else:
-        progress.set(host, PUT_BACK, problem, commit=last["commit"])
+        progress.set(host, PUT_BACK, f"settings of {then} again, since {problem}", commit=commit())
 
 
 def limits(hosts: Sequence[str]) -> list[str]:

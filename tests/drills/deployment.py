@@ -92,6 +92,14 @@ class Running:
         """Return whether it has come to its end by itself."""
         return self._process.poll() is not None
 
+    def stop(self) -> None:
+        """Have the controller stand still, as one whose network is gone: its connections stay, and say nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> float:
         """End the controller with SIGKILL and return how many seconds it had run."""
         self._process.send_signal(signal.SIGKILL)

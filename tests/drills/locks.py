@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tests.drills import looks
@@ -54,7 +58,8 @@ def _last() -> dict[str, Any]:
 @drill.cell("held", fixed=True)
 def held(stage: Stage) -> Figures:
     """A second deploy refuses by the owner's name and touches nothing; after the first it goes on, and is recorded."""
-    site = stage.converged()
+    state = tempfile.TemporaryDirectory(prefix="signalbox-state-")
+    site = replace(stage.converged(), environment={"XDG_STATE_HOME": state.name})
     with held_by_ann():
         looks.mark()
         run = site.deploy()
@@ -64,9 +69,13 @@ def held(stage: Stage) -> Figures:
     site.deploy().ok()
     record = _last()
     assert (record["host"], record["result"]) == (HOST, "unchanged"), record
+    with state:
+        here = (Path(state.name) / "signalbox/history.jsonl").read_text().splitlines()
+    (kept,) = [json.loads(line) for line in here]
+    assert kept == record, (kept, record)
     assert _owner() == ""
     control = must_fail(lambda: run.ok(), "the lock in another's hands")
-    return {"told": told, "record": f"{record['who']}: {record['result']}", "control": control}
+    return {"told": told, "record": f"{record['who']}: {record['result']}, here as on the host", "control": control}
 
 
 @drill.cell("waits")
@@ -89,8 +98,39 @@ def killed(stage: Stage) -> Figures:
     assert wait_until(lambda: _owner() != "", 120, 0.05), "control: no lock is seen while a deploy runs"
     run.kill()
     assert wait_until(lambda: _owner() == "", 20, 0.1), f"still locked: {_owner()}"
+    record = _last()
+    assert (record["result"], record["changed"]) == ("interrupted", None), record
     healed = site.deploy().ok()
-    return {"free": "within 20 s of SIGKILL", "next run": f"{len(healed.changed(HOST))} changes"}
+    return {"free": "within 20 s of SIGKILL", "record": record["result"],
+            "next run": f"{len(healed.changed(HOST))} changes"}  # fmt: skip
+
+
+@drill.cell("expired")
+def expired(stage: Stage) -> Figures:
+    """A controller that says nothing any more loses the lock when it expires; when it is back, it stops and says so."""
+    site = stage.converged()
+    looks.answer("systemctl --user --machine=litellm@.host stop litellm.service", user="root")
+    run = site.start("-y", "--data", "lock.expires_minutes=1")
+    assert wait_until(lambda: _owner() != "", 120, 0.05)
+    taken = time.monotonic()
+    run.stop()
+    try:
+        control = must_fail(lambda: _free(30), "its time not over")
+        assert wait_until(lambda: _owner() == "", 60, 0.5), f"still locked: {_owner()}"
+        seconds = time.monotonic() - taken
+        record = _last()
+        assert record["result"] == "interrupted", record
+    finally:
+        run.go_on()
+    ended = run.wait()
+    assert ended.status == 1, ended.status
+    told = next(line.strip() for line in ended.stderr.splitlines() if "has expired" in line)
+    site.deploy().ok()
+    return {"free": f"after {seconds:.0f} s of 60", "record": record["result"], "told": told, "control": control}
+
+
+def _free(seconds: float) -> None:
+    assert wait_until(lambda: _owner() == "", seconds, 1), "still locked"
 
 
 @drill.cell("broken")

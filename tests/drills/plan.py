@@ -144,6 +144,7 @@ LIES = {
     "key-refused": Lie("ssh refuses the login", "Authentication", data={**SUDO, "ssh_user": "nobody"}),
     "sudo-refused": Lie("the user may not use sudo", "sudo asks for a password", data=SUDO),
     "empty-inventory": Lie("the inventory holds no host", "no host is selected", inventory="lab = []\n"),
+    "wrong-usage": Lie("an option is misspelt", "No such option", arguments=("--limt", OFF)),
     "limit-typo": Lie("--limit selects nothing", "No host matches found", arguments=("--limit", OFF[:-1] + "x")),
     "broken-deploy": Lie("the deploy file is no Python", "SyntaxError", deploy="def broken(:\n"),
     "no-write-permission": Lie("the report cannot be written", "cannot write", arguments=("--junit", "/proc/plan.xml")),

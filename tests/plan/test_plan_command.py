@@ -203,6 +203,24 @@ class TestLies:
     def test_exclude_of_all(self, place: Place) -> None:
         assert "no host is selected" in unknown(place, "--exclude", "@fake/*")
 
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (("plan", "--limt", "box1"), "No such option"),
+            (("plan", "a", "b", "c"), "unexpected extra argument"),
+            (("plan", "--junit"), "requires an argument"),
+            (("pln",), "No such command"),
+            (("--limit", "box1", "plan"), "No such option"),
+        ],
+    )
+    def test_wrong_usage_is_no_drift(self, words: tuple[str, ...], told: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", "from signalbox.cli import cli; cli()", *words],
+            cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        assert told in done.stderr
+
     def test_no_deploy_file(self, place: Place) -> None:
         assert "No deploy file" in unknown(place, "inventory.py", "missing.py")
 
