@@ -43,4 +43,4 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 
 
 def listing(record: Backend) -> Listing:
-    return Listing(probe(record).url, "models", "key", telling=True)
+    return Listing(probe(record).url, "models", "key", telling=True, unfit=(("type", "embedding"),))

@@ -51,12 +51,14 @@ class Listing:
 
     url: what to GET. models: member of the JSON that is the list. name: member of an entry, what the server calls it.
     telling: whether such a list is this kind's alone, so that whoever answers with one is of this kind.
+    unfit: members that mark what does not chat, such as a model for embeddings.
     """
 
     url: str
     models: str
     name: str
     telling: bool = False
+    unfit: tuple[tuple[str, str], ...] = ()
 
 
 class Kind(Protocol[RecordT_contra]):

@@ -23,7 +23,14 @@ _ASKED = (*about_host.QUESTIONS, *about_network.QUESTIONS, *about_project.QUESTI
 @click.option("--user", default="claude", show_default=True, metavar="NAME", help="The guide's service user there.")
 @options(_ASKED)
 def adopt(
-    user: str, answers: Path | None, afresh: bool, yes: bool, deploy: bool | None, as_json: bool, **given: str | None
+    user: str,
+    answers: Path | None,
+    afresh: bool,
+    group: str | None,
+    yes: bool,
+    deploy: bool | None,
+    as_json: bool,
+    **given: str | None,
 ) -> None:
     """Take over a host that was set up by hand, by the first guide or its installer.
 
@@ -46,7 +53,7 @@ def adopt(
         raise Failure("the host does not take the key any more; run this again") from None
     _tell(wishes, found)
     keys = {**by_hand.secrets(found, wishes.local), **known.secrets}
-    finish(root, wishes, keys, kept, asks=asks, asked=asked, deploy=deploy, as_json=as_json)
+    finish(root, wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
 
 
 def _looked(known: Known, user: str) -> by_hand.Found:
@@ -68,7 +75,7 @@ def _wishes(known: Known, found: by_hand.Found, user: str) -> Wishes:
         deployments=clouds.deployments,
         urls=clouds.urls,
         name=user,
-        more=more,
+        beside=more,
     )
 
 

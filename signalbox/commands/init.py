@@ -17,7 +17,13 @@ _STATE = Path(".signalbox/init.json")
 @click.command()
 @options(QUESTIONS)
 def init(
-    answers: Path | None, afresh: bool, yes: bool, deploy: bool | None, as_json: bool, **given: str | None
+    answers: Path | None,
+    afresh: bool,
+    group: str | None,
+    yes: bool,
+    deploy: bool | None,
+    as_json: bool,
+    **given: str | None,
 ) -> None:
     """Ask what a host needs, check each answer at once, write the project's files, and show the plan.
 
@@ -37,4 +43,4 @@ def init(
     known, asked, kept = interview(QUESTIONS, root / _STATE, answers, given, asks=asks, afresh=afresh)
     wishes = project.wishes(known)
     secrets = project.secrets_to_store(wishes, known.secrets)
-    finish(root, wishes, secrets, kept, asks=asks, asked=asked, deploy=deploy, as_json=as_json)
+    finish(root, wishes, secrets, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)

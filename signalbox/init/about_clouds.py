@@ -53,14 +53,20 @@ def api_key(prefix: str, name: str) -> Callable[[str, Known], str]:
 
 
 def ask_cloud(given: str, known: Known) -> str:
-    """Ask the cloud whether the key works, after a yes."""
+    """Ask each cloud whether its key works, after a yes; what it refuses is asked for again."""
     word = yes_or_no(given, known)
     if word == "y":
         with Web(certificates(known)) as web:
             for account in accounts(known.answers["cloud"]):
                 record = defaults()["clouds"][account]
-                secret = known.secrets[record["secret"]]
-                clouds.check(record["kind"], cloud_url(account, known), secret, cloud_models(account, known), web)
+                secret, models = known.secrets[record["secret"]], cloud_models(account, known)
+                try:
+                    clouds.check(record["kind"], cloud_url(account, known), secret, models, web)
+                except clouds.KeyRefusedError as error:
+                    raise WrongAnswerError(str(error), again=f"{account}_key") from None
+                except clouds.NoDeploymentError as error:
+                    again = f"foundry_{CLAUDES[models.index(error.model)].split('-')[1]}"
+                    raise WrongAnswerError(str(error), again=again) from None
     return word
 
 
@@ -90,7 +96,7 @@ def _foundry(known: Known) -> bool:
 
 def _cost(known: Known) -> str:
     if _foundry(known):
-        return "Foundry has no free question: one of a few tokens goes to your Sonnet deployment, and is billed."
+        return "Foundry has no free question: one of a few tokens goes to each of your deployments, and is billed."
     return "It is asked for its list of models, which costs nothing."
 
 
@@ -175,6 +181,7 @@ QUESTIONS = (
         words=lambda known: f"Ask the cloud whether the key works? {_cost(known)}",
         example="y",
         default=lambda known: "n" if _foundry(known) else "y",
+        unasked="n",
         check=ask_cloud,
         when=lambda known: not known.said("cloud", "none"),
     ),

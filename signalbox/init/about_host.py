@@ -8,27 +8,11 @@ from pathlib import Path
 from signalbox.init import advice, host, keys
 from signalbox.init.found import Machine
 from signalbox.init.question import Known, Question, WrongAnswerError
-from signalbox.init.shape import shown
+from signalbox.init.shape import shown, split_address
 from signalbox.secrets import Secret
-from signalbox.settings.fields import host_problem
 from signalbox.settings.layers import defaults
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-
-def split_address(given: str) -> tuple[str, int]:
-    """Return address and port of an answer such as 192.168.1.10, box.lan:2222 or [fd00::2]:2222."""
-    found = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\s]+))(?::(\d+))?|([0-9A-Fa-f:]+)", given)
-    if not found:
-        raise WrongAnswerError(
-            f"{shown(given)} is no address; write one such as 192.168.1.10, or with a port, 192.168.1.10:2222"
-        )
-    address, port = found[1] or found[2] or found[4], int(found[3] or 22)
-    if problem := host_problem(address):
-        raise WrongAnswerError(problem)
-    if not 1 <= port <= 65535:
-        raise WrongAnswerError(f"{port} is no port; write 1 to 65535")
-    return address, port
 
 
 def address(given: str, known: Known) -> str:
@@ -99,10 +83,13 @@ def install_password(given: str, known: Known) -> str:
             with host.login(target(known), None, Secret(given)) as client:
                 host.install_key(client, keys.public_half(path))
     except host.KeyRefusedError:
-        more = (
-            " (Debian lets root in by key alone: write another user first, or use the console)" if who == "root" else ""
-        )
-        raise WrongAnswerError(f"the host does not take this password for {who}{more}; write it again") from None
+        if who == "root":  # which Debian lets in by key alone, so that no password would do
+            raise WrongAnswerError(
+                "the host does not let root in with this password; write an admin user with sudo, or root again once "
+                "the key is installed on its console",
+                again="ssh_user",
+            ) from None
+        raise WrongAnswerError(f"the host does not take this password for {who}; write it again") from None
     try:
         with host.login(target(known), path) as client:
             _judged(host.look(client), known)
@@ -126,10 +113,15 @@ def _lets_in(path: Path, known: Known) -> bool:
 
 def sudo_password(given: str, known: Known) -> str:
     """A password that sudo takes."""
-    path = Path(known.answers["ssh_key"]).expanduser()
+    path, who = Path(known.answers["ssh_key"]).expanduser(), known.answers["ssh_user"]
     with host.login(target(known), path) as client:
-        if not host.takes_password(client, Secret(given)):
-            raise WrongAnswerError(f"sudo does not take this password of {known.answers['ssh_user']}; write it again")
+        said = host.with_sudo(client, Secret(given))
+    if said == "forbidden":
+        raise WrongAnswerError(
+            f"{who} has this password, and may not use sudo there; write root, or a user with sudo", again="ssh_user"
+        )
+    if said == "refused":
+        raise WrongAnswerError(f"sudo does not take this password of {who}; write it again")
     return ""
 
 
@@ -195,9 +187,11 @@ QUESTIONS = (
         words="Your SSH key (its private file; `new` makes one)",
         example="~/.ssh/id_ed25519",
         default=lambda _: keys.usual(),
-        more="Keys are in ~/.ssh, on Windows in C:\\Users\\<you>\\.ssh. `new` makes ~/.ssh/id_ed25519, without a "
-        "passphrase; `ssh-keygen -p -f ~/.ssh/id_ed25519` gives it one, and ssh-agent then holds it for deploys. A "
-        ".ppk of PuTTY is exported in PuTTYgen: Conversions, Export OpenSSH key.",
+        more="Keys are in ~/.ssh, on Windows in C:\\Users\\<you>\\.ssh, which WSL has as /mnt/c/Users/<you>/.ssh: copy "
+        "it to ~/.ssh, and chmod 600 it. `new` makes ~/.ssh/id_ed25519, without a passphrase; by hand it is made by "
+        "`ssh-keygen -t ed25519`, also in PowerShell. `ssh-keygen -p -f ~/.ssh/id_ed25519` gives it "
+        "a passphrase, and ssh-agent then holds it for deploys. A .ppk of PuTTY is exported in PuTTYgen: Conversions, "
+        "Export OpenSSH key.",
         check=ssh_key,
     ),
     Question(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from signalbox.init.question import Known
+from signalbox.init.shape import split_address
 
 # Which model suits which machine: "Claude Code with Local LLMs and ANTHROPIC_BASE_URL", its table "Hardware x model x
 # context x backend" as of 2026-04-28, and its presets of context for machines that are not in it.
@@ -31,13 +32,15 @@ def table() -> str:
 
 def install_by_hand(known: Known) -> str:
     """Return how the key gets there without this program, from each system."""
-    who = f"{known.answers.get('ssh_user', 'root')}@{known.answers.get('host', 'HOST').split(':')[0]}"
+    where, port = split_address(known.answers.get("host", "HOST"))
+    ssh, copy = ("ssh", "ssh-copy-id") if port == 22 else (f"ssh -p {port}", f"ssh-copy-id -p {port}")
+    who = f"{known.answers.get('ssh_user', 'root')}@{where}"
     key = known.answers.get("ssh_key", "~/.ssh/id_ed25519")
     windows = key.replace("~", "$env:USERPROFILE").replace("/", "\\")
     return (
         "The password is used once and kept nowhere. By hand it goes so:\n"
-        f"  Linux, macOS:         ssh-copy-id -i {key}.pub {who}\n"
-        f'  Windows (PowerShell): type {windows}.pub | ssh {who} "mkdir -p .ssh; cat >> .ssh/authorized_keys"\n'
+        f"  Linux, macOS:         {copy} -i {key}.pub {who}\n"
+        f'  Windows (PowerShell): type {windows}.pub | {ssh} {who} "mkdir -p .ssh; cat >> .ssh/authorized_keys"\n'
         "  on its console:       add the line of the .pub file to ~/.ssh/authorized_keys\n"
         "Debian lets root log in by key alone: use the console, or an admin user with sudo (Ctrl-C, then `signalbox "
         "init --ssh-user NAME`). Once the key is there, any answer does."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,12 @@ def options(questions: Sequence[Question]) -> Callable[[Callable[..., Any]], Any
     return decorate
 
 
+def _group_name(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    if name is not None and (not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in ("all", "inventory")):
+        raise click.BadParameter(f"{name!r} is no group's name; write one such as claude_hosts")
+    return name
+
+
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
@@ -50,6 +57,15 @@ _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         },
     ),
     (("--afresh",), {"is_flag": True, "help": "Forget what an interrupted run had been answered."}),
+    (
+        ("--group",),
+        {
+            "callback": _group_name,
+            "metavar": "NAME",
+            "help": "The host's group in inventory.py, claude_hosts unless it is in another; one of its own for a host "
+            "that shall be otherwise.",
+        },
+    ),
     (("-y", "--yes"), {"is_flag": True, "help": "Ask nothing: defaults where there is no answer, and write."}),
     (("--deploy/--no-deploy",), {"default": None, "help": "Deploy afterwards, or not, without a question."}),
 )

@@ -12,6 +12,18 @@ from signalbox.secrets import Secret
 _VERSION = {"anthropic-version": "2023-06-01"}
 
 
+class KeyRefusedError(Exception):
+    """The cloud does not take this key, or its account is another than was meant."""
+
+
+class NoDeploymentError(Exception):
+    """Foundry has no deployment of this name."""
+
+    def __init__(self, why: str, model: str) -> None:
+        super().__init__(why)
+        self.model = model
+
+
 def check(kind: str, url: str, key: Secret, models: list[str], web: Web) -> None:
     """Ask the cloud with this key.
 
@@ -19,31 +31,37 @@ def check(kind: str, url: str, key: Secret, models: list[str], web: Web) -> None
         kind: of backends.CLOUDS. url: without /v1. models: what the cloud must have, as it calls them.
 
     Raises:
-        WrongAnswerError: it does not take the key, or does not have a model.
+        KeyRefusedError: it does not take the key, or the key's account lacks a model.
+        NoDeploymentError: it does not have a model by that name.
+        WrongAnswerError: it cannot tell.
     """
     try:
         if kind == "azure_foundry":
             # It has no list of models (Claude's own docs on Foundry), so the cheapest question that there is.
-            question = {"model": models[0], "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
-            answer = web.post(f"{url}/v1/messages", {"x-api-key": key.reveal(), **_VERSION}, question)
-            offered = models
-        else:
-            headers = {"x-api-key": key.reveal(), **_VERSION}
-            if kind == "mistral":
-                headers = {"Authorization": f"Bearer {key.reveal()}"}
-            answer = web.get(f"{url}/v1/models?limit=1000" if kind == "anthropic" else f"{url}/v1/models", headers)
-            offered = _offered(_json(answer))
+            for model in dict.fromkeys(models):
+                question = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+                status = web.post(f"{url}/v1/messages", {"x-api-key": key.reveal(), **_VERSION}, question).status_code
+                if status == 404:
+                    raise NoDeploymentError(f"{url} has no deployment {model}; write its exact name", model)
+                _judged(url, status)
+            return
+        headers = {"x-api-key": key.reveal(), **_VERSION}
+        if kind == "mistral":
+            headers = {"Authorization": f"Bearer {key.reveal()}"}
+        answer = web.get(f"{url}/v1/models?limit=1000" if kind == "anthropic" else f"{url}/v1/models", headers)
     except PinError as error:
         raise WrongAnswerError(str(error).replace("the address in mirrors", "the address")) from None
-    status = answer.status_code
+    _judged(url, answer.status_code)
+    offered = _offered(_json(answer))
+    if lacking := [model for model in models if model not in offered]:
+        raise KeyRefusedError(f"the account of this key has no {', '.join(lacking)}; take another account's key")
+
+
+def _judged(url: str, status: int) -> None:
     if status in (401, 403):
-        raise WrongAnswerError(f"{url} does not take this key (HTTP {status}); copy it again from its console")
-    if status == 404 and kind == "azure_foundry":
-        raise WrongAnswerError(f"{url} has no deployment {models[0]}; write its exact name from the portal")
+        raise KeyRefusedError(f"{url} does not take this key (HTTP {status}); copy it again from its console")
     if status != 200:
         raise WrongAnswerError(f"{url} answers HTTP {status}; try again later, or answer no")
-    if lacking := [model for model in models if model not in offered]:
-        raise WrongAnswerError(f"the account of this key has no {', '.join(lacking)}; take another, or answer no")
 
 
 def _offered(said: Any) -> list[str]:

@@ -13,16 +13,13 @@ from typing import Any
 
 from signalbox.pins.literals import replace
 from signalbox.settings.fields import PLACEHOLDER
-from signalbox.settings.layers import merge
 
-GROUP = "claude_hosts"
 INVENTORY = Path("inventory.py")
-GROUP_DATA = Path("group_data") / f"{GROUP}.py"
 ALL = Path("group_data/all.py")
 _HEADS = {
     INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data. docs/settings.md has every setting."""',
-    GROUP_DATA: '"""What differs from all.py for these hosts, as `signalbox init` wrote it; literal data only."""',
 }
+_GROUP_HEAD = '"""What differs from all.py for these hosts, as `signalbox init` wrote it; literal data only."""'
 _WIDTH = 110
 
 
@@ -45,26 +42,36 @@ class Change:
         yield from difflib.unified_diff(before, self.new.splitlines(), old, path, lineterm="")
 
 
-def planned(root: Path, hosts: Mapping[str, Mapping[str, Any]], group: Mapping[str, Any]) -> list[Change]:
-    """Return what is to be written so that a project has these hosts with these settings of their group.
+def group_data(group: str) -> Path:
+    """Return where the settings of a group are, below a project."""
+    return Path("group_data") / f"{group}.py"
 
-    Other hosts and settings that are there stay; comments do not.
 
-    Raises:
-        FileError: a file is there that is no literal data.
-    """
-    inventory = literals(root / INVENTORY)
-    entries = dict(_hosts(inventory.get(GROUP, [])))
-    for name, data in hosts.items():
-        entries[name] = merge(entries.get(name, {}), data)
-    inventory[GROUP] = [(name, data) if data else name for name, data in entries.items()]
-    wanted = {INVENTORY: inventory, GROUP_DATA: merge(literals(root / GROUP_DATA), group)}
-    changes = []
+def entries(inventory: Mapping[str, Any], group: str) -> dict[str, dict[str, Any]]:
+    """Return the hosts of a group with what stands beside each; placeholders are none."""
+    found = inventory.get(group, [])
+    hosts = (
+        entry if isinstance(entry, tuple) else (entry, {})
+        for entry in (found[0] if isinstance(found, tuple) else found)
+    )
+    return {name: dict(data) for name, data in hosts if not PLACEHOLDER.search(name)}
+
+
+def with_entries(inventory: Mapping[str, Any], group: str, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return an inventory whose group has these hosts; settings that stand beside the list stay there."""
+    found = inventory.get(group, [])
+    listed = [(name, dict(data)) if data else name for name, data in hosts.items()]
+    return {**inventory, group: (listed, *found[1:]) if isinstance(found, tuple) else listed}
+
+
+def changes(root: Path, wanted: Mapping[Path, Mapping[str, Any]]) -> list[Change]:
+    """Return what is to be written so that these files, below `root`, assign these values."""
+    found = []
     for path, values in wanted.items():
-        old, new = _text(root / path), _rendered(_HEADS[path], values)
+        old, new = _text(root / path), _rendered(_HEADS.get(path, _GROUP_HEAD), values)
         if old != new:
-            changes.append(Change(root / path, old, new))
-    return changes
+            found.append(Change(root / path, old, new))
+    return found
 
 
 def literals(path: Path) -> dict[str, Any]:
@@ -120,13 +127,6 @@ def write(changes: Sequence[Change]) -> list[Path]:
             raise FileError(f"{error.filename}: cannot be written ({error.strerror}); nothing was changed") from None
         raise
     return [backup for _, backup in done if backup]
-
-
-def _hosts(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for entry in entries[0] if isinstance(entries, tuple) else entries:
-        name, data = entry if isinstance(entry, tuple) else (entry, {})
-        if not PLACEHOLDER.search(name):
-            yield name, dict(data)
 
 
 def _text(path: Path) -> str | None:

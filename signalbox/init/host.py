@@ -182,10 +182,14 @@ def install_key(client: paramiko.SSHClient, public: str) -> None:
         raise WrongAnswerError("the key could not be written to ~/.ssh/authorized_keys there; is the disk full?")
 
 
-def takes_password(client: paramiko.SSHClient, password: Secret) -> bool:
-    """Return whether sudo takes this password; it goes over stdin."""
-    said = run(client, "sudo -k -S -p '' true 2>/dev/null && echo taken", f"{password.reveal()}\n")
-    return said.strip() == "taken"
+def with_sudo(client: paramiko.SSHClient, password: Secret) -> str:
+    """Return what sudo says to this password, which goes over stdin: "taken", "refused" or "forbidden" to this user."""
+    # Only after the right password does it tell that the user may do nothing.
+    script = (
+        "said=$(LC_ALL=C sudo -k -S -p '' true 2>&1) && echo taken || case $said in "
+        '*"not in the sudoers file"*|*"may not run sudo"*|*"not allowed to"*) echo forbidden;; *) echo refused;; esac'
+    )
+    return run(client, script, f"{password.reveal()}\n").strip()
 
 
 def run(client: paramiko.SSHClient, script: str, stdin: str = "") -> str:

@@ -29,6 +29,7 @@ class Interview:
 
     def __init__(self, questions: tuple[Question, ...], given: Mapping[str, str], kept: Kept, asks: bool) -> None:
         self._questions, self._given, self._kept, self._asks = questions, dict(given), kept, asks
+        self._refused: set[str] = set()  # questions whose answer by option, file or environment was wrong
         self.asked = 0
 
     def run(self) -> Known:
@@ -53,7 +54,8 @@ class Interview:
     def _back(self, error: WrongAnswerError, question: Question, known: Known) -> int:
         """Return the place of the question to go on with, everything from it on forgotten."""
         again = error.again or question.id
-        _complain(str(error))
+        self._refused |= {question.id, again}
+        complain(str(error))
         place = next(index for index, each in enumerate(self._questions) if each.id == again)
         for each in self._questions[place:]:
             known.answers.pop(each.id, None)
@@ -72,8 +74,6 @@ class Interview:
         except WrongAnswerError as error:
             if source == "given" and not (self._asks and error.again):
                 raise Failure(f"{_name(question)}: {error}") from None
-            if source == "given":
-                self._given.pop(error.again or "", None)
             raise
         if question.secret:
             known.secrets[question.secret(known)] = Secret(answer)
@@ -84,14 +84,16 @@ class Interview:
             note(f"{_name(question)}: {checked}" + (" (as before)" if source == "kept" else ""))
 
     def _beforehand(self, question: Question, known: Known) -> tuple[str, str | None]:
+        if self._asks and question.id in self._refused:
+            return "", None
         if question.secret:
             return ("given", value) if (value := os.environ.get(question.secret(known))) else ("", None)
         if question.id in self._given:
             return "given", self._given[question.id]
         if question.id in self._kept.answers:
             return "kept", self._kept.answers[question.id]
-        if not self._asks and told(question.default, known):
-            return "given", told(question.default, known)
+        if not self._asks and (default := told(question.unasked or question.default, known)):
+            return "given", default
         return "", None
 
     def _checked(self, question: Question, known: Known, answer: str) -> str:
@@ -132,7 +134,8 @@ class Interview:
             console.print(Text(told(question.more, known) or "There is no more to say of this."), soft_wrap=True)
 
 
-def _complain(why: str) -> None:
+def complain(why: str) -> None:
+    """Tell why an answer cannot be taken."""
     stderr().print(Text("  ✗ ", style="bold red") + Text(why), soft_wrap=True)
 
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from signalbox.init import files
+from signalbox.init import files, owned
 from signalbox.init.about_clouds import CLAUDES
-from signalbox.init.about_host import split_address
 from signalbox.init.about_models import loaded_context, token_name
 from signalbox.init.about_network import ca_paths
 from signalbox.init.question import Known
-from signalbox.init.shape import listed
+from signalbox.init.shape import listed, split_address
 from signalbox.init.wishes import Local, Wishes, accounts, group_settings, host_settings, needed_secrets
 from signalbox.secrets import Secret
 from signalbox.settings import Settings
-from signalbox.settings.layers import defaults, merge
+from signalbox.settings.layers import Layer, defaults, merge
 from signalbox.settings.settings import sections
 from signalbox.vault import changes as vault
 from signalbox.vault.reading import Keyring, VaultFiles
-
-_MIRRORS = ("debian", "mise", "node", "npm", "litellm")
+from signalbox.vault.storage import Replacement
 
 
 def wishes(known: Known) -> Wishes:
@@ -68,7 +66,7 @@ def _network(answers: Mapping[str, str]) -> dict[str, Any]:
     if answers["network"] != "mirrors":
         return {}
     shipped = defaults()["mirrors"]
-    given = {name: answers[f"mirror_{name}"] for name in _MIRRORS}
+    given = {name: answers[f"mirror_{name}"] for name in owned.MIRRORS}
     mirrors = {name: url for name, url in given.items() if url not in ("standard", shipped[name])}
     authorities = [str(Path(path).expanduser()) for path in ca_paths(answers["ca_certificates"])]
     return {"mirrors": mirrors} | ({"extra_ca_certificates": authorities} if authorities else {})
@@ -83,12 +81,70 @@ def _urls(answers: Mapping[str, str]) -> dict[str, str]:
     return urls
 
 
-def merged_sections(root: Path, wished: Wishes) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Draft:
+    """A project's files as they shall be: by their paths, what each assigns.
+
+    layers: of the host's settings, without pins. others: hosts of the same group whose settings would change too.
+    touched: the sections in which.
+    """
+
+    wanted: Mapping[Path, Mapping[str, Any]]
+    layers: tuple[Layer, ...]
+    others: tuple[str, ...]
+    touched: tuple[str, ...]
+
+
+def group_of(root: Path, address: str, asked: str | None) -> str:
+    """Return the group of a host: the one that it is in, or else the one that was asked for.
+
+    Raises:
+        FileError: it is in another than was asked for.
+    """
+    inventory = files.literals(root / files.INVENTORY)
+    there = [name for name, each in inventory.items() if isinstance(each, list | tuple)]
+    there = [name for name in there if address in files.entries(inventory, name)]
+    usual = asked or Wishes.group
+    if asked and there and asked not in there:
+        raise files.FileError(f"--group: {address} is in {there[0]}; move it in {files.INVENTORY} first")
+    return usual if usual in there or not there else there[0]
+
+
+def drafted(root: Path, wished: Wishes) -> Draft:
+    """Return the files that come of wishes: their settings replace those of earlier answers, and no others.
+
+    Raises:
+        FileError: a file is there that is no literal data.
+    """
+    before = files.literals(root / files.group_data(wished.group))
+    return draft(files.literals(root / files.INVENTORY), before, wished)
+
+
+def draft(inventory: Mapping[str, Any], before: Mapping[str, Any], wished: Wishes) -> Draft:
+    """Return what comes of wishes where an inventory and the settings of the host's group are there."""
+    hosts = files.entries(inventory, wished.group)
+    beside = merge(owned.without(hosts.get(wished.address, {}), owned.HOST), host_settings(wished))
+    group = merge(owned.without(before, owned.of_group(before)), group_settings(wished))
+    shipped = {name: defaults()[name] for name in {**before, **group} if name in defaults()}
+    old, new = merge(shipped, before), merge(shipped, group)
+    touched = tuple(name for name in new if new[name] != old.get(name))
+    return Draft(
+        wanted={
+            files.INVENTORY: files.with_entries(inventory, wished.group, {**hosts, wished.address: beside}),
+            files.group_data(wished.group): group,
+        },
+        layers=(("group_data/all.py", defaults()), (f"group {wished.group}", group), ("host", beside)),
+        others=tuple(name for name in hosts if touched and name != wished.address),
+        touched=touched,
+    )
+
+
+def sections_for_pins(draft: Draft, wished: Wishes) -> dict[str, Any]:
     """Return the valid sections that pins are resolved with."""
-    return sections(_layers(root, wished, {}), wished.address, ("pins", "mirrors", "extra_ca_certificates"))
+    return sections(draft.layers, wished.address, ("pins", "mirrors", "extra_ca_certificates"))
 
 
-def validated(root: Path, wished: Wishes, pins: Mapping[tuple[str, ...], str | None]) -> None:
+def validated(draft: Draft, wished: Wishes, pins: Mapping[tuple[str, ...], str | None]) -> None:
     """Prove that a deploy will take the settings, before anything is written.
 
     Raises:
@@ -100,16 +156,8 @@ def validated(root: Path, wished: Wishes, pins: Mapping[tuple[str, ...], str | N
         for key in reversed(("pins", *path)):
             part = {key: part}
         data = merge(data, part)
-    Settings.from_layers(_layers(root, wished, data), host=wished.address)
-
-
-def _layers(root: Path, wished: Wishes, pins: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    group = merge(files.literals(root / files.GROUP_DATA), group_settings(wished))
-    return [
-        ("group_data/all.py", merge(defaults(), pins)),
-        (f"group {files.GROUP}", group),
-        ("host", host_settings(wished)),
-    ]
+    (label, shipped), *others = draft.layers
+    Settings.from_layers([(label, merge(shipped, data)), *others], host=wished.address)
 
 
 def secrets_to_store(wished: Wishes, secrets: Mapping[str, Secret]) -> dict[str, Secret]:
@@ -117,18 +165,31 @@ def secrets_to_store(wished: Wishes, secrets: Mapping[str, Secret]) -> dict[str,
     return {name: secrets[name] for name in needed_secrets(wished) if name in secrets}
 
 
-def store(wished: Wishes, secrets: Mapping[str, Secret], scope: str = "all") -> Path:
+def store(wished: Wishes, secrets: Mapping[str, Secret], scope: str = "all") -> Callable[[], None]:
     """Put secrets into the vault, which is made if need be; those that are there get the new value.
 
+    Returns:
+        what gives back the vault as it was.
+
     Raises:
-        SecretError: its key cannot be had, or it cannot be written.
+        SecretError: its key cannot be had, or it cannot be written; nothing was changed.
     """
     found, keys = VaultFiles(defaults()["secrets"]["vault_files"]), Keyring(wished.vault_key, {})
     path = found.path(scope)
-    if not path.exists():
-        vault.create(found, keys, scope)
-    vault.change(found, keys, scope, lambda each: each.with_values(list(secrets.items())))
-    return path
+    before = path.read_bytes() if path.exists() else None
+
+    def back() -> None:
+        path.unlink(missing_ok=True) if before is None else Replacement(path, before).put()
+
+    try:
+        if before is None:
+            vault.create(found, keys, scope)
+        vault.change(found, keys, scope, lambda each: each.with_values(list(secrets.items())))
+    except BaseException:
+        if before is None:
+            back()
+        raise
+    return back
 
 
 def first_lane(wished: Wishes) -> str:

@@ -35,7 +35,6 @@ class Known:
     locked_out: bool = False  # the host does not take the key yet
     servers: list[Server] = field(default_factory=list)
     server: Server | None = None
-    missing_pins: dict[str, str] = field(default_factory=dict)  # what the mirrors do not have: what they offer
 
     def said(self, question: str, *answers: str) -> bool:
         """Return whether the answer to a question is one of these."""
@@ -51,8 +50,9 @@ class Question:
     """One question.
 
     id: its option (`--ssh-user`) and its key in an answers file. words, example, default: as people see them; they may
-    follow from what is known. more: what `?` tells. when: whether it is asked at all. secret: the name under which an
-    answer that nobody may see is looked for in the environment, and kept.
+    follow from what is known. unasked: the default where there is nobody to ask, if it is another. more: what `?`
+    tells. when: whether it is asked at all. secret: the name under which an answer that nobody may see is looked for in
+    the environment, and kept.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Question:
     check: Check
     example: Words = ""
     default: Words = ""
+    unasked: Words = ""
     more: Words = ""
     choices: Callable[[Known], list[str]] | None = None
     when: Callable[[Known], bool] = lambda _: True

@@ -79,7 +79,9 @@ def _names(answer: Any, listing: Listing) -> list[str] | None:
     found = answer.get(listing.models) if isinstance(answer, dict) else None
     if not isinstance(found, list):
         return None
-    names = [entry.get(listing.name) for entry in found if isinstance(entry, dict)]
+    entries = [entry for entry in found if isinstance(entry, dict)]
+    fit = [entry for entry in entries if not any(entry.get(key) == value for key, value in listing.unfit)]
+    names = [entry.get(listing.name) for entry in fit]
     return [name for name in names if isinstance(name, str)]
 
 

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from signalbox.init.question import Known, WrongAnswerError
+from signalbox.settings.fields import host_problem
 from signalbox.settings.problems import nearest
 
 T = TypeVar("T")
+
+
+def split_address(given: str) -> tuple[str, int]:
+    """Return address and port of an answer such as 192.168.1.10, box.lan:2222 or [fd00::2]:2222."""
+    found = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\s]+))(?::(\d+))?|([0-9A-Fa-f:]+)", given)
+    if not found:
+        raise WrongAnswerError(
+            f"{shown(given)} is no address; write one such as 192.168.1.10, or with a port, 192.168.1.10:2222"
+        )
+    address, port = found[1] or found[2] or found[4], int(found[3] or 22)
+    if problem := host_problem(address):
+        raise WrongAnswerError(problem)
+    if not 1 <= port <= 65535:
+        raise WrongAnswerError(f"{port} is no port; write 1 to 65535")
+    return address, port
 
 
 def one_of(choices: Iterable[str]) -> Callable[[str, Known], str]:

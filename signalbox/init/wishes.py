@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from signalbox.backends import BACKENDS
+from signalbox.init.owned import SHIPPED, backend_name
 from signalbox.settings.filling import RECORDS
-from signalbox.settings.layers import defaults
+from signalbox.settings.layers import defaults, merge
 from signalbox.settings.records import SLOTS
 
 Data = dict[str, Any]
 CLOUDS = ("anthropic", "foundry", "both", "mistral", "none")
-_SHIPPED = "lmstudio"  # the one backend of group_data/all.py
 _ROOMY = 65536  # tokens of context from which there is room for longer answers
 
 
@@ -30,7 +30,7 @@ class Local:
     @property
     def name(self) -> str:
         """Its record's name."""
-        return self.kind.replace("_", "")
+        return backend_name(self.kind)
 
     @property
     def secret(self) -> str:
@@ -46,7 +46,7 @@ class Wishes:
     "free" or "password". logins: public keys of those who may log in as the service user. cloud: of CLOUDS.
     deployments: Foundry's, by Claude's names. network: sections `mirrors` and `extra_ca_certificates`. urls: of clouds
     that are not at their usual address. vault_key: as the setting `secrets.key`. name: the service user's.
-    more: sections that nobody asks about.
+    group: of the host in inventory.py. shared, beside: what nobody asks about, for the group and for this host alone.
     """
 
     address: str
@@ -64,7 +64,9 @@ class Wishes:
     urls: Mapping[str, str] = field(default_factory=dict)
     vault_key: str = "prompt"
     name: str = "claude"
-    more: Mapping[str, Any] = field(default_factory=dict)
+    group: str = "claude_hosts"
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def accounts(cloud: str) -> tuple[str, ...]:
@@ -87,14 +89,18 @@ def host_settings(wishes: Wishes) -> Data:
         connection["sudo"] = True
     if wishes.sudo == "password":
         connection["sudo_password"] = "ADMIN_SUDO"  # noqa: S105 (a secret's name)
-    return data | ({"connection": connection} if connection else {})
+    if connection:
+        data["connection"] = connection
+    if wishes.logins:
+        data["service_user"] = {"authorized_keys": list(wishes.logins)}
+    return merge(data, wishes.beside)
 
 
 def group_settings(wishes: Wishes) -> Data:
     """Return what is written to group_data/<group>.py."""
     data: Data = dict(wishes.network)
-    user: Data = {"name": wishes.name} if wishes.name != defaults()["service_user"]["name"] else {}
-    data["service_user"] = user | ({"authorized_keys": list(wishes.logins)} if wishes.logins else {})
+    if wishes.name != defaults()["service_user"]["name"]:
+        data["service_user"] = {"name": wishes.name}
     data["secrets"] = {"source": "vault", "key": wishes.vault_key}
     data["backends"] = _backends(wishes.local)
     clouds, lanes = _clouds(wishes), _lanes(wishes)
@@ -104,7 +110,7 @@ def group_settings(wishes: Wishes) -> Data:
         data["gateway"] = {"fallbacks": fallbacks}
     if lanes:
         data["lanes"] = lanes
-    return data | dict(wishes.more)
+    return merge(data, wishes.shared)
 
 
 def needed_secrets(wishes: Wishes) -> list[str]:
@@ -116,16 +122,16 @@ def needed_secrets(wishes: Wishes) -> list[str]:
 
 def _backends(local: Local | None) -> Data:
     if local is None:
-        return {_SHIPPED: {"enabled": False}}
+        return {SHIPPED: {"enabled": False}}
     model: Data = {"id": local.model, "context_length": local.context}
     if local.context >= _ROOMY:
         model["max_output_tokens"] = 8192
     record: Data = {"url": local.url, "models": {"local": model}}
     if local.token:
         record["token"] = local.secret
-    if local.name == _SHIPPED:
-        return {_SHIPPED: record}
-    return {_SHIPPED: {"enabled": False}, local.name: {"kind": local.kind, **record}}
+    if local.name == SHIPPED:
+        return {SHIPPED: record}
+    return {SHIPPED: {"enabled": False}, local.name: {"kind": local.kind, **record}}
 
 
 def _clouds(wishes: Wishes) -> Data:

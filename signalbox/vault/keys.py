@@ -23,6 +23,10 @@ class KeySourceError(SecretError):
     """The key cannot be had from where it should be; says what to do."""
 
 
+class NoneGivenError(KeySourceError):
+    """A passphrase was asked for, and the person left."""
+
+
 def read_key(source: str, what: str) -> bytes:
     """The key from a source.
 
@@ -104,7 +108,7 @@ def _asked(question: str) -> bytes:
     try:
         return _usable(getpass.getpass(question).encode(), "the passphrase", "type one")
     except (EOFError, KeyboardInterrupt):
-        raise KeySourceError("no passphrase was given; nothing was done") from None
+        raise NoneGivenError("no passphrase was given; nothing was done") from None
 
 
 def _from_file(path: Path) -> bytes:

@@ -62,7 +62,10 @@ class Keyring:
         Raises:
             SecretError: there is none, or a weak one.
         """
-        return new_key(self.source(scope), str(path))
+        key = new_key(self.source(scope), str(path))
+        if self.source(scope) == "prompt":
+            self._typed.append(key)
+        return key
 
     def _interrupted(self, source: str, scope: str) -> str:
         if not source.startswith("file:") or not replacing(Path(source.removeprefix("file:")).expanduser()).exists():

@@ -301,6 +301,14 @@ def interrupted(stage: Stage) -> Figures:
                     person.answer(answers[question])
                 person.answer(answers.get(at, ""))
                 at = person.question()
+        with Person(project, home) as person:
+            while (question := person.question()) != "write":
+                person.answer(answers[question])
+            person.interrupt()
+            assert person.ended() == 1
+            _no_traceback(person)
+        nothing_written()
+        stops += 1
         state = (project / ".signalbox/init.json").read_text()
         assert answers["anthropic_key"] not in state
         with Person(project, home, "--no-deploy") as person:
@@ -311,3 +319,78 @@ def interrupted(stage: Stage) -> Figures:
         control = must_fail(nothing_written, "the last question answered with yes")
         assert not (project / ".signalbox/init.json").exists()
     return {"interrupted at": f"{stops} questions", "asked again": "secrets alone", "control": control}
+
+
+@drill.cell("sent-back")
+def sent_back(stage: Stage) -> Figures:
+    """Answers that are well formed and turn out wrong later lead back to the question that can mend them."""
+    stage.bare(BARE)
+    for name in (ADMIN, _NO_SUDO):
+        hosts.add_admin(BARE, name, PASSWORD)
+        hosts.run(BARE, f"rm ~{name}/.ssh/authorized_keys")
+    hosts.run(BARE, f"rm /etc/sudoers.d/{_NO_SUDO}")
+    hosts.run(BARE, "echo 'PerSourcePenalties no' >/etc/ssh/sshd_config.d/lab.conf; systemctl reload ssh")
+    passphrase, answers = "some words that nobody guesses", {**right(BARE), "check_cloud": "y", "logins": ""}
+    answers |= {"vault_key": "passphrase"}
+    refused = "sk-ant-well-formed-and-refused-by-the-cloud"
+    # In turn, where the walk comes by: a question, its answer, and the question that must come next.
+    course = [
+        ("ssh_user", "root", "ssh_key"),
+        ("install_password", "wrong 1", "ssh_user"),
+        ("ssh_user", _NO_SUDO, "ssh_key"),
+        ("sudo_password", PASSWORD, "ssh_user"),
+        ("ssh_user", ADMIN, "ssh_key"),
+        ("anthropic_key", refused, "check_cloud"),
+        ("check_cloud", "y", "anthropic_key"),
+        ("anthropic_key", answers["anthropic_key"], "check_cloud"),
+        ("write", "y", "passphrase"),
+        ("passphrase", "short", "passphrase"),
+        ("passphrase", passphrase, "the"),
+        ("the", "not the same as before", "passphrase"),
+    ]
+    with person_at(key=False) as (project, home):
+        untouched = written(project)
+        with Person(project, home) as person:
+            _along(person, answers, course)
+            person.interrupt()  # at the passphrase
+            assert person.ended() == 1
+            _no_traceback(person)
+            assert refused not in person.said
+        assert written(project) == untouched, "something was written"
+        with Person(project, home) as person:
+            again = [("write", "y", "passphrase"), ("passphrase", passphrase, "the"), ("the", passphrase, "passphrase")]
+            _along(person, answers, again)
+            person.answer(passphrase)  # of the plan, which is another process
+            assert person.question() == "deploy"
+            person.interrupt()
+            assert person.ended() == 2, person.said[-1500:]
+            _no_traceback(person)
+            assert f"{ADMIN}@" not in person.said.rpartition("Next:")[2]
+        assert "secrets/" in written(project)
+
+        def takes_a_refused_key() -> None:
+            with Person(project, home, "--afresh", "--vault-key", "passphrase") as person:
+                _along(person, {**answers, "ssh_user": ADMIN}, [("check_cloud", "y", "anthropic_key")])
+
+        control = must_fail(takes_a_refused_key, "a key that the cloud takes")
+    return {
+        "sent back": "root without its key, a user without sudo, a key that the cloud refuses",
+        "passphrase": "a weak one, two that differ, Ctrl-C: asked again, or nothing written",
+        "control": control,
+    }
+
+
+_NO_SUDO = "guest"
+
+
+def _along(person: Person, answers: Mapping[str, str], course: Sequence[tuple[str, str, str]]) -> None:
+    """Answer along a course; what it does not name is answered rightly."""
+    question = person.question()
+    for at, answer, then in course:
+        while question != at:
+            assert question, f"it ended before {at}: {person.said[-2000:]}"
+            person.answer(answers.get(question, ""))
+            question = person.question()
+        person.answer(answer)
+        question = person.question()
+        assert question == then, f"{at}: {question} came, not {then}: {person.before()[-1000:]}"

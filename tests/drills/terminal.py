@@ -76,9 +76,14 @@ class Person:
     def question(self) -> str:
         """Wait for the next question and return its id; "" at the end of the program."""
         found = self._child.expect(
-            [r"\n([a-z_]+)(?: \[[^\r\n]*\])?: $", r"\n(Write this|Deploy to \S+ now)\?[^\r\n]*: $", pexpect.EOF]
+            [
+                r"\n([a-z_]+)(?: \[[^\r\n]*\])?: $",
+                r"\n(Write this|Deploy to \S+ now|Change them, too)\?[^\r\n]*: $",
+                r"(Passphrase of \S+|The same again)[^\r\n]*: $",
+                pexpect.EOF,
+            ]
         )
-        return "" if found == 2 else str(self._child.match.group(1)).split()[0].lower()
+        return "" if found == 3 else str(self._child.match.group(1)).split()[0].lower()
 
     def answer(self, text: str) -> None:
         """Type an answer."""

@@ -26,30 +26,33 @@ def test_a_literal_reads_back_as_what_it_was(value: Any) -> None:
     assert ast.literal_eval(files.literal(value)) == value
 
 
-def test_hosts_and_settings_that_are_there_stay_and_the_placeholder_goes(tmp_path: Path) -> None:
-    (tmp_path / "inventory.py").write_text(SHIPPED.read_text())
-    files.write(files.planned(tmp_path, {"192.168.1.10": {"ssh_user": "admin"}}, {"gateway": {"port": 4001}}))
-    files.write(files.planned(tmp_path, {"192.168.1.11": {}}, {"gateway": {"retries": 1}}))
-    assert files.literals(tmp_path / "inventory.py") == {
+INVENTORY = Path("inventory.py")
+
+
+def test_hosts_that_are_there_stay_and_the_placeholder_goes() -> None:
+    there = files.literals(SHIPPED)
+    hosts = files.entries(there, "claude_hosts") | {"192.168.1.10": {"ssh_user": "admin"}, "192.168.1.11": {}}
+    assert files.with_entries(there, "claude_hosts", hosts) == {
         "claude_hosts": [("192.168.1.10", {"ssh_user": "admin"}), "192.168.1.11"]
     }
-    assert files.literals(tmp_path / files.GROUP_DATA) == {"gateway": {"port": 4001, "retries": 1}}
+    beside = {"claude_hosts": (["192.168.1.9"], {"ssh_port": 2222}), "others": ["a"]}
+    assert files.with_entries(beside, "claude_hosts", files.entries(beside, "claude_hosts")) == beside
 
 
 def test_what_was_there_is_kept_and_nothing_to_do_is_no_change(tmp_path: Path) -> None:
     (tmp_path / "inventory.py").write_text("claude_hosts = []  # mine\n")
-    changes = files.planned(tmp_path, {"a.example.org": {}}, {})
+    wanted = {INVENTORY: {"claude_hosts": ["a.example.org"]}}
+    changes = files.changes(tmp_path, wanted)
     assert any("-claude_hosts = []  # mine" in line for line in changes[0].diff(tmp_path))
     (kept,) = files.write(changes)
     assert kept.read_text() == "claude_hosts = []  # mine\n"
-    assert files.planned(tmp_path, {"a.example.org": {}}, {})[:1] != changes[:1]
-    assert [each.path.name for each in files.planned(tmp_path, {"a.example.org": {}}, {})] == []
+    assert files.changes(tmp_path, wanted) == []
 
 
 def test_code_would_be_lost_and_is_refused(tmp_path: Path) -> None:
     (tmp_path / "inventory.py").write_text("import os\nclaude_hosts = [os.environ['HOST']]\n")
     with pytest.raises(files.FileError, match="more than literal data"):
-        files.planned(tmp_path, {"a.example.org": {}}, {})
+        files.literals(tmp_path / "inventory.py")
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:
@@ -66,7 +69,7 @@ def test_all_or_nothing(tmp_path: Path) -> None:
 
 def test_what_was_edited_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "inventory.py").write_text("claude_hosts = []\n")
-    changes = files.planned(tmp_path, {"a.example.org": {}}, {})
+    changes = files.changes(tmp_path, {INVENTORY: {"claude_hosts": ["a.example.org"]}})
     (tmp_path / "inventory.py").write_text("claude_hosts = ['edited']\n")
     with pytest.raises(files.FileError, match="run this again"):
         files.write(changes)

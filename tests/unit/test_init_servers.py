@@ -46,6 +46,12 @@ def test_each_kind_is_known_by_its_answers(simulated: Running, name: str, kind: 
     assert (found.models[0].context or 0) >= 4096 or kind in ("openai_compatible", "ollama")
 
 
+def test_models_that_do_not_chat_are_not_offered(simulated: Running) -> None:
+    (found,) = servers.find(str(simulated.lmstudio))
+    assert "text-embedding-nomic-embed-text-v1.5" not in [each.id for each in found.models]
+    assert len(found.models) > 1
+
+
 def test_a_server_that_wants_a_token_is_found_and_locked(simulated: Running) -> None:
     (found,) = servers.find(_url(simulated, "webui"))
     assert found.locked
