@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from signalbox.console import Failure, note, working
-from signalbox.init import about_host, about_network, about_project, by_hand, project
+from signalbox.init import about_host, about_network, about_project, by_hand, project, taken_over
 from signalbox.init.asking import interview, options
 from signalbox.init.finish import clone, finish
 from signalbox.init.host import KeyRefusedError, login
 from signalbox.init.question import Known, WrongAnswerError
-from signalbox.init.wishes import Wishes
 
 _STATE = Path(".signalbox/adopt.json")
 _ASKED = (*about_host.QUESTIONS, *about_network.QUESTIONS, *about_project.QUESTIONS)
@@ -46,42 +45,18 @@ def adopt(
     try:
         with working("Looking at what is there by hand"):
             found = _looked(known, user)
-            wishes = _wishes(known, found, user)
+            taken = taken_over.taken(found, replace(project.reached(known), name=user), taken_over.local(found))
     except (by_hand.ByHandError, WrongAnswerError) as error:
         raise Failure(str(error)) from None
     except KeyRefusedError:
         raise Failure("the host does not take the key any more; run this again") from None
-    _tell(wishes, found)
-    keys = {**by_hand.secrets(found, wishes.local), **known.secrets}
-    finish(root, wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
+    for line in taken_over.lines(taken, found):
+        note(line)
+    keys = {**taken.secrets, **known.secrets}
+    finish(root, taken.wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
 
 
 def _looked(known: Known, user: str) -> by_hand.Found:
     sudo = known.machine.sudo if known.machine else "root"
     with login(about_host.target(known), Path(known.answers["ssh_key"]).expanduser()) as client:
         return by_hand.look(client, user, sudo, known.secrets.get("ADMIN_SUDO"))
-
-
-def _wishes(known: Known, found: by_hand.Found, user: str) -> Wishes:
-    clouds = by_hand.clouds(found)
-    more = {"by_hand": by_hand.set_aside(found)}
-    if found.docker != "debian":
-        more["rootless_docker"] = {"source": found.docker}
-    return replace(
-        project.reached(known),
-        local=by_hand.local(found),
-        cloud=clouds.cloud,
-        resource=clouds.resource,
-        deployments=clouds.deployments,
-        urls=clouds.urls,
-        name=user,
-        beside=more,
-    )
-
-
-def _tell(wishes: Wishes, found: by_hand.Found) -> None:
-    note(f"local model: {f'{wishes.local.model} at {wishes.local.url}' if wishes.local else 'none'}")
-    note(f"cloud: {wishes.cloud}")
-    note(f"keys: {', '.join(sorted(found.secrets)) or 'none'}")
-    if found.secrets:
-        note("They lay there in clear, where the agent could read them: change them at their providers when you can")

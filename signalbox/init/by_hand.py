@@ -1,30 +1,26 @@
-"""A host that was set up by the first guide, or its installer: what is there, and which wishes it stands for."""
+"""A host that was set up by the first guide, or its installer: what is there. Nothing is changed."""
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import paramiko
 import yaml
 
-from signalbox.init import servers
-from signalbox.init.about_clouds import CLAUDES
 from signalbox.init.host import run
-from signalbox.init.wishes import Local
 from signalbox.secrets import Secret, SecretError
 from signalbox.secrets.text import assignments
-from signalbox.settings.fields import secret_name
-from signalbox.settings.layers import defaults
 
 SECRETS = ".config/claude-secrets.env"
-GATEWAY_KEY = "LITELLM_MASTER_KEY"  # made anew on the host: it is the gateway's own
 _CONFIGS = ("litellm/config.yaml", ".config/litellm/config.yaml", "litellm/litellm-config.yaml", "litellm-config.yaml")
+_VARIABLE = re.compile(r"os\.environ/(\w+)")
+_LITERAL = "FROM_CONFIG_{}"  # the name of a key that stands in config.yaml itself
 
 # As the user itself, from root or sudo: root does not follow links that an agent may have laid in its home.
 _READ = r"""
@@ -35,13 +31,17 @@ as() { runuser -u "$user" -- env -i HOME="/home/$user" PATH="$PATH" DOCKER_HOST=
 tell() { printf '%s=%s\n' "$1" "$(base64 -w0)"; }
 as 'cat .config/claude-secrets.env' 2>/dev/null | tell secrets
 as 'cat .bashrc .bash_aliases .profile .zshrc' 2>/dev/null | tell shells
+as 'cat .claude-routed/settings.json' 2>/dev/null | tell claude
+as 'cat .config/docker/daemon.json' 2>/dev/null | tell daemon
+id -nG "$user" | tell groups
+ss -Hltnp 2>/dev/null | tell listening
 container=$(as 'docker ps -a --format "{{.Names}} {{.Image}}"' 2>/dev/null |
     awk '$1 == "litellm" || $2 ~ /litellm/ {print $1; exit}')
 printf '%s' "$container" | tell container
 if [ -n "$container" ]; then
     source=$(as "docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' $container" |
         grep -E 'ya?ml$' | head -n 1)
-    printf '%s' "$source" | tell mount
+    as "docker inspect --format '{{json .HostConfig.PortBindings}}' $container" | tell ports
 fi
 for file in "${source:-}" CONFIGS; do
     [ -n "$file" ] && as "[ -f '$file' ]" || continue
@@ -49,7 +49,6 @@ for file in "${source:-}" CONFIGS; do
     break
 done
 dpkg-query -W -f '${db:Status-Status}' docker-ce 2>/dev/null | grep -q '^installed$' && printf docker | tell engine
-[ ! -e "/home/$user/.config/signalbox" ] || printf yes | tell ours
 true
 """.replace("CONFIGS", " ".join(_CONFIGS))
 
@@ -59,19 +58,41 @@ class ByHandError(Exception):
 
 
 @dataclass(frozen=True)
+class Entry:
+    """A model of LiteLLM's configuration. name: as it is asked for. base: its address, if it has one.
+
+    key: the name of its key in Found.secrets.
+    """
+
+    name: str
+    provider: str
+    id: str
+    base: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
 class Found:
     """What a host has by hand.
 
-    models: entries of LiteLLM's model_list. fallbacks: of its router_settings. secrets: by the names in the file.
+    fallbacks: of the gateway's models. secrets: by the names in the file; a key that stood in the configuration has a
+    name of its own. functions: launchers of the shell files, each with the variables that it sets. port: where the
+    gateway listens. groups: of the user. listening: ports that others reach, without sshd's; ssh_ports: those.
     """
 
-    models: tuple[Mapping[str, Any], ...] = ()
+    models: tuple[Entry, ...] = ()
     fallbacks: Mapping[str, list[str]] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     container: str = ""
-    functions: tuple[str, ...] = ()
+    functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     has_secrets_file: bool = False
     docker: str = "debian"
+    port: int = 4000
+    effort: str = ""
+    daemon: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    listening: tuple[int, ...] = ()
+    ssh_ports: tuple[int, ...] = ()
 
 
 def look(client: paramiko.SSHClient, user: str, sudo: str, password: Secret | None) -> Found:
@@ -99,6 +120,15 @@ def look(client: paramiko.SSHClient, user: str, sudo: str, password: Secret | No
         raise ByHandError(
             f"{user} has no configuration of LiteLLM there (looked for: its container, ~/{', ~/'.join(_CONFIGS)})"
         )
+    return understood(told, user)
+
+
+def understood(told: Mapping[str, str], user: str) -> Found:
+    """Return what the files of a host by hand say.
+
+    Raises:
+        ByHandError: one of them is not as it must be; which, and where.
+    """
     try:
         config = yaml.safe_load(told["config"])
         secrets = assignments(told["secrets"], f"~{user}/{SECRETS}")
@@ -108,152 +138,91 @@ def look(client: paramiko.SSHClient, user: str, sudo: str, password: Secret | No
         raise ByHandError(str(error)) from None
     if not isinstance(config, Mapping) or not isinstance(config.get("model_list"), list):
         raise ByHandError("LiteLLM's config.yaml there has no model_list; mend it first")
+    models = tuple(_entry(number, each, secrets) for number, each in enumerate(config["model_list"], start=1))
+    listening = tuple(_listening(told.get("listening", "")))
+    effort, daemon = _json(told.get("claude", "")).get("effortLevel"), _json(told.get("daemon", ""))
     return Found(
-        models=tuple(each for each in config["model_list"] if isinstance(each, Mapping)),
+        models=models,
         fallbacks=_fallbacks(config),
         secrets=secrets,
         container=told.get("container", ""),
-        functions=tuple(_functions(told.get("shells", ""))),
+        functions=dict(_functions(told.get("shells", ""))),
         has_secrets_file=bool(told["secrets"]),
         docker=told.get("engine") or "debian",
+        port=_port(_json(told.get("ports", ""))),
+        effort=effort if isinstance(effort, str) else "",
+        daemon=daemon,
+        groups=tuple(told.get("groups", "").split()),
+        listening=tuple(sorted({port for port, program in listening if program != "sshd"})),
+        ssh_ports=tuple(sorted({port for port, program in listening if program == "sshd"})),
     )
+
+
+def _entry(number: int, given: Any, secrets: dict[str, Secret]) -> Entry:
+    """Return a model of the configuration; a key that stands in it is added to `secrets`."""
+    where = f"LiteLLM's config.yaml there: model_list, entry {number}"
+    params = given.get("litellm_params") if isinstance(given, Mapping) else None
+    if not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
+        raise ByHandError(f"{where} has no litellm_params with a model; mend it first")
+    provider, slash, model = params["model"].partition("/")
+    if not slash:  # LiteLLM knows some models without their provider
+        provider, model = ("anthropic" if provider.startswith("claude") else "openai"), provider
+    base, key = str(params.get("api_base") or ""), str(params.get("api_key") or "")
+    if variable := _VARIABLE.fullmatch(base):
+        if variable[1] not in secrets:
+            raise ByHandError(f"{where}: api_base is {base}, which ~/{SECRETS} does not have; write the address")
+        base = secrets[variable[1]].reveal()
+    if key and not (variable := _VARIABLE.fullmatch(key)):
+        secrets[_LITERAL.format(number)] = Secret(key)
+    name = variable[1] if key and variable else _LITERAL.format(number) if key else ""
+    return Entry(str(given.get("model_name") or model), provider, model, base.rstrip("/"), name)
 
 
 def _fallbacks(config: Mapping[str, Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for section in ("litellm_settings", "router_settings"):
-        entries = (config.get(section) or {}).get("fallbacks") or []
-        found |= {str(name): list(map(str, models)) for entry in entries for name, models in entry.items()}
+        values = config.get(section) or {}
+        entries = (values.get("fallbacks") or []) if isinstance(values, Mapping) else None
+        for entry in entries if isinstance(entries, list) else [None]:
+            pairs = entry.items() if isinstance(entry, Mapping) else [(None, None)]
+            for name, models in pairs:
+                if not isinstance(name, str) or not isinstance(models, list):
+                    raise ByHandError(
+                        f"LiteLLM's config.yaml there: {section}.fallbacks is not a list such as "
+                        '[{"local": ["claude-haiku"]}]; mend it first'
+                    )
+                found[name] = [str(model) for model in models]
     return found
 
 
-def _functions(shells: str) -> Iterator[str]:
+def _functions(shells: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the launchers that shell files define, each once: ours are programs of the same names."""
-    found = re.findall(r"^\s*(?:function\s+|alias\s+)?(claude-[\w-]+)\s*(?:\(\s*\)|=|\{)", shells, re.M)
-    yield from dict.fromkeys(found)
+    heads = list(re.finditer(r"^\s*(?:function\s+|alias\s+)?(claude-[\w-]+)\s*(?:\(\s*\)|=|\{)", shells, re.M))
+    for head, after in zip(heads, [*heads[1:], None], strict=False):
+        text = shells[head.start() : after.start() if after else None]
+        body = re.split(r"^\}", text, maxsplit=1, flags=re.M)[0]
+        yield head[1], dict(re.findall(r"\b(ANTHROPIC_\w*MODEL)=[\"']?([\w.:/@-]+)", body))
 
 
-def local(found: Found) -> Local | None:
-    """Return the model on the person's own network that the gateway has.
-
-    Raises:
-        ByHandError: no server answers there, so nobody knows what kind it is.
-    """
-    entry = next((each for each in found.models if _is_local(each)), None)
-    if entry is None:
-        return None
-    params = entry["litellm_params"]
-    url = str(params["api_base"]).rstrip("/").removesuffix("/v1")
-    model = str(params["model"]).partition("/")[2]
-    token = found.secrets.get(_key_name(params) or "")
-    answered = servers.find(url, token)
-    if not answered:
-        raise ByHandError(
-            f"no model server answers at {url}, from which the gateway there has its local model; start it"
-        )
-    server = answered[0]
-    context = next((each.context for each in server.models if each.id == model), None)
-    return Local(
-        server.kind,
-        url,
-        model,
-        max(context or 0, defaults()["defaults"]["backend_model"]["context_length"]),
-        server.locked or _wants(server, url, token),
-    )
+def _listening(told: str) -> Iterator[tuple[int, str]]:
+    """Yield the ports that other machines reach, each with its program."""
+    for line in told.splitlines():
+        words = line.split()
+        address, _, port = words[3].rpartition(":") if len(words) > 4 else ("", "", "")
+        if port.isdigit() and not re.match(r"127\.|\[::1\]|\[::ffff:127\.", address) and "%lo" not in address:
+            program = re.search(r'users:\(\("([^"]+)"', line)
+            yield int(port), program[1] if program else ""
 
 
-def _wants(server: Any, url: str, token: Secret | None) -> bool:
-    """Whether the server asks for its token: a placeholder that it does not look at is no secret."""
-    return token is not None and any(each.locked for each in servers.find(url) if each.kind == server.kind)
+def _port(bindings: Mapping[str, Any]) -> int:
+    """Return where the gateway's container is reached, as Docker tells it."""
+    ports = [each.get("HostPort", "") for entries in bindings.values() for each in entries or ()]
+    return next((int(port) for port in ports if port.isdigit()), 4000)
 
 
-def _is_local(entry: Mapping[str, Any]) -> bool:
-    base = str((entry.get("litellm_params") or {}).get("api_base") or "")
-    return bool(base) and not _is_foundry(entry) and not _is_anthropic(entry)
-
-
-def _provider(entry: Mapping[str, Any]) -> str:
-    return str((entry.get("litellm_params") or {}).get("model") or "").partition("/")[0]
-
-
-def _is_foundry(entry: Mapping[str, Any]) -> bool:
-    base = str((entry.get("litellm_params") or {}).get("api_base") or "")
-    return _provider(entry) == "azure_ai" or (_provider(entry) == "anthropic" and base.endswith("/anthropic"))
-
-
-def _is_anthropic(entry: Mapping[str, Any]) -> bool:
-    return _provider(entry) == "anthropic" and not _is_foundry(entry)
-
-
-def _key_name(params: Mapping[str, Any]) -> str | None:
-    found = re.fullmatch(r"os\.environ/(\w+)", str(params.get("api_key") or ""))
-    return found[1] if found else None
-
-
-@dataclass(frozen=True)
-class Clouds:
-    """cloud: of wishes.CLOUDS. deployments: by Claude's names. urls: of accounts that are elsewhere than usual."""
-
-    cloud: str
-    resource: str
-    deployments: Mapping[str, str]
-    urls: Mapping[str, str]
-
-
-def clouds(found: Found) -> Clouds:
-    """Return which clouds the gateway there has."""
-    foundry = [each for each in found.models if _is_foundry(each)]
-    direct = [each for each in found.models if _is_anthropic(each)]
-    cloud = {(True, True): "both", (True, False): "foundry", (False, True): "anthropic"}.get(
-        (bool(foundry), bool(direct)), "none"
-    )
-    urls, resource, deployments = {}, "", {}
-    if direct and (base := direct[0]["litellm_params"].get("api_base")):
-        urls["anthropic"] = str(base).rstrip("/")
-    if foundry:
-        base = str(foundry[0]["litellm_params"].get("api_base") or "").rstrip("/").removesuffix("/anthropic")
-        host = urlsplit(base).hostname or ""
-        resource = host.partition(".")[0] if host.endswith(".services.ai.azure.com") else ""
-        if not resource:
-            urls["foundry"] = base
-        deployments = {name: _deployment(foundry, name.split("-")[1]) for name in CLAUDES}
-    return Clouds(cloud, resource, deployments, urls)
-
-
-def _deployment(entries: list[Mapping[str, Any]], family: str) -> str:
-    """Return the deployment of a family of models, the first of all where none is of it."""
-    named = [each for each in entries if family in str(each.get("model_name", "")).lower()]
-    return str((named or entries)[0]["litellm_params"]["model"]).partition("/")[2]
-
-
-def secrets(found: Found, model: Local | None) -> dict[str, Secret]:
-    """Return the keys that are there, by the names that settings have for them; others keep theirs."""
-    names: dict[str, str] = {}
-    for entry in found.models:
-        if name := _key_name(entry.get("litellm_params") or {}):
-            ours = "FOUNDRY_API_KEY" if _is_foundry(entry) else "ANTHROPIC_DIRECT_KEY" if _is_anthropic(entry) else ""
-            names[name] = ours or (model.secret if model and model.token else name)
-    kept = {}
-    for name, value in found.secrets.items():
-        if name != GATEWAY_KEY and value.problem() is None and _is_name(names.get(name, name)):
-            kept[names.get(name, name)] = value
-    return kept
-
-
-def _is_name(name: str) -> bool:
+def _json(text: str) -> dict[str, Any]:
     try:
-        return bool(secret_name(name))
+        found = json.loads(text or "{}")
     except ValueError:
-        return False
-
-
-def set_aside(found: Found) -> dict[str, Any]:
-    """Return the section `by_hand`."""
-    section: dict[str, Any] = {}
-    if found.container:
-        section["containers"] = [found.container]
-    if found.has_secrets_file:
-        section["files"] = [SECRETS]
-    if found.functions:
-        section["functions"] = list(found.functions)
-    return section
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -13,6 +13,11 @@ from signalbox.settings.layers import defaults, merge
 from signalbox.settings.records import SLOTS
 
 Data = dict[str, Any]
+PAYERS = {
+    "anthropic": "the Claude API account of ANTHROPIC_DIRECT_KEY",
+    "foundry": "the Azure subscription of FOUNDRY_API_KEY",
+    "mistral": "the account of MISTRAL_API_KEY",
+}
 CLOUDS = ("anthropic", "foundry", "both", "mistral", "none")
 _ROOMY = 65536  # tokens of context from which there is room for longer answers
 
@@ -45,8 +50,9 @@ class Wishes:
     address, port, user, key: how it is reached; host_key: its own key, "" where known_hosts decides. sudo: "root",
     "free" or "password". logins: public keys of those who may log in as the service user. cloud: of CLOUDS.
     deployments: Foundry's, by Claude's names. network: sections `mirrors` and `extra_ca_certificates`. urls: of clouds
-    that are not at their usual address. vault_key: as the setting `secrets.key`. name: the service user's.
-    group: of the host in inventory.py. shared, beside: what nobody asks about, for the group and for this host alone.
+    that are not at their usual address. vault_key: as the setting `secrets.key`. name: the service user's. group: of
+    the host in inventory.py. fallbacks: of the gateway, None: those that suit the models. shared, beside: what nobody
+    asks about, for the group and for this host alone.
     """
 
     address: str
@@ -65,6 +71,7 @@ class Wishes:
     vault_key: str = "prompt"
     name: str = "claude"
     group: str = "claude_hosts"
+    fallbacks: Mapping[str, list[str]] | None = None
     shared: Mapping[str, Any] = field(default_factory=dict)
     beside: Mapping[str, Any] = field(default_factory=dict)
 
@@ -157,6 +164,8 @@ def _clouds(wishes: Wishes) -> Data:
 
 def _fallbacks(wishes: Wishes) -> Data | None:
     """Return gateway.fallbacks; None where the defaults are right."""
+    if wishes.fallbacks is not None:
+        return {name: list(targets) for name, targets in wishes.fallbacks.items()}
     # Mistral refuses the ids of another model's tool calls: a session cannot move to it.
     alone = wishes.local is None or wishes.cloud in ("none", "mistral")
     if wishes.cloud == "both":
@@ -171,7 +180,6 @@ def _fallbacks(wishes: Wishes) -> Data | None:
 def _lanes(wishes: Wishes) -> Data:
     lanes: dict[str, Data] = {}
     local, background = wishes.local, "; background work is local and free" if wishes.local else ""
-    payer = {"foundry": "the Azure subscription of FOUNDRY_API_KEY", "mistral": "the account of MISTRAL_API_KEY"}
     if local is None:
         lanes["local"] = lanes["local-private"] = {"enabled": False}
         lanes["routed"] = {"models": {"haiku": "claude-haiku-4-5"}}
@@ -183,12 +191,12 @@ def _lanes(wishes: Wishes) -> Data:
         if wishes.cloud in ("none", "mistral"):
             lanes["local"] = {"billed": "nobody"}
         elif wishes.cloud == "foundry":
-            lanes["local"] = {"billed": f"nobody, unless the local server fails: then {payer['foundry']}"}
+            lanes["local"] = {"billed": f"nobody, unless the local server fails: then {PAYERS['foundry']}"}
     if local is None and wishes.cloud in ("anthropic", "both"):
-        lanes["routed"] |= {"billed": "the Claude API account of ANTHROPIC_DIRECT_KEY"}
+        lanes["routed"] |= {"billed": PAYERS["anthropic"]}
     if wishes.cloud == "foundry":
-        lanes["routed"] = {**lanes.get("routed", {}), "billed": f"{payer['foundry']}{background}"}
-        lanes["cloud"] = {"billed": payer["foundry"]}
+        lanes["routed"] = {**lanes.get("routed", {}), "billed": f"{PAYERS['foundry']}{background}"}
+        lanes["cloud"] = {"billed": PAYERS["foundry"]}
     if wishes.cloud == "none":
         lanes["routed"] = lanes["cloud"] = {"enabled": False}
     if wishes.cloud == "both":
@@ -197,13 +205,13 @@ def _lanes(wishes: Wishes) -> Data:
         lanes["foundry"] = {
             "models": {slot: f"foundry-claude-{name}" for slot, name in models.items()} | {"haiku": haiku},
             "config_dir": "~/.claude-foundry",
-            "billed": f"{payer['foundry']}{background}",
+            "billed": f"{PAYERS['foundry']}{background}",
         }
     if wishes.cloud == "mistral":
         mistral = dict.fromkeys(SLOTS, "mistral-medium")
-        lanes["cloud"] = {"models": mistral, "billed": payer["mistral"]}
+        lanes["cloud"] = {"models": mistral, "billed": PAYERS["mistral"]}
         haiku = "local" if local else "mistral-medium"
-        lanes["routed"] = {"models": {**mistral, "haiku": haiku}, "billed": f"{payer['mistral']}{background}"}
+        lanes["routed"] = {"models": {**mistral, "haiku": haiku}, "billed": f"{PAYERS['mistral']}{background}"}
     return lanes
 
 
