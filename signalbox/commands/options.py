@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import click
 
 from signalbox.console import Command
-from signalbox.settings.layers import Layer, defaults, layers_of
+from signalbox.settings.layers import DEFAULTS, Layer, defaults, layers_of, merged, origin
 from signalbox.settings.run import read_inventory
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+_INVENTORY = Path("inventory.py")
+_ASKED = ("mirrors", "extra_ca_certificates", "pins")
 # Options that are handed on to pyinfra as they are: which hosts, with which data.
 _SELECTORS = {
     "limit": "Only this host, pattern or group of the inventory; may be given again.",
@@ -30,6 +33,19 @@ def inventory_options(command: Command) -> Command:
     )
     return click.option(
         "--inventory", type=FILE, metavar="FILE", help="Read settings as they are for a host of this inventory."
+    )(command)
+
+
+def pin_options(command: Command) -> Command:
+    """As inventory_options, for the commands that resolve pins; see read_pin_layers."""
+    command = click.option("--host", metavar="NAME", help="The host of that inventory; needed if mirrors differ.")(
+        command
+    )
+    return click.option(
+        "--inventory",
+        type=FILE,
+        metavar="FILE",
+        help="Ask the mirrors that settings have for its hosts; inventory.py unless given.",
     )(command)
 
 
@@ -72,3 +88,37 @@ def read_layers(inventory: Path | None, host: str | None) -> tuple[list[Layer], 
     if host not in names:
         raise click.UsageError(f"--host: write one of {', '.join(names) or 'none, this inventory has no host'}.")
     return layers_of(loaded, host), host
+
+
+def read_pin_layers(inventory: Path | None, host: str | None) -> tuple[list[Layer], str]:
+    """The layers by which pins are resolved: of an inventory whose hosts agree on their mirrors, or of one host.
+
+    Without an inventory.py here the defaults alone.
+    """
+    if inventory is None and not _INVENTORY.exists():
+        return read_layers(None, host)
+    inventory = inventory or _INVENTORY
+    names = list(read_inventory(inventory).hosts) if inventory.exists() else []
+    if host is not None or not names:
+        return read_layers(inventory, host)
+    found = {name: read_layers(inventory, name)[0] for name in names}
+    asked = [{key: merged(layers).get(key) for key in _ASKED} for layers in found.values()]
+    if any(each != asked[0] for each in asked):
+        raise click.UsageError(
+            f"--host: the hosts of {inventory} have other mirrors or pins from each other; name the one to resolve "
+            f"for: {', '.join(names)}."
+        )
+    return found[names[0]], names[0]
+
+
+def beaten(layers: list[Layer], target: Path, paths: Iterable[tuple[str, ...]]) -> str:
+    """What to say of pins that would have no effect in `target`, because a layer above it has others; "": nothing."""
+    if target != DEFAULTS:
+        return ""
+    labels = {origin(layers, ("pins", *path)) for path in paths} - {"group_data/all.py", ""}
+    if not labels:
+        return ""
+    return (
+        f"pins are set by {', '.join(sorted(labels))}, too, which beats {target.name}: take them out there, or name "
+        "that file with --output"
+    )

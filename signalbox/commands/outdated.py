@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from signalbox.commands.options import inventory_options, read_layers
+from signalbox.commands.options import pin_options, read_pin_layers
 from signalbox.console import DRIFT, Failure, json_option, print_json, print_table, working
 from signalbox.pins import NAMES, PinError, Web, changes, newest, ordered
 from signalbox.settings import SettingsError
@@ -14,7 +14,7 @@ from signalbox.settings.settings import sections
 
 
 @click.command()
-@inventory_options
+@pin_options
 @json_option
 def outdated(inventory: Path | None, host: str | None, as_json: bool) -> None:
     """Tell which pinned versions are behind what the mirrors offer.
@@ -24,7 +24,7 @@ def outdated(inventory: Path | None, host: str | None, as_json: bool) -> None:
 
     Exit status: 0 all are the newest, 2 there are newer ones, 1 a mirror could not tell.
     """
-    layers, name = read_layers(inventory, host)
+    layers, name = read_pin_layers(inventory, host)
     try:
         part = sections(layers, name, ("pins", "mirrors", "extra_ca_certificates"))
     except SettingsError as error:

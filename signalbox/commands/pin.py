@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from signalbox.commands.options import FILE, inventory_options, read_layers
+from signalbox.commands.options import FILE, beaten, pin_options, read_pin_layers
 from signalbox.console import (
     DRIFT,
     Failure,
@@ -34,7 +34,7 @@ from signalbox.settings.settings import sections
 @click.option("--verify", is_flag=True, help="Download what can be downloaded, and compare (about 500 MB).")
 @click.option("-y", "--yes", is_flag=True, help="Write without asking.")
 @click.option("--output", type=FILE, metavar="FILE", help="Write to this file instead of group_data/all.py.")
-@inventory_options
+@pin_options
 @json_option
 @verbose_option
 def pin(
@@ -60,7 +60,7 @@ def pin(
     signalbox pin node --again     after writing another version of Node
     signalbox pin --check          in CI: is everything pinned?
     """
-    layers, name = read_layers(inventory, host)
+    layers, name = read_pin_layers(inventory, host)
 
     try:
         part = sections(layers, name, ("pins", "mirrors", "extra_ca_certificates"))
@@ -94,6 +94,8 @@ def pin(
                     raise Failure(str(error)) from None
     target = output or DEFAULTS
     changed = [one for one in found if one.old != one.new]
+    if changed and (problem := beaten(layers, target, [one.path for one in changed if one.old is not None])):
+        raise Failure(problem)
     if not as_json:
         _show_pins(changed, verbose)
     written = bool(changed) and (yes or (not as_json and agreed(f"Write this to {target}?")))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from signalbox.commands.options import FILE, inventory_options, read_layers
+from signalbox.commands.options import FILE, beaten, pin_options, read_pin_layers
 from signalbox.console import Failure, agreed, note, print_table, verbose_option, working
 from signalbox.pins import NAMES, PinError, Web, changes, history, newest, ordered, resolve, rewrite, write
 from signalbox.pins.resolve import leaves
@@ -25,7 +25,7 @@ _Leaves = dict[tuple[str, ...], str | None]
 @click.option("--back", is_flag=True, help="Write the set of before the last upgrade again.")
 @click.option("-y", "--yes", is_flag=True, help="Write without asking.")
 @click.option("--output", type=FILE, metavar="FILE", help="The settings file to change instead of group_data/all.py.")
-@inventory_options
+@pin_options
 @verbose_option
 def upgrade(
     names: tuple[str, ...],
@@ -46,11 +46,13 @@ def upgrade(
     signalbox upgrade                    all that are behind
     signalbox upgrade node=24.11.1       another major version of Node
     signalbox upgrade --back             the set of before
+
+    Exit status: 0 done, 1 a mirror could not tell of one of them: the others are written all the same.
     """
     if back and names:
         raise click.UsageError("--back returns to the whole set of before; leave the names out.")
-    target = output or DEFAULTS
-    layers, name = read_layers(inventory, host)
+    target, errors = output or DEFAULTS, list[str]()
+    layers, name = read_pin_layers(inventory, host)
     try:
         part = sections(layers, name, ("pins", "mirrors", "extra_ca_certificates"))
         sets = history.earlier(target)
@@ -61,18 +63,20 @@ def upgrade(
         else:
             asked = _asked(names)
             with Web(part["extra_ca_certificates"]) as web:
-                wanted = _upgraded(web, part, asked)
+                wanted, errors = _upgraded(web, part, asked)
             sets = [*sets, part["pins"].model_dump()]
     except (PinError, SettingsError) as error:
         raise Failure(str(error)) from None
     old, new = dict(leaves(part["pins"].model_dump())), dict(leaves(wanted))
     changed = {path: value for path, value in new.items() if old.get(path) != value}
-    if not changed:
-        return
-    _show(changed, old, verbose)
-    if not (yes or agreed(f"Write this to {target}?")):
-        return
-    _write(target, changed, sets, back)
+    if changed:
+        if problem := beaten(layers, target, changed):
+            raise Failure(problem)
+        _show(changed, old, verbose)
+        if yes or agreed(f"Write this to {target}?"):
+            _write(target, changed, sets, back)
+    if errors:
+        raise Failure("\n".join(errors))
 
 
 def _asked(names: tuple[str, ...]) -> dict[str, str | None]:
@@ -85,21 +89,24 @@ def _asked(names: tuple[str, ...]) -> dict[str, str | None]:
     return asked
 
 
-def _upgraded(web: Web, part: dict[str, Any], asked: dict[str, str | None]) -> dict[str, Any]:
-    """Return the section `pins` as it shall be."""
+def _upgraded(web: Web, part: dict[str, Any], asked: dict[str, str | None]) -> tuple[dict[str, Any], list[str]]:
+    """Return the section `pins` as it shall be, and what a mirror could not tell: that one stays as it is."""
     pins: dict[str, Any] = part["pins"].model_dump()
+    errors: list[str] = []
     for name in asked or NAMES:
-        with working(f"Resolving {name}"):
-            version = asked.get(name) or newest(web, name, part["pins"], part["mirrors"])
-            if name not in asked and ordered(version) <= ordered(pins[name]["version"]):
-                continue
-            # Without its old checksums: what a mirror no longer offers is unset, never another version's.
-            fresh = _emptied(pins[name]) | {"version": version}
-            found = resolve(web, _valid(pins | {name: fresh}), part["mirrors"], [name])
-            pins[name] = fresh
-            for one in found:
-                _set(pins, one.path, one.new)
-    return pins
+        try:
+            with working(f"Resolving {name}"):
+                version = asked.get(name) or newest(web, name, part["pins"], part["mirrors"])
+                if name not in asked and ordered(version) <= ordered(pins[name]["version"]):
+                    continue
+                # Without its old checksums: what a mirror no longer offers is unset, never another version's.
+                fresh = _emptied(pins[name]) | {"version": version}
+                for one in resolve(web, _valid(pins | {name: fresh}), part["mirrors"], [name]):
+                    _set({name: fresh}, one.path, one.new)
+                pins[name] = fresh
+        except PinError as error:
+            errors.append(str(error))
+    return pins, errors
 
 
 def _valid(pins: dict[str, Any]) -> Pins:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,11 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         aside = [change["operation"] for change in planned["changes"] if change["task"] == _SET_ASIDE]
         assert len(aside) == 3, aside
         said = adopted.stdout + adopted.stderr
+        for word in ("ports 8080", "in the group sudo", "not taken over: gpt (openai/gpt-5)"):
+            assert word in said, f"not told: {word}: {adopted.stderr[-2000:]}"
+        group = literals(project / "group_data" / "claude_hosts.py")
+        assert group["gateway"]["fallbacks"] == {"local": ["claude-haiku-4-5"]}, group
+        assert group["lanes"]["routed"]["effort"] == "medium", group
         assert not [value for value in services.environment().values() if value in said], "a key was shown"
         untouched = {path: looks.answer(f"sha256sum < {path}", host=HAND) for path in KEPT}
         assert untouched == before
@@ -93,8 +99,9 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         pyinfra(project, home, "deploy.py")
         verified = _signalbox(project, home, "verify", "--json")
         (report,) = json.loads(verified.stdout)["hosts"]
-        failing = [each for each in report["findings"] if each["level"] == "failure"]
-        assert verified.returncode in (0, 2), failing
+        # What the guide gives and adopt tells: the agent may become root. Nothing else is amiss.
+        assert [each["symptom"] for each in report["findings"]] == ["sudo-given"], report["findings"]
+        assert verified.returncode == 2
         clean = _signalbox(project, home, "plan")
         assert clean.returncode == 0, clean.stdout[-2000:]
 
@@ -106,9 +113,12 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         originals = looks.answer("cat /var/lib/signalbox/originals/*claude-secrets.env*", host=HAND, user="root")
         assert originals == keys, "the file of keys is not kept"
         assert "litellm" in looks.answer(f"{DOCKER} docker ps -a --format '{{{{.Names}}}}'", host=HAND)
+        with urllib.request.urlopen(f"http://{hosts.address(HAND)}:8080/", timeout=20) as answer:
+            assert answer.status == 200, "the person's own container is not reached"
 
     nothing_is_lost()
     told = looks.answer(f"{lane} -p 'say hello'", host=HAND)
+    assert '"effortLevel": "medium"' in looks.answer("cat .claude-routed/settings.json", host=HAND)
     by_old_name = looks.answer(f"{lane} --model {model} -p 'say hello'", host=HAND)
     assert told.startswith("Hello from simulated"), told
     assert by_old_name == told, f"{by_old_name}, not {told}"
@@ -118,16 +128,23 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
     control = must_fail(nothing_is_lost, "a file of the person's moved away")
     return {
         "set aside": len(aside),
+        "told": "a port, the group sudo, a model that has no place",
         "plan": f"{len(planned['changes'])} changes, then clean",
-        "verify": report["verdict"],
+        "verify": f"{report['verdict']}: sudo-given alone",
         lane: told,
         f"by the guide's name {model}": "the same",
-        "kept": "files, keys, shell files, container",
+        "kept": "files, keys, shell files, settings, conversations, both containers, a port for others",
         "control": control,
     }
 
 
-KEPT = ("work/kept.txt", ".claude-routed/projects/kept.jsonl", "litellm/config.yaml", ".bash_logout")
+KEPT = (
+    "work/kept.txt",
+    ".claude/CLAUDE.md",
+    ".claude-routed/projects/kept.jsonl",
+    "litellm/config.yaml",
+    ".bash_logout",
+)
 DOCKER = "DOCKER_HOST=unix:///run/user/$(id -u)/docker.sock"
 
 
@@ -152,7 +169,10 @@ def settings(stage: Stage) -> Figures:
             hosts.run(HOST, "cat >> .bashrc", user="claude", stdin="claude-routed() {\n  claude\n}\n")
             changes = _adopted(project, home)
             group = literals(project / "group_data" / "claude_hosts.py")
-            assert group["by_hand"] == {"files": [".config/claude-secrets.env"], "functions": ["claude-routed"]}, group
+            ((_, beside),) = literals(project / "inventory.py")["claude_hosts"]
+            assert beside["by_hand"] == {"files": [".config/claude-secrets.env"], "functions": ["claude-routed"]}, (
+                beside
+            )
             assert group["backends"]["lmstudio"]["models"]["local"]["id"] == "qwen/qwen3.6-35b-a3b"
             vault = (project / "secrets" / "all.yml").read_text()
             assert "ANTHROPIC_DIRECT_KEY" in vault

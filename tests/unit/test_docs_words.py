@@ -2,229 +2,169 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 
-from signalbox import symptoms
-from signalbox.cli import cli
-from signalbox.launcher.commands import COMMANDS
-from signalbox.settings import Settings, SettingsError
 from signalbox.settings.filling import RECORDS
-from signalbox.settings.layers import defaults, merge
 from signalbox.settings.settings import SECTION_NAMES
-from tests.drills.drill import NAMES
-from tests.good_settings import GOOD
+from tests.unit.docs_words import FOREIGN, PAGES, PROJECT, code, in_python, in_yaml, links, problems
 
-PROJECT = Path(__file__).parents[2]
-PAGES = sorted(
-    path
-    for pattern in ("*.md", "docs/*.md", "docs/guides/*.md", "examples/*.md")
-    for path in PROJECT.glob(pattern)
-    if path.name != "CHANGELOG.md"
+_IDS = [str(page.relative_to(PROJECT)) for page in PAGES]
+
+
+def _wrong(page: str, at: Path) -> list[str]:
+    return [each for words, shown in code(page) for each in problems(words, shown)] + list(links(page, at))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_IDS)
+def test_what_a_page_names_exists(page: Path) -> None:
+    assert _wrong(page.read_text(encoding="utf-8"), page) == []
+
+
+# Words of commands that are the person's own: names of hosts, files, sessions, versions.
+_FREE = re.compile(
+    r"box1|lmstudio|work|work/.*|usage\.html|answers\.yaml|signalbox-pull.*|vault\.key|signers|ops|site\.yml|node=.*|.*@.*|"
+    r"list|group_vars|host_vars|project|notes|nightly|opt/.*"
 )
-_FOLDERS = ("signalbox", "tests", "docs", "templates", "tasks", "examples", "group_data", "scripts", "bench")
-_FILE = re.compile(rf"(?:{'|'.join(_FOLDERS)})/[\w./-]*\w|(?:deploy|remove|verify|inventory|Makefile)\.py|Makefile")
-_SETTING = re.compile(rf"(?:{'|'.join(SECTION_NAMES)})(?:\.[\w-]+|\.<\w+>)+")
-# Commands of a host that are no lane's launcher, and words that look like a command and are none.
-_OTHERS = {"claude-code", "claude-secrets", "claude-hosts", "claude-code-linux-x64", "claude-vibe"}
-# What our commands or persons make in a clone.
-_MADE = re.compile(r"group_data/(?!all\.py)[\w.]+")
+_OURS = re.compile(
+    r"(?:\w+=\S* )*(?:uv run )?"
+    r"(?:signalbox|pyinfra|make|(?:\.venv/bin/)?python -m|claude-[a-z-]+(?=\s|$)|source claude-)"
+)
 
 
-@dataclass(frozen=True)
-class Mention:
-    """A word of a page that names something; kind: command, setting, file, link, program, target."""
-
-    kind: str
-    text: str
-
-
-def code(page: str) -> Iterator[str]:
-    """Yield inline code, and each line of blocks that show a terminal."""
-    for language, block in re.findall(r"```(\w*)\n(.*?)```", page, re.S):
-        if language == "console":
-            yield from (
-                re.sub(r"^\s*[\w@]*[$#] ", "", line) for line in block.splitlines() if re.match(r"\s*[\w@]*[$#] ", line)
-            )
-    outside = re.sub(r"```.*?```", "", page, flags=re.S)
-    yield from re.findall(r"`([^`\n]+)`", outside)
-
-
-def mentions(page: str) -> Iterator[Mention]:
-    """Yield what a page names."""
-    for words in code(page):
-        words = words.split("  #")[0].strip()
-        if found := re.search(r"(?:^|uv run |\w=\S+ |[|;] )signalbox ([a-z].*)", words):
-            yield Mention("command", found[1])
-        if found := re.match(r"make ([a-z]+)", words):
-            yield Mention("target", found[1])
-        for name in re.findall(r"(?<![\w./~-])claude-[a-z]+(?:-[a-z]+)*(?![\w./@*<-])", words):
-            yield Mention("program", name)
-        if _SETTING.fullmatch(name := words.split(" = ")[0]) and not name.endswith(".py"):
-            yield Mention("setting", name)
-        for path in re.findall(rf"(?<![\w./~-])(?:{_FILE.pattern})(?![\w<{{*])", words):
-            yield Mention("file", path)
-    for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", page):
-        yield Mention("link", target)
+def _misspelt(words: str) -> Iterator[str]:
+    """Yield a command with one letter too many in each word that is ours: programs, their words, options, files."""
+    shown = re.sub(r"'[^']*'|\"[^\"]*\"", "…", words)  # what is said in quotes is the person's own
+    shown = re.split(r"\s+#(?:\s|$)|\s[|>;]\s", shown)[0]
+    for found in re.finditer(r"(?<![^\s\[])(?:--?)?[a-z][a-z0-9_./-]*(?=[\s=\]]|$)", shown):
+        before = shown[: found.start()].split()
+        word = found[0]
+        value = bool(before) and before[-1].startswith("-") and before[-1] not in ("-m", "-y", "--") and word[0] != "-"
+        if (
+            word in ("uv", "run", "-m", "-p", "-n", "-y", "-vv")
+            or value
+            or _FREE.fullmatch(word)
+            or before[:1] == ["#"]
+        ):
+            continue
+        middle = found.start() + (len(word) + 1) // 2
+        yield f"{shown[:middle]}x{shown[middle:]}"
 
 
-def wrong(mention: Mention, at: Path) -> str | None:
-    """Return what is wrong with a mention on the page `at`; None: nothing."""
-    return _CHECKS[mention.kind](mention.text, at)
+def _commands() -> Iterator[tuple[str, str, bool]]:
+    for page, name in zip(PAGES, _IDS, strict=True):
+        for words, shown in code(page.read_text(encoding="utf-8")):
+            if _OURS.match(words) and "<" not in words and (shown or " " in words):
+                yield name, words, shown
 
 
-def _command(text: str, _: Path) -> str | None:
-    command: click.Command = cli
-    for word in re.split(r"\s+", text.replace("|", " | ")):
-        name = word.strip("[](),;:.…").split("=")[0]
-        if word in ("|", "&&", ">"):
-            break
-        if name.startswith("-") and name != "-":
-            known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {
-                "--help",
-                "-h",
-            }
-            if name not in known:
-                return f"{command.name} has no option {name}"
-        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z][a-z-]*", name):
-            found = command.get_command(click.Context(command), name)
-            if found is None:
-                return f"{command.name} has no command {name}"
-            command = found
-    return None
+def test_a_letter_too_many_in_any_word_of_a_command_is_noticed() -> None:
+    passed, tried = [], 0
+    for page, words, shown in _commands():
+        for misspelt in _misspelt(words):
+            tried += 1
+            if not list(problems(misspelt, shown)):
+                passed.append(f"{page}: {misspelt}")
+    assert passed == []
+    assert tried > 300, tried
 
 
-def _target(text: str, _: Path) -> str | None:
-    known = re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.M)
-    return None if text in known else f"make has no target {text}"
+@pytest.mark.parametrize("kind", ["setting", "file", "link", "program"])
+def test_a_letter_too_many_in_what_a_page_names_is_noticed(kind: str) -> None:
+    passed, tried = [], 0
+    for page, name in zip(PAGES, _IDS, strict=True):
+        text = page.read_text(encoding="utf-8")
+        for misspelt in _mistakes(kind, text):
+            tried += 1
+            if not _wrong(misspelt, page):
+                passed.append(f"{name}: {misspelt}")
+    assert passed == []
+    assert tried >= 30, tried
 
 
-def _program(text: str, _: Path) -> str | None:
-    lanes = {f"claude-{name}" for name in defaults()["lanes"]} | {"claude-foundry"}
-    known = lanes | {f"claude-{name}" for name in (*COMMANDS, "doctor")} | _OTHERS | set(symptoms.known())
-    models = any(text.startswith(f"claude-{family}") for family in ("sonnet", "opus", "haiku", "fable"))
-    return None if text in known or models else f"there is no program {text}"
-
-
-def _setting(text: str, _: Path) -> str | None:
-    section, *path = text.split(".")
-    data: Any = defaults()[section]
-    if section in RECORDS:
-        record, _, model = RECORDS[section]
-        if len(path) > 1 and path[1] not in record.model_fields:
-            return f"{text}: {section} have no {path[1]}"
-        if len(path) > 3 and model and path[3] not in model.model_fields:
-            return f"{text}: models of {section} have no {path[3]}"
-        return None
-    for part in path:
-        if not isinstance(data, dict):
-            return f"{text}: nothing is below"
-        if part not in data:
-            return None if data == {} or "." in "".join(data) else f"{text}: there is no {part}"
-        data = data[part]
-    return None
-
-
-def _file(text: str, _: Path) -> str | None:
-    return (
-        None
-        if _MADE.fullmatch(text) or (PROJECT / text).exists() or list(PROJECT.glob(f"{text}*"))
-        else f"there is no file {text}"
-    )
-
-
-def _link(text: str, at: Path) -> str | None:
-    path, _, anchor = text.partition("#")
-    there = (at.parent / path) if path else at
-    if not there.exists() and not (there.parent.name == "drills" and there.stem in NAMES):  # a table that a run writes
-        return f"the link {text} leads nowhere"
-    if anchor and there.suffix == ".md":
-        headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.M)
-        known = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-        if anchor not in known:
-            return f"the link {text}: no such heading"
-    return None
-
-
-_CHECKS = {
-    "command": _command,
-    "target": _target,
-    "program": _program,
-    "setting": _setting,
-    "file": _file,
-    "link": _link,
+_NAMES = {
+    "setting": re.compile(r"`([a-z_]+\.[a-z_.]+)(?= = [^`]*`|`)"),
+    "file": re.compile(r"`((?:signalbox|tests|docs|templates|tasks|examples|scripts)/[\w./-]*\w)`"),
+    "link": re.compile(r"\]\(((?!http|mailto:)[^)\s]+)\)"),
+    "program": re.compile(r"`(claude-[a-z-]+)`"),
 }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
-def test_what_a_page_names_exists(page: Path) -> None:
-    found = [problem for each in mentions(page.read_text(encoding="utf-8")) if (problem := wrong(each, page))]
-    assert found == []
+def _mistakes(kind: str, text: str) -> Iterator[str]:
+    """Yield what a page names of a kind, alone, with one letter too many."""
+    for found in _NAMES[kind].finditer(text):
+        name = found[1]
+        section, path = name.split(".")[0], name.split(".")[1:]
+        if kind == "setting" and (section not in SECTION_NAMES or section in RECORDS or path in (["py"], [])):
+            continue  # a file, or below a name that is the person's own
+        if kind == "setting" and path[0] == "sysctl":
+            continue  # keys that are the kernel's
+        if kind == "program" and re.search("sonnet|opus|haiku|fable", name):
+            continue  # models
+        for place in {(len(part) + 1) // 2 + start for start, part in _parts(kind, name)}:
+            word = f"{name[:place]}x{name[place:]}"
+            yield f"[x]({word})" if kind == "link" else f"`{word}`"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
-def test_a_misspelt_word_of_a_page_is_noticed(page: Path) -> None:
-    for each in set(mentions(page.read_text(encoding="utf-8"))):
-        if each.kind == "command":
-            misspelt = re.sub(r"^([a-z-]+)", r"\1x", each.text)
-        elif each.kind == "setting" and each.text.count(".") == 1 and each.text.split(".")[0] in RECORDS:
-            continue  # a record's name is the person's own
-        elif each.kind == "setting":
-            section, *path = each.text.split(".")
-            place = 1 if section in RECORDS else 0
-            if section not in RECORDS and not isinstance(defaults()[section], dict):
-                continue
-            path[place] += "x"
-            misspelt = ".".join([section, *path])
-        elif each.kind == "link":
-            misspelt = f"x{each.text}" if "#" not in each.text else f"{each.text}x"
-        elif each.kind == "program" and any(part in each.text for part in ("sonnet", "opus", "haiku", "fable")):
-            continue  # names of models
-        elif each.kind == "file":
-            misspelt = re.sub(r"^(\w+)", r"\1x", each.text)
-        else:
-            misspelt = f"{each.text}x"
-        assert wrong(Mention(each.kind, misspelt), page), f"{misspelt} passes for {each.text}"
+def _parts(kind: str, name: str) -> Iterator[tuple[int, str]]:
+    if kind != "setting":
+        yield 0, name
+        return
+    for found in re.finditer(r"\w+", name):
+        yield found.start(), found[0]
 
 
-def test_pages_name_enough_to_be_looked_at() -> None:
-    found = [each for page in PAGES for each in mentions(page.read_text(encoding="utf-8"))]
-    kinds = {kind: sum(each.kind == kind for each in found) for kind in _CHECKS}
-    assert min(kinds.values()) >= 5, kinds
-    assert not {"README.md", "docs/init.md", "docs/backends.md"} - {str(page.relative_to(PROJECT)) for page in PAGES}
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "`signalbx plan`",
+        "`mke demo`",
+        "`claude-doctor --fixx`",
+        "`source claude-switch locl`",
+        "`gatewy.port`",
+        "`ssh_usr`",
+        "`--data gateway.prot=4001`",
+        "`pyinfra inventory.py deplooy.py`",
+        "`uv run pyinfra inventory.py deploy.py --dryy`",
+        "```console\n$ pyinfraa inventory.py deploy.py\n```",
+        "```console\n$ llama-servr -m FILE\n```",
+        "`.venv/bin/python -m tests.drilsl fleet`",
+        "[x](nowhere.md)",
+    ],
+)
+def test_a_known_kind_of_mistake_is_noticed(mistake: str) -> None:
+    assert _wrong(mistake, PROJECT / "README.md")
 
 
-def blocks() -> Iterator[tuple[str, str]]:
-    for page in PAGES:
-        for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S), 1):
-            yield f"{page.relative_to(PROJECT)} {number}", block
+def test_no_program_of_ours_counts_as_anothers() -> None:
+    assert not {each for each in FOREIGN if each.startswith(("signalbox", "claude-", "pyinfra"))}
 
 
-def unknown(block: str) -> list[str]:
-    """Return what is said of settings of a block that no settings have."""
-    data: dict[str, Any] = {}
-    for statement in ast.parse(block).body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            data[statement.targets[0].id] = ast.literal_eval(statement.value)
-    data = {name: value for name, value in data.items() if name in SECTION_NAMES}
-    try:
-        Settings.from_layers([("all", merge(merge(defaults(), GOOD), data))], host="192.168.1.10")
-    except SettingsError as error:
-        return [line for line in error.lines if "unknown setting" in line or "unknown key" in line]
-    return []
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    for page, name in zip(PAGES, _IDS, strict=True):
+        for number, block in enumerate(
+            re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S), 1
+        ):
+            yield f"{name} {number}", block
 
 
-@pytest.mark.parametrize(("where", "block"), list(blocks()), ids=[where for where, _ in blocks()])
-def test_settings_in_examples_exist(where: str, block: str) -> None:  # noqa: ARG001 (names the case)
-    assert unknown(block) == []
+@pytest.mark.parametrize("block", [block for _, block in blocks("python")], ids=[name for name, _ in blocks("python")])
+def test_settings_in_examples_exist_and_a_misspelt_one_does_not(block: str) -> None:
+    assert list(in_python(block)) == []
+    for found in re.finditer(r"^(\w+) = \{", block, re.M):
+        assert list(in_python(f"{block[: found.end(1)]}z{block[found.end(1) :]}")), found[1]
 
 
 def test_an_unknown_setting_in_an_example_is_noticed() -> None:
-    assert unknown('gateway = {"prot": 4001}\n')
+    assert list(in_python('gateway = {"prot": 4001}\n'))
+    assert list(in_python('hosts = [("192.168.1.10", {"ssh_usr": "admin"})]\n'))
+
+
+@pytest.mark.parametrize("block", [block for _, block in blocks("yaml")], ids=[name for name, _ in blocks("yaml")])
+def test_answers_in_examples_are_questions_and_a_misspelt_one_is_none(block: str, tmp_path: Path) -> None:
+    assert list(in_yaml(block, tmp_path)) == []
+    for line in block.splitlines() if block.startswith("host:") else ():
+        assert list(in_yaml(block.replace(line, f"{line[0]}x{line[1:]}", 1), tmp_path)), line

@@ -520,6 +520,36 @@ def test_upgrade_writes_new_checksums_and_unsets_what_is_not_offered(ahead: list
     ]
 
 
+def test_upgrade_goes_on_where_one_mirror_cannot_tell(ahead: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "pins.py"
+    done = signalbox("upgrade", *ahead, "--output", str(file), "--yes", cwd=tmp_path)
+    assert "has no list of versions; name the one you want: signalbox upgrade mise=VERSION" in done.stderr
+    assert done.returncode == 1
+    told = {name: section["version"] for name, section in written(file).items()}
+    assert told == {**NEWER, "mise": PINS.mise.version}
+
+
+def test_the_mirrors_of_inventory_py_are_asked_without_a_word(ahead: list[str], tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.py"
+    inventory.write_text((tmp_path / "hosts.py").read_text())
+    assert (
+        signalbox("outdated", "--json", cwd=tmp_path).stdout
+        == signalbox("outdated", *ahead, "--json", cwd=tmp_path).stdout
+    )
+    inventory.write_text(inventory.read_text().replace("boxes = [", "boxes = ['@fake/box2', "))
+    done = signalbox("outdated", cwd=tmp_path)
+    assert done.returncode == 2
+    assert (
+        "have other mirrors or pins from each other; name the one to resolve for: @fake/box2, @fake/box1" in done.stderr
+    )
+
+
+def test_pins_that_a_group_has_are_not_written_below_it(ahead: list[str], tmp_path: Path) -> None:
+    done = signalbox("upgrade", "node", *ahead, "--yes", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "pins are set by host, too, which beats all.py" in done.stderr
+
+
 def test_upgrade_back_returns_to_the_set_of_before(ahead: list[str], tmp_path: Path) -> None:
     file = tmp_path / "pins.py"
     before = written(file)

@@ -82,6 +82,10 @@ EOF
     done
     [ "$cloud" = foundry ] && first=foundry || first=claude
     cat <<EOF
+  - model_name: gpt
+    litellm_params:
+      model: openai/gpt-5
+      api_key: os.environ/OPENAI_KEY
 litellm_settings:
   drop_params: true
   modify_params: true
@@ -96,9 +100,14 @@ as "set -a && . ./.config/claude-secrets.env && docker run -d --name litellm --r
     -e LITELLM_MASTER_KEY -e ANTHROPIC_DIRECT_KEY -e AZURE_FOUNDRY_KEY -e LMSTUDIO_API_KEY \
     $image --config /app/config.yaml --port 4000" >/dev/null
 
+# What the person runs beside it, for others on the network
+as "docker run -d --name web --restart unless-stopped -p 8080:8080 --entrypoint python3 $image \
+    -m http.server 8080 --directory /etc/ssl" >/dev/null
+
 # Phase 10: the launchers, as functions, and what a person keeps beside them
 [ "$cloud" = foundry ] && main=foundry-sonnet || main=claude-sonnet
-as 'mkdir -p .claude-routed/projects work && echo "{\"effortLevel\": \"high\"}" >.claude-routed/settings.json'
+as "mkdir -p .claude && echo a note to Claude >.claude/CLAUDE.md"
+as 'mkdir -p .claude-routed/projects work && echo "{\"effortLevel\": \"medium\"}" >.claude-routed/settings.json'
 as 'echo "a conversation" >.claude-routed/projects/kept.jsonl && echo "a file of mine" >work/kept.txt'
 as 'cat >>.bashrc' <<EOF
 
