@@ -8,7 +8,7 @@ from signalbox.backends.shape import Listing, Params, Probe, Reading, key, needs
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":1234"
-START = "turn on Serve on Local Network in its Developer tab, then lms load MODEL --context-length 65536 --yes"
+START = "lms server start --bind 0.0.0.0 --port 1234, then lms load MODEL --context-length 65536 --yes"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from signalbox.backends.shape import Listing, Params, Probe, Reading, key, needs
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":11434"
-START = "OLLAMA_HOST=0.0.0.0 OLLAMA_CONTEXT_LENGTH=65536 ollama serve, then ollama run MODEL"
+START = "OLLAMA_HOST=0.0.0.0 OLLAMA_CONTEXT_LENGTH=65536 OLLAMA_NUM_PARALLEL=1 ollama serve, then ollama run MODEL"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:

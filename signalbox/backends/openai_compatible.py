@@ -11,7 +11,7 @@ from signalbox.backends.shape import Listing, Params, Probe, Reading, chat_compl
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":3000/api"
-START = "as its own manual says, on an address of your network"
+START = "open-webui serve --host 0.0.0.0 --port 3000; others as their manuals say, on an address of your network"
 
 
 def problems(record: Backend) -> Iterator[tuple[str, str]]:

@@ -153,7 +153,8 @@ QUESTIONS = (
     ),
     Question(
         id="anthropic_key",
-        words="Your Claude API key (begins with sk-ant-; not shown)",
+        words="Your Claude API key (not shown)",
+        example="sk-ant-api03-…, as its console shows it once",
         more="https://console.anthropic.com, API keys. It is kept in the encrypted secrets file as "
         "ANTHROPIC_DIRECT_KEY, never as ANTHROPIC_API_KEY, which Claude Code itself would bill.",
         check=api_key("sk-ant-", "the Claude API"),
@@ -163,6 +164,7 @@ QUESTIONS = (
     Question(
         id="foundry_key",
         words="Your key of the Foundry resource (not shown)",
+        example="KEY 1 of Keys and Endpoint",
         more="In the portal: Keys and Endpoint; either of the two.",
         check=api_key("", "Foundry"),
         when=_foundry,
@@ -171,6 +173,7 @@ QUESTIONS = (
     Question(
         id="mistral_key",
         words="Your Mistral API key (not shown)",
+        example="what its console shows once, when the key is made",
         more="https://console.mistral.ai, API keys.",
         check=api_key("", "Mistral"),
         when=lambda known: known.said("cloud", "mistral"),

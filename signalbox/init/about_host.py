@@ -199,6 +199,7 @@ QUESTIONS = (
         words=lambda known: (
             f"The host does not take this key yet. Password of {known.answers.get('ssh_user')} there, to install it"
         ),
+        example="the one with which you log in there now; it is not shown",
         more=advice.install_by_hand,
         check=install_password,
         when=lambda known: known.locked_out,
@@ -209,6 +210,7 @@ QUESTIONS = (
         words=lambda known: (
             f"Password of {known.answers.get('ssh_user')} for sudo (kept in the encrypted secrets file)"
         ),
+        example="the one that sudo asks you for there; it is not shown",
         more="Deploys need it. Without one: `echo '<user> ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/<user>` as root.",
         check=sudo_password,
         when=lambda known: known.machine is not None and known.machine.sudo == "password",

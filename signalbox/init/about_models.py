@@ -151,6 +151,7 @@ QUESTIONS = (
     Question(
         id="backend_token",
         words="This server asks for a token",
+        example="what its settings show as API token; it is not shown",
         more="LM Studio: Developer, Server Settings, Require Authentication. Others: what they were started with.",
         check=backend_token,
         when=_needs_token,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from signalbox.console import Failure
-from signalbox.init import about_clouds, about_project, finish, host, keys, project
+from signalbox.init import about_clouds, about_host, about_project, finish, host, keys, project
 from signalbox.init.answers import AnswersError, Kept, read
+from signalbox.init.found import Machine
 from signalbox.init.interview import Interview
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.questions import QUESTIONS
@@ -29,6 +31,16 @@ DEPLOYMENTS = {f"foundry_{name.split('-')[1]}": name for name in about_clouds.CL
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("simulators")) as found:
         yield found
+
+
+_ONLY_THEIRS = {"host", "fingerprint", "backend", "foundry_resource"}  # what nobody else can know
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=list(BY_ID))
+def test_every_question_has_an_example_and_a_default(question: Question) -> None:
+    assert question.example or question.choices
+    assert bool(question.default) == (question.secret is None and question.id not in _ONLY_THEIRS)
+    assert question.more or question.id == "check_cloud"
 
 
 def _known(simulated: Running, cloud: str, **keys_given: str) -> Known:
@@ -227,3 +239,26 @@ def test_a_file_of_answers_that_cannot_be_taken(text: str, why: str, tmp_path: P
 def test_nobody_at_an_address_is_told() -> None:
     with pytest.raises(WrongAnswerError, match="does not let us in at port 9"):
         host.host_key("127.0.0.1", 9)
+
+
+MACHINE = Machine("debian", "13", "Debian GNU/Linux 13 (trixie)", "x86_64", 16000, 80000, "root")
+
+
+@pytest.mark.parametrize(
+    ("machine", "why", "again"),
+    [
+        (replace(MACHINE, version="12", title="Debian GNU/Linux 12"), "this is Debian GNU/Linux 12", "host"),
+        (replace(MACHINE, system="ubuntu", title="Ubuntu 24.04"), "this is Ubuntu 24.04", "host"),
+        (replace(MACHINE, memory=2000), "has 2000 MiB of memory", "host"),
+        (replace(MACHINE, disk=5000), "has 5000 MiB of free disk", "host"),
+        (replace(MACHINE, sudo="none"), "admin is not root and has no sudo", "ssh_user"),
+    ],
+)
+def test_a_machine_that_cannot_become_a_host_leads_back(machine: Machine, why: str, again: str) -> None:
+    known = Known(answers={"ssh_user": "admin"})
+    with pytest.raises(WrongAnswerError, match=why) as error:
+        about_host._judged(machine, known)
+    assert error.value.again == again
+    assert known.machine is None
+    about_host._judged(MACHINE, known)
+    assert known.machine == MACHINE
