@@ -47,11 +47,11 @@ class Person:
     """
 
     def __init__(self, project: Path, home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        words = ["-c", "from signalbox.cli import main; main()", "init", *arguments]
+        program = Path(sys.executable).with_name("signalbox")  # what `uv run signalbox` starts
         self._screen = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the session)
         self._child = pexpect.spawn(
-            sys.executable,
-            words,
+            str(program),
+            ["init", *arguments],
             cwd=str(project),
             env={**environment(project, home), **(env or {})},
             encoding="utf-8",

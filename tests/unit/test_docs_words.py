@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from signalbox.cli import cli
 from signalbox.settings.filling import RECORDS
 from signalbox.settings.settings import SECTION_NAMES
 from tests.unit.docs_words import FOREIGN, PAGES, PROJECT, code, in_python, in_yaml, links, problems
@@ -141,6 +144,20 @@ def test_a_known_kind_of_mistake_is_noticed(mistake: str) -> None:
 
 def test_no_program_of_ours_counts_as_anothers() -> None:
     assert not {each for each in FOREIGN if each.startswith(("signalbox", "claude-", "pyinfra"))}
+
+
+def _paths(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from _paths(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(_paths(cli)), ids=" ".join)
+def test_every_command_tells_what_it_is_for(path: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli, [*path, "--help"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Usage: ")
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
