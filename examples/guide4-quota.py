@@ -7,19 +7,25 @@ claude_hosts = (
     [("<HOST_LOCAL_IP>", {"service_user": {"authorized_keys": ["~/.ssh/id_ed25519.pub"]}})],
     {
         "backends": {
-            "lmstudio": {"url": "http://<LMSTUDIO_IP>:1234", "models": {"local": {"id": "<LOCAL_MODEL_ID>"}}},
+            "lmstudio": {
+                "url": "http://<LMSTUDIO_IP>:1234",
+                "models": {"local": {"id": "<LOCAL_MODEL_ID>", "context_length": 65536}},  # a cloud's session needs it
+            },
         },
         "gateway": {
-            "fallbacks": {
+            "fallbacks": {"local": []},
+            "quota_fallbacks": {
                 "claude-sonnet-4-6": ["local"],
                 "claude-opus-4-8": ["local"],
                 "claude-haiku-4-5": ["local"],
-                "local": [],
             },
         },
         "lanes": {
             "local": {"billed": "nobody"},
-            "cloud": {"billed": "the Claude API account of ANTHROPIC_DIRECT_KEY, or nobody once its quota is used up"},
+            "cloud": {
+                "fallbacks": "all",
+                "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY, or nobody once its quota is used up",
+            },
         },
     },
 )

@@ -231,6 +231,7 @@ defaults = {  # what a record below has when it does not say
         "url": None,  # the API's address, without /v1; azure_foundry has a resource instead
         "resource": None,  # the first label of https://<resource>.services.ai.azure.com
         "secret": None,  # name of the secret with the account's key; never ANTHROPIC_API_KEY
+        "bearer": False,  # azure_foundry: True sends the key as a Bearer token too, for a resource that takes no other
         "models": {},  # name at the gateway: what the cloud has for it
     },
     "backend_model": {
@@ -245,6 +246,7 @@ defaults = {  # what a record below has when it does not say
         "id": None,  # what the cloud calls the model; at Foundry, the deployment
         "context_length": None,  # in tokens, of a model that is no Claude; None: Claude Code knows it by its name
         "max_output_tokens": None,  # of a model that is no Claude: prompt and answer share the context
+        "adaptive_thinking": True,  # azure_foundry: False for a deployment that refuses it
         "aliases": [],  # other names under which the gateway serves it
         "litellm_params": {},  # further members of its entry in LiteLLM
     },
@@ -256,6 +258,7 @@ defaults = {  # what a record below has when it does not say
         "credential": "gateway",  # gateway (the gateway's key), none, or the name of a secret
         "billed": None,  # who pays, in words, as people read it before they start
         "private": False,  # True: nothing may leave for a cloud, so its models have no fallback
+        "fallbacks": "all",  # all that the gateway's fallbacks tell, clouds (no local model in a cloud's place) or none
         "effort": "high",  # low, medium or high; many backends reject xhigh
     },
 }
@@ -332,6 +335,7 @@ lanes = {  # one launcher each: claude-<lane>
             "fable": "claude-opus-4-8",
         },
         "config_dir": "~/.claude-cloud",
+        "fallbacks": "clouds",  # no answer of a local model, whatever gateway.fallbacks and quota_fallbacks tell
         "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY",
     },
     "api": {  # pure Claude API, without the gateway

@@ -17,7 +17,7 @@ def container_json(settings: Gateway, container: Container, key_files: Mapping[s
     wanted = {
         "run": _run(container),
         "secrets": {name: [path, reader(path)] for name, path in key_files.items()},
-        "models": sorted({entry["model_name"] for entry in container.config["model_list"]}),
+        "deployments": sorted(entry["model_info"]["id"] for entry in container.config["model_list"]),
         "start_timeout_seconds": settings.start_timeout_seconds,
         "drain_seconds": settings.drain_seconds,
     }

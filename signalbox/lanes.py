@@ -78,6 +78,8 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
             "ANTHROPIC_CUSTOM_HEADERS": f"x-signalbox-lane: {name}",
             "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
         }
+    if lane.via == "direct":
+        environment |= _patience(settings)
     if lane.private:
         # Without it Claude Code asks its vendor what there is in the way of MCP servers, and more.
         environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
@@ -95,6 +97,17 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "servers": _servers(lane, models),
         "readings": _readings(lane, models),
         "status_line": f"{PROGRAM} statusline",
+    }
+
+
+def _patience(settings: Settings) -> dict[str, str]:
+    """Return how long Claude Code itself waits for a server that says nothing: no gateway bounds it there."""
+    silence = str(settings.gateway.stream_timeout_seconds * 1000)
+    return {
+        "API_TIMEOUT_MS": silence,  # until an answer begins
+        "CLAUDE_ENABLE_STREAM_WATCHDOG": "1",
+        "CLAUDE_STREAM_IDLE_TIMEOUT_MS": silence,  # between two pieces of it
+        "CLAUDE_CODE_MAX_RETRIES": "3",  # it tries ten times by itself, and says nothing meanwhile
     }
 
 
@@ -123,11 +136,23 @@ def _servers(lane: Lane, models: Served) -> dict[str, str]:
 
 
 def _readings(lane: Lane, models: Served) -> list[dict[str, Any]]:
-    """Return what to ask the servers of the main model about its context; the launcher never sees a token's name."""
+    """Return what to ask the servers of the main model about its context; the launcher never sees a token's name.
+
+    Only the gateway's requests bring a context along: in a direct lane it is the loaded one that counts.
+    """
     if lane.via == "first-party":
         return []
-    several = of_boxes(_used(lane, models, lane.models["main"]))
-    return [{key: value for key, value in each.items() if key != "secret"} for each in several]
+    told = [
+        (record, model, reading)
+        for record, model in _used(lane, models, lane.models["main"])
+        for reading in of_boxes([(record, model)])
+    ]
+    return [
+        {key: value for key, value in reading.items() if key != "secret"}
+        | {"id": f"{record.name}/{model.name}", "keyed": reading["secret"] is not None}
+        | ({} if lane.via == "gateway" else {"on_demand": False})
+        for record, model, reading in told
+    ]
 
 
 def _first_party_url(settings: Settings, lane: Lane) -> str:

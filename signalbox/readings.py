@@ -14,8 +14,21 @@ Reading = dict[str, Any]  # see signalbox/launcher/context.py, which judges the 
 
 
 def readings(settings: Settings) -> tuple[Reading, ...]:
-    """Return a reading for each model on the person's own network whose server can tell."""
-    return tuple(of_boxes(served(settings)))
+    """Return a reading for each model on the person's own network whose server can tell.
+
+    Only the gateway's requests bring a context along: what a direct lane asks too must be loaded with enough of it.
+    """
+    direct = {
+        model
+        for lane in settings.lanes.values()
+        if lane.enabled and lane.via == "direct"
+        for model in lane.models.values()
+    }
+    return tuple(
+        reading if direct.isdisjoint(model.names) else {**reading, "on_demand": False}
+        for record, model in served(settings)
+        for reading in of_boxes([(record, model)])
+    )
 
 
 def of_boxes(boxes: Iterable[tuple[Backend | Cloud, Model]]) -> Iterator[Reading]:

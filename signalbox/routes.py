@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from signalbox.backends import kind_of, reading_of
+from signalbox.backends import CLOUDS, kind_of, reading_of
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, BackendModel, Cloud, Model
+from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
 
 Config = dict[str, Any]
 
@@ -102,6 +102,9 @@ def container_environment(settings: Settings) -> dict[str, str]:
         "SIGNALBOX_AUDIT_FILES": str(settings.gateway.audit.old_files),
         "SIGNALBOX_AUDIT_MIB": str(settings.gateway.audit.max_mib),
         "SIGNALBOX_COOLDOWN_SECONDS": str(settings.gateway.cooldown_seconds),
+        "SIGNALBOX_LANE_FALLBACKS": " ".join(
+            f"{name}={lane.fallbacks}" for name, lane in settings.lanes.items() if lane.fallbacks != "all"
+        ),
         "SIGNALBOX_LOCAL": " ".join(name for name, backend in settings.backends.items() if backend.enabled),
         "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
         "SIGNALBOX_REQUIRED": " ".join(required_secrets(settings)),
@@ -125,8 +128,10 @@ def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in
         "model_info": {"id": f"{record.name}/{model.name}"},
     }
     for known, wanted in (("fallbacks", settings.gateway.fallbacks), ("on_quota", settings.gateway.quota_fallbacks)):
-        if wanted.get(model.name):
-            deployment["model_info"][known] = list(wanted[model.name])
+        if following := _canonical(settings, wanted).get(model.name):
+            deployment["model_info"][known] = following
+    if isinstance(record, Cloud) and isinstance(model, CloudModel):
+        deployment["model_info"] |= _of_a_cloud(record, model)
     if isinstance(record, Backend) and isinstance(model, BackendModel):
         deployment["model_info"] |= {
             "max_input_tokens": model.context_length - model.max_output_tokens,
@@ -136,6 +141,17 @@ def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in
         if reading := reading_of(record, model):
             deployment["model_info"]["reading"] = {**reading, "url": _from_container(reading["url"])}
     return deployment
+
+
+def _of_a_cloud(record: Cloud, model: CloudModel) -> Config:
+    """Return what templates/gateway/mend.py needs to know of a cloud's model."""
+    kind = CLOUDS[str(record.kind)]
+    refuses = kind.refuses(record, model)
+    return {
+        **({"claude": True} if kind.SERVES_CLAUDE else {}),
+        **({"refuses": refuses} if refuses else {}),
+        **({"max_output_tokens": model.max_output_tokens} if model.max_output_tokens else {}),
+    }
 
 
 def _from_container(url: str) -> str:
@@ -183,5 +199,11 @@ def _fallbacks(settings: Settings) -> list[dict[str, list[str]]]:
 
 def _following(settings: Settings, model: str) -> list[str]:
     """Return the models that may follow, in order; failover.py leaves those out that only a used-up quota allows."""
-    gateway = settings.gateway
-    return list(dict.fromkeys([*gateway.quota_fallbacks.get(model, ()), *gateway.fallbacks.get(model, ())]))
+    lists = (settings.gateway.quota_fallbacks, settings.gateway.fallbacks)
+    return list(dict.fromkeys(each for wanted in lists for each in _canonical(settings, wanted).get(model, ())))
+
+
+def _canonical(settings: Settings, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return who follows whom by the models' own names: settings may name them by their aliases."""
+    own = {name: model.name for _, model in served(settings) for name in model.names}
+    return {own[model]: [own[each] for each in following] for model, following in wanted.items() if following}

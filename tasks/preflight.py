@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from pyinfra import host
 from pyinfra.api import deploy
@@ -57,6 +58,11 @@ def preflight(
             warn(f"backend {address} takes no connection from this host; is it on?")
     told = host.get_fact(LoadedContexts, readings=tuple(readings), seconds=settings.probe_timeout_seconds)
     for reading, answer in zip(readings, told, strict=False):  # nothing is told without python3
+        if "context" not in answer and reading["secret"] and reachable.get(urlsplit(reading["url"]).netloc):
+            warn(
+                f"{reading['model']} at {reading['url']} does not tell its context without its token, which a deploy "
+                "does not send; the gateway asks, and each launch goes by what it read"
+            )
         for grave, said in context.verdicts(answer["context"], reading) if "context" in answer else ():
             if grave == "refused":
                 problems.append(said)

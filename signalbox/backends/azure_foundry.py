@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from signalbox.backends.shape import Params, Probe, key
-from signalbox.settings.records import Cloud, Model
+from signalbox.settings.records import Cloud, CloudModel, Model
 
 SERVES_CLAUDE = True
 
@@ -27,6 +27,12 @@ def litellm_params(record: Cloud, model: Model) -> Params:
     # /chat/completions, where Foundry has no Claude.
     provider = "azure_ai" if "claude" in str(model.id).lower() else "anthropic"
     return {"model": f"{provider}/{model.id}", "api_base": _endpoint(record), **key(record.secret)}
+
+
+def refuses(record: Cloud, model: CloudModel) -> list[str]:
+    # Of the first guide's known issues; adaptive thinking is refused by some deployments alone.
+    options = {"thinking": not model.adaptive_thinking, "x-api-key": record.bearer}
+    return ["late_system", "efforts", "betas", *(word for word, refused in options.items() if refused)]
 
 
 def probe(record: Cloud) -> Probe:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Params, Probe, key, needs_url, no_resource
-from signalbox.settings.records import Cloud, Model
+from signalbox.backends.shape import Params, Probe, key, needs_url, no_foundry
+from signalbox.settings.records import Cloud, CloudModel, Model
 
 SERVES_CLAUDE = False
 
 
 def problems(record: Cloud) -> Iterator[tuple[str, str]]:
     yield from needs_url(record, "https://api.mistral.ai")
-    yield from no_resource(record)
+    yield from no_foundry(record)
 
 
 def litellm_params(record: Cloud, model: Model) -> Params:
     return {"model": f"mistral/{model.id}", "api_base": f"{record.url}/v1", **key(record.secret)}
+
+
+def refuses(_record: Cloud, _model: CloudModel) -> list[str]:
+    return []
 
 
 def probe(record: Cloud) -> Probe:

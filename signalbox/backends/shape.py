@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from signalbox.settings.records import Backend, BackendModel, Cloud, Model
+from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
 
 Params = dict[str, Any]
 RecordT_contra = TypeVar("RecordT_contra", Backend, Cloud, contravariant=True)
@@ -82,6 +82,9 @@ class CloudKind(Kind[Cloud], Protocol):
 
     SERVES_CLAUDE: bool
 
+    def refuses(self, record: Cloud, model: CloudModel, /) -> list[str]:
+        """Return what the model refuses of a request for a Claude, in the words of templates/gateway/mend.py."""
+
 
 class BackendKind(Kind[Backend], Protocol):
     """A kind of server on one's own network, which can be asked what it has loaded.
@@ -116,10 +119,12 @@ def needs_url(record: Backend | Cloud, example: str) -> Iterator[tuple[str, str]
         yield "url", f"missing; write the server's address, such as {example}"
 
 
-def no_resource(record: Cloud) -> Iterator[tuple[str, str]]:
-    """Yield the problem of a resource where there can be none."""
+def no_foundry(record: Cloud) -> Iterator[tuple[str, str]]:
+    """Yield the problems of settings that only Foundry has."""
     if record.resource is not None:
         yield "resource", "only azure_foundry has one; write None here"
+    if record.bearer:
+        yield "bearer", "only azure_foundry takes its key in two ways; write False here"
 
 
 def chat_completions(record: Backend, model: Model) -> Params:

@@ -41,7 +41,8 @@ def ready(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         fail(EX_CONFIG, f"{name} is marked as not available in ~/.claude-backends.env")
     key = lane.get("key") or read_key(lane["key_file"])
     probes.check(name, lane, records["gateway"], key)
-    lane = probes.fitted(lane, key, interactive=sys.stdin.isatty() and not {"-p", "--print"} & set(arguments))
+    interactive = sys.stdin.isatty() and not {"-p", "--print"} & set(arguments)
+    lane = probes.fitted(lane, key, records["gateway"], interactive=interactive)
     directory.prepare(lane, key)
     return environment(name, lane, key)
 

@@ -40,12 +40,26 @@ def trouble(name: str, lane: dict[str, Any], gateway: dict[str, str], key: str |
     return _of_cloud(lane, key) if key else None
 
 
-def fitted(lane: dict[str, Any], key: str | None, *, interactive: bool) -> dict[str, Any]:
+def fitted(
+    lane: dict[str, Any], key: str | None, gateway: dict[str, str] | None = None, *, interactive: bool
+) -> dict[str, Any]:
     """Return the lane with the window that its model has loaded now; end where no server has enough of it.
 
-    A server that does not tell is passed over: whether it is there at all has been checked.
+    A server that does not tell is passed over: whether it is there at all has been checked. One that wants a token,
+    which a lane through the gateway does not have, was asked by the gateway.
     """
-    found = [(each, _loaded(each, key if lane["via"] == "direct" else None)) for each in lane.get("readings", ())]
+    readings = lane.get("readings", ())
+    keyed = gateway is not None and any(each.get("keyed") for each in readings) and lane["via"] == "gateway"
+    known = _of_the_gateway(gateway["url"]) if gateway and keyed else {}
+    found = [
+        (
+            each,
+            known.get(each["id"])
+            if keyed and each["keyed"]
+            else _loaded(each, key if lane["via"] == "direct" else None),
+        )
+        for each in readings
+    ]
     told = [(reading, tokens) for reading, tokens in found if tokens is not None]
     refused = []
     for reading, tokens in told:
@@ -59,7 +73,18 @@ def fitted(lane: dict[str, Any], key: str | None, *, interactive: bool) -> dict[
     window = lane["environment"].get("CLAUDE_CODE_MAX_CONTEXT_TOKENS")
     if not window or not enough or min(enough) >= int(window):
         return lane
-    return {**lane, "environment": {**lane["environment"], "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(min(enough))}}
+    fits = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(min(enough))}
+    if longest := lane["environment"].get("CLAUDE_CODE_MAX_OUTPUT_TOKENS"):
+        fits["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(min(int(longest), min(enough) // 4))
+    return {**lane, "environment": {**lane["environment"], **fits}}
+
+
+def _of_the_gateway(url: str) -> dict[str, int | None]:
+    """Return what the gateway has read of its servers' contexts, by deployment; nothing where it does not say."""
+    try:
+        return dict(ask(f"{url}/signalbox/models"))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _loaded(reading: dict[str, Any], key: str | None) -> int | None:

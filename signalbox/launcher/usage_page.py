@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -31,19 +31,20 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "Claude usage") -> str:
     """Return the page of these rows, as `usage.added_up` makes them."""
     cost, saved = (sum(row[name] for row in rows) for name in ("cost_usd", "compared_usd"))
     requests, over = (sum(row[name] for row in rows) for name in ("requests", "failed_over"))
-    figures = {
-        f"{requests}": "requests",
-        f"{over}": "answered by a fallback",
-        f"${cost:.2f}": "paid to clouds",
-        f"${saved:.2f}": "local work would have cost",
-    }
+    figures = (
+        ("requests", f"{requests}"),
+        ("answered by a fallback", f"{over}"),
+        ("paid to clouds", f"${cost:.2f}"),
+        ("local work would have cost", f"${saved:.2f}"),
+    )
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
-            '<div class="figures">' + "".join(f"<p><b>{k}</b>{escape(v)}</p>" for k, v in figures.items()) + "</div>",
+            '<div class="figures">' + "".join(f"<p><b>{value}</b>{name}</p>" for name, value in figures) + "</div>",
+            *(f"<p>{note}</p>" for note in _notes(rows)),
             "<h2>Tokens a day, by backend</h2>",
             _chart(rows, "backend", ("input_tokens", "output_tokens", "cached_tokens"), "{:,.0f}"),
             "<h2>Cost a day, by lane (USD)</h2>",
@@ -55,6 +56,15 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "Claude usage") -> str:
             "</body></html>\n",
         ]
     )
+
+
+def _notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what the figures leave out."""
+    estimated, unpriced = (sum(row[name] for row in rows) for name in ("estimated", "unpriced"))
+    if estimated:
+        yield f"~ {estimated} requests were not counted by their servers and are estimated."
+    if unpriced:
+        yield f"+ {unpriced} requests have no known price: the cost is more than what is told here."
 
 
 def _chart(rows: Sequence[Mapping[str, Any]], by: str, what: Sequence[str], form: str) -> str:
@@ -106,7 +116,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(row: Mapping[str, Any], name: str) -> str:
     value = row[name]
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:.4f}" + ("+" if name == "cost_usd" and row["unpriced"] else "")
     about = "~" if name.endswith("_tokens") and row["estimated"] else ""
     return about + escape(
         f"{value:,}" if isinstance(value, int) else str(value or ("nobody" if name == "backend" else "-"))

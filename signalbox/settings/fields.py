@@ -245,6 +245,8 @@ def _scoped_file(value: str) -> str:
 _OWN_PARAMS = {
     "model": "id",
     "api_base": "the record's url",
+    "base_url": "the record's url",
+    "max_retries": "gateway.retries",
     "api_key": "the name of a secret in the record's token or secret",
     "order": "order",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from signalbox import backends
 from signalbox.settings.fields import PLACEHOLDER
 from signalbox.settings.layers import Path
-from signalbox.settings.names import known_models
+from signalbox.settings.names import known_models, taken_for_claude
 from signalbox.settings.problems import Problem, nearest, show
 from signalbox.settings.records import SLOTS, Lane
 
@@ -120,6 +120,13 @@ def direct_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
                 instead = "a lane through the gateway cannot be private" if lane.private else 'write "gateway"'
                 said = f"direct needs an Anthropic endpoint, and {record} ({backend.kind}) has none; {instead}"
                 yield Problem((*at, "via"), said)
+            for served in backend.models.values() if backend else ():
+                if served.id and taken_for_claude(served.id) and not {*served.names}.isdisjoint(lane.models.values()):
+                    yield Problem(
+                        ("backends", record, "models", served.name, "id"),
+                        f"{show(served.id)} is a name that Claude Code takes for a cloud model with its window, and "
+                        f"lane {name} goes there directly; give the model another name on the server",
+                    )
 
 
 def lane_credentials(settings: Settings, _: Raw) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,14 @@ from signalbox.settings.layers import Path
 
 if TYPE_CHECKING:
     from signalbox.settings.settings import Settings
+
+# As measured with 2.1.329: Claude Code knows a name when such a one stands in it as a whole.
+CLAUDE = re.compile(r"(?<![a-z0-9])claude-(fable|opus|sonnet|haiku)-\d+(-\d+)?(?![\d-])")
+
+
+def taken_for_claude(name: str) -> bool:
+    """Whether Claude Code takes a model of this name for one of its vendor's, with that one's window."""
+    return name.lower().startswith("claude") or bool(CLAUDE.search(name.lower()))
 
 
 def model_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

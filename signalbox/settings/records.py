@@ -30,6 +30,16 @@ SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those Claude Code always
 Tokens = Annotated[int, between(1, 1 << 24, "tokens")]
 
 
+def leaves_room(value: int | None, info: ValidationInfo) -> int | None:
+    """The longest answer and a prompt fit the context together."""
+    context = info.data.get("context_length")
+    if context is not None and value is not None and value > context // 2:
+        raise ValueError(
+            f"{value} leaves too little of the context of {context} for the prompt; write {context // 4} or less"
+        )
+    return value
+
+
 class Model(Section):
     """A model: its name at the gateway, its id at the server, other names, and more for its entry in LiteLLM."""
 
@@ -51,15 +61,7 @@ class BackendModel(Model):
     max_output_tokens: Tokens
     order: Annotated[int, between(1, 99, "1 is asked first")]
 
-    @field_validator("max_output_tokens")
-    @classmethod
-    def leaves_room(cls, value: int, info: ValidationInfo) -> int:
-        context = info.data.get("context_length")
-        if context is not None and value > context // 2:
-            raise ValueError(
-                f"{value} leaves too little of the context of {context} for the prompt; write {context // 4} or less"
-            )
-        return value
+    _leaves_room = field_validator("max_output_tokens")(leaves_room)
 
 
 class CloudModel(Model):
@@ -67,6 +69,9 @@ class CloudModel(Model):
 
     context_length: Context | None
     max_output_tokens: Tokens | None
+    adaptive_thinking: bool
+
+    _leaves_room = field_validator("max_output_tokens")(leaves_room)
 
 
 class Backend(Section):
@@ -89,6 +94,7 @@ class Cloud(Section):
     url: ServerUrl | None
     resource: Resource | None
     secret: SecretName | None
+    bearer: bool
     models: dict[str, CloudModel]
 
 
@@ -107,4 +113,5 @@ class Lane(Section):
     credential: Annotated[str, checked(_credential)]
     billed: Words | None
     private: bool
+    fallbacks: Literal["all", "clouds", "none"]
     effort: Effort

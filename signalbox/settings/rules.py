@@ -16,7 +16,7 @@ from signalbox import backends
 from signalbox.settings import lane_rules, protection_rules, text_rules
 from signalbox.settings.fields import PLACEHOLDER, address_of
 from signalbox.settings.layers import Path
-from signalbox.settings.names import known_models, model_names
+from signalbox.settings.names import CLAUDE, known_models, model_names, taken_for_claude
 from signalbox.settings.problems import Problem, show
 from signalbox.settings.records import Backend
 from signalbox.settings.sections import ARCHITECTURES
@@ -145,7 +145,7 @@ def names(_: Settings, raw: Raw) -> Iterator[Problem]:
                 yield Problem((section, name), f"{show(name)} is no record's name; write a-z, 0-9, _ and -")
     owner: dict[str, Path] = {}
     for name, path in model_names(raw):
-        if path[0] == "backends" and name.lower().startswith("claude"):
+        if path[0] == "backends" and taken_for_claude(name):
             yield Problem(
                 path,
                 f"{show(name)} is a name that Claude Code takes for a cloud model with its window; "
@@ -173,7 +173,7 @@ def claude_names(settings: Settings, _: Raw) -> Iterator[Problem]:
         for name, model in cloud.models.items():
             at: Path = ("clouds", record, "models", name)
             lengths = {"context_length": model.context_length, "max_output_tokens": model.max_output_tokens}
-            if serves_claude and not _CLAUDE.search(name):
+            if serves_claude and not CLAUDE.search(name):
                 yield Problem(
                     at,
                     f"{show(name)} is no name that Claude Code knows, so it would assume a window of 1M tokens; write "
@@ -187,10 +187,6 @@ def claude_names(settings: Settings, _: Raw) -> Iterator[Problem]:
                     yield Problem((*at, key), "Claude Code knows it by the model's name; write None")
                 elif not serves_claude and value is None:
                     yield Problem((*at, key), "missing; Claude Code does not know this model, so write it in tokens")
-
-
-# As measured with 2.1.329: a name is known when such a one stands in it as a whole.
-_CLAUDE = re.compile(r"(?<![a-z0-9])claude-(fable|opus|sonnet|haiku)-\d+(-\d+)?(?![\d-])")
 
 
 def gateway(settings: Settings, raw: Raw) -> Iterator[Problem]:
@@ -229,17 +225,26 @@ def fallbacks(settings: Settings, raw: Raw) -> Iterator[Problem]:
     """Fallbacks go from a model that exists to others that exist."""
     if not settings.gateway.enabled:
         return
-    known = [name for name, _ in known_models(settings, raw)]
+    known = {name: path[3] for name, path in known_models(settings, raw)}  # the models' own names by all their names
     gateway = settings.gateway
     lists = {"fallbacks": gateway.fallbacks, "quota_fallbacks": gateway.quota_fallbacks}
+    for key, entries in lists.items():
+        owner: dict[str, str] = {}
+        for model in entries:
+            own = str(known.get(model, model))
+            if own in owner:
+                said = f"{show(model)} is {show(owner[own])} by another name, which has a list already; write one"
+                yield Problem(("gateway", key, model), said)
+            owner.setdefault(own, model)
     for key, model, targets in ((key, *entry) for key, entries in lists.items() for entry in entries.items()):
         at: Path = ("gateway", key, model)
+        own_names = [known.get(target, target) for target in targets]
         if targets and model not in known:
             yield Problem(at, lane_rules.undefined(model, known))
         for index, target in enumerate(targets):
-            if target == model:
+            if own_names[index] == known.get(model, model):
                 yield Problem((*at, index), f"{show(model)} falls back to itself; take it out")
-            elif target in targets[:index]:
+            elif own_names[index] in own_names[:index]:
                 yield Problem((*at, index), f"{show(target)} is there twice; take one out")
             elif target not in known:
                 yield Problem((*at, index), lane_rules.undefined(target, known))

@@ -29,11 +29,16 @@ LOCAL = frozenset(os.environ.get("SIGNALBOX_LOCAL", "").split())  # backends tha
 ASKS = ("/messages", "/completions", "/responses", "/embeddings")  # how the paths end that a model answers
 CHARACTERS_A_TOKEN = 4  # for an estimate where a server does not count
 WORD = re.compile(r"[\w.:@/-]{1,128}")  # what a header may put into a line
+CLAUDE = re.compile(r"claude-(?:fable|opus|sonnet|haiku)-\d+(?:-\d+)?")  # in a model's name, as the vendor calls it
 OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
-QUOTA = re.compile(r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .*quota", re.IGNORECASE)
+QUOTA = re.compile(
+    r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .*quota|(?:usage|spend(?:ing)?) limit",
+    re.IGNORECASE,
+)
 TIMED_OUT = re.compile(r"timeout on reading|timed out", re.IGNORECASE)
-BY_STATUS = {400: "bad_request", 401: "auth", 403: "auth", 404: "not_found", 408: "timeout", 413: "overflow",
-             429: "rate_limit", 499: "client_gone", 503: "unavailable", 504: "timeout", 529: "overloaded"}  # fmt: skip
+BY_STATUS = {400: "bad_request", 401: "auth", 402: "quota", 403: "auth", 404: "not_found", 408: "timeout",
+             413: "overflow", 429: "rate_limit", 499: "client_gone", 503: "unavailable", 504: "timeout",
+             529: "overloaded"}  # fmt: skip
 BY_ERROR = {"ContextWindowExceededError": "overflow", "Timeout": "timeout", "APIConnectionError": "unreachable",
             "RouterRateLimitError": "cooldown", "AuthenticationError": "auth", "PermissionDeniedError": "auth",
             "RateLimitError": "rate_limit", "ServiceUnavailableError": "unavailable", "NotFoundError": "not_found",
@@ -65,8 +70,7 @@ class Request:
         self.first_byte = None
         self.fallback = None  # the model that failed first
         self.error_class = None
-        self.origin = None  # what failover.py knows of the model that was asked first, and why that failed
-        self.why = None
+        self.tried = []  # [model_info, why it failed or None] of each deployment that failover.py let be asked
         self.estimated = None  # True: LiteLLM itself counted what the server did not
         self.answer = Answer()
 
@@ -116,7 +120,8 @@ class Request:
             return "client_gone"
         if self.status < 400:
             return self.answer.error
-        return BY_STATUS.get(self.status, "server_error" if self.status >= 500 else "bad_request")
+        why = next((why for _, why in self.tried if why), None)
+        return why or BY_STATUS.get(self.status, "server_error" if self.status >= 500 else "bad_request")
 
 
 class Answer:
@@ -207,7 +212,8 @@ def price(name, model, tokens):
         cache_read_input_tokens=tokens["cached"],
         cache_creation_input_tokens=tokens["written"],
     )
-    for known in (name, model):  # a deployment of one's own has a name that no list knows
+    canonical = CLAUDE.search(model)  # a deployment of one's own has a name that no list knows
+    for known in (name, model, canonical and canonical[0]):
         with contextlib.suppress(Exception):
             return round(sum(litellm.cost_per_token(model=known, usage_object=usage)), 8)
     return None
@@ -225,19 +231,20 @@ def word(value):
 
 def error_class(error):
     """Return our own word for what went wrong with a model."""
-    told = getattr(error, "signalbox_class", None)
+    if told := getattr(error, "signalbox_class", None):
+        return told
     name = type(error).__name__
     words = f"{error} {getattr(error, 'body', '')}"  # read here, written nowhere
-    if name == "BadRequestError" and OVERFLOW.search(words):
-        return "overflow"
     if QUOTA.search(words):
         return "quota"
+    if name == "BadRequestError" and OVERFLOW.search(words):
+        return "overflow"
     if name == "APIConnectionError" and TIMED_OUT.search(words):
         return "timeout"  # a server that stops in mid-stream; that it still answers probes says nothing
     if words.rstrip(" .None").endswith("Connection error"):
         return "unreachable"  # LiteLLM calls it an InternalServerError
     status = getattr(error, "status_code", None)
-    return told or BY_ERROR.get(name) or BY_STATUS.get(status, "server_error")
+    return BY_ERROR.get(name) or BY_STATUS.get(status, "server_error")
 
 
 class Audit(CustomLogger):
@@ -251,15 +258,16 @@ class Audit(CustomLogger):
         self.broke_off = None
 
     async def log_success_fallback_event(self, original_model_group, kwargs, original_exception):
-        self._heard(original_model_group, original_exception)
+        self._heard(original_exception, answered=True)
 
     async def log_failure_fallback_event(self, original_model_group, kwargs, original_exception):
-        self._heard(None, original_exception)
+        self._heard(original_exception, answered=False)
 
-    def _heard(self, model, error):
+    def _heard(self, error, answered):
         request = _current.get()
         if request:
-            request.fallback = request.fallback or model
+            if answered:  # LiteLLM's own word for what failed first may be a fallback that was left out
+                request.fallback = request.fallback or request.asked
             request.estimated = None  # what was guessed of the answer that failed says nothing of the next
             cause = getattr(error, "original_exception", None) or error
             request.error_class = request.error_class or error_class(cause)

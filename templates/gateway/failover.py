@@ -17,10 +17,11 @@ import os
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import audit
 import context
-import httpx
+import mend
 from litellm import ServiceUnavailableError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
@@ -29,8 +30,10 @@ INTERVAL = float(os.environ.get("SIGNALBOX_PROBE_SECONDS", "5"))  # between prob
 REST = float(os.environ.get("SIGNALBOX_COOLDOWN_SECONDS", "20"))  # for which one that failed is left alone
 LONGEST_REST = 600.0  # whatever a cloud's retry-after says
 PATIENCE = 2.0  # seconds until a local server that does not answer counts as gone
-CONNECT = 3.0  # seconds to connect to a local server
+POOL = ThreadPoolExecutor(64)  # its own: a server that is off keeps neither LiteLLM nor another server waiting
 QUOTA = ("rate_limit", "quota")  # what only time heals
+# What may follow in a lane: all that `fallbacks` tell, clouds alone, or none; for lanes where it is not all.
+FALLBACKS_OF = dict(each.split("=") for each in os.environ.get("SIGNALBOX_LANE_FALLBACKS", "").split())
 OF_THE_REQUEST = ("bad_request", "overflow", "cooldown")  # the next request may be another
 
 
@@ -47,6 +50,7 @@ class Failover(CustomLogger):
         self._gone = set()  # URLs of servers that do not answer
         self._looks = {}  # URL: the probe that is under way
         self._resting = {}  # id: until when (monotonic clock), why
+        self._loaded = {}  # id: tokens of context that the model is loaded with
         self._short = {}  # id: what is to be said of a model that is loaded with too little context
         self._watch = None
 
@@ -54,22 +58,18 @@ class Failover(CustomLogger):
         self, model, healthy_deployments, messages, request_kwargs=None, parent_otel_span=None
     ):
         """Return the deployments to ask. Where there is none, the error makes LiteLLM take the next fallback."""
-        self._start()
+        self.start()
         if not healthy_deployments:
             return healthy_deployments
         infos = [each["model_info"] for each in healthy_deployments]
         request = audit.current()
         hop = bool((request_kwargs or {}).get("fallback_depth"))
-        if not hop and request:
-            request.origin = infos[0]
-        if hop and request and request.origin:
-            limited = model in request.origin.get("on_quota", ()) and model not in request.origin.get("fallbacks", ())
-            if limited and request.why not in QUOTA:
-                raise unavailable(model, request.why, f"'{model}' follows on a used-up quota alone")
+        if hop and request and (barred := barred_from(request, model)):
+            raise unavailable(model, *barred)
         there, why = [], None
         for deployment, info in zip(healthy_deployments, infos, strict=True):
             rest = self._rest(info)
-            if not (len(infos) > 1 or (not hop and follows(info, rest))):
+            if not (len(infos) > 1 or (not hop and any(followers(request, info, rest)))):
                 rest = None  # what has nothing after it is asked however it did before
             if rest is None and not await self._answers(info.get("probe_url")):
                 rest = "unreachable"
@@ -78,17 +78,17 @@ class Failover(CustomLogger):
             why = why or rest
         if not there:
             if request:
-                request.why = why
+                request.tried.append([infos[0], why])
             raise unavailable(model, why, f"the server of '{model}' is left out: {why}")
         return there
 
     async def async_pre_call_deployment_hook(self, kwargs, call_type):
-        """Bound the time to connect to a local server, which LiteLLM would wait a whole timeout for."""
+        """Take note of the one deployment that is asked now, and give it a request that it can take."""
         info = kwargs.get("model_info") or {}
-        timeout = kwargs.get("timeout")
-        if info.get("probe_url") and isinstance(timeout, int | float):
-            return {**kwargs, "timeout": httpx.Timeout(timeout, connect=CONNECT)}
-        return None
+        request = audit.current()
+        if request and info.get("id"):
+            request.tried.append([info, None])
+        return mend.mended(kwargs, info)
 
     async def async_post_call_failure_deployment_hook(self, request_data, exception, call_type, fallback_depth=None):
         """Take note of a deployment that failed before its answer began."""
@@ -98,19 +98,37 @@ class Failover(CustomLogger):
         """Take note of one whose answer broke off before its first word."""
         request = audit.current()
         cause = getattr(original_exception, "original_exception", None)
-        if cause and request and request.origin:
-            self._failed(request.origin["id"], cause)
+        broken = [info["id"] for info, why in request.tried if why is None] if request else []
+        if cause and broken:
+            self._failed(broken[0], cause)
 
     def broke_off(self, ident, why):
         """Take note of one whose answer ended in an error after its first words: the client will ask again."""
         if ident:
             self._resting[ident] = (time.monotonic() + REST, why)
 
+    def loaded(self):
+        """Return with how many tokens each deployment is loaded, by its id; None: it is not known."""
+        return {info["id"]: self._loaded.get(info["id"]) for info in self._known()}
+
+    def _known(self):
+        router = proxy_server.llm_router  # None while LiteLLM reads its configuration
+        return [each["model_info"] for each in router.model_list] if router else []
+
+    def following(self, answered):
+        """Return the models that may be asked after those that answered, by their ids; not one that has answered."""
+        request = audit.current()
+        answers = [info for ident in answered for info in self._known() if info["id"] == ident]
+        tried = [info for info, _ in request.tried] if request else []
+        names = dict.fromkeys(name for info in (*tried, *answers) for name in followers(request, info, None))
+        return [name for name in names if name not in {ident.partition("/")[2] for ident in answered}]
+
     def _failed(self, ident, error):
         why = audit.error_class(error)
         request = audit.current()
-        if request and request.why is None:
-            request.why = why
+        for each in request.tried if request else ():
+            if each[0]["id"] == ident:
+                each[1] = each[1] or why
         if ident and why not in OF_THE_REQUEST:
             asked = retry_after(error) if ident.partition("/")[0] not in audit.LOCAL else None
             self._resting[ident] = (time.monotonic() + (asked or REST), why)
@@ -127,7 +145,7 @@ class Failover(CustomLogger):
     async def _look(self, url):
         """Probe a server, once for all who want to know at this moment."""
         if url not in self._looks:
-            self._looks[url] = asyncio.create_task(asyncio.to_thread(answers, url))
+            self._looks[url] = asyncio.get_running_loop().run_in_executor(POOL, answers, url)
         try:
             there = await asyncio.shield(self._looks[url])
         finally:
@@ -135,31 +153,55 @@ class Failover(CustomLogger):
         (self._gone.discard if there else self._gone.add)(url)
         return there
 
-    def _start(self):
+    def start(self):
+        """Have the local servers looked at from now on."""
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self.watch())
 
     async def watch(self):
         """Keep an eye on the local servers: one that answers again is asked again."""
         while True:
-            await asyncio.sleep(INTERVAL)
-            infos = [each.get("model_info") or {} for each in proxy_server.llm_router.model_list]
+            infos = self._known()
             urls = {info["probe_url"] for info in infos if info.get("probe_url")}
             there = dict(zip(urls, await asyncio.gather(*map(self._look, urls)), strict=True))
             for info in infos:
                 if there.get(info.get("probe_url")) and self._rest(info) == "unreachable":
                     del self._resting[info["id"]]
             read = [info for info in infos if info.get("reading") and there.get(info.get("probe_url"))]
-            told = await asyncio.gather(*(asyncio.to_thread(too_little, info["reading"]) for info in read))
-            short = {info["id"]: words for info, words in zip(read, told, strict=True) if words}
+            loop = asyncio.get_running_loop()
+            told = await asyncio.gather(*(loop.run_in_executor(POOL, loaded, info["reading"]) for info in read))
+            self._loaded = {info["id"]: tokens for info, tokens in zip(read, told, strict=True)}
+            short = {info["id"]: words for info in read if (words := too_little(self._loaded, info))}
             for words in set(short.values()) - set(self._short.values()):
                 print(f"signalbox: {words}", flush=True)
             self._short = short
+            await asyncio.sleep(INTERVAL)
 
 
-def follows(info, why):
-    """Return whether another model may follow this one, which failed for that reason."""
-    return bool(info.get("fallbacks") or (why in QUOTA and info.get("on_quota")))
+def barred_from(request, model):
+    """Return why a model must not follow those that this request has tried, and in words; None: it may."""
+    may = (
+        tried["id"].partition("/")[2] == model or model in followers(request, tried, why)
+        for tried, why in request.tried
+    )
+    if request.tried and not any(may):
+        why = next((why for _, why in reversed(request.tried) if why), None)
+        return why, f"'{model}' follows on a used-up quota alone, or in other lanes"
+    return None
+
+
+def followers(request, info, why):
+    """Yield the models that may follow this one, which failed for that reason, in this request's lane."""
+    rule = FALLBACKS_OF.get(request.headers.get("x-signalbox-lane"), "all") if request else "all"
+    for model in dict.fromkeys((*(info.get("on_quota", ()) if why in QUOTA else ()), *info.get("fallbacks", ()))):
+        if rule == "all" or (rule == "clouds" and not local(model)):
+            yield model
+
+
+def local(model):
+    """Return whether a model is served on one's own network."""
+    ids = (each["model_info"]["id"] for each in proxy_server.llm_router.model_list if each["model_name"] == model)
+    return any(ident.partition("/")[0] in audit.LOCAL for ident in ids)
 
 
 def unavailable(model, why, message):
@@ -188,18 +230,23 @@ def answers(url):
     return True
 
 
-def too_little(reading):
-    """Return what is to be said of a model with less context than Claude Code needs; None: it has enough."""
+def loaded(reading):
+    """Return with how many tokens a server says that its model is loaded; None: it does not say."""
     token = os.environ.get(reading["secret"] or "")
     asked = urllib.request.Request(reading["url"], headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
     try:
         with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:  # noqa: S310 (http or https, from the settings)
-            loaded = context.loaded(json.load(answer), reading)
+            return context.loaded(json.load(answer), reading)
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    if loaded is None:
+
+
+def too_little(tokens, info):
+    """Return what is to be said of a model that is loaded with less than Claude Code needs; None: nothing."""
+    if tokens.get(info["id"]) is None:
         return None
-    return next((words for grave, words in context.verdicts(loaded, reading) if grave == "refused"), None)
+    said = context.verdicts(tokens[info["id"]], info["reading"])
+    return next((words for grave, words in said if grave == "refused"), None)
 
 
 plugin = Failover()

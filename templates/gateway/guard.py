@@ -91,10 +91,10 @@ class Judge:
         return len(text) < HELD and (beginning or (self._tools and bool(PERHAPS_CALL.match(text))))
 
 
-def around(application, fallback_of):
+def around(application, following):
     """Return the web application (ASGI) with the guard around it.
 
-    fallback_of: gives the model to ask in place of the one that a request named; None: there is none.
+    following: gives the models that may be asked after those that have answered, by their deployments' ids.
     """
 
     async def serve(scope, receive, send):
@@ -108,40 +108,50 @@ def around(application, fallback_of):
                 return  # the client is gone
             body, more = body + message.get("body", b""), message.get("more_body", False)
         asked = _json(body)
-        model = audit.name_of(str(asked.get("model")))
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
-        instead = None if asked.get("disable_fallbacks") else fallback_of(model)
-        attempt = Attempt(send, tools=bool(asked.get("tools"))) if instead else None
-        try:
-            # LiteLLM keeps what it has parsed in the scope: each attempt gets its own.
-            await application(dict(scope), _given(body, receive), attempt.say if attempt else send)
-            if attempt:
+        alone, answered, asked_already = bool(asked.get("disable_fallbacks")), [], []
+
+        def instead(ident):
+            """Return who is asked next, should this one's answer be none."""
+            models = () if alone else following([*answered, ident])
+            return next((model for model in models if model not in asked_already), None)
+
+        while True:
+            attempt = Attempt(send, instead, tools=bool(asked.get("tools")), first=not answered)
+            try:
+                # LiteLLM keeps what it has parsed in the scope: each attempt gets its own.
+                await application({**scope, "state": dict(scope.get("state", {}))}, _given(body, receive), attempt.say)
                 await attempt.close()
-        except MalformedError:
-            pass
-        except Exception:
-            if attempt is None or not attempt.refused:
-                raise
-        if attempt and attempt.refused:
+            except MalformedError:
+                pass
+            except Exception:
+                if not attempt.refused:
+                    raise
+            if not attempt.refused:
+                return
+            answered.append(attempt.ident)
+            asked_already.append(attempt.instead)
             request = audit.current()
             if request:
-                request.fallback, request.error_class, request.estimated = model, "malformed", None
-            body = json.dumps({**asked, "model": instead}).encode()
+                request.estimated = None
+                if not request.error_class:
+                    request.fallback, request.error_class = attempt.ident.partition("/")[2], "malformed"
+            body = json.dumps({**asked, "model": attempt.instead}).encode()
             names = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
-            again = {**scope, "headers": [*names, (b"content-length", str(len(body)).encode())], "state": {}}
-            await application(again, _given(body, receive), send)
+            scope = {**scope, "headers": [*names, (b"content-length", str(len(body)).encode())]}
 
     return serve
 
 
 class Attempt:
-    """One answer of a local model on its way to the client, held until it is known to be one."""
+    """One answer on its way to the client, held until it is known to be one. instead: who is asked if it is not."""
 
-    def __init__(self, send, tools):
-        self._send, self._tools = send, tools
+    def __init__(self, send, instead, *, tools, first):
+        self._send, self._next, self._tools, self._first = send, instead, tools, first
         self._held = []
         self._judge = None  # None while held: the answer has not begun
         self._released = False
+        self.ident = self.instead = None
         self.refused = False
 
     async def say(self, message):
@@ -153,9 +163,14 @@ class Attempt:
         self._held.append(message)
         if message["type"] == "http.response.start":
             headers = audit.headers(message)
-            local = headers.get("x-litellm-model-id", "").partition("/")[0] in audit.LOCAL
+            self.ident = headers.get("x-litellm-model-id", "")
+            self.instead = self._next(self.ident)
             self._judge = Judge(headers.get("content-type", "").startswith("text/event-stream"), self._tools)
-            if not local or message["status"] != 200:
+            local = self.ident.partition("/")[0] in audit.LOCAL
+            if message["status"] >= 400 and self.instead and not self._first:
+                self.refused = True  # LiteLLM has asked nobody else: this is another request to it
+                raise MalformedError
+            if self.instead is None or not local or message["status"] != 200:
                 await self._release()
         elif message["type"] == "http.response.body":
             self._judge.take(message.get("body", b""))

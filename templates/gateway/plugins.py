@@ -5,6 +5,7 @@ import client_gone
 import failover as ours
 import guard
 import refused as closed
+import tell
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
 from litellm.proxy import proxy_server
 
@@ -12,14 +13,6 @@ failover = ours.plugin
 audited = audit.plugin
 refused = closed.plugin
 audited.broke_off = failover.broke_off
-
-
-def fallback_of(model):
-    """Return the first model that follows `model`, as LiteLLM's own router would choose it; None: none does."""
-    for entry in proxy_server.llm_router.fallbacks or ():
-        for following in entry.get(model, ())[:1]:
-            return following
-    return None
 
 
 def counted(calculate):
@@ -38,6 +31,6 @@ ChunkProcessor.calculate_usage = counted(ChunkProcessor.calculate_usage)
 
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:
-    proxy_server.app.middleware_stack = refused.around(
-        audited.around(client_gone.around(guard.around(proxy_server.app.middleware_stack, fallback_of)))
-    )
+    application = client_gone.around(guard.around(proxy_server.app.middleware_stack, failover.following))
+    proxy_server.app.middleware_stack = tell.around(refused.around(audited.around(application)), failover.loaded)
+    failover.start()

@@ -135,7 +135,7 @@ def refuse(stage: Stage) -> Figures:
     stage.converged()
     before, running = containers(), looks.started()
     with flowing(60) as flow:
-        why = refused(stage.site(settings=BROKEN), "LiteLLM does not take the configuration of local")
+        why = refused(stage.site(settings=BROKEN), "LiteLLM does not take the configuration of lmstudio/local")
         told = flow.result()
     none_lost(told), none_lost(asked(LOCAL, 4, 2))
     assert (containers(), looks.started()) == (before, running), "the gateway was touched"
@@ -181,7 +181,7 @@ def broken(stage: Stage) -> Figures:
     at_rest(stage)
     before, running = containers(), looks.started()
     with under_way(stage) as many, flowing() as flow:
-        model = refused(stage.site(settings=BROKEN), "LiteLLM does not take the configuration of local")
+        model = refused(stage.site(settings=BROKEN), "LiteLLM does not take the configuration of lmstudio/local")
         ends = refused(stage.site(settings={"gateway": {"entrypoint": "/bin/false"}}), "ended while it started")
         none_lost(short := flow.result())
         none_lost(told := many.result())
@@ -226,7 +226,7 @@ def key(stage: Stage) -> Figures:
 def reboot(stage: Stage) -> Figures:
     """After a refused configuration the host reboots: the last good one runs, plan and doctor say that it is so."""
     at_rest(stage)
-    refused(stage.site(settings=BROKEN), "LiteLLM does not take the configuration of local")
+    refused(stage.site(settings=BROKEN), "LiteLLM does not take the configuration of lmstudio/local")
     hosts.reboot(HOST)
     assert looks.gateway_within(240), "the gateway does not answer after the reboot"
     looks.user_units()
@@ -234,7 +234,7 @@ def reboot(stage: Stage) -> Figures:
     planned = stage.site(settings=BROKEN).plan().ok().planned(HOST)
     assert any(RUNS in name for name in planned), f"the plan names {planned}"
     doctor = hosts.run(HOST, "claude-doctor", check=False, timeout=200).stdout
-    assert "LiteLLM does not take the configuration of local" in doctor, doctor
+    assert "LiteLLM does not take the configuration of lmstudio/local" in doctor, doctor
     again = stage.site().deploy().ok()
     assert not any(RUNS in name for name in again.changed(HOST)), "what runs had to be replaced"
     assert not stage.site().deploy().ok().changed(HOST)

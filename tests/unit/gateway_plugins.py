@@ -15,7 +15,7 @@ import pytest
 from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
-OURS = ("audit", "context", "failover", "guard")
+OURS = ("audit", "context", "failover", "guard", "mend")
 
 
 class ServiceUnavailableError(Exception):
@@ -27,7 +27,7 @@ class ServiceUnavailableError(Exception):
 
 def price(model: str, usage_object: Any) -> tuple[float, float]:
     """Stands where LiteLLM's list of prices would: one model, a dollar a token."""
-    if "claude-sonnet-4-6" not in model:
+    if model != "claude-sonnet-4-6":
         raise ValueError(model)
     return float(usage_object.prompt_tokens), float(usage_object.completion_tokens)
 

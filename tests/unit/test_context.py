@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from signalbox.facts import LoadedContexts
+from signalbox.lanes import lane_records
 from signalbox.launcher import context, probes
 from signalbox.readings import readings
 from signalbox.settings import Settings
@@ -39,7 +44,8 @@ def reading(lab: Running, kind: str, **model: Any) -> dict[str, Any]:
     server, name = KINDS[kind]
     url = getattr(lab, server).replace("127.0.0.1", "localhost")
     backend = {"kind": kind, "url": url, "models": {"local": {"id": name, **model}}}
-    data = {"backends": {"lmstudio": backend}, "rootless_docker": {"host_loopback": True}}
+    through = {"local-private": {"enabled": False}}  # no lane goes there directly
+    data = {"backends": {"lmstudio": backend}, "rootless_docker": {"host_loopback": True}, "lanes": through}
     (found,) = readings(Settings.from_layers(layers(data), host="box1"))
     return found
 
@@ -104,14 +110,18 @@ def test_less_than_the_settings_say_or_a_session_needs_is_a_warning(lab: Running
     assert list(context.verdicts(65536, wide)) == []
 
 
+WINDOW = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "65536", "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "16384"}
+
+
 def lane(*found: dict[str, Any]) -> dict[str, Any]:
-    return {"via": "gateway", "readings": list(found), "environment": {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "65536"}}
+    return {"via": "gateway", "readings": list(found), "environment": dict(WINDOW)}
 
 
 def test_a_launch_gets_the_window_that_is_loaded_now(lab: Running, capsys: pytest.CaptureFixture[str]) -> None:
     load(lab, "llama_cpp", 40960)
     fitted = probes.fitted(lane(reading(lab, "llama_cpp", context_length=65536)), None, interactive=False)
     assert fitted["environment"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "40960"
+    assert fitted["environment"]["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "10240"  # its answers fit, too
     assert "write 40960, or there: llama-server -c 65536" in capsys.readouterr().err
 
 
@@ -124,6 +134,38 @@ def test_a_launch_is_refused_when_no_server_has_enough(lab: Running, capsys: pyt
     assert "llama-server -c 32768 -np 1" in capsys.readouterr().err
     fitted = probes.fitted(lane(small, good), None, interactive=False)
     assert fitted["environment"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "32768"
+
+
+def test_of_a_server_that_wants_a_token_the_gateway_is_asked(lab: Running, tmp_path: Path) -> None:
+    (tmp_path / "signalbox").mkdir()
+    (tmp_path / "signalbox/models").write_text('{"vllm/local": 40960}')
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as gateway:
+        thread = threading.Thread(target=gateway.serve_forever, args=(0.02,))
+        thread.start()
+        at = {"url": f"http://127.0.0.1:{gateway.server_address[1]}"}
+        keyed = {**reading(lab, "vllm"), "url": "http://127.0.0.1:9/nobody", "id": "vllm/local", "keyed": True}
+        try:
+            fitted = probes.fitted(lane(keyed), None, at, interactive=False)
+            direct = probes.fitted({**lane(keyed), "via": "direct"}, None, at, interactive=False)
+        finally:
+            gateway.shutdown()
+            thread.join()
+    assert fitted["environment"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "40960"
+    assert direct["environment"] == WINDOW
+
+
+def test_ollama_must_be_loaded_with_enough_where_a_lane_goes_there_directly() -> None:
+    backend = {"kind": "ollama", "url": "http://192.168.1.21:11434", "models": {"local": {"id": "gemma4:26b-a4b"}}}
+    settings = Settings.from_layers(layers({"backends": {"lmstudio": backend}}), host="box1")
+    lanes = lane_records(settings)["lanes"]
+    asked = {name: each["on_demand"] for name in ("local", "local-private") for each in lanes[name]["readings"]}
+    assert asked == {"local": True, "local-private": False}
+    assert [each["on_demand"] for each in readings(settings)] == [False]
+    through = Settings.from_layers(
+        layers({"backends": {"lmstudio": backend}, "lanes": {"local-private": {"enabled": False}}}), host="box1"
+    )
+    assert [each["on_demand"] for each in readings(through)] == [True]
 
 
 def test_a_server_that_is_off_at_launch_stops_nothing(lab: Running) -> None:

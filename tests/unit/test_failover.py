@@ -24,14 +24,18 @@ def deployment(name: str = "local", record: str = "lmstudio", **info: Any) -> di
 class Request:
     """What the audit keeps of a request, as far as failover uses it."""
 
-    def __init__(self) -> None:
-        self.origin: Any = None
-        self.why: str | None = None
+    def __init__(self, lane: str = "local") -> None:
+        self.headers = {"x-signalbox-lane": lane}
+        self.tried: list[Any] = []
 
 
 def ask(plugins: Any, model: str, *deployments: dict[str, Any], hop: bool = False) -> Any:
     depth = {"fallback_depth": 1} if hop else {}
     return plugins.failover.plugin.async_filter_deployments(model, list(deployments), None, depth)
+
+
+def asked(plugins: Any, deployment: dict[str, Any], **kwargs: Any) -> Any:
+    return plugins.failover.plugin.async_pre_call_deployment_hook({**deployment, **kwargs}, None)
 
 
 def failed(plugins: Any, ident: str, why: str, **more: Any) -> Any:
@@ -76,7 +80,7 @@ def test_a_server_that_is_gone_is_left_out_until_it_is_seen_again(plugins: Any) 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     gone = deployment(probe_url=f"http://127.0.0.1:{port}/models", fallbacks=["haiku"])
-    plugins.router.model_list = [gone]
+    plugins.router.model_list = [{"model_name": "local", **gone}]
 
     async def gone_and_back() -> Any:
         with pytest.raises(ServiceUnavailableError, match="the server of 'local' is left out: unreachable"):
@@ -162,8 +166,11 @@ def test_a_quota_fallback_follows_on_a_quota_alone(plugins: Any, why: str, goes:
 
     async def fail() -> Any:
         assert await ask(plugins, "claude-sonnet-4-6", cloud) == [cloud]
+        await asked(plugins, cloud)
         await failed(plugins, "anthropic/claude-sonnet-4-6", why)
-        return await ask(plugins, "local", deployment(), hop=True)
+        there = await ask(plugins, "local", deployment(), hop=True)
+        await asked(plugins, there[0])
+        return there
 
     try:
         if goes:
@@ -173,7 +180,7 @@ def test_a_quota_fallback_follows_on_a_quota_alone(plugins: Any, why: str, goes:
                 asyncio.run(fail())
     finally:
         plugins.audit._current.set(None)
-    assert request.why == why
+    assert [failure for _, failure in request.tried] == ([why, None] if goes else [why])
 
 
 def test_a_cloud_rests_for_as_long_as_it_asks(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,11 +193,54 @@ def test_a_cloud_rests_for_as_long_as_it_asks(plugins: Any, monkeypatch: pytest.
         assert plugins.failover.plugin._rest(cloud["model_info"]) == rests
 
 
-def test_the_time_to_connect_to_a_local_server_is_bounded(plugins: Any) -> None:
-    hook = plugins.failover.plugin.async_pre_call_deployment_hook
-    local = {"model_info": {"probe_url": "http://x"}, "timeout": 120.0}
-    assert asyncio.run(hook(local, None))["timeout"] == (120.0, 3.0)
-    assert asyncio.run(hook({"model_info": {}, "timeout": 120.0}, None)) is None
+@pytest.mark.parametrize(
+    ("rule", "lane", "follow"),
+    [
+        ("", "cloud", ["local", "foundry-sonnet"]),
+        ("cloud=clouds", "cloud", ["foundry-sonnet"]),
+        ("cloud=clouds", "routed", ["local", "foundry-sonnet"]),
+        ("cloud=none", "cloud", []),
+    ],
+)
+def test_a_lane_says_what_may_follow(
+    plugins: Any, monkeypatch: pytest.MonkeyPatch, rule: str, lane: str, follow: list[str]
+) -> None:
+    monkeypatch.setattr(plugins.failover, "FALLBACKS_OF", dict(each.split("=") for each in rule.split()))
+    cloud = deployment("sonnet", "anthropic", fallbacks=["foundry-sonnet"], on_quota=["local"])
+    others = {"local": deployment(), "foundry-sonnet": deployment("foundry-sonnet", "foundry")}
+    plugins.router.model_list = [{"model_name": name, **each} for name, each in others.items()]
+    plugins.audit._current.set(Request(lane))
+
+    async def used_up() -> Any:
+        await asked(plugins, cloud)
+        await failed(plugins, "anthropic/sonnet", "quota")
+        went = []
+        for name, each in others.items():
+            try:
+                went += [name] if await ask(plugins, name, each, hop=True) else []
+            except ServiceUnavailableError:
+                continue
+        if not follow:  # nothing may answer in its place, so it is asked although it rests
+            assert await ask(plugins, "sonnet", cloud) == [cloud]
+        return went
+
+    try:
+        assert asyncio.run(used_up()) == follow
+    finally:
+        plugins.audit._current.set(None)
+
+
+def test_after_an_answer_that_is_none_come_those_that_have_not_answered(plugins: Any) -> None:
+    sonnet = deployment("sonnet", "anthropic", fallbacks=["foundry-sonnet"], on_quota=["local"])
+    local = deployment(fallbacks=["haiku", "sonnet"])
+    plugins.router.model_list = [{"model_name": "sonnet", **sonnet}, {"model_name": "local", **local}]
+    plugins.audit._current.set(request := Request())
+    request.tried = [[sonnet["model_info"], "quota"], [local["model_info"], None]]
+    try:
+        assert plugins.failover.plugin.following(["lmstudio/local"]) == ["foundry-sonnet", "haiku", "sonnet"]
+        assert plugins.failover.plugin.following(["lmstudio/local", "foundry/foundry-sonnet"]) == ["haiku", "sonnet"]
+    finally:
+        plugins.audit._current.set(None)
 
 
 def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
@@ -237,6 +287,7 @@ def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
 
     try:
         assert asyncio.run(shrunk_and_mended()) == [followed]
+        assert plugins.failover.plugin.loaded() == {"lmstudio/local": 32768, "lmstudio/alone": 32768}
     finally:
         server.shutdown()
         thread.join()

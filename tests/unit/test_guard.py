@@ -40,11 +40,14 @@ def converse(
         scope["parsed_body"] = body = json.loads((await receive())["body"])
         assert dict(scope["headers"]).get(b"content-length") in (None, str(len(json.dumps(body))).encode())
         asked.append(body["model"])
-        first = body["model"] == model
+        name = body["model"]
+        first = name == model
         kind = more.get("kind", "text/event-stream").encode()
-        headers = [(b"content-type", kind), (b"x-litellm-model-id", f"{backend if first else 'cloud'}/x".encode())]
-        await send({"type": "http.response.start", "status": more.get("status", 200), "headers": headers})
-        for chunk in chunks if first else said("cloud"):
+        ident = more.get("answers", {}).get(name, f"{backend if first else 'cloud'}/{plugins.audit.name_of(name)}")
+        headers = [(b"content-type", kind), (b"x-litellm-model-id", ident.encode())]
+        status = more.get("status", 200) if first else more.get("broken", {}).get(name, 200)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        for chunk in chunks if first else said(more.get("then", {}).get(name, "cloud")):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -59,8 +62,13 @@ def converse(
             got.append(message["body"])
 
     scope = {"type": "http", "method": "POST", "path": "/v1/messages", "headers": []}
-    fallbacks = more.get("fallbacks", {"local": "haiku"})
-    asyncio.run(plugins.guard.around(application, fallbacks.get)(scope, receive, send))
+    fallbacks = more.get("fallbacks", {"local": ["haiku"]})
+
+    def following(answered: list[str]) -> list[str]:
+        names = [ident.partition("/")[2] for ident in answered]
+        return [each for name in names for each in fallbacks.get(name, ()) if each not in names]
+
+    asyncio.run(plugins.guard.around(application, following)(scope, receive, send))
     return b"".join(got), asked
 
 
@@ -117,6 +125,24 @@ def test_an_answer_that_was_cut_short_may_be_empty(plugins: Any) -> None:
 @pytest.mark.parametrize("more", [{"backend": "cloud"}, {"fallbacks": {}}, {"status": 400}])
 def test_a_cloud_a_model_without_fallback_and_an_error_are_not_judged(plugins: Any, more: dict[str, Any]) -> None:
     assert converse(plugins, said("<unused24>"), **more)[1] == ["local"]
+
+
+def test_each_fallback_is_tried_once_until_one_answers(plugins: Any) -> None:
+    several = {"local": ["second", "third", "haiku"]}
+    idents = {"second": "lmstudio/second"}
+    junk = {"answers": idents, "then": {"second": "<unused24>"}, "broken": {"third": 503}, "fallbacks": several}
+    assert converse(plugins, said("<unused24>"), **junk) == (
+        b"".join(said("cloud")),
+        ["local", "second", "third", "haiku"],
+    )
+    last = {"answers": idents, "then": {"second": "<unused24>"}, "fallbacks": {"local": ["second"]}}
+    got, asked = converse(plugins, said("<unused24>"), **last)
+    assert (got, asked) == (b"".join(said("<unused24>")), ["local", "second"])  # there is nobody else to ask
+
+
+def test_the_model_that_answered_in_the_place_of_another_is_not_asked_again(plugins: Any) -> None:
+    quota = {"model": "sonnet", "answers": {"sonnet": "lmstudio/local"}}
+    assert converse(plugins, said("<unused24>"), **quota)[1] == ["sonnet", "haiku"]
 
 
 def test_a_whole_answer_is_judged_too(plugins: Any) -> None:

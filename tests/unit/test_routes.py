@@ -57,7 +57,10 @@ def test_the_yaml_has_no_anchors() -> None:
 def test_only_a_server_of_ones_own_is_probed() -> None:
     config = routes.litellm_config(settings())
     assert deployment(config, "local")["model_info"]["probe_url"] == "http://192.168.1.20:1234/api/v1/models"
-    assert deployment(config, "claude-haiku-4-5")["model_info"] == {"id": "anthropic/claude-haiku-4-5"}
+    assert deployment(config, "claude-haiku-4-5")["model_info"] == {
+        "id": "anthropic/claude-haiku-4-5",
+        "claude": True,
+    }
 
 
 def test_the_hosts_own_loopback_has_another_name_in_the_container() -> None:

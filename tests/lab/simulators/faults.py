@@ -10,14 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tests.lab.simulators.protocol import Call, FaultKind
 
-STATUS_KINDS = ("401", "429", "500", "503", "529", "overflow")
+STATUS_KINDS = ("401", "402", "429", "500", "503", "529", "quota", "overflow")
+BILLED = ("anthropic", "foundry")  # whose accounts can be used up
 _numbers = itertools.count(1)
 
 
 class Fault(BaseModel):
     """One failure, until it is used up or cleared.
 
-    kind: 401, 429, 500, 503, 529, overflow: the vendor's own error. refuse: nothing listens any more.
+    kind: 401, 402, 429, 500, 503, 529, overflow, quota (the account's limit of spending): the vendor's own error.
+        refuse: nothing listens any more.
         hang: the request is read and never answered. drop: the connection ends without an answer.
         cut: the connection ends in the middle of an answer. stall: an answer stops in its middle.
         garble: the model says `text` and no more. uncounted: the answer has no usage.
@@ -47,6 +49,8 @@ class Fault(BaseModel):
     def _fits(self) -> Fault:
         if self.kind == "refuse" and (self.times or self.model or self.path):
             raise ValueError("refuse closes the listener for everyone: times, model and path do not apply; clear it")
+        if self.kind in ("402", "quota") and self.server not in BILLED:
+            raise ValueError(f"{self.kind} is of an account that is billed: of {' or '.join(BILLED)}")
         if self.seconds and self.kind not in ("hang", "stall"):
             raise ValueError("seconds is for hang and stall")
         return self

@@ -51,7 +51,7 @@ class Journal:
             "fault": None,
             "status": None,  # None in the end: no answer was sent
             "chunks": None,  # events sent, when it was a stream
-            "usage": None,  # tokens as the model counted them: input, output
+            "usage": None,  # tokens as the model counted them: input (written ones too), output, cached, written
             "complete": False,  # the answer went out whole
         }
         self.records.append(record)

@@ -126,10 +126,15 @@ def pieces(text: str, words: int = 2) -> Iterator[str]:
 
 @dataclass
 class Saying:
-    """What one request gets said: `instead` of the script's words, where it is set; `reply` once it is said."""
+    """What one request gets said: `instead` of the script's words, where it is set; `reply` once it is said.
+
+    cached, written: how many of its tokens were read from the prompt cache, and written to it.
+    """
 
     instead: str | None = None
     reply: Reply | None = None
+    cached: int = 0
+    written: int = 0
 
 
 SAYING: ContextVar[Saying | None] = ContextVar("saying", default=None)

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, Literal, Protocol
 
 FaultKind = Literal[
-    "401", "429", "500", "503", "529", "overflow", "refuse", "hang", "drop", "cut", "stall", "garble", "uncounted"
+    "401", "402", "429", "500", "503", "529", "quota", "overflow", "refuse", "hang", "drop", "cut", "stall", "garble",
+    "uncounted",
 ]  # fmt: skip
 
 

@@ -95,7 +95,8 @@ class SimulatedServer:
         answer = self._answer(call, fault)
         record["status"] = answer.status
         if saying.reply:
-            record["usage"] = {"input": saying.reply.input_tokens, "output": saying.reply.output_tokens}
+            record["usage"] = {"input": saying.reply.input_tokens - saying.cached, "output": saying.reply.output_tokens,
+                               "cached": saying.cached, "written": saying.written}  # fmt: skip
         if fault and fault.kind in ("garble", "uncounted"):
             answer, fault = (uncounted(answer) if fault.kind == "uncounted" else answer), None
         if answer.events is not None:

@@ -6,6 +6,7 @@ comment says, or assumed.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.model import answer
+from tests.lab.simulators.model import SAYING, answer, tokens
 from tests.lab.simulators.personalities import anthropic_rules as rules
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused, sse
 from tests.lab.simulators.wire import anthropic_messages as wire
@@ -26,6 +27,12 @@ MAX_PAGE = 1000  # docs, "List models"
 # kind: status, error type, message
 ERRORS: dict[str, tuple[int, str, str]] = {
     "401": (401, "authentication_error", "invalid x-api-key"),  # ITSpecialist111/ai_automation_suggester#153
+    "402": (402, "billing_error", "Your credit balance is too low to access the Anthropic API."),  # docs, "Errors"
+    "quota": (
+        400,
+        "invalid_request_error",
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+    ),  # anthropics/claude-code#38038
     "429": (
         429,
         "rate_limit_error",
@@ -55,8 +62,11 @@ class AnthropicCloud:
             raise ValueError(f"unknown options: {', '.join(options)}; the simulated Claude API has none")
         return {}
 
+    def __init__(self) -> None:
+        self.reset()
+
     def reset(self) -> None:
-        pass
+        self._cached: set[str] = set()  # prefixes of prompts, as digests
 
     def handle(self, call: Call) -> Answer:
         request_id = _request_id()
@@ -149,17 +159,36 @@ class AnthropicCloud:
             raise _refuse(400, "invalid_request_error", message)
         if asked > model.context:
             raise _refuse(400, "invalid_request_error", _too_long(asked, model.context))
+        reply = answer(prompt, self.title)
+        read, written = self._cache(request, asked)
+        if saying := SAYING.get():
+            saying.cached, saying.written = read, written
         usage = {
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "input_tokens": asked - read - written,
+            "cache_creation_input_tokens": written,
+            "cache_read_input_tokens": read,
+            "cache_creation": {"ephemeral_5m_input_tokens": written, "ephemeral_1h_input_tokens": 0},
             "service_tier": "standard",
         }
-        message = wire.message(answer(prompt, self.title), request.model, usage)
+        message = wire.message(reply, request.model, usage)
         limits = _rate_limits()
         if request.stream:
             return Answer(headers=limits, events=wire.events(message))
         return Answer(body=message, headers=limits)
+
+    def _cache(self, request: Messages, asked: int) -> tuple[int, int]:
+        """How many of the tokens are read from the cache and written to it: up to the blocks with cache_control."""
+        digest, size, marks = hashlib.sha256(request.model.encode()), 0, list[tuple[str, int]]()
+        system = request.system if isinstance(request.system, list) else []
+        for block in (*(request.tools or ()), *system, *(block for each in request.messages for block in each.blocks)):
+            text = block.model_dump_json(exclude={"cache_control"}, exclude_none=True)
+            digest.update(text.encode())
+            size += len(text)
+            if getattr(block, "cache_control", None):
+                marks.append((digest.hexdigest(), min(tokens("x" * size), asked - 1)))
+        read = max((count for mark, count in marks if mark in self._cached), default=0)
+        self._cached |= {mark for mark, _ in marks}
+        return read, max((count for _, count in marks), default=0) - read
 
     def _read(self, call: Call, shape: type[Any]) -> tuple[Any, rules.Model]:
         """The body in this shape, and its model; every check that the vendor makes before it answers."""

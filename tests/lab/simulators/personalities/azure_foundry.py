@@ -37,10 +37,8 @@ class AzureFoundry(AnthropicCloud):
     aliases: Mapping[str, str] = {}
     key = API_KEY
 
-    def __init__(self) -> None:
-        self.reset()
-
     def reset(self) -> None:
+        super().reset()
         self._options: dict[str, Any] = {"wants": "either", "adaptive": True}
 
     def configure(self, **options: Any) -> dict[str, Any]:
