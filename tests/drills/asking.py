@@ -26,12 +26,18 @@ def key():
     return subprocess.run(decrypt, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, tools=False, lane="drill", patience=60.0):
-    """Ask once, streaming, and return what came. status None: the connection ended without an answer."""
+def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, tools=False, lane="drill", patience=60.0,
+        more=None, also=None):  # fmt: skip
+    """Ask once, streaming, and return what came. status None: the connection ended without an answer.
+
+    more: members of the request, over these. also: headers.
+    """
     body = {"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": text}]}
     if tools:
         body["tools"] = [{"name": "Bash", "description": "run", "input_schema": {"type": "object", "properties": {}}}]
+    body |= more or {}
     headers = {
+        **(also or {}),
         "authorization": f"Bearer {key()}",
         "content-type": "application/json",
         "x-signalbox-lane": lane,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import requests
+
 from signalbox.routes import boxes
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, merge
-from tests.drills import looks
+from tests.drills import failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.examples import NAMES, example
@@ -115,17 +117,68 @@ def guide1_claude_api(stage: Stage) -> Figures:
     shared, ours = typed(services.lab_settings()), typed(in_the_lab(SHARED))
     for section in ("backends", "clouds", "gateway", "lanes"):
         assert getattr(shared, section) == getattr(ours, section), section
-    lanes = dict(expected(ours))
-    told = looks.answer("claude-cloud -p 'say hello'")
-    assert f"Hello from simulated {lanes['cloud']} " in told, told
-    told = looks.answer("claude-local --allowedTools Bash -p 'use the Bash tool to run `echo drill-$((6*7))`'")
-    assert f"simulated {lanes['local']} " in told, told
-    assert "drill-42" in told, told
+    figures = smoke(HOST, ours)
 
-    def another() -> None:
-        assert "simulated Ollama" in told, told
+    def broken() -> None:
+        with failures.fault(stage, "lmstudio", "500"):
+            smoke(HOST, ours)
 
-    return {"lanes": ", ".join(lanes), "local": told, "control": must_fail(another, "the answer of another server")}
+    return {**figures, "control": must_fail(broken, "the local server broken")}
+
+
+# What Claude Code sends, or sends on behalf of another model, and a strict server refuses.
+HELLO = {"role": "user", "content": "say hello"}
+LATE = [HELLO, {"role": "assistant", "content": "Hello."}, {"role": "system", "content": "It is late."}, HELLO]
+QUIRKS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "a late system message": ({"messages": LATE}, {}),
+    "adaptive thinking": ({"thinking": {"type": "adaptive"}}, {}),
+    "effort xhigh": ({"output_config": {"effort": "xhigh"}}, {}),
+    "effort max": ({"output_config": {"effort": "max"}}, {}),
+    "an unknown beta": ({}, {"anthropic-beta": "nonesuch-2026-01-01"}),
+    "a field of a beta": ({"context_management": {"edits": []}}, {"anthropic-beta": "context-management-2025-06-27"}),
+}
+STRICT = {"bearer": True, "models": {"foundry-claude-sonnet-4-6": {"adaptive_thinking": False}}}
+
+
+@drill.cell("quirks")
+def quirks(stage: Stage) -> Figures:
+    """Foundry at its strictest, and haiku of the Claude API: what each refuses by itself, the gateway has answered."""
+    stage.converged()
+    stage.site(settings=merge(in_the_lab("guide1-both"), {"clouds": {"foundry": STRICT}})).deploy().ok()
+    figures, at = {}, failures.urls(stage)
+    for wants in ("x-api-key", "bearer"):
+        stage.simulators.options("foundry", wants=wants, adaptive=False)
+        for name, (body, headers) in QUIRKS.items():
+            status = _directly(
+                f"{at['foundry']}/anthropic", "FOUNDRY_API_KEY", "claude-sonnet-4-6", body, headers, wants
+            )
+            assert status == 400, f"{name}: Foundry itself answers {status}"
+            (told,) = failures.ask("foundry-claude-sonnet-4-6", more=body, also=headers)
+            assert "simulated Foundry" in told["text"], f"{name}, {wants}: {told}"
+        figures[f"Foundry, {wants}"] = f"{len(QUIRKS)} of {len(QUIRKS)} answered; sent directly each is refused"
+    body, headers = QUIRKS["a late system message"]
+    status = _directly(at["anthropic"], "ANTHROPIC_DIRECT_KEY", failures.FALLBACK, body, headers)
+    assert status == 400, f"the Claude API itself answers {status}"
+    before = len(failures.audit())
+    with failures.fault(stage, "lmstudio", "500"):
+        (told,) = failures.ask("local", more=body)
+    (line,) = failures.audited(before, 1)
+    assert "simulated Anthropic" in told["text"], told
+    assert (line["model"], line["status"]) == (failures.FALLBACK, 200), line
+    figures["haiku in the place of local"] = "answered at once, one line in the audit; sent directly it is refused"
+    stage.site().deploy().ok()
+    return figures
+
+
+def _directly(
+    url: str, secret: str, model: str, body: Mapping[str, Any], headers: Mapping[str, str], wants: str = "x-api-key"
+) -> int:
+    """Return what the server itself answers to the same request, with its own key."""
+    key = services.environment()[secret]
+    own = {"authorization": f"Bearer {key}"} if wants == "bearer" else {"x-api-key": key}
+    asked = {"model": model, "max_tokens": 100, "messages": [HELLO], **body}
+    sent = {"anthropic-version": "2023-06-01", **headers, **own}
+    return requests.post(f"{url}/v1/messages", json=asked, headers=sent, timeout=30).status_code
 
 
 def _register(name: str) -> None:

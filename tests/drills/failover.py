@@ -29,13 +29,15 @@ from tests.drills.failures import (
     loaded_with,
     loading,
     local_again,
+    off,
     settings,
     unloaded,
     urls,
 )
 from tests.drills.screen import Claude
-from tests.drills.stage import Stage
+from tests.drills.stage import HOST, Stage
 from tests.drills.swap import said as said_by_gateway
+from tests.lab import hosts
 from tests.lab.machine import wait_until, write
 
 drill = Drill(
@@ -47,6 +49,7 @@ drill = Drill(
     "within 30 s of recovery. The rows: [failover_rows.md](failover_rows.md).",
 )
 
+CONNECT_CLOUD = 5.0  # seconds to connect to a cloud
 BACK = 30.0  # seconds from the recovery to the local server's next answer
 TELL = {"401", "429", "500", "503", "overflow"}  # faults that a server tells of
 
@@ -271,6 +274,113 @@ def malformed(stage: Stage) -> Figures:
     return figures
 
 
+@drill.cell("lane")
+def lane(stage: Stage) -> Figures:
+    """A lane says what may follow: in claude-cloud no local model answers, whatever the gateway's fallbacks tell."""
+    stage.converged()
+    sonnet = "claude-sonnet-4-6"
+    site = stage.site(settings={"gateway": {"fallbacks": {sonnet: ["local"]}, "quota_fallbacks": {sonnet: ["local"]}}})
+    site.deploy().ok()
+    ask(sonnet), ask("local")
+
+    def local_requests(lane: str) -> int:
+        stage.simulators.clear()
+        with fault(stage, "anthropic", "429", retry_after=1):
+            told = hosts.run(
+                HOST, f"CLAUDE_CODE_MAX_RETRIES=0 timeout 100 claude-{lane} -p 'say hello'", user="claude", check=False
+            )
+        assert told.stdout.strip(), f"claude-{lane} says nothing: {told.stderr}"
+        said = told.stdout.strip().splitlines()[-1]
+        asked = len(looks.chats(stage, "lmstudio"))
+        assert ("simulated LM Studio" in said) == bool(asked), f"claude-{lane}: {said}, {asked} local requests"
+        figures[f"claude-{lane}"] = f"{said[:80]}; {asked} local requests"
+        return asked
+
+    figures: dict[str, str] = {}
+    assert local_requests("cloud") == 0, figures
+
+    def another() -> None:
+        assert local_requests("routed") == 0, figures
+
+    control = must_fail(another, "a lane without that rule")
+    stage.site().deploy().ok()
+    return {**figures, "control": control}
+
+
+@drill.cell("clouds")
+def clouds(stage: Stage) -> Figures:
+    """A cloud fails and another cloud answers: 500, 429, 529, refused, hang, and packets that are dropped."""
+    stage.converged()
+    sonnet, other = "claude-sonnet-4-6", "foundry-claude-sonnet-4-6"
+    foundry = {"enabled": True, "url": urls(stage)["foundry"], "resource": None, "models": {other: {"id": sonnet}}}
+    gateway = {"fallbacks": {sonnet: [other]}, "stream_timeout_seconds": STREAM_TIMEOUT, "cooldown_seconds": 2}
+    stage.site(settings={"clouds": {"foundry": foundry}, "gateway": gateway}).deploy().ok()
+    ask(other), ask(sonnet)
+    figures = {}
+    for name, given, options, bound in (
+        ("500", "500", {}, 1.0),
+        ("429", "429", {"retry_after": 1}, 1.0),
+        ("529", "529", {}, 1.0),
+        ("refused", "refuse", {}, 1.0),
+        ("hang", "hang", {}, STREAM_TIMEOUT + 2.0),
+        ("packets dropped", "off", {}, CONNECT_CLOUD + 2.0),
+    ):
+        before = len(audit())
+        with off(urls(stage)["anthropic"]) if given == "off" else fault(stage, "anthropic", given, **options):
+            first, again = ask(sonnet, times=2)
+        lines = audited(before, 2, sonnet)
+        for told, line in zip((first, again), lines, strict=True):
+            assert "simulated Foundry" in told["text"], f"{name}: {told}"
+            assert (line["model"], line["fallback"]) == (other, sonnet), f"{name}: {line}"
+        assert first["first"] < bound, f"{name}: after {first['first']:.2f} s"
+        assert again["first"] < 1.0, f"{name}: the next request after {again['first']:.2f} s"
+        figures[name] = f"after {first['first']:.2f} s, next {again['first']:.2f} s, {lines[0]['error_class']}"
+        assert wait_until(lambda: CLOUD in ask(sonnet)[0]["text"], BACK_WITHIN, 0.5), f"{name}: not asked again"
+    stage.site().deploy().ok()
+    return figures
+
+
+@drill.cell("boxes")
+def boxes(stage: Stage) -> Figures:
+    """Two servers of one model: in order, sharing sessions that stay where they are, and one that dies."""
+    stage.converged()
+    second = {"kind": "vllm", "url": urls(stage)["vllm"], "models": {"local": {"id": "devstral", "order": 2}}}
+    figures = {}
+
+    def answers(sessions: int, times: int = 1) -> list[set[str]]:
+        texts = [{told["text"] for told in ask(times=times, session=f"box-{n}")} for n in range(sessions)]
+        assert all(len(each) == 1 for each in texts), f"a session moved: {texts}"
+        return texts
+
+    stage.site(settings={"backends": {"second": second}}).deploy().ok()
+    ask(FALLBACK), local_again(kinds(urls(stage))["lm_studio"])
+    assert all("LM Studio" in text for each in answers(4) for text in each), "the second was asked"
+    before = len(audit())
+    with fault(stage, "lmstudio", "refuse"):
+        (told,) = ask()
+    (line,) = audited(before, 1)
+    assert "vLLM" in told["text"], told
+    assert line["backend"] == "second", line
+    figures["in order"] = f"the first answers; it dies: the second after {told['total']:.2f} s, no cloud"
+    with fault(stage, "lmstudio", "refuse"), fault(stage, "vllm", "refuse"):
+        (told,) = ask()
+    assert CLOUD in told["text"], told
+    figures["both gone"] = f"the fallback after {told['total']:.2f} s"
+    second["models"]["local"]["order"] = 1
+    stage.site(settings={"backends": {"second": second}}).deploy().ok()
+    ask(FALLBACK), local_again(kinds(urls(stage))["lm_studio"])
+    shared = answers(12, times=3)
+    both = [sum(server in next(iter(each)) for each in shared) for server in ("LM Studio", "vLLM")]
+    assert all(both), f"one gets all sessions: {both}"
+    figures["sharing"] = f"12 sessions of 3 requests: {both[0]} and {both[1]}, none moved"
+    with fault(stage, "vllm", "refuse"):
+        told = ask(times=6, session="box-dies")
+    assert all("LM Studio" in each["text"] for each in told), told
+    figures["one dies"] = f"the other answers, at most {max(each['total'] for each in told):.2f} s"
+    stage.site().deploy().ok()
+    return figures
+
+
 @drill.cell("quota")
 def quota(stage: Stage) -> Figures:
     """The cloud's quota is used up: the next request is answered locally, and the cloud is left alone as it asked."""
@@ -279,6 +389,16 @@ def quota(stage: Stage) -> Figures:
     more = {"lmstudio": {"models": {"local": {"context_length": 65536}}}}
     stage.site(settings={"gateway": {"quota_fallbacks": {sonnet: ["local"]}}, "backends": more}).deploy().ok()
     ask(sonnet), ask("local")
+    words = {}
+    for kind in ("quota", "402"):  # the account's limit of spending is a 400, its empty balance a 402
+        before = len(audit())
+        with fault(stage, "anthropic", kind):
+            (told,) = ask(sonnet)
+        (line,) = audited(before, 1, sonnet)
+        assert local.says in told["text"], f"{kind}: {told}"
+        assert line["error_class"] == "quota", line
+        words[kind] = f"local after {told['total']:.2f} s, {line['error_class']}"
+        assert wait_until(lambda: CLOUD in ask(sonnet)[0]["text"], BACK_WITHIN, 0.5)
     before = len(audit())
     with fault(stage, "anthropic", "500"):
         (told,) = ask(sonnet)
@@ -302,7 +422,7 @@ def quota(stage: Stage) -> Figures:
         session.ask("say hello", f"Hello from simulated {local.says}")
         shown = session.status_line("failed (rate_limit): local at lmstudio answered")
     stage.site().deploy().ok()
-    return {"429": f"local after {first['total']:.2f} s", "next": f"local after {again['total']:.2f} s",
+    return {**words, "429": f"local after {first['total']:.2f} s", "next": f"local after {again['total']:.2f} s",
             "cloud again": f"after {back:.0f} s (it asked for 8)", "500": "stays the cloud's",
             "status line": shown}  # fmt: skip
 

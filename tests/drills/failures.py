@@ -176,7 +176,7 @@ def broken(stage: Stage, kind: Kind, each: Fault) -> Iterator[None]:
     """Have a server of this kind fail in this way."""
     options = {"after_chunks": kind.opening} if each.options is BEFORE_WORDS else each.options
     with (
-        _off(urls(stage)[kind.server])
+        off(urls(stage)[kind.server])
         if each.kind == "off"
         else _unloaded(stage, kind)
         if each.kind == "unload"
@@ -186,7 +186,7 @@ def broken(stage: Stage, kind: Kind, each: Fault) -> Iterator[None]:
 
 
 @contextmanager
-def _off(url: str) -> Iterator[None]:
+def off(url: str) -> Iterator[None]:
     """Drop every packet of the host to this server."""
     address, port = url.removeprefix("http://").split(":")
     rules = (
