@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -34,8 +34,8 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "Claude usage") -> str:
     figures = (
         ("requests", f"{requests}"),
         ("answered by a fallback", f"{over}"),
-        ("paid to clouds", f"${cost:.2f}"),
-        ("local work would have cost", f"${saved:.2f}"),
+        ("paid to clouds", _dollars(cost)),
+        ("local work would have cost", _dollars(saved)),
     )
     return "\n".join(
         [
@@ -46,11 +46,11 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "Claude usage") -> str:
             '<div class="figures">' + "".join(f"<p><b>{value}</b>{name}</p>" for name, value in figures) + "</div>",
             *(f"<p>{note}</p>" for note in _notes(rows)),
             "<h2>Tokens a day, by backend</h2>",
-            _chart(rows, "backend", ("input_tokens", "output_tokens", "cached_tokens"), "{:,.0f}"),
+            _chart(rows, "backend", ("input_tokens", "output_tokens", "cached_tokens"), _count),
             "<h2>Cost a day, by lane (USD)</h2>",
-            _chart(rows, "lane", ("cost_usd",), "${:,.2f}"),
+            _chart(rows, "lane", ("cost_usd",), _dollars),
             "<h2>What local work would have cost in the cloud (USD)</h2>",
-            _chart(rows, "backend", ("compared_usd",), "${:,.2f}"),
+            _chart(rows, "backend", ("compared_usd",), _dollars),
             "<h2>All of it</h2>",
             _table(rows),
             "</body></html>\n",
@@ -67,7 +67,15 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"+ {unpriced} requests have no known price: the cost is more than what is told here."
 
 
-def _chart(rows: Sequence[Mapping[str, Any]], by: str, what: Sequence[str], form: str) -> str:
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _dollars(value: float) -> str:
+    return f"${value:,.2f}" if value >= 1 or not value else f"${value:.4f}"
+
+
+def _chart(rows: Sequence[Mapping[str, Any]], by: str, what: Sequence[str], form: Callable[[float], str]) -> str:
     """Return stacked bars, one a day, as inline SVG with its key."""
     days = sorted({row["day"] for row in rows})
     groups = sorted({str(row[by] or "none") for row in rows})
@@ -84,14 +92,14 @@ def _chart(rows: Sequence[Mapping[str, Any]], by: str, what: Sequence[str], form
     for line in (0.0, 0.5, 1.0):
         y = HEIGHT - BOTTOM - top * line * scale
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{form.format(top * line)}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{form(top * line)}</text>')
     for number, day in enumerate(days):
         y = float(HEIGHT - BOTTOM)
         x, width = LEFT + number * step + step * 0.15, min(step * 0.7, 60)
         for colour, group in enumerate(groups):
             value = height.get((day, group), 0)
             y -= value * scale
-            told = f"{day}, {group}: {form.format(value)}"
+            told = f"{day}, {group}: {form(value)}"
             parts.append(
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{value * scale:.1f}"'
                 f' fill="{COLOURS[colour % len(COLOURS)]}"><title>{escape(told)}</title></rect>'
