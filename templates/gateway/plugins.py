@@ -32,5 +32,5 @@ ChunkProcessor.calculate_usage = counted(ChunkProcessor.calculate_usage)
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:
     application = client_gone.around(guard.around(proxy_server.app.middleware_stack, failover.following))
-    proxy_server.app.middleware_stack = tell.around(refused.around(audited.around(application)), failover.loaded)
+    proxy_server.app.middleware_stack = refused.around(tell.around(audited.around(application), failover.loaded))
     failover.start()
