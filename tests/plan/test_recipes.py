@@ -39,7 +39,8 @@ class Shell:
     def __init__(self, place: Path) -> None:
         self.place, self.bin = place, place / "bin"
         self.bin.mkdir()
-        self.shim("uv", f'shift 2; shift; exec {sys.executable} -c "from signalbox.cli import main; main()" "$@"')
+        program = f'{sys.executable} -c "from signalbox.cli import main; main()"'
+        self.shim("uv", f'shift 2; shift; PYTHONPATH={PROJECT} exec {program} "$@"')
 
     def shim(self, name: str, script: str) -> None:
         (self.bin / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -63,14 +64,24 @@ class TestCron:
         assert "/srv/signalbox" in command
         return command.replace("/srv/signalbox", str(place))
 
+    def run(self, shell: Shell) -> subprocess.CompletedProcess[str]:
+        """Run it as cron does: with what the table sets, HOME, and nothing else; uv is where its PATH finds it."""
+        given = dict(re.findall(r"^(\w+)=(.*)$", block("cron"), re.M))
+        path = given["PATH"].replace("/usr/local/bin", str(shell.bin))
+        assert str(shell.bin) in path
+        return subprocess.run(
+            ["sh", "-c", self.line(shell.place)], cwd=shell.place, text=True, capture_output=True, timeout=120,
+            env={**given, "PATH": path, "HOME": str(shell.place)}, check=False,
+        )  # fmt: skip
+
     def test_it_says_nothing_where_all_is_well(self, shell: Shell) -> None:
         Place(shell.place).hosts(box="yes")
-        done = shell.run(self.line(shell.place))
+        done = self.run(shell)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_it_mails_drift_and_what_is_unknown(self, shell: Shell) -> None:
         Place(shell.place).hosts(drifted="no", off={"success": False})
-        done = shell.run(self.line(shell.place))
+        done = self.run(shell)
         assert done.returncode == 1
         assert "@fake/drifted: drift" in done.stdout
         assert "@fake/off: unknown" in done.stdout
@@ -82,11 +93,17 @@ class TestCI:
         return dict(job)
 
     def run(self, shell: Shell) -> subprocess.CompletedProcess[str]:
-        return shell.run("set -e\n" + "\n".join(self.job()["script"]))
+        """Run the job with a key of its own, and tell on stderr which keys the agent had."""
+        shell.run("ssh-keygen -q -t ed25519 -N '' -C of-the-job -f key && chmod 644 key")
+        ends = "trap 'ssh-add -l >&2; ssh-agent -k' EXIT"
+        steps = [*self.job()["before_script"], ends, *self.job()["script"]]
+        return shell.run("set -e\n" + "\n".join(steps), SSH_KEY=str(shell.place / "key"))
 
     def test_drift_fails_the_job_and_is_in_the_report(self, shell: Shell) -> None:
         Place(shell.place).hosts(drifted="no", sound="yes")
-        assert self.run(shell).returncode == 2
+        done = self.run(shell)
+        assert done.returncode == 2, done.stderr
+        assert "of-the-job (ED25519)" in done.stderr
         report = shell.place / self.job()["artifacts"]["reports"]["junit"]
         assert 'name="@fake/drifted"' in report.read_text()
         assert self.job()["artifacts"]["when"] == "always"
