@@ -23,6 +23,7 @@ from pyinfra.api.exceptions import PyinfraError
 from signalbox import deployed, history
 from signalbox.history import Record
 from signalbox.lock import Lock, Owner
+from signalbox.readahead import install as readahead
 from signalbox.settings import settings_for
 
 SCHEMA = 1  # of a record; docs/fleet.md
@@ -135,6 +136,7 @@ def _take(state: State, run: str, now: datetime) -> dict[Host, Lock]:
             host.log_styled(f"another deploy runs: {job.value.busy}", log_func=logger.error, fg="red")
         else:
             locks[host] = job.value
+            readahead.ours(host, job.value.quiet)
             job.value.on_loss(lambda host=host: _lost(state, host))
     state.fail_hosts(failed)  # type: ignore[no-untyped-call]
     return locks

@@ -11,10 +11,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache, wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
+import gevent
 from pyinfra.api import Host, State, connect, operations
 from pyinfra.api.exceptions import InventoryError
 from pyinfra.api.inventory import Inventory
@@ -23,7 +25,7 @@ from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 
 from signalbox import askpass, overhead, transport
-from signalbox.applied import applied
+from signalbox.applied import applied, commit
 from signalbox.lanes import lane_secrets
 from signalbox.readahead import install as readahead
 from signalbox.routes import required_secrets
@@ -35,6 +37,8 @@ from signalbox.settings.layers import layers_of, merged
 _NO_DEPLOYS = ("verify.py", "deploys/lock.py")
 # Deploy files that place no secret, and must work where one is missing.
 _WITHOUT_SECRETS = ("remove.py", "deploys/gateway_key.py", "deploys/lock.py", "deploys/usage.py")
+# What a deploy will import.
+_NEEDED = ("signalbox.operations", "signalbox.routes", "signalbox.health", "signalbox.render")
 _OURS = Path(__file__).with_name("deploys")
 
 
@@ -138,6 +142,14 @@ class _AskAhead(BaseStateCallback):
             readahead.begin(host, deploy, settings_for(host).privileges())
 
 
+def _meanwhile() -> None:
+    """Do what every deploy needs and no host is asked for, piece by piece, so that hosts that answer are heard."""
+    for module in _NEEDED:
+        import_module(module)
+        gevent.sleep(0)
+    commit()
+
+
 def _before(original: Callable[[State], None]) -> Callable[[State], None]:
     @wraps(original)
     def connect_all(state: State) -> None:
@@ -149,6 +161,7 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
                     _ask_nothing()
                 for watcher in (_AskAhead(), *watchers):
                     state.add_callback_handler(watcher)  # type: ignore[no-untyped-call]
+                gevent.spawn(_meanwhile)  # hosts take their time to let us in
             _trust_host_keys(state.inventory)
         original(state)
 

@@ -8,6 +8,7 @@ it when the lock expires. A reboot clears /run.
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import subprocess
 from dataclasses import asdict, dataclass
@@ -99,19 +100,22 @@ class _Process:
 def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: int) -> str:
     """Return the shell (POSIX sh, as root) that holds the lock.
 
-    It says `waiting OWNER` while somebody else has it, then `busy OWNER` and ends; or `taken`, and `released` at its
-    end. The line that it reads on stdin is the record of the run, for LOG; `unfinished` is that of a run that ends, or
-    whose time does, without one. The file descriptor is not passed on, so killing the shell is enough to break the
-    lock.
+    It says `waiting OWNER` while somebody else has it, then `busy OWNER` and ends; or `taken MILLISECONDS`, for how
+    long nobody has had it, and `released` at its end. The line that it reads on stdin is the record of the run, for
+    LOG; `unfinished` is that of a run that ends, or whose time does, without one. The file descriptor is not passed on,
+    so killing the shell is enough to break the lock.
     """
     info = json.dumps({key: value for key, value in asdict(owner).items() if key != "pid"})[:-1]
     directory, logs = PATH.rpartition("/")[0], LOG.rpartition("/")[0]
     other = f'"$(cat {PATH})"'  # between two owners it is empty, and is a line all the same
+    # What is written there last is its end; a file that is new says that nobody has had it since the host started.
+    quiet = f"$(( ($(date +%s%N) - $(stat -c %.9Y {PATH} | tr -d .)) / 1000000 ))"
     return (
-        f"umask 022; install -d -m 755 {directory} && exec 9>>{PATH} || exit 1;"
+        f"umask 022; install -d -m 755 {directory} && {{ [ -e {PATH} ] || touch -d @0 {PATH}; }} && exec 9>>{PATH}"
+        " || exit 1;"
         f" if ! flock -n 9; then printf 'waiting %s\\n' {other};"
         f" if ! flock -w {wait_seconds} 9; then printf 'busy %s\\n' {other}; exit 0; fi; fi;"
-        f" printf '%s, \"pid\": %s}}\\n' {shlex.quote(info)} $$ > {PATH}; echo taken;"
+        f" quiet={quiet}; printf '%s, \"pid\": %s}}\\n' {shlex.quote(info)} $$ > {PATH}; echo taken $quiet;"
         f" record=$(exec 9>&-; exec timeout {expires_seconds} head -n 1); : > {PATH};"
         f' install -d -m 750 {logs} && if [ "$(stat -c %s {LOG} 2>/dev/null)" -gt {_LOG_BYTES} ] 2>/dev/null;'
         f" then mv -f {LOG} {LOG}.1; fi;"
@@ -122,7 +126,7 @@ def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: in
 class Lock:
     """The lock of one host, taken when made; hosts without a shell of their own (@fake) have none.
 
-    busy: who has it instead, None if it is ours.
+    busy: who has it instead, None if it is ours. quiet: for how many seconds nobody had it.
     """
 
     def __init__(
@@ -130,7 +134,7 @@ class Lock:
     ) -> None:
         self._pipe = self._open(host, privileges, holder(owner, unfinished, wait, expires))
         self.busy: Owner | None = None
-        self.lost = False
+        self.quiet = math.inf
         self._watch: gevent.Greenlet | None = None
         if self._pipe is None:
             return
@@ -139,11 +143,12 @@ class Lock:
             if wait:
                 host.log(f"{WAITING_FOR} {wait} s for {Owner.read(first.removeprefix('waiting '))}")
             first = self._pipe.read().strip()
-        if first != "taken":
+        if not first.startswith("taken "):
             self.busy = Owner.read(first.removeprefix("busy "))
             self._pipe.close()
             self._pipe = None
             return
+        self.quiet = int(first.removeprefix("taken ")) / 1000
         self._watch = gevent.spawn(self._pipe.read)
 
     @staticmethod

@@ -62,6 +62,9 @@ def install() -> None:
         module.all_global_arguments = known  # type: ignore[attr-defined]
     # The entry points of all installed packages, read from disk for every host.
     connectors.entry_points = cache(connectors.entry_points)
+    # The imports of a file of group data, parsed from its source again for every name in it.
+    if inventory := sys.modules.get("pyinfra_cli.inventory"):
+        inventory._get_imported_names = cache(inventory._get_imported_names)  # type: ignore[attr-defined]
     pop = _with_merged_data(arguments.pop_global_arguments)
     sys.modules["pyinfra.api.operation"].get_operation_order_from_stack = _order  # type: ignore[attr-defined]
     # pyinfra.api has functions named as these modules are.

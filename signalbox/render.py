@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+def _compiled() -> FileSystemBytecodeCache:
+    """Return where templates are kept compiled: beside them, as Python does with modules; checked by their hashes."""
+    directory = TEMPLATES / "__pycache__"
+    with suppress(OSError):  # where we may not write, they are compiled each time
+        directory.mkdir(exist_ok=True)
+    return FileSystemBytecodeCache(str(directory))
 
 
 @cache
@@ -15,6 +24,7 @@ def _environment() -> Environment:
     # Nothing here is HTML; escaping would corrupt configuration files.
     return Environment(  # noqa: S701
         loader=FileSystemLoader(TEMPLATES),
+        bytecode_cache=_compiled(),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -66,6 +66,12 @@ def begin(host: Host, deploy: str, arguments: Mapping[str, Any]) -> None:
         _inside.reset(token)
 
 
+def ours(host: Host, quiet: float) -> None:
+    """Hear that this run has the host's lock, which nobody had for `quiet` seconds before."""
+    if _installed() and (known := _known(host)):
+        known.ours(quiet)
+
+
 def _state() -> State | None:
     return ctx_state.get() if ctx_state.isset() else None  # type: ignore[no-untyped-call]
 

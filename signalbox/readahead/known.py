@@ -1,7 +1,11 @@
-"""What is known of one host, and until when: nothing after the first change, and no answer older than 15 seconds."""
+"""What is known of one host, and until when: nothing after the first change, and no answer older than 15 seconds.
+
+Nor any from while another deploy had the host's lock.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -52,6 +56,7 @@ class Known:
         self._learnt: dict[Question, None] = {}
         self._changed = False
         self._asked_ahead = False
+        self._began = math.inf  # when the first question was asked that has an answer here, or will have
         self._forget()
 
     def _forget(self) -> None:
@@ -81,7 +86,13 @@ class Known:
         """Keep a question that was well answered in the ordinary way; `at`: time.monotonic() when it was asked."""
         self._learnt[question] = None
         if not self._changed:
+            self._began = min(self._began, at)
             self._answers[question, self._password(arguments)] = Answer(lines, at)
+
+    def ours(self, quiet: float) -> None:
+        """Ask anew what was asked before this run had the host's lock, unless nobody had it for `quiet` seconds."""
+        if not self._changed and time.monotonic() - quiet > self._began:
+            self._ask_ahead_again()
 
     def changed(self) -> None:
         """Forget what is known, and read no further ahead in this run: what was changed may take its time to settle."""
@@ -135,6 +146,7 @@ class Known:
             command = shell(self._host, arguments) if parts else ""
         except (OSError, EOFError, SSHException, PyinfraError):
             return []
+        self._began = min(self._began, time.monotonic())
         # Side by side: each takes two round trips.
         opening = [gevent.spawn(open_channel, self._host, command) for _ in parts]
         channels = [each.get() for each in opening]
@@ -145,6 +157,7 @@ class Known:
     def _ask_ahead_again(self) -> None:
         self.settle()
         self._forget()
+        self._began = math.inf
         self._planned = [*dict.fromkeys([*self._learnt, *self._planned])]
 
 

@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from shutil import rmtree
@@ -22,11 +24,13 @@ from signalbox.readahead.record import Record
 from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.locks import held_by_ann
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage
 from tests.drills.tampers import TAMPERS
 from tests.lab import hosts
 from tests.lab.instance import Lab
+from tests.lab.machine import wait_until
 from tests.readahead.records import BROKEN, WRONG
 
 drill = Drill(
@@ -223,6 +227,22 @@ def sudo_password(stage: Stage) -> Figures:
         _inside("rm /dev/shm/signalbox-askpass-drill")
     assert site.same_plan() == first
     return {"named": named[0], "facts": len(site.record.load()), "control": control}
+
+
+@drill.cell("locked")
+def locked(stage: Stage) -> Figures:
+    """What another deploy changed while this one read ahead and waited for its lock is seen, and healed."""
+    site = Ahead(stage.converged())
+    site.ahead.plan().ok()
+    with ThreadPoolExecutor(1) as pool, held_by_ann(90):
+        running = pool.submit(site.ahead.deploy, "--data", "lock.wait_seconds=120")
+        assert wait_until(lambda: bool(_inside("pgrep -f 'flock -w 120' || true")), 60, 0.2), "it never waited"
+        time.sleep(2)  # all that is read ahead is read by now
+        _inside(f"mv {MISSING} {MISSING}.aside")
+    changed = running.result().ok().changed(HOST)
+    assert any(NAMED in name for name in changed), f"it used what was read before it had the lock: {changed}"
+    _inside(f"rm {MISSING}.aside")
+    return {"changed meanwhile": MISSING, "healed": next(name for name in changed if NAMED in name)}
 
 
 def _answer(fact: type[FactBase[Any]], *arguments: Any, **named: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +53,7 @@ def log(place: Path) -> list[str]:
 
 def test_the_line_that_releases_it_is_the_record(place: Path) -> None:
     with shell() as first:
-        assert said(first) == "taken"
+        assert said(first).startswith("taken ")
         held = Owner.read((place / "run" / "deploy.lock").read_text())
         assert (held.who, held.reason, held.pid) == (ANN.who, ANN.reason, first.pid)
         with shell() as second:
@@ -61,38 +63,53 @@ def test_the_line_that_releases_it_is_the_record(place: Path) -> None:
         assert ended(first, '{"result": "changed"}\n') == "released\n"
     assert log(place) == ['{"result": "changed"}']
     with shell() as third:
-        assert said(third) == "taken"
+        assert said(third).startswith("taken ")
 
 
 def test_a_run_that_is_gone_is_recorded_as_unfinished(place: Path) -> None:
     with shell() as process:
-        assert said(process) == "taken"
+        assert said(process).startswith("taken ")
         assert ended(process) == "released\n"
     assert [json.loads(line)["result"] for line in log(place)] == ["interrupted"]
 
 
 def test_a_run_whose_time_is_over_loses_it(place: Path) -> None:
     with shell(expires=1) as process:
-        assert said(process) == "taken"
+        assert said(process).startswith("taken ")
         assert said(process) == "released"  # by itself
     assert log(place) == [UNFINISHED]
 
 
 def test_between_two_owners_nobody_is_named_and_the_next_line_is_of_the_lock(place: Path) -> None:
     with shell() as first:
-        assert said(first) == "taken"
+        assert said(first).startswith("taken ")
         (place / "run" / "deploy.lock").write_text("")  # as it is just before the lock is let go
         with shell(wait=20) as second:
             assert said(second) == "waiting"
             ended(first)
-            assert said(second) == "taken"
+            assert said(second).startswith("taken ")
 
 
 def test_a_log_that_is_long_begins_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_LOG_BYTES", 10)
     for result in ("first", "second"):
         with shell() as process:
-            assert said(process) == "taken"
+            assert said(process).startswith("taken ")
             ended(process, f'{{"result": "{result}"}}\n')
     assert log(place) == ['{"result": "second"}']
     assert (place / "log" / "deploys.jsonl.1").read_text() == '{"result": "first"}\n'
+
+
+def test_it_tells_for_how_long_nobody_had_it(place: Path) -> None:
+    def quiet() -> int:
+        with shell() as process:
+            word, milliseconds = said(process).split()
+            assert word == "taken"
+            ended(process, "{}\n")
+        return int(milliseconds)
+
+    year = 365 * 86_400_000
+    assert quiet() > year, "a host that has just started has had no owner"
+    assert 0 <= quiet() < 10_000, "it ended a moment ago"
+    os.utime(place / "run" / "deploy.lock", (time.time() - 3600,) * 2)
+    assert 3_600_000 <= quiet() < 3_700_000
