@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
 from rich.console import Console
 
-from bench import racers, report
+from bench import cold, racers, report
 from bench.measure import PROJECT, Racer, Result, race
+from bench.profiles import PROFILES
 from bench.proxy import Proxy
 from bench.racers import AHEAD, STOCK, WITHOUT
-from bench.site import Site, environment, inside, script_of
+from bench.site import Site, Way, environment, inside, script_of
 from signalbox.readahead.record import Record
 from tests.lab import hosts
 from tests.lab.instance import Lab
@@ -54,15 +56,21 @@ def _checked(several: Sequence[Racer]) -> list[Racer]:
 
 
 class Bench:
-    """The races, on hosts that are converged."""
+    """The races, on hosts that are converged: `names` to the defaults, and one host for each profile."""
 
-    def __init__(self, names: Sequence[str], rounds: int) -> None:
+    def __init__(self, names: Sequence[str], prefix: str, rounds: int) -> None:
         self.names, self.rounds = list(names), rounds
-        self.site, self.secrets = Site(names), environment()
+        self.profiled = {profile: f"{prefix}-{profile}" for profile in PROFILES}
+        self.bare = f"{prefix}-bare"
+        of_host = {name: PROFILES[profile] for profile, name in self.profiled.items()}
+        self.site = Site(names, {**of_host, self.bare: PROFILES[cold.PROFILE]})
+        self.secrets = environment()
 
-    def converge(self) -> None:
-        """Deploy until a plan of all hosts is clean; the last run also leaves the records of facts."""
-        way = self.site.way("direct", self.names)
+    def converge(self, names: Sequence[str]) -> None:
+        """Deploy until a plan of these hosts is clean; the last run also leaves the records of facts."""
+        hosts.up(names)
+        _say(f"deploying to {', '.join(names)}")
+        way = self.site.way("direct", names, converged=False)
         for _ in range(3):
             (run,) = racers.pyinfra(way, self.secrets, AHEAD)
             run.run()
@@ -84,14 +92,28 @@ class Bench:
         proxies = {name: Proxy((hosts.address(name), 22), delay) for name in names} if delay else None
         label = f"race-{number}-{int(delay * 1000)}"
         way = self.site.way(label, names, proxies)
-        questions = Record(names[0], str(PROJECT / "deploy.py")).load()
-        floor = [
-            racers.start(),
-            racers.ssh(way, names[0]),
-            racers.script(way, names[0], script_of([each.command for each in questions])),
-        ]
+        floor = self._floor(way, names[0])
         tools = [*racers.pyinfra(way, self.secrets, STOCK, WITHOUT, AHEAD), *racers.ansible(way)]
         return race([*(floor if number == 1 else floor[:2]), *_checked(tools)], self.rounds, _say)
+
+    def profile(self, profile: str) -> list[Result]:
+        """A host of this profile, against the floors alone."""
+        name = self.profiled[profile]
+        self.converge([name])
+        way = self.site.way(f"race-{profile}", [name], converged=False)
+        ours = _checked(racers.pyinfra(way, self.secrets, AHEAD))
+        return race([*self._floor(way, name), *ours], self.rounds, _say)
+
+    def cold(self) -> list[Result]:
+        """A bare host becomes what the host of the profile is."""
+        reference = self.profiled[cold.PROFILE]
+        self.converge([reference])
+        return race(cold.racers(self.site, self.bare, reference), 2, _say, warm=False)
+
+    def _floor(self, way: Way, name: str) -> list[Racer]:
+        questions = Record(name, str(PROJECT / "deploy.py")).load()
+        asked = script_of([each.command for each in questions])
+        return [racers.start(), racers.ssh(way, name), racers.script(way, name, asked)]
 
     def drift(self) -> list[Result]:
         """One host on which one file was edited."""
@@ -164,19 +186,21 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
     require_machine()
     os.environ.setdefault("SIGNALBOX_LAB", "bench")
     names = [f"{prefix}{each + 1}" for each in range(number)]
-    hosts.up(names)
-    bench = Bench(names, rounds)
-    _say("deploying")
-    bench.converge()
+    bench = Bench(names, prefix, rounds)
     several = f"no-change-{number}"
     todo: dict[str, Callable[[], Any]] = {
         "no-change-1": lambda: bench.no_change(1),
+        **{f"no-change-{profile}": partial(bench.profile, profile) for profile in PROFILES},
         "no-change-1-slow": lambda: bench.no_change(1, ROUND_TRIP),
         several: lambda: bench.no_change(number),
         "drift-1": bench.drift,
         "counts": bench.counts,
         "simulated": lambda: bench.simulated(simulated),
+        "cold": bench.cold,
     }
+    needed = {"no-change-1": 1, "no-change-1-slow": 1, "drift-1": 1, "counts": 1, "no-change-many": number}
+    if converged := max((needed.get(name, 0) for name in only or needed), default=0):
+        bench.converge(names[:converged])
     results: dict[str, Any] = {}
     told = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
@@ -196,7 +220,7 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
         report.publish(path, PROJECT / "docs")
     click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
     if not keep:
-        hosts.down(names)
+        hosts.down([name for name in (*names, *bench.profiled.values(), bench.bare) if hosts.exists(name)])
         if not Lab.current().hosts():
             hosts.down()
 

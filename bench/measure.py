@@ -68,10 +68,10 @@ class Result:
     rounds: int
 
 
-def race(racers: Sequence[Racer], rounds: int, tell: Callable[[str], object]) -> list[Result]:
-    """Run every racer once a round, in turn; the first round warms caches and does not count."""
+def race(racers: Sequence[Racer], rounds: int, tell: Callable[[str], object], *, warm: bool = True) -> list[Result]:
+    """Run every racer once a round, in turn; warm: a first round before these warms caches and does not count."""
     taken: dict[str, list[tuple[float, float]]] = {racer.name: [] for racer in racers}
-    for number in range(rounds + 1):
+    for number in range(0 if warm else 1, rounds + 1):
         for racer in racers:
             if racer.slow and number % 2 == 0:
                 continue

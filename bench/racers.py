@@ -14,12 +14,12 @@ ANSIBLE = PROJECT / "bench" / "ansible"
 START, SSH, SCRIPT = "start-up alone (pyinfra --version)", "ssh HOST true", "its fact commands as one ssh script"
 STOCK, WITHOUT, AHEAD = "stock pyinfra", "Signalbox, not reading ahead", "Signalbox"
 PIPELINED, MITOGEN = "Ansible, pipelining", "Ansible, Mitogen"
-_PYINFRA = (sys.executable, "-m", "pyinfra")
+PYINFRA = (sys.executable, "-m", "pyinfra")
 
 
 def start() -> Racer:
     """What every run of pyinfra pays first."""
-    return Racer(START, [*_PYINFRA, "--version"])
+    return Racer(START, [*PYINFRA, "--version"])
 
 
 def ssh(way: Way, host: str) -> Racer:
@@ -45,8 +45,8 @@ def pyinfra(
     stock = [sys.executable, "-m", "bench.stock", *run]
     every = {
         STOCK: Racer(STOCK, stock, secrets, before=before),
-        WITHOUT: Racer(WITHOUT, [*_PYINFRA, *run], {**secrets, "SIGNALBOX_READ_AHEAD": "0"}, before=before),
-        AHEAD: Racer(AHEAD, [*_PYINFRA, *run], secrets, before=before),
+        WITHOUT: Racer(WITHOUT, [*PYINFRA, *run], {**secrets, "SIGNALBOX_READ_AHEAD": "0"}, before=before),
+        AHEAD: Racer(AHEAD, [*PYINFRA, *run], secrets, before=before),
     }
     return [every[name] for name in names]
 

@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from bench.cold import SCRIPT as PLAIN
 from bench.racers import AHEAD, SCRIPT, SSH, START, WITHOUT
 
-RACES = ("no-change-1", "no-change-1-slow", "no-change-many", "drift-1", "counts", "simulated")
+RACES = (
+    "no-change-1", "no-change-guide1", "no-change-base", "no-change-1-slow", "no-change-many", "drift-1", "counts",
+    "simulated", "cold",
+)  # fmt: skip
 TITLES = {
     "no-change-1": "A run that changes nothing, one host",
+    "no-change-guide1": "The same, a host with what the first guide sets up and nothing else",
+    "no-change-base": "The same, a host that is reached and kept safe, without Claude Code",
     "no-change-1-slow": "A run that changes nothing, one host, 50 ms more of round-trip time",
     "no-change-many": "A run that changes nothing, {hosts} hosts at once",
     "drift-1": "One edited file is put right, one host",
     "counts": "What a run that changes nothing asks of one host",
+    "cold": "A bare host becomes what the first guide sets up",
     "simulated": "Processor time of the controller, {simulated hosts} simulated hosts",
 }
 BEGIN, END = "<!-- results: written by python -m bench -->", "<!-- end of results -->"
@@ -66,6 +73,8 @@ def _times(results: Sequence[Mapping[str, Any]], cpu: bool) -> list[str]:
         floors["x (start-up + ssh)"] = values[START] + values[SSH]
     if START in values and SCRIPT in values:
         floors["x (start-up + script)"] = values[START] + values[SCRIPT]
+    if PLAIN in values:
+        floors["x script"] = values[PLAIN]
     floors["x Signalbox"] = values[AHEAD]
     heads = ["", "s of processor" if cpu else "s", *floors]
     rows = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]

@@ -7,7 +7,7 @@ import json
 import pprint
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,13 @@ class Way:
 
 
 class Site:
-    """Converged hosts of the current lab; files are written below the lab's own state."""
+    """Hosts of the current lab; files are written below the lab's own state.
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = list(names)
+    profiles: settings of hosts, by name, over the lab's.
+    """
+
+    def __init__(self, names: Sequence[str], profiles: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self.names, self.profiles = list(names), profiles or {}
         self.directory = Lab.current().state / "bench"
         self.directory.mkdir(exist_ok=True, mode=0o700)
 
@@ -89,8 +92,13 @@ class Site:
             file["source"] = str(source)
         return found
 
-    def way(self, label: str, names: Sequence[str], proxies: dict[str, Proxy] | None = None) -> Way:
-        """Write the inventories that reach these hosts, through `proxies` where there are some."""
+    def way(
+        self, label: str, names: Sequence[str], proxies: dict[str, Proxy] | None = None, *, converged: bool = True
+    ) -> Way:
+        """Write the inventories that reach these hosts, through `proxies` where there are some.
+
+        converged: what the hosts hold is told to Ansible.
+        """
         lab = Lab.current()
         data, ssh, ansible, known = {}, {}, {}, []
         for name in names:
@@ -103,6 +111,7 @@ class Site:
                 "ssh_port": port,
                 "ssh_known_hosts_file": known_hosts,
                 "ssh_strict_host_key_checking": "yes",
+                **self.profiles.get(name, {}),
             }
             options = ["-q", "-i", str(lab.key), "-o", f"UserKnownHostsFile={known_hosts}", "-o", "BatchMode=yes"]
             ssh[name] = ["ssh", *options, "-p", str(port), f"root@{address}"]
@@ -112,7 +121,7 @@ class Site:
                 "ansible_user": "root",
                 "ansible_ssh_private_key_file": str(lab.key),
                 "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts}",
-                **self.resources(name),
+                **(self.resources(name) if converged else {}),
             }
         write(self.directory / f"{label}.known_hosts", "".join(known))
         inventory = self.directory / f"{label}.json"

@@ -22,6 +22,8 @@ _INSTALL = (
     "DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=600"
     " -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends install"
 )
+# In this run dpkg is in order and apt's lists are new; unset by what tells apt of a further source.
+_PREPARED = "signalbox_apt_prepared"
 
 
 @operation()
@@ -44,15 +46,9 @@ def packages(wanted: list[str]) -> Commands:
         if status.get(package, "config-files") in ("config-files", "not-installed")
     ]
     names = " ".join(map(shlex.quote, missing))
-    yield " && ".join(
-        [
-            "export DEBIAN_FRONTEND=noninteractive",
-            *records,
-            _FINISH,
-            "apt-get -o DPkg::Lock::Timeout=600 -q update",
-            f"{_INSTALL} {names}",
-        ]
-    )
+    prepared = [] if host.connector_data.get(_PREPARED) else [_FINISH, "apt-get -o DPkg::Lock::Timeout=600 -q update"]
+    yield " && ".join(["export DEBIAN_FRONTEND=noninteractive", *records, *prepared, f"{_INSTALL} {names}"])
+    host.connector_data[_PREPARED] = True  # reached when that has been carried out, and only then
 
 
 DOCKER_KEY = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"  # https://docs.docker.com/engine/install/debian/
@@ -77,4 +73,5 @@ def docker_repository(url: str) -> Commands:
             f" && {manifest.record(manifest.Entry('file', _KEYRING))}"
             f" && install -D -m 644 $k {_KEYRING} && rm $k"
         )
+    host.connector_data.pop(_PREPARED, None)
     yield from file._inner(path=sources, content=suite)
