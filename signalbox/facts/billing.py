@@ -49,7 +49,7 @@ class KeySettings(FactBase[list[KeySetting]]):
         """Return the command."""
         words = shlex.join(["awk", "-v", f"names={' '.join(names)}", _AWK])
         look = f'for f in {_FILES}; do [ ! -f "$f" ] || {words} "$f"; done'
-        return f"{{ ! id -u {user} >/dev/null 2>&1 || {run_as(user, home, look)}; }} 2>/dev/null || true"
+        return f"{{ {run_as(user, home, look)}; }} 2>/dev/null || true"
 
     default = list
 

@@ -38,7 +38,7 @@ class LoadedContexts(FactBase[list[dict[str, int | None]]]):
         """Return the command; a host without python3 tells nothing."""
         if not readings:
             return "true"
-        words = ["python3", "-c", _PROGRAM, str(seconds), json.dumps(readings)]
+        words = ["python3", "-ISc", _PROGRAM, str(seconds), json.dumps(readings)]
         return f"{shlex.join(words)} 2>/dev/null || true"
 
     default = list

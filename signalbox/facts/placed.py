@@ -110,21 +110,23 @@ class Directories(FactBase[dict[str, DirectoryState]]):
 
     def command(self, paths: tuple[str, ...]) -> str:
         """Return the command."""
-        pairs = " ".join(f"{shlex.quote(path)} {shlex.quote(entry_path('directory', path))}" for path in paths)
-        return (
-            f'set -- {pairs}; while [ $# -gt 1 ]; do if [ -d "$1" ]; then stat -c \'%U:%G %a\' "$1";'
-            ' [ -f "$2" ] && echo ours || echo theirs; echo "$1"; fi; shift 2; done'
+        # The tests are the shell's own, and one stat serves all.
+        tests = " ".join(
+            f"[ ! -d {path} ] || echo is {path}; [ ! -f {entry} ] || echo ours {path};"
+            for path, entry in ((shlex.quote(path), shlex.quote(entry_path("directory", path))) for path in paths)
         )
+        return f"stat -c '%U:%G %a %n' {' '.join(map(shlex.quote, paths))} 2>/dev/null; {tests}"
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, DirectoryState]:
-        """Parse three lines a directory: owner and mode, whose it is, path."""
-        states = {}
-        for status, whose, path in zip(output[0::3], output[1::3], output[2::3], strict=True):
-            owner, mode = status.split()
-            states[path] = DirectoryState(owner, mode, whose == "ours")
-        return states
+        """Parse `OWNER MODE PATH` of what is there, `is PATH` for each directory, `ours PATH` for each that we made."""
+        tagged = {tuple(line.split(" ", 1)) for line in output}
+        return {
+            path: DirectoryState(owner, mode, ("ours", path) in tagged)
+            for owner, mode, path in (line.split(" ", 2) for line in output if ":" in line.split(" ", 1)[0])
+            if ("is", path) in tagged
+        }
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,10 @@ class SecretFile(FactBase[SecretState]):
 
     def command(self, path: str, user: str, home: str) -> str:
         """Return the command."""
-        look = f"stat -c 'owner %a %U' {shlex.quote(path)}; {reader(path)} | python3 -c {shlex.quote(_PROGRAM)}"
+        look = f"stat -c 'owner %a %U' {shlex.quote(path)}; {reader(path)} | python3 -ISc {shlex.quote(_PROGRAM)}"
         return (
             f"{show_entry(shlex.quote(entry_path('file', path)))};"
-            f" {{ ! id -u {user} >/dev/null 2>&1 || {run_as(user, home, look)}; }} 2>/dev/null || true"
+            f" {{ {run_as(user, home, look)}; }} 2>/dev/null || true"
         )
 
     default = SecretState

@@ -65,9 +65,9 @@ class User(FactBase[UserState]):
     def command(self, user: str) -> str:
         """Return the command."""
         return (
-            f"getent passwd {user} | sed 's/^/passwd /';"
+            f'passwd=$(getent passwd {user}) && echo "passwd $passwd";'
             f" printf 'groups '; id -Gn {user} 2>/dev/null || echo;"
-            f" getent shadow {user} | cut -d: -f2 | grep -q '^\\$' && echo 'password yes';"
+            f" case $(getent shadow {user}) in {user}:\\$*) echo 'password yes';; esac;"
             " sed 's/^/subuid /' /etc/subuid 2>/dev/null; sed 's/^/subgid /' /etc/subgid 2>/dev/null;"
             f" {show_entry(entry_path('subids', user))};"
             f" [ ! -e /var/lib/systemd/linger/{user} ] || echo 'linger yes';"
@@ -157,7 +157,7 @@ class UserUnit(FactBase[UnitState]):
             f" [ ! -f $XDG_RUNTIME_DIR/{unit}.inputs ] || sed 's/^/started /' $XDG_RUNTIME_DIR/{unit}.inputs",
         )
         disk = f"{{ {digests(inputs)}; }} 2>/dev/null | sed 's/^/disk /'" if inputs else "true"
-        return f"{{ ! id -u {user} >/dev/null 2>&1 || {show}; }} 2>/dev/null; {disk}; true"
+        return f"{{ {show}; }} 2>/dev/null; {disk}; true"
 
     default = UnitState
 
@@ -184,7 +184,7 @@ class UserCommand(FactBase[list[str]]):
 
     def command(self, user: str, home: str, script: str) -> str:
         """Return the command."""
-        return f"{{ ! id -u {user} >/dev/null 2>&1 || {run_as(user, home, script)}; }} 2>/dev/null || true"
+        return f"{{ {run_as(user, home, script)}; }} 2>/dev/null || true"  # a user that is missing prints nothing
 
     default = list
 
