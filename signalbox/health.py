@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from signalbox.backends import backend_kind, kind_of
+from signalbox.backends import backend_kind, kind_of, reading_of
 from signalbox.lanes import lane_records, lane_secrets
 from signalbox.networks import RULES
 from signalbox.routes import boxes, container, required_secrets
@@ -54,7 +53,7 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         "lanes": lane_records(settings) if settings.launchers.enabled else {"lanes": {}},
         "records": RECORDS,
         "managed": MANAGED,
-        "backends": {name: _backend(record) for name, record in settings.backends.items() if record.enabled},
+        "backends": {name: _backend(settings, record) for name, record in settings.backends.items() if record.enabled},
         "clouds": {
             name: kind_of(record).probe(record).url for name, record in settings.clouds.items() if record.enabled
         },
@@ -107,19 +106,31 @@ def _versions(settings: Settings) -> dict[str, str]:
     return {"mise": pins.mise.version, "node": pins.node.version, "claude_code": pins.claude_code.version}
 
 
-def _backend(record: Backend) -> dict[str, Any]:
+def _backend(settings: Settings, record: Backend) -> dict[str, Any]:
     kind = backend_kind(record)
-    readings = {name: (model, kind.reading(record, model)) for name, model in record.models.items()}
+    listing = kind.listing(record)
     return {
         "kind": record.kind,
         "probe": kind.probe(record).url,
         "token": record.token is not None,
-        "readings": {
-            name: {**asdict(reading), "wanted": model.context_length}
-            for name, (model, reading) in readings.items()
-            if reading
+        "key": _key(settings, record.token) if record.token else None,
+        "listing": {"url": listing.url, "models": listing.models, "name": listing.name},
+        "models": {
+            name: {"id": str(model.id), "reading": reading_of(record, model)} for name, model in record.models.items()
         },
     }
+
+
+def _key(settings: Settings, secret: str) -> dict[str, str] | None:
+    """Return who has a copy of a server's token on the host, and where."""
+    agent, keeper = settings.service_account, settings.gateway_account
+    if not settings.secrets.enabled:
+        return None
+    if secret in required_secrets(settings):
+        return {"user": keeper.name, "path": gateway_secret(settings.secrets, keeper, secret)}
+    if secret in lane_secrets(settings):
+        return {"user": agent.name, "path": lane_secret(settings.secrets, agent, secret)}
+    return None
 
 
 def _local(settings: Settings) -> dict[str, Any]:

@@ -16,6 +16,7 @@ JAIL = "/etc/fail2ban/jail.d/signalbox.local"
 ACTION = "/etc/fail2ban/action.d/nftables.local"  # beside Debian's own, read after it
 DIRECTORY = "/etc/systemd/system/fail2ban.service.d"
 DROP_IN = f"{DIRECTORY}/50-signalbox.conf"
+PACKAGES = ["fail2ban", "python3-systemd", "nftables"]  # it reads the journal by the second, which it only suggests
 
 
 @deploy("fail2ban")
@@ -42,8 +43,7 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
     file(name="fail2ban's limits are as the settings say", path=JAIL, content=contents[JAIL])
     file(name="fail2ban's bans do not hold for our own networks", path=ACTION, content=contents[ACTION])
     file(name="fail2ban has its sandbox", path=DROP_IN, content=contents[DROP_IN])
-    # It reads the journal by python3-systemd, which it only suggests.
-    packages(name="fail2ban is installed", wanted=["fail2ban", "python3-systemd", "nftables"])
+    packages(name="fail2ban is installed", wanted=PACKAGES)
     unit(
         name="fail2ban is enabled and runs what is on disk",
         unit="fail2ban.service",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from time import monotonic
 from typing import Any
 
-from .here import Here
+from .here import KEEPER, Here
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Finding:
 
     symptom: its id in symptoms.yaml. seen: what was seen here, without any secret. check, role: who found it.
     path: the file that it is about, "" for none. data: what a fix needs to know.
+    subjects: what else it is about (packages, users, backends); (): the whole check.
     """
 
     symptom: str
@@ -25,6 +26,12 @@ class Finding:
     data: dict[str, Any] = field(default_factory=dict)
     check: str = ""
     role: str = ""
+    subjects: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What stays the same while figures in `seen` change."""
+        return ":".join((self.symptom, self.path, *self.subjects))
 
 
 Look = Callable[[Here], Iterator[Finding]]
@@ -34,7 +41,8 @@ Look = Callable[[Here], Iterator[Finding]]
 class Check:
     """One look at one thing.
 
-    role: who can look. needs: checks whose failing explains what this one would find. heavy: it keeps a model busy.
+    role: who can look. own: it looks at what belongs to the user who looks. heavy: it keeps a model busy. needs:
+    checks whose failing explains what this one would find; "packages:nftables" is what that check found of nftables.
     """
 
     name: str
@@ -43,6 +51,7 @@ class Check:
     needs: tuple[str, ...]
     look: Look
     heavy: bool = False
+    own: bool = False
 
 
 CHECKS: dict[tuple[str, str], Check] = {}
@@ -55,7 +64,7 @@ def check(*roles: str, needs: tuple[str, ...] = (), heavy: bool = False) -> Call
         title = (look.__doc__ or "").strip().splitlines()[0].rstrip(".")
         name = look.__name__.replace("_", "-")
         for role in roles:
-            CHECKS[name, role] = Check(name, title, role, needs, look, heavy)
+            CHECKS[name, role] = Check(name, title, role, needs, look, heavy, KEEPER in roles)
         return look
 
     return register
@@ -78,23 +87,45 @@ class Outcome:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:
-        """Read what to_json returned."""
-        return cls(**{**data, "findings": tuple(Finding(**each) for each in data["findings"])})
+        """Read what to_json returned. Raises KeyError, TypeError or ValueError where it cannot have."""
+        findings = tuple(_finding(each) for each in data["findings"])
+        told = cls(**{**data, "problem": plain(data["problem"]), "findings": findings})
+        if any((each.check, each.role) != (told.check, told.role) for each in findings):
+            raise ValueError("a finding of another check")
+        return told
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    told = Finding(**{**data, "seen": plain(data["seen"]), "subjects": tuple(map(str, data["subjects"]))})
+    if not isinstance(told.path, str) or not isinstance(told.data, dict):
+        raise TypeError("a finding has a path and data")
+    return told
+
+
+def plain(text: str) -> str:
+    """Return the text without control characters, which would drive a terminal and break XML."""
+    if not isinstance(text, str):
+        raise TypeError("no text")
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def look(here: Here) -> list[Outcome]:
     """Run all checks of these roles side by side; then heavy ones, unless something that they need has failed.
 
-    A server that is not as it should be is asked for no answer: LM Studio would load a model for it on demand.
+    A server that is not as it should be is asked for no answer (`here.unwell`): LM Studio would load a model for it.
     """
     chosen = [each for each in CHECKS.values() if each.role in here.roles and not (here.quick and each.heavy)]
     # An account with two roles is looked at once.
     chosen = list({each.name: each for each in chosen}.values())
     with ThreadPoolExecutor(max_workers=8) as pool:
         outcomes = list(pool.map(lambda each: _outcome(each, here), (each for each in chosen if not each.heavy)))
-        failed = {each.check for each in outcomes if each.findings}
-        sound = [each for each in chosen if each.heavy and not failed.intersection(each.needs)]
-        return outcomes + list(pool.map(lambda each: _outcome(each, here), sound))
+        found = [finding for each in outcomes for finding in each.findings]
+        for each in chosen:
+            causes = [finding for finding in found if finding.check in each.needs]
+            if each.heavy and all(finding.subjects for finding in causes):
+                unwell = frozenset(subject for finding in causes for subject in finding.subjects)
+                outcomes.append(_outcome(each, replace(here, unwell=unwell)))
+        return outcomes
 
 
 def _outcome(each: Check, here: Here) -> Outcome:
@@ -103,28 +134,36 @@ def _outcome(each: Check, here: Here) -> Outcome:
     problem = ""
     try:
         for one in each.look(here):
-            found.append(Finding(one.symptom, one.seen, one.path, one.data, each.name, each.role))
+            about = one.subjects or ((here.user,) if each.own else ())
+            found.append(replace(one, seen=plain(one.seen), check=each.name, role=each.role, subjects=about))
     except Exception as error:  # one look that breaks must not hide what the others see
-        problem = f"{type(error).__name__}: {error}"
+        problem = plain(f"{type(error).__name__}: {error}")
     return Outcome(each.name, each.role, each.title, tuple(found), problem, round(monotonic() - started, 3))
 
 
 def causes(outcomes: Iterable[Outcome]) -> list[Finding]:
     """Return the findings that are not consequences of others, each once.
 
-    A check that needs another one says nothing where that one found something; and a file that a finding is
-    about is not told a second time as a file that was changed.
+    A check that needs another one says nothing where that one found something, unless both name what they are about
+    and it is not the same. A file that a finding is about is not told a second time as a file that was changed.
     """
     outcomes = list(outcomes)
-    failed = {each.check for each in outcomes if each.findings}
+    found: dict[str, list[Finding]] = {}
+    for each in outcomes:
+        found.setdefault(each.check, []).extend(each.findings)
     needs = {each.name: each.needs for each in CHECKS.values()}
 
-    def explained(name: str, seen: tuple[str, ...] = ()) -> bool:
-        return any(
-            need in failed or (need not in seen and explained(need, (*seen, need))) for need in needs.get(name, ())
-        )
+    def explained(name: str, about: tuple[str, ...], seen: tuple[str, ...] = ()) -> bool:
+        for need in needs.get(name, ()):
+            other, _, one = need.partition(":")
+            wanted = {one} if one else set(about)
+            if any(not wanted or not each.subjects or wanted & {*each.subjects} for each in found.get(other, ())):
+                return True
+            if other not in seen and explained(other, about, (*seen, other)):
+                return True
+        return False
 
-    left = [finding for each in outcomes if not explained(each.check) for finding in each.findings]
+    left = [finding for each in outcomes for finding in each.findings if not explained(each.check, finding.subjects)]
     told = {finding.path for finding in left if finding.path and not finding.symptom.startswith("placed-")}
     once: dict[tuple[str, str], Finding] = {}
     for finding in left:

@@ -34,7 +34,7 @@ def disk(here: Here) -> Iterator[Finding]:
         # One that is small from the start, such as a memory-backed /tmp, is full when a tenth is left.
         enough = min(wanted, (status.f_blocks * status.f_frsize >> 20) // 10)
         if device not in seen and free <= enough:
-            yield Finding("disk-full", f"{free} MiB are free on {path}")
+            yield Finding("disk-full", f"{free} MiB are free on {path}", subjects=(path,))
         seen.add(device)
 
 
@@ -75,9 +75,9 @@ def packages(here: Here) -> Iterator[Finding]:
     missing = [name for name in wanted if now.get(name, "not-installed") in ("not-installed", "config-files")]
     half = sorted(name for name, state in now.items() if state not in ("installed", "not-installed", "config-files"))
     if half:
-        yield Finding("apt-interrupted", f"{', '.join(half)} is {now[half[0]]}")
+        yield Finding("apt-interrupted", f"{', '.join(half)} is {now[half[0]]}", subjects=tuple(half))
     elif missing:
-        yield Finding("packages-missing", f"not installed: {', '.join(missing)}")
+        yield Finding("packages-missing", f"not installed: {', '.join(missing)}", subjects=tuple(missing))
 
 
 @check(ROOT)
@@ -90,20 +90,30 @@ def root_path(_: Here) -> Iterator[Finding]:
 
 @check(AGENT)
 def users(here: Here) -> Iterator[Finding]:
-    """The users are there, linger, and have subordinate ids"""
+    """The users are there"""
     for user in here.expected["users"]:
         try:
             pwd.getpwnam(user)
         except KeyError:
-            yield Finding("user-missing", f"there is no user {user}")
-            continue
-        if here.expected["linger"] and not Path("/var/lib/systemd/linger", user).exists():
-            yield Finding("linger-off", f"{user} does not linger", data={"user": user})
-        if user in here.expected["docker"]["users"]:
-            for kind in ("subuid", "subgid"):
-                count = _subordinate_ids(Path("/etc", kind), user)
-                if count < MANY:
-                    yield Finding("subordinate-ids", f"{user} has {count} ids in /etc/{kind}")
+            yield Finding("user-missing", f"there is no user {user}", subjects=(user,))
+
+
+@check(AGENT, needs=("users",))
+def linger(here: Here) -> Iterator[Finding]:
+    """The users' services run without a login"""
+    for user in here.expected["users"] if here.expected["linger"] else ():
+        if not Path("/var/lib/systemd/linger", user).exists():
+            yield Finding("linger-off", f"{user} does not linger", data={"user": user}, subjects=(user,))
+
+
+@check(AGENT, needs=("users",))
+def subordinate_ids(here: Here) -> Iterator[Finding]:
+    """The users of rootless Docker have subordinate ids"""
+    for user in here.expected["docker"]["users"]:
+        for kind in ("subuid", "subgid"):
+            count = _subordinate_ids(Path("/etc", kind), user)
+            if count < MANY:
+                yield Finding("subordinate-ids", f"{user} has {count} ids in /etc/{kind}", subjects=(user, kind))
 
 
 def _subordinate_ids(path: Path, user: str) -> int:
@@ -111,7 +121,7 @@ def _subordinate_ids(path: Path, user: str) -> int:
     return sum(int(parts[2]) for parts in lines if len(parts) == 3 and parts[0] == user and parts[2].isdigit())
 
 
-@check(ROOT, needs=("packages", "users"))
+@check(ROOT, needs=("users",))
 def placed(_: Here) -> Iterator[Finding]:
     """What the deploy placed is there and as it placed it"""
     for entry in sorted(MANIFEST.glob("*-????????")):
@@ -145,9 +155,17 @@ def _link(path: str, target: str) -> Iterator[Finding]:
 
 
 def _line(path: str, line: str) -> Iterator[Finding]:
+    # The agent owns it: what it puts there must not block us, and no device must notice that we looked.
     try:
-        with open(path, errors="replace") as text:
-            first = text.readline(4096).rstrip("\n")
+        handle = os.open(path, os.O_PATH)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                yield Finding("placed-changed", f"{path} is no file any more", path)
+                return
+            with open(f"/proc/self/fd/{handle}", errors="replace") as text:
+                first = text.readline(4096).rstrip("\n")
+        finally:
+            os.close(handle)
     except OSError:
         yield Finding("placed-missing", f"{path} is gone", path)
         return

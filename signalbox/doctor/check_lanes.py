@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .check import Finding, check
 from .here import AGENT, Here, read, run
+from .shell_files import without
 from .sources import DECIDING, HARMLESS, STARTUP, SYSTEM
 from .sources import conflicts as decides
 
@@ -40,13 +42,14 @@ def versions(here: Here) -> Iterator[Finding]:
         status, said = run(str(path), "--version", timeout=20)
         found = re.search(r"\d+\.\d+\.\d+", said)
         if status or not found:
-            yield Finding(f"{name}-missing", f"{path} --version: {said[-200:] or f'ended with {status}'}", str(path))
+            seen = f"{path} --version: {said[-200:] or f'ended with {status}'}"
+            yield Finding(f"{name}-missing", seen, str(path), subjects=(name,))
         elif found[0] != pin:
             symptom = "claude-version" if name == "claude" else f"{name}-missing"
-            yield Finding(symptom, f"{path} is {found[0]}, pinned is {pin}", str(path))
+            yield Finding(symptom, f"{path} is {found[0]}, pinned is {pin}", str(path), subjects=(name,))
 
 
-@check(AGENT, needs=("lane-records", "shell-syntax", "versions"))
+@check(AGENT, needs=("lane-records", "shell-syntax", "versions:claude"))
 def path(here: Here) -> Iterator[Finding]:
     """A login shell finds claude and the lanes' commands, and no others of their names"""
     if not (here.lanes or here.expected["versions"]):
@@ -66,7 +69,9 @@ def path(here: Here) -> Iterator[Finding]:
         if not found.get(name):
             yield Finding("not-on-path", f"a login shell finds no {name}", f"/usr/local/bin/{name}")
         elif found[name] != f"/usr/local/bin/{name}":
-            yield Finding("launcher-shadowed", f"{found[name]} comes before the launcher {name}", found[name])
+            # One outside of the home is not the user's to move.
+            aside = {"aside": True} if Path(found[name]).is_relative_to(here.home) else {}
+            yield Finding("launcher-shadowed", f"{found[name]} comes before the launcher {name}", found[name], aside)
 
 
 def _path_setter(here: Here) -> str:
@@ -97,8 +102,7 @@ def aliases(here: Here) -> Iterator[Finding]:
         found = definition.match(line)
         if found:
             what = "an alias" if found[1] else "a function"
-            # Only a line that stands for itself can be taken out safely.
-            safe = {"line": number, "text": line} if found[1] else {}
+            safe = _commented(here, file, number, line) if found[1] else {}
             yield Finding("alias-and-function", f"{file}, line {number}: {what}", str(file), safe)
 
 
@@ -112,19 +116,30 @@ def variables(here: Here) -> Iterator[Finding]:
         if found and conflicts(found[1]):
             told.add(found[1])
             symptom = SYMPTOM_OF.get(found[1], "stray-variable")
-            safe = {"line": number, "text": line} if file.is_relative_to(here.home) else {}
-            yield Finding(symptom, f"{file}, line {number}: {found[1]}", str(file), safe)
+            safe = _commented(here, file, number, line)
+            yield Finding(symptom, f"{file}, line {number}: {found[1]}", str(file), safe, subjects=(found[1],))
         elif found and found[1] in here.expected["kept_from_shells"]:
-            yield Finding("provider-key-in-clear", f"{file}, line {number}: {found[1]}", str(file))
-    around = {"the shell that this was called from": set(here.asked_from or {})}
+            seen = f"{file}, line {number}: {found[1]}"
+            yield Finding("provider-key-in-clear", seen, str(file), subjects=(found[1],))
     _, manager = run("systemctl", "--user", "show-environment", timeout=5)
-    around["the running user manager"] = {line.partition("=")[0] for line in manager.splitlines()}
-    lane = here.lanes.get((here.asked_from or {}).get("SIGNALBOX_LANE", ""))
-    for where, names in around.items():
+    running = {line.partition("=")[0] for line in manager.splitlines()}
+    around: list[tuple[str, set[str], bool]] = [("the running user manager", running, True)]
+    # In a lane's own shell the lane's variables are no surprise.
+    if (here.asked_from or {}).get("SIGNALBOX_LANE", "") not in here.lanes:
+        around.insert(0, ("the shell that this was called from", set(here.asked_from or {}) - running, False))
+    for where, names, unset in around:
         for name in sorted(names - told):
-            if conflicts(name) and not lane:
+            if conflicts(name):
                 told.add(name)
-                yield Finding(SYMPTOM_OF.get(name, "stray-variable"), f"{where} has {name}", data={"manager": name})
+                data = {"manager": name} if unset else {}
+                symptom = SYMPTOM_OF.get(name, "stray-variable")
+                yield Finding(symptom, f"{where} has {name}", data=data, subjects=(name,))
+
+
+def _commented(here: Here, file: Path, number: int, line: str) -> dict[str, Any]:
+    """Return what --fix needs to make a comment of the line; {} where that is not safe, or the file not the user's."""
+    mine = file.is_relative_to(here.home) and os.access(file, os.W_OK)
+    return {"line": number, "text": line} if mine and without(file, number, line) is not None else {}
 
 
 def _shell_lines(here: Here) -> Iterator[tuple[Path, int, str]]:
@@ -149,20 +164,21 @@ def settings_files(here: Here) -> Iterator[Finding]:
     everywhere = [managed / "managed-settings.json", *sorted(managed.glob("managed-settings.d/*.json"))]
     wanted = {name: value for lane in here.lanes.values() for name, value in lane["environment"].items()}
     for file in everywhere:
-        yield from _settings(file, wanted, {}, lane=True)
+        yield from _settings(here, file, wanted, {}, lane=True)
     for lane in here.lanes.values():
         directory = Path(lane["environment"]["CLAUDE_CONFIG_DIR"])
         if directory == here.home / ".claude":
             continue
-        yield from _settings(directory / "settings.json", lane["environment"], {"effort": lane["effort"]}, lane=True)
+        more = {"effort": lane["effort"]}
+        yield from _settings(here, directory / "settings.json", lane["environment"], more, lane=True)
         login = directory / ".credentials.json"
         if login.exists() and lane["key_file"]:
             yield Finding("stored-login", f"{login} holds a login", str(login))
     for name in ("settings.json", "settings.local.json"):
-        yield from _settings(here.home / ".claude" / name, {}, {}, lane=False)
+        yield from _settings(here, here.home / ".claude" / name, {}, {}, lane=False)
 
 
-def _settings(file: Path, wanted: dict[str, str], more: dict[str, Any], *, lane: bool) -> Iterator[Finding]:
+def _settings(here: Here, file: Path, wanted: dict[str, str], more: dict[str, Any], *, lane: bool) -> Iterator[Finding]:
     text = read(file)
     if text is None or not text.strip():
         return
@@ -180,16 +196,23 @@ def _settings(file: Path, wanted: dict[str, str], more: dict[str, Any], *, lane:
             continue
         symptom = SYMPTOM_OF.get(name, "bypassed-gateway" if lane else "stray-variable")
         symptom = "beta-header" if name == BETAS else symptom
-        yield Finding(symptom, f"{file} sets env.{name}", str(file), {"keys": ["env", name]})
+        yield Finding(symptom, f"{file} sets env.{name}", str(file), _keys(here, file, "env", name), subjects=(name,))
     if not lane:
         return
     # A pinned `model` does no harm: ANTHROPIC_MODEL, which every lane sets, beats it (Claude Code 2.1.329).
     for key in DECIDING:
         if settings.get(key):
-            yield Finding("bypassed-gateway", f"{file} sets {key}", str(file), {"keys": [key]})
+            yield Finding("bypassed-gateway", f"{file} sets {key}", str(file), _keys(here, file, key), subjects=(key,))
     if settings.get("effortLevel") in TOO_HIGH:
         said = f"{file} has the effort level {settings['effortLevel']}"
-        yield Finding("xhigh", said, str(file), {"keys": ["effortLevel"], "value": more.get("effort", "high")})
+        value = {"value": more.get("effort", "high")}
+        yield Finding("xhigh", said, str(file), {**_keys(here, file, "effortLevel"), **value})
+
+
+def _keys(here: Here, file: Path, *keys: str) -> dict[str, Any]:
+    """Return what --fix needs to take a key out of a settings file; {} where the file is not the user's."""
+    mine = file.is_relative_to(here.home) and os.access(file.parent, os.W_OK)
+    return {"keys": list(keys)} if mine else {}
 
 
 @check(AGENT)
@@ -217,10 +240,14 @@ def owners(here: Here) -> Iterator[Finding]:
     places = [here.home / ".config/signalbox", here.home / ".claude", here.home / ".claude.json"]
     places += [Path(lane["environment"]["CLAUDE_CONFIG_DIR"]) for lane in here.lanes.values()]
     for place in dict.fromkeys(places):
-        for file in [place, *(sorted(place.glob("*")) if place.is_dir() and os.access(place, os.R_OK) else [])]:
+        # What a link leads to outside of the home is not this user's to have.
+        inside = place.is_dir() and os.access(place, os.R_OK) and place.resolve().is_relative_to(here.home.resolve())
+        for file in [place, *(sorted(place.resolve().glob("*")) if inside else [])]:
             try:
-                strange = file.lstat().st_uid != me
+                status = file.lstat()
             except OSError:
                 continue
-            if strange:
-                yield Finding("not-yours", f"{file} belongs to another user", str(file), {"user": here.user})
+            if status.st_uid != me:
+                alone = stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
+                safe = {"user": here.user} if alone and file.is_relative_to(here.home) else {}
+                yield Finding("not-yours", f"{file} belongs to another user", str(file), safe)

@@ -1,17 +1,17 @@
-"""Checks of what answers: the gateway, the model servers, the clouds, and a short real request to each local model."""
+"""Checks of what answers a lane: the gateway, a short real request to each local model, and with --billed to clouds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from subprocess import TimeoutExpired
 from typing import Any
 
 from .check import Finding, check
 from .here import AGENT, Answer, Here, ask, key_in
-from .servers import context_of
 from .symptoms import explain, symptoms
 
-FLOOR = 32768  # tokens of context below which Claude Code's own prompt does not fit
 # What the refusal of a short request may name; anything else is told in the server's words.
 OF_A_REFUSAL = (
     "context-small", "extra-inputs", "tools-as-text", "empty-response", "model-not-found", "model-not-loaded",
@@ -53,57 +53,31 @@ def gateway_answers(here: Here) -> Iterator[Finding]:
             return
 
 
-@check(AGENT)
-def backends(here: Here) -> Iterator[Finding]:
-    """Every model server answers, with the models and the context that the settings say"""
-    for name, server in here.expected["backends"].items():
-        answer = ask(server["probe"])
-        if not answer.status:
-            symptom = "tls" if "CERTIFICATE_VERIFY_FAILED" in answer.text else "backend-off"
-            yield Finding(symptom, f"{name} at {server['probe']}: {answer.text[:200]}")
-        elif answer.status in (401, 403) and not server["token"]:
-            yield Finding("backend-token", f"{name} answers {answer.status}, and the settings name no token")
-        elif answer.status == 200 and not server["token"]:
-            for model, reading in server["readings"].items():
-                yield from _loaded(name, model, reading)
-
-
-def _loaded(name: str, model: str, reading: dict[str, Any]) -> Iterator[Finding]:
-    answer = ask(reading["url"])
-    if answer.status != 200:  # it answers elsewhere, so it only does not tell
-        return
-    now = context_of(answer.json(), reading)
-    wanted = max(FLOOR, reading["wanted"])
-    cure = reading["cure"].format(context=wanted)
-    if now is None:
-        yield Finding("model-not-loaded", f"{name} has not loaded {reading['model']} ({model}); there: {cure}")
-    elif now < wanted:
-        said = f"{name} has loaded {reading['model']} with {now} tokens"
-        yield Finding("context-small", f"{said}, needed are {wanted}; there: {cure}")
-
-
-@check(AGENT)
-def clouds(here: Here) -> Iterator[Finding]:
-    """Every cloud is reached; asked without a key, which costs nothing"""
-    for name, url in here.expected["clouds"].items():
-        answer = ask(url, timeout=5, proxies=True)
-        if not answer.status:
-            symptom = "tls" if "CERTIFICATE_VERIFY_FAILED" in answer.text else "cloud-unreachable"
-            yield Finding(symptom, f"{name} at {url}: {answer.text[:200]}")
-
-
 @check(AGENT, needs=("gateway-answers", "backends", "lane-records"), heavy=True)
 def local_models(here: Here) -> Iterator[Finding]:
     """Each local model that a lane uses answers a short request with a tool call; nothing goes to a cloud"""
-    asked = set()
+    asked: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, Any]]] = {}
     for name, lane in here.lanes.items():
         if lane["via"] == "gateway" and ask(f"{here.expected['gateway']['url']}/health/liveliness").status != 200:
             continue  # `gateway_answers` tells that; a request would wait for as long as a model may take
         for model in dict.fromkeys(lane["models"].values()):
             server = here.expected["local"].get(model)
-            if server and (lane["via"], model) not in asked:
-                asked.add((lane["via"], model))
-                yield from _smoke(here, name, lane, model, server)
+            if server and not here.unwell.issuperset(_backends(server)):
+                asked.setdefault((lane["via"], model), (name, lane, server))
+    # Side by side: each may take as long as a model needs to be loaded.
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = {
+            (via, model): pool.submit(_smoke, here, name, lane, model, server)
+            for (via, model), (name, lane, server) in asked.items()
+        }
+        for key, answer in answers.items():
+            for finding in answer.result():
+                yield replace(finding, subjects=_backends(asked[key][2]))
+
+
+def _backends(server: dict[str, Any]) -> tuple[str, ...]:
+    """Return the backends that have this model."""
+    return tuple(dict.fromkeys(box.partition("/")[0] for box in server["boxes"]))
 
 
 @check(AGENT, needs=("gateway-answers", "clouds"))
@@ -136,7 +110,7 @@ def _by(answer: Answer) -> str:
     return {name.lower(): value for name, value in answer.headers.items()}.get("x-litellm-model-id", "")
 
 
-def _smoke(here: Here, name: str, lane: dict[str, Any], model: str, server: dict[str, Any]) -> Iterator[Finding]:
+def _smoke(here: Here, name: str, lane: dict[str, Any], model: str, server: dict[str, Any]) -> list[Finding]:
     body = {
         # A server itself knows its own id, the gateway our name; and no fallback, which would be billed.
         **({"model": model, "disable_fallbacks": True} if lane["via"] == "gateway" else {"model": server["id"]}),
@@ -147,29 +121,32 @@ def _smoke(here: Here, name: str, lane: dict[str, Any], model: str, server: dict
     }
     answer = _request(lane, body, name, here.expected["limits"]["smoke_seconds"])
     what = f"{model} by the lane {name}"
-    if answer.status != 200:
-        yield _refused(what, answer)
-        return
+    finding = _refused(what, answer) if answer.status != 200 else _spoiled(here, what, lane, answer, server)
+    return [finding] if finding else []
+
+
+def _spoiled(here: Here, what: str, lane: dict[str, Any], answer: Answer, server: dict[str, Any]) -> Finding | None:
+    """Return what is wrong with an answer that should be a tool call of the right model."""
     message = answer.json()
     if not isinstance(message, dict):
-        yield Finding("smoke", f"{what}: the answer is no JSON")
-        return
+        return Finding("smoke", f"{what}: the answer is no JSON")
     content = message.get("content") or []
     text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
     calls = [part for part in content if part.get("type") == "tool_use"]
     if "<unused" in text:
-        yield Finding("unused-tokens", f"{what} says: {text[:120]}")
-    elif not content or not (text.strip() or calls):
-        yield Finding("empty-response", f"{what} answers with no content")
-    elif calls and message.get("stop_reason") == "max_tokens":
-        yield Finding("truncated-edits", f"{what}: the tool call was cut off")
-    elif not calls:
-        yield Finding("tools-as-text", f"{what} was asked to call a tool and says: {text[:120]}")
-    elif _by(answer) and _by(answer) not in server["boxes"]:
+        return Finding("unused-tokens", f"{what} says: {text[:120]}")
+    if not content or not (text.strip() or calls):
+        return Finding("empty-response", f"{what} answers with no content")
+    if calls and message.get("stop_reason") == "max_tokens":
+        return Finding("truncated-edits", f"{what}: the tool call was cut off")
+    if not calls:
+        return Finding("tools-as-text", f"{what} was asked to call a tool and says: {text[:120]}")
+    if _by(answer) and _by(answer) not in server["boxes"]:
         config = here.expected["gateway"]["config"] if lane["via"] == "gateway" else ""
-        yield Finding("wrong-model", f"{what} was answered by {_by(answer)}", config)
-    elif lane["via"] == "direct" and message.get("model") not in (server["id"], None):
-        yield Finding("wrong-model", f"{what} was answered by {message['model']}")
+        return Finding("wrong-model", f"{what} was answered by {_by(answer)}", config)
+    if lane["via"] == "direct" and message.get("model") not in (server["id"], None):
+        return Finding("wrong-model", f"{what} was answered by {message['model']}")
+    return None
 
 
 def _request(lane: dict[str, Any], body: dict[str, Any], name: str, seconds: int) -> Answer:

@@ -12,19 +12,21 @@ from .check_host import changed, digest_of
 from .here import AGENT, KEEPER, ROOT, Here, read, run
 
 TABLE = ("table", "inet", "signalbox")
+FIREWALL, EGRESS, FAIL2BAN = "signalbox-firewall.service", "signalbox-egress.timer", "fail2ban.service"
+GUARD_UNIT = "signalbox-guard.service"
+UPGRADE_TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 BANS = ("table", "inet", "f2b-table")  # fail2ban's own, made with the first ban
 GUARD = Path("/var/lib/signalbox/guard/restored")
-UPGRADES = ("apt-daily.timer", "apt-daily-upgrade.timer")
 SPOKEN = {"prohibit-password": "without-password"}  # as `sshd -T` says it
 
 
-@check(ROOT, needs=("packages",))
+@check(ROOT, needs=("packages:nftables",))
 def firewall(here: Here) -> Iterator[Finding]:
     """The firewall's rules are loaded, and will be at the next boot"""
     rules = here.expected["protection"]["firewall"]
     if not rules or not os.path.exists(rules):  # that it is gone, another check tells
         return
-    unit = "signalbox-firewall.service"
+    unit = FIREWALL
     # What was edited must be looked at by a person before it is loaded.
     about = {} if changed(rules) else {"unit": unit}
     status, loaded = run("nft", "-st", "list", *TABLE)
@@ -34,10 +36,8 @@ def firewall(here: Here) -> Iterator[Finding]:
         yield Finding("firewall-off", f"the kernel holds other rules than {rules}", data=about)
     elif (state := _state(unit))["UnitFileState"] != "enabled":
         yield Finding("firewall-off", f"{unit} is {state['UnitFileState']}: no rules after a reboot", data=about)
-    elif here.expected["protection"]["egress"]:
-        timer = "signalbox-egress.timer"
-        if _state(timer)["ActiveState"] != "active":
-            yield Finding("firewall-off", f"{timer} does not run: names are not looked up", data={"unit": timer})
+    elif here.expected["protection"]["egress"] and _state(EGRESS)["ActiveState"] != "active":
+        yield Finding("firewall-off", f"{EGRESS} does not run: names are not looked up", data={"unit": EGRESS})
 
 
 def _fresh(rules: str) -> str:
@@ -45,7 +45,7 @@ def _fresh(rules: str) -> str:
     return run("unshare", "--net", "sh", "-c", f"nft -f {rules} && nft -st list {' '.join(TABLE)}")[1]
 
 
-@check(ROOT, needs=("packages",))
+@check(ROOT, needs=("packages:openssh-server",))
 def sshd(here: Here) -> Iterator[Finding]:
     """sshd starts at boot, and what the settings say of it is in effect"""
     drop_in = here.expected["protection"]["sshd"]
@@ -96,12 +96,12 @@ def _unread() -> list[str]:
     return [str(file) for file in files if file.exists() and file.stat().st_ctime_ns > read_at]
 
 
-@check(ROOT, needs=("packages",))
+@check(ROOT, needs=("packages:fail2ban", "packages:python3-systemd", "packages:nftables"))
 def fail2ban(here: Here) -> Iterator[Finding]:
     """fail2ban runs as the settings say, watches sshd, and its bans hold"""
     if not here.expected["protection"]["fail2ban"]:
         return
-    unit = "fail2ban.service"
+    unit = FAIL2BAN
     about = {"unit": unit}
     state = _state(unit)
     if state["ActiveState"] not in ("active", "reloading") or state["UnitFileState"] != "enabled":
@@ -132,7 +132,7 @@ def guard(here: Here) -> Iterator[Finding]:
     """The way back from a change that locks out is there, and none was taken back"""
     if not here.expected["protection"]["guard"]:
         return
-    unit = "signalbox-guard.service"
+    unit = GUARD_UNIT
     state = _state(unit)["UnitFileState"]
     if state != "enabled":
         yield Finding("guard-off", f"{unit} is {state}", data={"unit": unit})
@@ -140,16 +140,16 @@ def guard(here: Here) -> Iterator[Finding]:
         yield Finding("guard-restored", said.splitlines()[-1][:200])
 
 
-@check(ROOT, needs=("packages",))
+@check(ROOT, needs=("packages:unattended-upgrades",))
 def upgrades(here: Here) -> Iterator[Finding]:
     """Security updates are installed unattended"""
     if not here.expected["protection"]["upgrades"]:
         return
-    for unit in UPGRADES:
+    for unit in UPGRADE_TIMERS:
         state = _state(unit)
         if state["ActiveState"] != "active" or state["UnitFileState"] != "enabled":
             words = f"{unit} is {state['ActiveState']} and {state['UnitFileState']}"
-            yield Finding("upgrades-off", words, data={"unit": unit})
+            yield Finding("upgrades-off", words, data={"unit": unit}, subjects=(unit,))
             return
     _, told = run("apt-config", "shell", "on", "APT::Periodic::Unattended-Upgrade")
     value = told.partition("=")[2].strip("'")
@@ -165,7 +165,7 @@ def kernel(here: Here) -> Iterator[Finding]:
         now = read(path)
         # In a container most are there and cannot be set.
         if now is not None and os.access(path, os.W_OK) and now.strip() != str(value):
-            yield Finding("kernel-setting", f"{key} is {now.strip()}, not {value}")
+            yield Finding("kernel-setting", f"{key} is {now.strip()}, not {value}", subjects=(key,))
 
 
 @check(ROOT, needs=("users",))

@@ -16,11 +16,16 @@ from .here import AGENT, KEEPER, Here, key_in, run
 from .symptoms import explain, symptoms
 
 DAY = 86400
+# Without one of these Docker is down, and that is why.
+ENGINE = (
+    "docker.io", "docker-cli", "rootlesskit", "docker-ce", "docker-ce-cli", "docker-ce-rootless-extras",
+    "containerd.io", "uidmap", "slirp4netns", "iptables", "dbus-user-session",
+)  # fmt: skip
 # What a gateway that does not start says of itself: the only symptoms that its journal may name.
 OF_THE_JOURNAL = ("empty-gateway-key", "gateway-config", "gateway-image", "port-taken", "secret-broken")
 
 
-@check(AGENT, KEEPER, needs=("users",))
+@check(AGENT, KEEPER, needs=("users", "linger"))
 def bus(here: Here) -> Iterator[Finding]:
     """The user's systemd manager answers"""
     socket = Path(f"/run/user/{os.geteuid()}/bus")
@@ -39,7 +44,7 @@ def this_shell(here: Here) -> Iterator[Finding]:
         yield Finding("su-shell", "XDG_RUNTIME_DIR is not set in this shell")
 
 
-@check(AGENT, KEEPER, needs=("bus", "packages", "users"))
+@check(AGENT, KEEPER, needs=("bus", "subordinate-ids", "users", *(f"packages:{name}" for name in ENGINE)))
 def docker(here: Here) -> Iterator[Finding]:
     """Rootless Docker runs, starts at boot, and runs what is on disk"""
     if here.user not in here.expected["docker"]["users"]:
@@ -142,15 +147,9 @@ def gateway_port(here: Here) -> Iterator[Finding]:
 
 @check(AGENT, KEEPER, needs=("users",))
 def keys(here: Here) -> Iterator[Finding]:
-    """Every key is where it is used, for its user alone, and not too old"""
-    oldest = here.expected["limits"]["max_key_days"]
-    for path in map(Path, here.expected["private"].get(here.user, ())):
-        if path.is_dir() and path.stat().st_mode & 0o077:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            yield Finding("secret-open", f"{path} has the mode {mode:o}", str(path), {"mode": 0o700})
+    """Every key is where it is used, and can be read there"""
     for path in map(Path, here.expected["keys"].get(here.user, ())):
         try:
-            status = path.stat()
             key = key_in(str(path))
         except FileNotFoundError:
             yield Finding("secret-missing", f"{path} is not there", str(path))
@@ -159,12 +158,26 @@ def keys(here: Here) -> Iterator[Finding]:
             symptom = "empty-gateway-key" if not path.stat().st_size else "secret-broken"
             yield Finding(symptom, f"{path}: {error.strerror}", str(path))
             continue
+        if not key:
+            yield Finding("empty-gateway-key", f"{path} is empty", str(path))
+
+
+@check(AGENT, KEEPER, needs=("keys", "users"))
+def key_files(here: Here) -> Iterator[Finding]:
+    """Every key is for its user alone, and not too old"""
+    oldest = here.expected["limits"]["max_key_days"]
+    for path in map(Path, here.expected["private"].get(here.user, ())):
+        if path.is_dir() and path.stat().st_mode & 0o077:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            yield Finding("secret-open", f"{path} has the mode {mode:o}", str(path), {"mode": 0o700})
+    for path in map(Path, here.expected["keys"].get(here.user, ())):
+        if not path.exists():  # `keys` tells that
+            continue
+        status = path.stat()
         mode, days = stat.S_IMODE(status.st_mode), int((time.time() - status.st_mtime) / DAY)
         if mode & 0o077:
             yield Finding("secret-open", f"{path} has the mode {mode:o}", str(path), {"mode": 0o600})
-        if not key:
-            yield Finding("empty-gateway-key", f"{path} is empty", str(path))
-        elif oldest and days > oldest:
+        if oldest and days > oldest:
             yield Finding("key-old", f"{path} was written {days} days ago", str(path))
 
 

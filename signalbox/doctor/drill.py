@@ -30,14 +30,17 @@ def drill(here: Here, people: People, seconds: int) -> Iterator[dict[str, str]]:
         return
     servers = {name: server["probe"] for name, server in here.expected["backends"].items()}
     addresses = sorted({each for url in servers.values() for each in _addresses(url)})
+    timer = f"signalbox-drill-{os.getpid()}"
     try:
-        _cut(addresses, seconds)
+        _cut(addresses, seconds, timer)
         for name in models:
             yield {"model": name, **_answer(people, name, here)}
     except DrillError as error:
         yield {"model": ", ".join(models), "answered_by": "", "problem": str(error)}
     finally:
         _lift()
+        # Left running, it would lift what a later drill has cut.
+        run("systemctl", "stop", f"{timer}.timer")
     yield from _back(here, people, models)
 
 
@@ -79,11 +82,10 @@ def _addresses(url: str) -> list[tuple[str, str, int]]:
     return [("-6" if each[0] == socket.AF_INET6 else "-4", str(each[4][0]), port) for each in found]
 
 
-def _cut(addresses: list[tuple[str, str, int]], seconds: int) -> None:
+def _cut(addresses: list[tuple[str, str, int]], seconds: int, timer: str) -> None:
     lift = "; ".join(f"while ip {family} rule del priority {PRIORITY} 2>/dev/null; do :; done" for family in ADDRESSES)
-    unit = f"signalbox-drill-{os.getpid()}"
     # The way back first: it holds even if this program is killed.
-    armed, said = run("systemd-run", f"--unit={unit}", f"--on-active={seconds}s", "/bin/sh", "-c", lift)
+    armed, said = run("systemd-run", f"--unit={timer}", f"--on-active={seconds}s", "/bin/sh", "-c", lift)
     if armed:
         raise DrillError(f"the timer that lifts the block could not be set: {said[-200:]}")
     for family, address, port in addresses:

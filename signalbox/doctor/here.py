@@ -27,6 +27,7 @@ class Here:
 
     expected: what the host shall be (signalbox/health.py makes it). roles: of this process. billed: requests that
     cost may be sent. quick: nothing that keeps a model busy. asked_from: environment of the shell that called.
+    unwell: model servers that are not to be asked for an answer.
     """
 
     expected: Mapping[str, Any]
@@ -34,6 +35,7 @@ class Here:
     billed: bool = False
     quick: bool = False
     asked_from: Mapping[str, str] | None = None
+    unwell: frozenset[str] = frozenset()
 
     @property
     def home(self) -> Path:
@@ -66,7 +68,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def run(*command: str, timeout: float = 15, bare: bool = False) -> tuple[int, str]:
+def run(*command: str, timeout: float = 15, bare: bool = False, stdin: str = "") -> tuple[int, str]:
     """Run a command; return its status and all it printed. 127: not there, 124: it took too long.
 
     bare: without PATH and variables of our own, as a login shell starts.
@@ -79,7 +81,7 @@ def run(*command: str, timeout: float = 15, bare: bool = False) -> tuple[int, st
             command,
             env=variables,
             cwd="/",
-            stdin=subprocess.DEVNULL,
+            input=stdin.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=timeout,

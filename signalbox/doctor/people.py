@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from . import check_host, check_lanes, check_models, check_protection, check_services  # noqa: F401 (they register their checks)
-from .check import Finding, Outcome, causes, look
+from . import check_host, check_lanes, check_models, check_protection, check_servers, check_services  # noqa: F401 (they register their checks)
+from .check import CHECKS, Finding, Outcome, causes, look, plain
 from .fixes import CannotFixError, apply, fixable, who
 from .here import AGENT, KEEPER, ROOT, SYSTEM_PATH, Here
+from .symptoms import symptoms
 
 LIMIT = 150  # seconds that a user's process may take in all
 
@@ -45,12 +46,23 @@ class People:
             theirs = [pool.submit(self._ask, user, {"do": "look"}) for user in others]
             outcomes = mine.result()
             for user, answer in zip(others, theirs, strict=True):
-                told = answer.result()
-                outcomes += [Outcome.from_json(each) for each in told.get("outcomes", [])]
-                if "outcomes" not in told:
-                    role = sorted(roles_of(user, self._here.expected))[0]
-                    outcomes.append(Outcome("looking", role, f"Looking as {user}", (), told["error"], 0))
+                outcomes += self._told(user, answer.result())
         return outcomes
+
+    def _told(self, user: str, answer: dict[str, Any]) -> list[Outcome]:
+        """Return what a user's process has told, as far as it is that user's to tell: it may be anybody's by now."""
+        roles = roles_of(user, self._here.expected)
+        try:
+            if "outcomes" not in answer:
+                raise ValueError(answer.get("error", "it told nothing"))
+            told = [Outcome.from_json(each) for each in answer["outcomes"]]
+            if any((each.check, each.role) not in CHECKS or each.role not in roles for each in told):
+                raise ValueError("it told of what is not its own")
+            if any(finding.symptom not in symptoms() for each in told for finding in each.findings):
+                raise ValueError("it told of a symptom that there is not")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return [Outcome("looking", min(roles), f"Looking as {user}", (), plain(f"{error}"), 0)]
+        return told
 
     def findings(self) -> tuple[list[Outcome], list[Finding]]:
         """Look; return everything and the causes."""
@@ -68,8 +80,8 @@ class People:
             if role in roles_of(user, self._here.expected):
                 told = self._ask(user, {"do": "fix", "finding": asdict(finding)})
                 if "error" in told:
-                    raise CannotFixError(told["error"])
-                return str(told["done"])
+                    raise CannotFixError(plain(str(told["error"])))
+                return plain(str(told.get("done")))
         raise CannotFixError(f"only {role} can do that; run claude-doctor --fix as root")
 
     def ask_as(self, user: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -96,13 +108,16 @@ class People:
                 timeout=LIMIT,
                 check=False,
             )
-            answer: dict[str, Any] = json.loads(done.stdout)
         except subprocess.TimeoutExpired:
             return {"error": f"no end within {LIMIT} s"}
-        except (OSError, ValueError):
+        except OSError as error:
+            return {"error": f"the look as {user} could not begin: {error}"}
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
             said = done.stderr.decode(errors="replace").strip()[-300:]
             return {"error": f"the look as {user} broke off: {said}"}
-        return answer
+        return answer if isinstance(answer, dict) else {"error": f"the look as {user} told no object"}
 
 
 def serve(request: dict[str, Any]) -> int:

@@ -46,6 +46,16 @@ def test_only_changes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(REBOOT) == ""
 
 
+def test_another_figure_is_no_change(capsys: pytest.CaptureFixture[str]) -> None:
+    for free in (100, 99):
+        found = Finding("disk-full", f"{free} MiB are free on /", check="disk", role="agent", subjects=("/",))
+        changes.report([_outcome(found)], [found], QUIET)
+    home = Finding("disk-full", "99 MiB are free on /home", check="disk", role="agent", subjects=("/home",))
+    changes.report([_outcome(found, home)], [found, home], QUIET)
+    told = [line.partition(" |")[0] for line in capsys.readouterr().out.splitlines()]
+    assert told == [f"<3>disk-full: {words}" for words in ("100 MiB are free on /", "99 MiB are free on /home")]
+
+
 def test_a_check_that_could_not_look_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     changes.report([_outcome(problem="OSError: no")], [], QUIET)
     assert "could not be looked at: The gateway runs: OSError: no" in capsys.readouterr().out
@@ -70,7 +80,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
     server.shutdown()
 
 
-def test_a_webhook_is_told_and_told_again_until_it_takes_it(webhook: Any) -> None:
+def test_a_webhook_is_told_and_told_again_until_it_takes_it(webhook: Any, capsys: pytest.CaptureFixture[str]) -> None:
     url, got, statuses = webhook
     statuses.append(500)
     settings = {**QUIET, "webhook": url}
@@ -79,6 +89,8 @@ def test_a_webhook_is_told_and_told_again_until_it_takes_it(webhook: Any) -> Non
     assert changes.report([_outcome(DOWN)], [DOWN], settings) == 0
     assert changes.report([_outcome(DOWN)], [DOWN], settings) == 0
     assert [each["new"] for each in got] == [["gateway-down: litellm.service is inactive"]] * 2
+    # The journal took it the first time.
+    assert capsys.readouterr().out.count("gateway-down") == 1
 
 
 def test_mail_is_sent() -> None:

@@ -22,12 +22,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """It has its model"""
         looked.append("server")
         if here.expected["broken"]:
-            yield Finding("model-not-loaded", "no model")
+            yield Finding("model-not-loaded", "no model", subjects=here.expected["broken"])
 
     @check(AGENT, needs=("server",), heavy=True)
-    def model(_: Here) -> Iterator[Finding]:
+    def model(here: Here) -> Iterator[Finding]:
         """It answers"""
-        looked.append("model")
+        looked.append(" not ".join(["model", *here.unwell]))
         yield from ()
 
     return looked
@@ -35,10 +35,27 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(
     ("broken", "quick", "expected"),
-    [(False, False, ["server", "model"]), (True, False, ["server"]), (False, True, ["server"])],
+    [
+        (None, False, ["server", "model"]),
+        (("box",), False, ["server", "model not box"]),
+        (None, True, ["server"]),
+    ],
 )
 def test_no_answer_is_asked_of_a_server_that_is_not_well(
-    asked: list[str], broken: bool, quick: bool, expected: list[str]
+    asked: list[str], broken: tuple[str, ...] | None, quick: bool, expected: list[str]
 ) -> None:
     outcomes = look(Here({"broken": broken}, frozenset({AGENT}), quick=quick))
-    assert asked == expected == [each.check for each in outcomes]
+    assert asked == expected
+    assert [each.check for each in outcomes] == [each.partition(" ")[0] for each in expected]
+
+
+def test_no_answer_is_asked_where_nobody_knows_which_server_is_not_well(
+    asked: list[str],
+) -> None:
+    @check(AGENT)
+    def server(_: Here) -> Iterator[Finding]:
+        """It is there"""
+        yield Finding("gateway-silent", "no")
+
+    look(Here({"broken": None}, frozenset({AGENT})))
+    assert asked == []

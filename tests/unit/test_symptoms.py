@@ -16,6 +16,9 @@ from signalbox import symptoms
 from signalbox.doctor import fixes, people
 from signalbox.doctor.check import CHECKS
 from signalbox.doctor.symptoms import FAILURE, WARNING, explain
+from signalbox.settings import Settings
+from tasks.doctor import packages
+from tests.good_settings import layers
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = PROJECT / "signalbox" / "doctor"
@@ -56,6 +59,10 @@ def test_its_own_messages_find_it(ident: str) -> None:
          "empty-gateway-key"),
         ("-bash: /home/claude/.bashrc: line 9: syntax error near unexpected token `('", "alias-and-function"),
         ("bind: address already in use", "port-taken"),
+        ('Error: model "gemma4:26b" not found', "model-not-found"),
+        ("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial "
+         "unix /var/run/docker.sock: connect: permission denied",
+         "docker-down"),
         ("There's an issue with the selected model (claude-sonnet-4-6). It may not exist or you may not have access "
          "to it. Run /model to pick a different model.", "beta-header"),
     ],
@@ -92,8 +99,13 @@ def test_what_is_promised_to_be_fixed_can_be_and_the_other_way_round() -> None:
 
 def test_every_need_of_a_check_is_a_check() -> None:
     names = {each.name for each in CHECKS.values()}
-    assert {need for each in CHECKS.values() for need in each.needs} <= names
+    needs = [need.partition(":") for each in CHECKS.values() for need in each.needs]
+    assert {need for need, _, _ in needs} <= names
     assert people is not None
+    # What is needed of the packages is what some settings have the tasks install.
+    both = [{"rootless_docker": {"source": source}} for source in ("debian", "docker")]
+    installed = {name for data in both for name in packages(Settings.from_layers(layers(data), host="box"))}
+    assert {one for need, _, one in needs if need == "packages"} <= installed
 
 
 def test_page_is_made_from_the_symptoms() -> None:

@@ -12,8 +12,8 @@ import pytest
 from signalbox import symptoms
 from signalbox.commands.verify import junit, status
 from signalbox.doctor.check import CHECKS, Finding, Outcome, causes
-from signalbox.doctor.servers import context_of
 from signalbox.health import expected
+from signalbox.launcher.context import loaded
 from signalbox.settings import Settings
 from signalbox.verify import Finding as Told
 from signalbox.verify import Health, Report
@@ -63,6 +63,32 @@ def test_consequences_are_not_told() -> None:
     assert [each.symptom for each in causes(seen[2:])] == ["smoke"]
 
 
+def _about(check: str, symptom: str, *subjects: str) -> Outcome:
+    return Outcome(check, "agent", check, (Finding(symptom, symptom, "", {}, check, "agent", subjects),), "", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        # A package that is gone explains what needs that package, and nothing else.
+        ([_about("packages", "packages-missing", "ripgrep"), _outcome("firewall", "firewall-off")], 2),
+        ([_about("packages", "packages-missing", "nftables"), _outcome("firewall", "firewall-off")], 1),
+        # A server that is off explains a model of its own.
+        ([_about("backends", "backend-off", "a"), _about("local-models", "smoke", "b")], 2),
+        ([_about("backends", "backend-off", "a"), _about("local-models", "smoke", "a")], 1),
+        # One user's Docker does not explain the other's gateway; a gateway that is down explains that it is silent.
+        ([_about("docker", "docker-down", "claude"), _about("gateway", "gateway-down", "litellm")], 2),
+        ([_about("docker", "docker-down", "litellm"), _about("gateway", "gateway-down", "litellm")], 1),
+        ([_about("gateway", "gateway-down", "litellm"), _outcome("gateway-answers", "gateway-silent")], 1),
+        # A key's age explains nothing.
+        ([_about("key-files", "key-old", "litellm"), _about("gateway", "gateway-down", "litellm")], 2),
+        ([_about("linger", "linger-off", "claude"), _outcome("sudo", "sudo-given")], 2),
+    ],
+)
+def test_only_what_it_is_about_is_explained(seen: list[Outcome], told: int) -> None:
+    assert len(causes(seen)) == told, causes(seen)
+
+
 def test_a_changed_file_that_has_a_better_name_is_told_once() -> None:
     seen = [_outcome("placed", "placed-changed", path="/a"), _outcome("lane-records", "beta-header", path="/a")]
     assert [each.symptom for each in causes(seen)] == ["beta-header"]
@@ -70,7 +96,7 @@ def test_a_changed_file_that_has_a_better_name_is_told_once() -> None:
 
 
 def test_no_check_needs_itself() -> None:
-    needs = {each.name: each.needs for each in CHECKS.values()}
+    needs = {each.name: [need.partition(":")[0] for need in each.needs] for each in CHECKS.values()}
 
     def depth(name: str, above: tuple[str, ...] = ()) -> int:
         assert name not in above, (*above, name)
@@ -106,7 +132,7 @@ READING = {
     ],
 )
 def test_loaded_context_is_read_where_the_backend_says(answer: Any, reading: dict[str, Any], context: int) -> None:
-    assert context_of(answer, reading) == context
+    assert loaded(answer, reading) == context
 
 
 def _told(ident: str) -> Told:
@@ -126,6 +152,12 @@ def _told(ident: str) -> Told:
 )
 def test_exit_status(reports: list[Report], code: int) -> None:
     assert status(reports) == code
+
+
+def test_junit_can_be_parsed_whatever_a_host_says() -> None:
+    told = Told("smoke", "failure", "what", "a \x1b[31m bell \x07", "cause", "cure")
+    root = ElementTree.fromstring(junit([Report("a", findings=(told,), problem="\x00")]))  # noqa: S314 (our own)
+    assert "bell" in str(root.find("testsuite/testcase/failure").get("message"))  # type: ignore[union-attr]
 
 
 def test_junit_counts_what_it_holds() -> None:
