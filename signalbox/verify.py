@@ -48,7 +48,8 @@ class Report:
     """What is known of one host.
 
     checks: titles of all checks that ran. findings: the causes of what is not well. problem: why it could not be
-    looked at, "" when it could. drills: one sentence for each lane that failed over. seconds: of wall clock.
+    looked at, "" when it could. drills: one sentence for each lane that failed over. undrilled: why there was no drill
+    although one was asked for, else "". seconds: of wall clock.
     """
 
     host: str
@@ -56,6 +57,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     problem: str = ""
     drills: tuple[str, ...] = ()
+    undrilled: str = ""
     seconds: float = 0.0
 
     @property
@@ -161,6 +163,7 @@ def _report(name: str, answer: dict[str, Any], seconds: float) -> Report:
         tuple(findings),
         "; ".join(broken),
         tuple(f"{each['model']} was answered by {each['answered_by']}" for each in drills if not each["problem"]),
+        answer.get("undrilled", ""),
         round(seconds, 2),
     )
 

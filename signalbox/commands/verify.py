@@ -132,6 +132,8 @@ def _tell(reports: Sequence[Report], verbose: int) -> None:
             rows.append((report.host, "unknown", "it could not be looked at", report.problem))
         rows += [(report.host, each.level, f"{each.what} [{each.symptom}]", each.seen) for each in report.findings]
         rows += [(report.host, "ok", "a lane fails over", words) for words in report.drills]
+        if report.undrilled:
+            rows.append((report.host, "", "no drill was made", report.undrilled))
         if verbose or not (report.problem or report.findings or report.drills):
             rows.append((report.host, report.verdict, f"{len(report.checks)} checks", f"{report.seconds:.1f} s"))
         if verbose > 1:

@@ -57,9 +57,12 @@ def main(source: bytes) -> int:
         "checks": [{"title": each.title, "as": each.role, "problem": each.problem} for each in outcomes],
         "findings": [row(finding) for finding in findings],
     }
-    if request["drill_seconds"] and not findings:
+    if request["drill_seconds"]:
         from .drill import drill
 
-        answer["drills"] = list(drill(here, people, request["drill_seconds"]))
+        well = not findings and not any(each.problem for each in outcomes)
+        answer["drills"] = list(drill(here, people, request["drill_seconds"])) if well else []
+        if not answer["drills"]:
+            answer["undrilled"] = "no local model has a fallback" if well else "not everything is well before it"
     print(json.dumps(answer))
     return 0

@@ -18,6 +18,7 @@ OF_A_REFUSAL = (
     "backend-token", "backend-off", "gateway-key-wrong", "empty-gateway-key", "provider-refuses-key", "rate-limit",
     "beta-header", "tls",
 )  # fmt: skip
+CHEAP = "claude-haiku-4-5"  # what a lane without models of its own is asked
 TOOL = {
     "name": "report",
     "description": "Report one word.",
@@ -38,7 +39,7 @@ def gateway_answers(here: Here) -> Iterator[Finding]:
         yield Finding("gateway-silent", f"{gateway['url']}: {said}")
         return
     for lane in lanes.values():
-        answer = ask(f"{gateway['url']}/v1/models", _bearer(lane))
+        answer = ask(f"{gateway['url']}/v1/models", _key(lane))
         if answer.status in (400, 401, 403):
             yield Finding("gateway-key-wrong", f"it answers {answer.status} to {lane['key_file']}", lane["key_file"])
             return
@@ -82,16 +83,17 @@ def _backends(server: dict[str, Any]) -> tuple[str, ...]:
 
 @check(AGENT, needs=("gateway-answers", "clouds"))
 def billed(here: Here) -> Iterator[Finding]:
-    """Each cloud lane answers one short request (only with --billed)"""
-    if not here.billed:
-        return
-    for name, lane in here.lanes.items():
-        model = lane["models"].get("main")
-        if lane["via"] == "gateway" and model and model not in here.expected["local"]:
-            body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say OK."}]}
-            answer = _request(lane, {**body, "disable_fallbacks": True}, name, here.expected["limits"]["smoke_seconds"])
-            if answer.status != 200:
-                yield _refused(f"the lane {name} ({model})", answer)
+    """Each cloud lane with a key answers one short request (only with --billed)"""
+    for name, lane in here.lanes.items() if here.billed else ():
+        main = lane["models"].get("main")
+        if (main and main in here.expected["local"]) or not lane["key_file"]:
+            continue  # free, or a lane for a login of its own, which only Claude Code has
+        model = lane["environment"].get("ANTHROPIC_MODEL", CHEAP)
+        body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Say OK."}]}
+        body |= {"disable_fallbacks": True} if lane["via"] == "gateway" else {}
+        answer = _request(lane, body, name, here.expected["limits"]["smoke_seconds"])
+        if answer.status != 200:
+            yield _refused(f"the lane {name} ({model})", answer)
 
 
 def one_request(here: Here, model: str, *, fallback: bool) -> dict[str, Any]:
@@ -150,8 +152,9 @@ def _spoiled(here: Here, what: str, lane: dict[str, Any], answer: Answer, server
 
 
 def _request(lane: dict[str, Any], body: dict[str, Any], name: str, seconds: int) -> Answer:
-    headers = {**_bearer(lane), "anthropic-version": "2023-06-01", "x-signalbox-lane": name}
-    return ask(f"{lane['environment']['ANTHROPIC_BASE_URL']}/v1/messages", headers, body, timeout=seconds)
+    headers = {**_key(lane), "anthropic-version": "2023-06-01", "x-signalbox-lane": name}
+    cloud = lane["via"] == "first-party"
+    return ask(f"{lane['goes_to']}/v1/messages", headers, body, timeout=seconds, proxies=cloud)
 
 
 def _refused(what: str, answer: Answer) -> Finding:
@@ -162,9 +165,9 @@ def _refused(what: str, answer: Answer) -> Finding:
     return Finding(known[0].id if known else "smoke", f"{what}: {answer.status or 'no answer'} {said[:240]}")
 
 
-def _bearer(lane: dict[str, Any]) -> dict[str, str]:
+def _key(lane: dict[str, Any]) -> dict[str, str]:
     try:
         key = key_in(lane["key_file"]) if lane["key_file"] else ""
     except (OSError, TimeoutExpired):  # another check tells that
         key = ""
-    return {"Authorization": f"Bearer {key or 'none'}"}
+    return {"x-api-key": key} if lane["via"] == "first-party" else {"Authorization": f"Bearer {key or 'none'}"}

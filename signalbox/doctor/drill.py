@@ -1,7 +1,8 @@
-"""Proof of failover on the running gateway: the host's route to its local model servers is cut for seconds.
+"""Proof of failover on the running gateway: the host's way to its local model servers is blocked for seconds.
 
-A timer lifts it whatever happens to this program. Nothing else is touched: requests of others fail over meanwhile,
-too, and the answer comes from the fallback, which bills.
+By a table of its own in the kernel's packet filter, which a server on this very host does not escape. A timer lifts it
+whatever happens to this program. Nothing else is touched: requests of others fail over meanwhile, too, and the answer
+comes from the fallback, which bills.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from urllib.parse import urlsplit
 from .here import Here, run
 from .people import People
 
-PRIORITY = "77"  # of the routing rules, so that those and no others are lifted
-ADDRESSES = ("-4", "-6")
+TABLE = ("table", "inet", "signalbox_drill")
 
 
 class DrillError(Exception):
-    """The route could not be cut."""
+    """The way could not be blocked."""
 
 
 def drill(here: Here, people: People, seconds: int) -> Iterator[dict[str, str]]:
@@ -28,19 +28,17 @@ def drill(here: Here, people: People, seconds: int) -> Iterator[dict[str, str]]:
     models = [name for name in here.expected["failover"] if name in here.expected["local"]]
     if not models:
         return
-    servers = {name: server["probe"] for name, server in here.expected["backends"].items()}
-    addresses = sorted({each for url in servers.values() for each in _addresses(url)})
+    addresses = sorted({each for server in here.expected["backends"].values() for each in _addresses(server["probe"])})
     timer = f"signalbox-drill-{os.getpid()}"
     try:
-        _cut(addresses, seconds, timer)
+        _block(addresses, seconds, timer)
         for name in models:
             yield {"model": name, **_answer(people, name, here)}
     except DrillError as error:
         yield {"model": ", ".join(models), "answered_by": "", "problem": str(error)}
+        return
     finally:
-        _lift()
-        # Left running, it would lift what a later drill has cut.
-        run("systemctl", "stop", f"{timer}.timer")
+        _lift(timer)
     yield from _back(here, people, models)
 
 
@@ -52,7 +50,7 @@ def _answer(people: People, model: str, here: Here) -> dict[str, str]:
     if told["status"] != 200:
         return {"answered_by": "", "problem": f"the gateway answers {told['status']}: {told['said']}"}
     if told["by"] in local:
-        return {"answered_by": told["by"], "problem": "the local server answered although it could not be reached"}
+        return {"answered_by": told["by"], "problem": "the local server answered although it is blocked"}
     return {"answered_by": told["by"], "problem": ""}
 
 
@@ -67,7 +65,7 @@ def _back(here: Here, people: People, models: list[str]) -> Iterator[dict[str, s
                 break
             time.sleep(1)
         well = by in here.expected["local"][model]["boxes"]
-        problem = "" if well else "the local server does not answer again although the route is back"
+        problem = "" if well else "the local server does not answer again although nothing blocks it any more"
         yield {"model": model, "answered_by": by, "problem": problem}
 
 
@@ -79,29 +77,36 @@ def _addresses(url: str) -> list[tuple[str, str, int]]:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return [("-6" if each[0] == socket.AF_INET6 else "-4", str(each[4][0]), port) for each in found]
+    return [("ip6" if each[0] == socket.AF_INET6 else "ip", str(each[4][0]), port) for each in found]
 
 
-def _cut(addresses: list[tuple[str, str, int]], seconds: int, timer: str) -> None:
-    lift = "; ".join(f"while ip {family} rule del priority {PRIORITY} 2>/dev/null; do :; done" for family in ADDRESSES)
+def _block(addresses: list[tuple[str, str, int]], seconds: int, timer: str) -> None:
     # The way back first: it holds even if this program is killed.
-    armed, said = run("systemd-run", f"--unit={timer}", f"--on-active={seconds}s", "/bin/sh", "-c", lift)
+    armed, said = run("systemd-run", f"--unit={timer}", f"--on-active={seconds}s", "nft", "destroy", *TABLE)
     if armed:
         raise DrillError(f"the timer that lifts the block could not be set: {said[-200:]}")
-    for family, address, port in addresses:
-        rule = ("to", address, "ipproto", "tcp", "dport", str(port), "priority", PRIORITY, "unreachable")
-        status, said = run("ip", family, "rule", "add", *rule)
-        if status:
-            raise DrillError(f"the route to {address} could not be cut: {said}")
+    status, said = run("nft", "create", *TABLE)
+    if status:
+        run("systemctl", "stop", f"{timer}.timer")
+        raise DrillError(f"nft cannot block the local servers, or another drill is under way: {said[-200:]}")
+    rules = "\n".join(
+        f"{family} daddr {address} tcp dport {port} reject with icmpx host-unreachable"
+        for family, address, port in addresses
+    )
+    chain = f"{' '.join(TABLE)} {{ chain output {{ type filter hook output priority -10;\n{rules}\n}} }}"
+    status, said = run("nft", "-f", "-", stdin=chain)
+    if status:
+        raise DrillError(f"the local servers could not be blocked: {said[-200:]}")
     for _, address, port in addresses:
         try:
             socket.create_connection((address, port), timeout=2).close()
         except OSError:
             continue
-        raise DrillError(f"{address}:{port} is reached although its route is cut")
+        raise DrillError(f"{address}:{port} is reached although it is blocked")
 
 
-def _lift() -> None:
-    for family in ADDRESSES:
-        while run("ip", family, "rule", "del", "priority", PRIORITY)[0] == 0:
-            pass
+def _lift(timer: str) -> None:
+    # While our timer runs the table is ours; left running, it would lift what a later drill blocks.
+    if run("systemctl", "is-active", f"{timer}.timer")[0] == 0:
+        run("nft", "destroy", *TABLE)
+        run("systemctl", "stop", f"{timer}.timer")

@@ -153,8 +153,9 @@ def key_in(path: str) -> str:
 
 
 def read(path: Path) -> str | None:
-    """Return a file's text; None where there is none that we may read."""
+    """Return a file's text; None where there is none that we may read. A pipe in its place does not block."""
     try:
-        return path.read_text(errors="replace")
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), errors="replace") as file:
+            return file.read()
     except OSError:
         return None

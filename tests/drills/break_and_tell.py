@@ -11,16 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import requests
 
 from tests.drills import looks
 from tests.drills.breaks import BREAKS, DEPLOY, FIX, SAME, Break
-from tests.drills.deployment import Site
+from tests.drills.deployment import Running, Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts, services
+from tests.lab.instance import Lab
 from tests.lab.machine import wait_until
 
 drill = Drill(
@@ -88,6 +90,8 @@ def named(site: Site, one: Break, host: str = HOST) -> str:
     Returns the control: that such a report does not count as well.
     """
     asked = [("verify", one.symptom, *verify(site)), ("root", one.symptom, *doctor("root", host=host))]
+    promised = {each["fixable"] for each in asked[1][3]["findings"]}
+    assert promised == {one.cure == FIX}, f"--fix promises a cure: {promised}, the cure is {one.cure}"
     if one.agent is not None:
         asked.append(("claude", one.symptom if one.agent is SAME else one.agent, *doctor("claude", host=host)))
     for who, symptom, status, report in asked:
@@ -325,20 +329,150 @@ def timer(stage: Stage) -> Figures:
 
 @drill.cell("failover")
 def failover(stage: Stage) -> Figures:
-    """--drill cuts the real route to the local server, sees the cloud answer, and gives the route back."""
+    """--drill blocks the real way to the local server, sees the cloud answer, and gives the way back."""
     site = stage.converged()
     well_again(site)
     stage.simulators.clear()
     status, report = verify(site, "--drill", "30")
     assert status == 0, _seen(report)
     assert len(looks.chats(stage, "anthropic")) == 1
-    assert looks.answer("ip rule list priority 77", user="root") == ""
+    assert _drills() == "", _drills()
     stage.simulators.fault("anthropic", "500")
     status, broken = verify(site, "--drill", "30")
     stage.simulators.clear()
     assert _symptoms(broken) == {"failover"}, _seen(broken)
     well_again(site)
-    return {"seen": "; ".join(report["drills"]), "control": "fails with the cloud failing"}
+    # Not drilled, and told so.
+    looks.answer("chmod 755 ~")
+    _, untold = verify(site, "--drill", "30")
+    looks.answer("chmod 700 ~")
+    assert (untold["drills"], bool(untold["undrilled"])) == ([], True), untold
+    return {
+        "seen": "; ".join(report["drills"]),
+        "not well": untold["undrilled"],
+        "control": "fails with the cloud failing",
+    }
+
+
+def _drills() -> str:
+    """Return what drills have left on the host: a table of the packet filter, timers."""
+    return looks.answer(
+        "nft list tables | grep signalbox_drill; systemctl list-units --no-legend 'signalbox-drill-*'; true",
+        user="root",
+    )
+
+
+@drill.cell("failover-killed")
+def failover_killed(stage: Stage) -> Figures:
+    """A drill that is killed in its midst: the timer lifts the block, and the local server answers again."""
+    site = stage.converged()
+    well_again(site)
+    seconds = 15
+    stage.simulators.fault("anthropic", "hang")  # the fallback's answer takes long: the drill waits for it
+    running = subprocess.Popen(
+        [str(Path(sys.executable).with_name("signalbox")), "verify", str(site.inventory()), "--drill", str(seconds)],
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    blocked = "nft list table inet signalbox_drill | grep -c reject"
+    try:
+        assert wait_until(lambda: looks.answer(f"{blocked} 2>/dev/null || true", user="root") not in ("", "0"), 60, 0.2)
+        started = time.monotonic()
+        # The timer's name holds the id of the program that set it.
+        looks.answer(
+            "kill -9 $(systemctl list-units --no-legend 'signalbox-drill-*.timer' | grep -o '[0-9]*' | head -n1)",
+            user="root",
+        )
+        running.wait(60)
+        looks.answer(blocked, user="root")  # still there although the program is gone
+        control = must_fail(
+            lambda: looks.answer("nft list tables | { ! grep -q signalbox_drill; }", user="root"), "the block"
+        )
+        assert wait_until(lambda: _drills() == "", seconds + 5, 0.5), _drills()
+        lifted = time.monotonic() - started
+    finally:
+        running.kill()
+        running.wait()
+        stage.simulators.clear()
+    well_again(site)
+    return {"the timer is set to": f"{seconds} s", "lifted after the kill": f"{lifted:.0f} s", "control": control}
+
+
+@drill.cell("api-lane")
+def api_lane(stage: Stage) -> Figures:
+    """--billed asks the lane that goes to the API itself, too, with its own key; a key that is refused is named."""
+    stage.converged()
+    site = stage.site(settings={"lanes": {"api": {"enabled": True}}})
+    site.deploy().ok()
+    try:
+        well_again(site)
+        stage.simulators.clear()
+        status, report = verify(site, "--billed")
+        asked = looks.chats(stage, "anthropic")
+        assert status == 0, _seen(report)
+        assert len(asked) == 3, f"{len(asked)} requests"  # the lanes routed and cloud through the gateway, and api
+        looks.answer(
+            "umask 077; printf sk-wrong | systemd-creds --user encrypt --name=ANTHROPIC_DIRECT_KEY -"
+            " ~/.config/signalbox/ANTHROPIC_DIRECT_KEY.cred"
+        )
+        _, broken = verify(site, "--billed")
+        assert _symptoms(broken) == {"provider-refuses-key"}, _seen(broken)
+        assert all("the lane api" in each["seen"] for each in broken["findings"]), _seen(broken)
+    finally:
+        stage.converged().deploy().ok()
+    well_again(stage.converged())
+    return {"requests with --billed": len(asked), "a wrong key": "provider-refuses-key"}
+
+
+@drill.cell("hostile-home")
+def hostile_home(stage: Stage) -> Figures:
+    """The agent leads its own directory into the system: root's --fix gives nothing away, and reads nothing forever."""
+    site = stage.converged()
+    well_again(site)
+    looks.answer(
+        "mv ~/.claude ~/.claude-kept; ln -s /etc ~/.claude; mv ~/.bashrc ~/.bashrc-kept; mkfifo ~/.bashrc; true"
+    )
+    try:
+        started = time.monotonic()
+        _, answer = doctor("root", "--fix")
+        seconds = time.monotonic() - started
+        seen = _seen(answer)
+        _nothing_given()
+        assert seconds < 60, f"{seconds:.0f} s"
+    finally:
+        looks.answer("rm -f ~/.claude ~/.bashrc; mv ~/.claude-kept ~/.claude; mv ~/.bashrc-kept ~/.bashrc; true")
+    looks.answer("touch /etc/drill && chown claude: /etc/drill", user="root")
+    control = must_fail(_nothing_given, "a file of /etc given away")
+    looks.answer("rm /etc/drill", user="root")
+    well_again(site)
+    return {"root's --fix": f"{seconds:.0f} s", "named": seen[:200], "control": control}
+
+
+def _nothing_given() -> None:
+    given = looks.answer("find /etc /usr/local -xdev \\( -user claude -o -user litellm \\) -print", user="root")
+    assert given == "", given
+
+
+@drill.cell("outputs")
+def outputs(stage: Stage) -> Figures:
+    """`pyinfra INVENTORY verify.py`, the table and JUnit XML say the same as JSON, of a sound host and a broken one."""
+    site = stage.converged()
+    well_again(site)
+    results = {}
+    for name, command in (("sound", "chmod 700 ~"), ("broken", "chmod 755 ~")):
+        looks.answer(command)
+        ended = Running(site.inventory(), ["--dry"], {}, "verify.py").wait()
+        table = site.signalbox("verify")
+        file = Lab.current().state / f"verify-{name}.xml"
+        site.signalbox("verify", "--junit", str(file))
+        suite = ElementTree.parse(file).getroot().find("testsuite")  # noqa: S314 (our own)
+        assert suite is not None
+        results[name] = (ended.status, table.status, "home-open" in table.stdout, suite.get("failures"))
+    looks.answer("chmod 700 ~")
+    well_again(site)
+    assert results == {"sound": (0, 0, False, "0"), "broken": (1, 1, True, "1")}, results
+    return {"pyinfra's exit status, sound and broken": "0 and 1", "table": "names it", "JUnit": "1 failure"}
 
 
 for _name, _one in BREAKS.items():

@@ -260,7 +260,11 @@ BREAKS: dict[str, Break] = {
         # The supervisor refuses a configuration without a model that it was told of: it must not know better meanwhile.
         f" && cp {GATEWAY}/container.json /run/drill-container"
         f" && sed -i '/\"models\"/,/]/s/\"local\"/\"other\"/' {GATEWAY}/container.json"
-        f" && {AS_KEEPER} reload litellm.service && cat /run/drill-container > {GATEWAY}/container.json",
+        f" && {AS_KEEPER} reload litellm.service && cat /run/drill-container > {GATEWAY}/container.json"
+        # Nor did it, as far as anybody can see.
+        f" && now=$(sha256sum < {GATEWAY}/container.json | cut -d' ' -f1)"
+        f" && sed -i \"s|^[0-9a-f]*  {GATEWAY}/container.json|$now  {GATEWAY}/container.json|\""
+        f" /run/user/$(id -u {GATEWAY_USER})/litellm/inputs",
     ),
     "gateway-swapped": Break(
         "the gateway asks a cloud for the local model",
