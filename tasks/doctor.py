@@ -44,12 +44,12 @@ def packages(settings: Settings) -> list[str]:
 def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertified: tuple[str, ...]) -> None:
     """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer.
 
-    + uncertified: models of backends of which nobody has shown that they can drive Claude Code.
+    + uncertified: what is to be said of models of which nobody has shown that they can drive Claude Code.
     """
     if not settings.enabled:
         return
     for model in uncertified:
-        remark(f"{model} is not certified; `signalbox certify` tells whether it can drive Claude Code")
+        remark(model)
     directories(name="claude-doctor has its directories", paths=[BASE, f"{BASE}/doctor", "/etc/signalbox"])
     modules = sorted(Path(package.__file__).parent.glob("*.py"))
     texts = {f"{BASE}/doctor/{module.name}": module.read_text() for module in modules}

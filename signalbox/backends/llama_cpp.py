@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Listing, Params, Probe, Reading, chat_completions, needs_url, openai_listing
+from signalbox.backends.shape import (
+    Ask,
+    Identity,
+    Listing,
+    Params,
+    Probe,
+    Reading,
+    chat_completions,
+    needs_url,
+    openai_listing,
+)
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":8080"
@@ -45,3 +56,11 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 
 def listing(record: Backend) -> Listing:
     return openai_listing(record)
+
+
+def identity(_: str, ask: Ask) -> Identity:
+    props = ask("/props")
+    named = re.search(
+        r"[-._]((?:IQ|Q)\d\w*|BF16|F16|F32|MXFP4\w*)\.gguf$", str(props.get("model_path", "")), re.IGNORECASE
+    )
+    return Identity(str(props.get("build_info", "")), named[1] if named else "")  # people name files so

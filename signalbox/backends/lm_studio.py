@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Listing, Params, Probe, Reading, key, needs_url
+from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, key, needs_url
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":1234"
@@ -44,3 +44,9 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 
 def listing(record: Backend) -> Listing:
     return Listing(probe(record).url, "models", "key", telling=True, unfit=(("type", "embedding"),))
+
+
+def identity(model: str, ask: Ask) -> Identity:
+    entries = [each for each in ask("/api/v1/models").get("models", ()) if each.get("key") == model]
+    quantisation = (entries[0].get("quantization") or {}).get("name") if entries else ""
+    return Identity(quantisation=str(quantisation or ""))  # its API does not tell its own version

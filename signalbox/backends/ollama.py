@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Listing, Params, Probe, Reading, key, needs_url
+from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, key, needs_url
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":11434"
@@ -46,3 +46,8 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 
 def listing(record: Backend) -> Listing:
     return Listing(f"{record.url}/api/tags", "models", "name", telling=True)  # /api/ps has the loaded ones alone
+
+
+def identity(model: str, ask: Ask) -> Identity:
+    details = ask("/api/show", body={"model": model}).get("details") or {}
+    return Identity(str(ask("/api/version").get("version", "")), str(details.get("quantization_level", "")))

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Listing, Params, Probe, Reading, chat_completions, needs_url, openai_listing
+from signalbox.backends.shape import (
+    Ask,
+    Identity,
+    Listing,
+    Params,
+    Probe,
+    Reading,
+    chat_completions,
+    needs_url,
+    openai_listing,
+)
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":3000/api"
@@ -36,3 +46,7 @@ def reading(_record: Backend, _model: BackendModel) -> Reading | None:
 
 def listing(record: Backend) -> Listing:
     return openai_listing(record)
+
+
+def identity(_model: str, _ask: Ask) -> Identity:
+    return Identity()  # no such server need tell

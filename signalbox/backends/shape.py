@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -61,6 +61,18 @@ class Listing:
     unfit: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What a server tells of itself: its version, and how a model is quantised; "" where it does not tell."""
+
+    version: str = ""
+    quantisation: str = ""
+
+
+Ask = Callable[..., Any]
+"""GET a path of the server, or POST `body` to it; returns the JSON, {} where there is none."""
+
+
 class Kind(Protocol[RecordT_contra]):
     """One kind of server: what each module of this package offers."""
 
@@ -101,6 +113,9 @@ class BackendKind(Kind[Backend], Protocol):
 
     def listing(self, record: Backend) -> Listing:
         """Return where the server lists its models."""
+
+    def identity(self, model: str, ask: Ask, /) -> Identity:
+        """Return what the server tells of itself and of a model, asked by `ask`."""
 
 
 def key(secret: str | None) -> Params:

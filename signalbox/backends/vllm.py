@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Listing, Params, Probe, Reading, chat_completions, needs_url, openai_listing
+from signalbox.backends.shape import (
+    Ask,
+    Identity,
+    Listing,
+    Params,
+    Probe,
+    Reading,
+    chat_completions,
+    needs_url,
+    openai_listing,
+)
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":8000"
@@ -45,3 +55,7 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 
 def listing(record: Backend) -> Listing:
     return openai_listing(record)
+
+
+def identity(_: str, ask: Ask) -> Identity:
+    return Identity(str(ask("/version").get("version", "")))  # how it quantises it does not tell

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from signalbox.certify.checks import FAILED, LEAKS, PASSED, REMARK, Begins, Row, Target
+from signalbox.certify.checks import AGENT, FAILED, LEAKS, PASSED, REMARK, Begins, Row, Target
 
 TOML = 'name = "infra"\nmodel = "devstral"\n[limits]\nsteps = 12\n'
 BUGS = (
@@ -30,36 +30,68 @@ APP = (
 )
 NEEDED = ("fastapi", "httpx", "pytest")
 INSTALLING = 300  # seconds
+LONG = 20  # seconds in which a function reverses a word
 TEST = (
     "from fastapi.testclient import TestClient\n\nfrom app import app\n\n\ndef test_health():\n"
     "    answer = TestClient(app).get('/health')\n    assert answer.json() == {'status': 'ok'}\n"
 )
 
 
-SMOKE = "Claude Code: repairs a failing test"
+SMOKE = f"{AGENT}repairs a failing test"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A row: the prompt, and a pattern that the answer must hold. names_model: whether claude gets --model."""
+    """A row: the prompt, and whether an answer is one. names_model: whether claude gets --model."""
 
     name: str
     prompt: str
-    holds: str
+    good: Callable[[str], bool]
     names_model: bool = True
+
+
+def _says(pattern: str) -> Callable[[str], bool]:
+    return lambda said: re.search(pattern, said) is not None
+
+
+def _three_bullets(said: str) -> bool:
+    """Three points at least, of both words."""
+    points = re.findall(r"^\s*(?:[-*•]|\d+[.)])\s+\S", said, re.MULTILINE)
+    return len(points) >= 3 and all(re.search(word, said, re.IGNORECASE) for word in ("mutex", "semaphore"))
+
+
+def _reverses(said: str) -> bool:
+    """The function that was written reverses a string: it is called."""
+    fenced = re.search(r"```(?:python)?\n(.*?)```", said, re.DOTALL)
+    code = fenced[1] if fenced else said
+    names = re.findall(r"^def (\w+)\(", code, re.MULTILINE)
+    if not names:
+        return False
+    program = f"{code}\nassert {names[0]}('signal') == 'langis'\n"
+    try:
+        done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, timeout=LONG, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 # Guide 2, "Verified Test Results"
 TASKS = (
-    Task("simple prompt", "Say OK", r"\w"),
-    Task("file reading", "Read infra.toml with the Read tool and say what limits.steps is.", r"\b12\b"),
-    Task("headless mode", "Say SELFHOSTED_CLAUDE_TEST_OK", r"SELFHOSTED_CLAUDE_TEST_OK"),
-    Task("without permission questions", "Use the Bash tool to run `echo drill-$((6*7))`", r"drill-42"),
-    Task("without --model", "Say OK", r"\w", names_model=False),
-    Task("code generation", "Write a Python function that reverses a string. Only code.", r"def \w+\("),
-    Task("code review", "Review bugs.py. It has 3 bugs; give a line number for each.", r"(?s)\b2\b.*\b5\b.*\b8\b"),
-    Task("reasoning", "Mutex or semaphore: when which? 3 bullet points.", r"(?is)mutex.*semaphore|semaphore.*mutex"),
-    Task("error recovery", "Read missing.txt with the Read tool; if it is not there, say NOT THERE.", r"(?i)not there"),
+    Task("simple prompt", "Say OK", _says(r"(?i)\bOK\b")),
+    Task("file reading", "Read infra.toml with the Read tool and say what limits.steps is.", _says(r"\b12\b")),
+    Task("headless mode", "Say SELFHOSTED_CLAUDE_TEST_OK", _says(r"SELFHOSTED_CLAUDE_TEST_OK")),
+    Task("without permission questions", "Use the Bash tool to run `echo drill-$((6*7))`", _says(r"drill-42")),
+    Task("without --model", "Say OK", _says(r"(?i)\bOK\b"), names_model=False),
+    Task("code generation", "Write a Python function that reverses a string. Only code.", _reverses),
+    Task(
+        "code review", "Review bugs.py. It has 3 bugs; give a line number for each.", _says(r"(?s)\b2\b.*\b5\b.*\b8\b")
+    ),
+    Task("reasoning", "Mutex or semaphore: when which? 3 bullet points.", _three_bullets),
+    Task(
+        "error recovery",
+        "Read missing.txt with the Read tool; if it is not there, say NOT THERE.",
+        _says(r"(?i)not there"),
+    ),
 )
 
 
@@ -74,7 +106,7 @@ def rows(target: Target, claude: str, patience: int = 600, begins: Begins = lamb
         (sandbox / "infra.toml").write_text(TOML)
         (sandbox / "bugs.py").write_text(BUGS)
         for task in TASKS:
-            with begins(f"Claude Code: {task.name}"):
+            with begins(f"{AGENT}{task.name}"):
                 row = _row(target, claude, sandbox, task, patience)
             yield row
         with begins(SMOKE):
@@ -131,7 +163,7 @@ def _claude(target: Target, claude: str, sandbox: Path, prompt: str, patience: i
 
 
 def _row(target: Target, claude: str, sandbox: Path, task: Task, patience: int) -> Row:
-    name = f"Claude Code: {task.name}"
+    name = f"{AGENT}{task.name}"
     words = ("--model", target.server.model) if task.names_model else ()
     started = time.monotonic()
     status, said = _claude(target, claude, sandbox, task.prompt, patience, *words)
@@ -139,7 +171,7 @@ def _row(target: Target, claude: str, sandbox: Path, task: Task, patience: int) 
         return Row(name, FAILED, f"it ended with {status}: {said[-200:]}", "" if said else "empty-response")
     if LEAKS.search(said):
         return Row(name, FAILED, said[:120], "unused-tokens")
-    if not re.search(task.holds, said):
+    if not task.good(said):
         return Row(name, FAILED, f"not what was asked for: {said[:120]!r}")
     return Row(name, PASSED, f"{time.monotonic() - started:.1f} s")
 

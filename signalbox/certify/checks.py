@@ -12,6 +12,7 @@ from signalbox.certify.server import Json, Refused, Said, Server
 from signalbox.doctor.symptoms import explain
 
 PASSED, FAILED, REMARK = "passed", "failed", "remark"
+AGENT = "Claude Code: "  # how the rows begin in which it works itself
 BASH = {
     "name": "Bash",
     "description": "Run a shell command and return what it prints.",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from signalbox.certify.checks import FAILED, Row
+from signalbox.certify.checks import AGENT, FAILED, PASSED, Row
 from signalbox.certify.known import DIRECTORY
 
 
@@ -31,13 +31,21 @@ class Report:
         return bool(self.rows) and all(row.result != FAILED for row in self.rows)
 
     @property
+    def verdict(self) -> str:
+        """What of it was shown: "certified" only where Claude Code itself has done all that it is given to do."""
+        if not self.passed:
+            return "failed"
+        tasks = [row.result for row in self.rows if row.name.startswith(AGENT)]
+        return "certified" if self.agent and tasks and set(tasks) == {PASSED} else "protocol only"
+
+    @property
     def reasons(self) -> list[str]:
         """The symptoms of the rows that failed."""
         return list(dict.fromkeys(row.symptom for row in self.rows if row.result == FAILED and row.symptom))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as its file holds it."""
-        return {**asdict(self), "verdict": "certified" if self.passed else "failed", "reasons": self.reasons}
+        return {**asdict(self), "verdict": self.verdict, "reasons": self.reasons}
 
     def write(self, directory: Path = DIRECTORY) -> Path:
         """Write it to the directory; return the file. A later one on the same model and quantisation replaces it."""

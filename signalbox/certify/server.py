@@ -98,6 +98,17 @@ class Server:
             raise Refused(200, json.dumps(answer)[:200])
         return int(answer["input_tokens"])
 
+    def tell(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        """Return what the server tells of itself at a path; {} where it tells nothing there."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            verb = "GET" if body is None else "POST"
+            answer = requests.request(verb, f"{self.url}{path}", json=body, headers=headers, timeout=(10, 10))
+            read = answer.json() if answer.status_code == 200 else {}
+        except (requests.RequestException, ValueError):
+            return {}
+        return read if isinstance(read, dict) else {}
+
     def _post(self, path: str, body: Mapping[str, Any]) -> requests.Response:
         # A connection each: llama.cpp closes one that it kept without a word.
         headers = {"anthropic-version": "2023-06-01", "Connection": "close"}

@@ -29,8 +29,8 @@ _IGNORE_TOOL_CHOICE = {"ollama"}  # guide 3, section 3: its Anthropic endpoint d
 @click.argument("backend")
 @inventory_options
 @click.option("--model", metavar="NAME", help="Which of the backend's models; may be left out if it has one.")
-@click.option("--quantisation", default="", metavar="WORDS", help="For the report: such as Q4_K_M.")
-@click.option("--server-version", default="", metavar="WORDS", help="For the report: such as 0.4.18.")
+@click.option("--quantisation", metavar="WORDS", help="Such as Q4_K_M.  [default: what the server tells]")
+@click.option("--server-version", metavar="WORDS", help="Such as 0.4.18.  [default: what the server tells]")
 @click.option("--agent", is_flag=True, help="Also let Claude Code work, with its tools, on THIS machine as you.")
 @click.option("--claude", metavar="PATH", help="Claude Code's program, for --agent.  [default: claude on PATH]")
 @click.option("--patience", type=click.IntRange(5, 7200), default=600, show_default=True, help="Seconds a request.")
@@ -40,8 +40,8 @@ def certify(
     inventory: Path | None,
     host: str | None,
     model: str | None,
-    quantisation: str,
-    server_version: str,
+    quantisation: str | None,
+    server_version: str | None,
     agent: bool,
     claude: str | None,
     patience: int,
@@ -51,7 +51,8 @@ def certify(
 
     This machine asks the server's own Anthropic endpoint, or in OpenAI's format where it has none; a long prompt is
     among the questions, which takes its time. A server that hangs ends it after the first row or two. The report is
-    written to certified/ in this directory. Exit status 1 if a row failed.
+    written to certified/ in this directory: "certified" where Claude Code itself did all its tasks (--agent), "protocol
+    only" where it was not let. Exit status 1 if a row failed.
     """
     record, which_model, token = _chosen(backend, inventory, host, model)
     url = backend_kind(record).native_anthropic(record)
@@ -62,18 +63,20 @@ def certify(
         raise Failure("--agent: there is no claude on PATH; write --claude PATH")
     server = Server(url or str(record.url), str(which_model.id), token, patience, openai=url is None)
     target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE)
+    told = backend_kind(record).identity(server.model, server.tell)
     seen = _told(rows(target, working))
-    if agent and program and all(row.result != ROW_FAILED for row in seen):
+    ran = agent and program is not None and all(row.result != ROW_FAILED for row in seen)
+    if ran and program:
         seen += _told(claude_code.rows(target, program, patience, working))
     report = Report(
         backend,
         str(record.kind),
         server.model,
-        quantisation,
-        server_version,
+        told.quantisation if quantisation is None else quantisation,
+        told.version if server_version is None else server_version,
         target.context,
         datetime.now(UTC).isoformat(timespec="seconds"),
-        agent,
+        ran,
         tuple(seen),
     )
     file = report.write()
@@ -81,7 +84,7 @@ def certify(
         print_json(report.to_json())
     else:
         print_table(["row", "result", "seen", "symptom"], [(r.name, r.result, r.seen, r.symptom) for r in seen])
-        note(f"{backend}: {'certified' if report.passed else 'failed'}; written to {file}")
+        note(f"{backend}: {report.verdict}; written to {file}")
     sys.exit(OK if report.passed else FAILED)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from signalbox.certify import checks
 from signalbox.certify.checks import FAILED, REMARK, Row, Target, rows
-from signalbox.certify.known import certified
+from signalbox.certify.known import lacking
 from signalbox.certify.server import Server
 from signalbox.settings.layers import merge
 from tests.drills import failures
@@ -168,20 +168,39 @@ def agent(stage: Stage) -> Figures:
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         _inventory(stage, "vllm", place)
-        status, report, told = _certify(place, "--agent", "--claude", _claude(), "--patience", "200")
+        words = ("--agent", "--claude", _claude(), "--patience", "200")
+        _, protocol, _ = _certify(place)
+        assert protocol["verdict"] == "protocol only", protocol["verdict"]
+        assert "Claude Code itself was not tried" in _lacks(place)
+        status, report, told = _certify(place, *words)
         assert (status, report["verdict"]) == (0, "certified"), report
+        assert report["server"] == "0.19.0", report["server"]
         seen = {row["name"]: row for row in report["rows"] if row["name"].startswith("Claude Code")}
         assert len(seen) == 10, list(seen)
         assert all(row["result"] == "passed" for row in seen.values()), seen
-        (file,) = (place / "certified").glob("*.json")
-        assert certified("vllm", KINDS["vllm"][1], place / "certified"), file
+        assert _lacks(place) == "", _lacks(place)
         asked = [each for each in stage.simulators.requests("vllm") if each["path"] == "/v1/messages"]
-        stage.simulators.options("vllm", habit="cuts calls")
-        try:
-            status, report, _ = _certify(place, "--agent", "--claude", _claude(), "--patience", "200")
-        finally:
-            stage.simulators.clear()
-        assert (status, report["reasons"]) == (1, ["truncated-edits"]), report
-        assert certified("vllm", KINDS["vllm"][1], place / "certified") is None, "a failed report certifies"
+        failed = {}
+        # The first breaks the protocol; the others speak well, and cannot work.
+        for habit in ("cuts calls", "gives up", "boasts"):
+            stage.simulators.options("vllm", habit=habit)
+            try:
+                status, report, _ = _certify(place, *words)
+            finally:
+                stage.simulators.clear()
+            assert (status, report["verdict"]) == (1, "failed"), (habit, report)
+            failed[habit] = {row["name"] for row in report["rows"] if row["result"] == "failed"}
+            assert "failed its certification" in _lacks(place), "a failed report certifies"
+        assert report["agent"]
+        assert not any(name in seen for name in failed["cuts calls"]), failed
+        assert failed["gives up"] == set(seen), failed
+        assert failed["boasts"] == {"Claude Code: repairs a failing test"}, failed
     figures = {re.sub("^Claude Code: ", "", name): row["seen"] for name, row in seen.items()}
-    return {**figures, "requests": len(asked), "progress": f"{len(told.splitlines())} lines", "control": "cuts calls"}
+    controls = (
+        f"a model that gives up fails {len(failed['gives up'])} rows, one that boasts of the repair that row alone"
+    )
+    return {**figures, "requests": len(asked), "progress": f"{len(told.splitlines())} lines", "control": controls}
+
+
+def _lacks(place: Path) -> str:
+    return lacking("vllm", KINDS["vllm"][1], CLAIMED, place / "certified")

@@ -134,7 +134,9 @@ def test_a_model_that_nothing_certifies_is_a_remark(place: Place) -> None:
     assert [words for words in host["remarks"] if "is not certified" in words], host
     model = str(GOOD["backends"]["lmstudio"]["models"]["local"]["id"])
     (place.directory / "certified").mkdir()
-    report = {"kind": "lm_studio", "model": model, "date": "2026-11-01", "verdict": "certified"}
+    report = {
+        "kind": "lm_studio", "model": model, "date": "2026-11-01", "verdict": "certified", "context": 65536,
+    }  # fmt: skip
     (place.directory / "certified" / "lm_studio.json").write_text(json.dumps(report))
     (host,) = json.loads(place.plan("--json")[1])["hosts"]
     assert not [words for words in host["remarks"] if model in words], host

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.certify.checks import FAILED, REMARK, Row, Target, rows
-from signalbox.certify.known import certified
+from signalbox.backends import BACKENDS
+from signalbox.backends.shape import Identity
+from signalbox.certify import agent
+from signalbox.certify.checks import AGENT, FAILED, PASSED, REMARK, Row, Target, rows
+from signalbox.certify.known import lacking, reported
 from signalbox.certify.report import Report
 from signalbox.certify.server import Refused, Server, _tokens
 from signalbox.settings.layers import merge
@@ -91,7 +94,7 @@ def test_a_server_that_hangs_ends_it_after_the_first_row(lab: Running, target: T
 
 
 def test_every_habit_has_its_reason() -> None:
-    assert set(REASONS) == set(HABITS) - {""}
+    assert set(REASONS) == set(HABITS) - {"", "gives up", "boasts"}  # those two fail with --agent: the drill shows it
 
 
 @pytest.mark.parametrize("habit", REASONS)
@@ -127,14 +130,68 @@ def test_a_stream_that_breaks_fails(lab: Running, target: Target) -> None:
 
 
 def test_what_is_certified_is_known_by_its_file_or_a_guide(tmp_path: Path, target: Target) -> None:
-    assert certified("lm_studio", MODEL, tmp_path) is None
-    report = _report(list(rows(target)))
-    file = report.write(tmp_path)
-    assert str(file) in (certified("lm_studio", MODEL, tmp_path) or "")
-    assert certified("ollama", MODEL, tmp_path) is None
+    def lacks(kind: str = "lm_studio", context: int = 32768) -> str:
+        return lacking(kind, MODEL, context, tmp_path)
+
+    assert "is not certified" in lacks()
+    protocol = _report(list(rows(target)))
+    protocol.write(tmp_path)
+    assert "Claude Code itself was not tried" in lacks()
+    done = [Row(f"{AGENT}{name}", PASSED, "1 s") for name in ("simple prompt", "repairs a failing test")]
+    replace(protocol, agent=True, rows=(*protocol.rows, *done)).write(tmp_path)
+    assert lacks() == ""
+    assert "32768 tokens of context, and the settings say 65536" in lacks(context=65536)
+    assert "is not certified" in lacks("ollama")
+    # A smoke test that could not be made is none that went well.
+    unmade = (*protocol.rows, done[0], Row(done[1].name, REMARK, "not run"))
+    assert replace(protocol, agent=True, rows=unmade).verdict == "protocol only"
     _report([Row("answers", FAILED, "no", "smoke")]).write(tmp_path)
-    assert certified("lm_studio", MODEL, tmp_path) is None
-    assert "Verified Test Results" in (certified("vllm", "devstral-123b", tmp_path) or "")
+    assert "failed its certification" in lacks()
+    assert "smoke" in lacks()
+
+
+@pytest.mark.parametrize(("kind", "model"), [("vllm", "devstral-123b"), ("llama_cpp", "Qwen3.6-27B-MTP")])
+def test_what_a_guide_reports_is_shipped_with_its_source(tmp_path: Path, kind: str, model: str) -> None:
+    assert "reported, not tried here" in (reported(kind, model) or "")
+    assert lacking(kind, model, 32768, tmp_path) == ""
+    assert reported("ollama", model) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "server", "model", "told"),
+    [
+        ("lm_studio", "lmstudio", MODEL, Identity("", "Q4_K_M")),
+        ("ollama", "ollama", "gemma4:26b-a4b", Identity("0.14.0", "Q4_K_M")),
+        ("llama_cpp", "llamacpp", "any", Identity("b6423-0123abcd", "Q4_K_M")),
+        ("vllm", "vllm", "devstral", Identity("0.19.0", "")),
+        ("openai_compatible", "webui", "gemma4", Identity()),
+    ],
+)
+def test_a_server_tells_what_it_is(lab: Running, kind: str, server: str, model: str, told: Identity) -> None:
+    asked = Server(getattr(lab, server), model)
+    assert BACKENDS[kind].identity(model, asked.tell) == told
+    lab.control.fault(server, "refuse")
+    try:
+        assert BACKENDS[kind].identity(model, asked.tell) == Identity()
+    finally:
+        lab.control.clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("simple prompt", "OK.", "I do not know."),
+        ("code generation", "```python\ndef f(s):\n    return s[::-1]\n```", "def f(s): pass"),
+        ("code generation", "def reverse(text):\n    return text[::-1]", "def f(s):\n    while True: pass\n"),
+        ("reasoning", "- A mutex.\n- A semaphore.\n- Both.", "A mutex is no semaphore; I do not know."),
+        ("code review", "Lines 2, 5 and 8", "Lines 1 and 2"),
+        ("error recovery", "NOT THERE", "It holds a list."),
+    ],
+)
+def test_a_task_of_claude_codes_can_fail(monkeypatch: pytest.MonkeyPatch, name: str, good: str, bad: str) -> None:
+    monkeypatch.setattr(agent, "LONG", 1)
+    (task,) = (each for each in agent.TASKS if each.name == name)
+    assert (task.good(good), task.good(bad)) == (True, False)
 
 
 def test_the_command(lab: Running, tmp_path: Path) -> None:
@@ -157,7 +214,8 @@ def test_the_command(lab: Running, tmp_path: Path) -> None:
         return done.returncode, json.loads(done.stdout)
 
     status, report = run()
-    assert (status, report["verdict"], report["reasons"]) == (0, "certified", [])
+    assert (status, report["verdict"], report["reasons"]) == (0, "protocol only", [])
+    assert report["quantisation"] == "Q4_K_M"
     Client.options(lab.control, "lmstudio", habit="tools as text")
     status, report = run()
     lab.control.clear()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from tests.lab.simulators.model import Prompt, Reply, ToolCall, answer
+from tests.lab.simulators.model import Prompt, Reply, Text, ToolCall, answer
 
 # "": none. Sources: guide 3, sections 3 and 8; "cuts calls" and "forgets" as users of small windows report them; "cuts
-# prompts": Ollama's, where a model was loaded with less than is claimed.
-HABITS = ("", "tools as text", "unused tokens", "empty", "ignores tool_choice", "cuts calls", "forgets", "cuts prompts")
+# prompts": Ollama's, where a model was loaded with less than is claimed. The last two speak well and cannot work.
+HABITS = (
+    "", "tools as text", "unused tokens", "empty", "ignores tool_choice", "cuts calls", "forgets", "cuts prompts",
+    "gives up", "boasts",
+)  # fmt: skip
+AGENT = {"Bash", "Read", "Edit"}  # tools that an agent offers, and a single question does not
 REMEMBERED = 8192  # tokens of prompt that a server takes which "forgets" or "cuts prompts", whatever it claims
 
 
@@ -17,6 +21,12 @@ def answer_with(habit: str, prompt: Prompt, server: str) -> Reply:
     """Return the model's reply, spoiled by its habit."""
     if habit == "ignores tool_choice" and prompt.tool_choice not in ("auto", "none"):
         prompt = replace(prompt, tool_choice="auto")
+    if {tool.name for tool in prompt.tools} >= AGENT:
+        asked = " ".join(part.text for turn in prompt.turns for part in turn.parts if isinstance(part, Text))
+        if habit == "gives up":
+            return Reply(prompt.tokens(), text="I do not know.")
+        if habit == "boasts" and "fix app.py until the test passes" in asked:
+            return Reply(prompt.tokens(), text="The test passes.")
     reply = answer(prompt, server)
     if habit == "cuts prompts":
         return replace(reply, input_tokens=min(reply.input_tokens, REMEMBERED))

@@ -62,7 +62,8 @@ class LlamaCpp(ModelServer):
             body={
                 "default_generation_settings": {"n_ctx": self.context},
                 "total_slots": 1,
-                "model_path": f"/models/{MODEL}.gguf",
+                "model_path": f"/models/{MODEL}-Q4_K_M.gguf",
+                "build_info": "b6423-0123abcd",
                 "chat_template_caps": {"supports_tools": True},
             }
         )

@@ -106,7 +106,13 @@ class Ollama(ModelServer):
 
     def _show(self, call: Call) -> Answer:
         self._named(call, call.json)
-        return Answer(body={"capabilities": CAPABILITIES, "model_info": {"gemma4.context_length": 262144}})
+        return Answer(
+            body={
+                "capabilities": CAPABILITIES,
+                "details": {"quantization_level": "Q4_K_M"},
+                "model_info": {"gemma4.context_length": 262144},
+            }
+        )
 
     def _named(self, call: Call, body: dict[str, Any]) -> None:
         name = str(body.get("model") or body.get("name"))
