@@ -19,6 +19,11 @@ OF_A_REFUSAL = (
     "beta-header", "tls",
 )  # fmt: skip
 CHEAP = "claude-haiku-4-5"  # what a lane without models of its own is asked
+CLAUDE_CODE = {
+    "system": [{"type": "text", "text": "You are terse.", "cache_control": {"type": "ephemeral"}}],
+    "metadata": {"user_id": "claude-doctor"},
+    "thinking": {"type": "disabled"},
+}
 TOOL = {
     "name": "report",
     "description": "Report one word.",
@@ -120,6 +125,8 @@ def _smoke(here: Here, name: str, lane: dict[str, Any], model: str, server: dict
         "tools": [TOOL],
         "tool_choice": {"type": "any"},
         "messages": [{"role": "user", "content": 'Call the tool "report" with the word "signal".'}],
+        # The server itself gets what Claude Code sends it; the gateway takes out what others do not know.
+        **(CLAUDE_CODE if lane["via"] == "direct" else {}),
     }
     answer = _request(lane, body, name, here.expected["limits"]["smoke_seconds"])
     what = f"{model} by the lane {name}"

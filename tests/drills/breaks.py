@@ -510,6 +510,12 @@ BREAKS: dict[str, Break] = {
     "unused-tokens": Break("<unused24> in the text", "unused-tokens", simulate={"habit": "unused tokens"}),
     "empty": Break("answers are empty", "empty-response", simulate={"habit": "empty"}),
     "cut-calls": Break("tool calls are cut off", "truncated-edits", simulate={"habit": "cuts calls"}),
+    "extra-inputs": Break(
+        "the model server refuses fields that Claude Code sends", "extra-inputs", simulate={"habit": "strict"}
+    ),
+    "model-gone": Break(
+        "the model was deleted from the model server", "model-not-found", simulate={"without": MODEL}
+    ),
     "cloud": Break(
         "the cloud cannot be reached",
         "cloud-unreachable",

@@ -33,6 +33,7 @@ REASONS = {
     "cuts calls": "truncated-edits",
     "forgets": "context-small",
     "cuts prompts": "context-small",
+    "strict": "extra-inputs",
 }
 
 

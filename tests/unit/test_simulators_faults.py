@@ -153,10 +153,11 @@ def test_faults_that_cannot_be(lab: Running, fault: dict[str, Any], message: str
 
 
 def test_options(lab: Running) -> None:
-    assert lab.control.options("lmstudio") == {"habit": "", "require_authentication": False}
+    assert lab.control.options("lmstudio") == {"habit": "", "require_authentication": False, "without": ""}
     assert lab.control.options("lmstudio", require_authentication=True) == {
         "habit": "",
         "require_authentication": True,
+        "without": "",
     }
     assert models(lab).status_code == 401
     with pytest.raises(ControlError, match="unknown options: shiny; there are: require_authentication, habit"):

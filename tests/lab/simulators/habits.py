@@ -6,15 +6,27 @@ import json
 from dataclasses import replace
 
 from tests.lab.simulators.model import Prompt, Reply, Text, ToolCall, answer
+from tests.lab.simulators.protocol import Answer, Refused
 
 # "": none. Sources: guide 3, sections 3 and 8; "cuts calls" and "forgets" as users of small windows report them; "cuts
-# prompts": Ollama's, where a model was loaded with less than is claimed. The last two speak well and cannot work.
+# prompts": Ollama's, where a model was loaded with less than is claimed. "strict": the server refuses what Claude Code
+# sends beside the API that it knows. The last two speak well and cannot work.
 HABITS = (
     "", "tools as text", "unused tokens", "empty", "ignores tool_choice", "cuts calls", "forgets", "cuts prompts",
-    "gives up", "boasts",
+    "strict", "gives up", "boasts",
 )  # fmt: skip
 AGENT = {"Bash", "Read", "Edit"}  # tools that an agent offers, and a single question does not
 REMEMBERED = 8192  # tokens of prompt that a server takes which "forgets" or "cuts prompts", whatever it claims
+
+
+EXTRAS = ("cache_control", "metadata", "thinking")
+
+
+def refuse_extras(habit: str, body: object) -> None:
+    """Refuse a request in Anthropic's format with fields that a strict server does not know."""
+    if habit == "strict" and any(f'"{name}":' in json.dumps(body) for name in EXTRAS):
+        error = {"type": "invalid_request_error", "message": "messages: Extra inputs are not permitted"}
+        raise Refused(Answer(422, {"type": "error", "error": error}))
 
 
 def answer_with(habit: str, prompt: Prompt, server: str) -> Reply:

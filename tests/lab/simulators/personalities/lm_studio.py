@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.habits import answer_with, context_with
+from tests.lab.simulators.habits import answer_with, context_with, refuse_extras
 from tests.lab.simulators.model import Prompt, Reply, Text, Turn
 from tests.lab.simulators.personalities.lm_studio_errors import (
     FAILURES,
@@ -43,6 +43,7 @@ class LMStudio:
         self._options: dict[str, Any] = {
             "require_authentication": False,  # "Require Authentication" of the server settings
             "habit": "",  # of the model, see habits.py
+            "without": "",  # a model that is not on disk any more
         }
         self.catalog: Catalog = default_catalog()
 
@@ -50,6 +51,7 @@ class LMStudio:
         if unknown := set(options) - set(self._options):
             raise ValueError(f"unknown options: {', '.join(sorted(unknown))}; there are: {', '.join(self._options)}")
         self._options |= options
+        self.catalog.entries = [entry for entry in self.catalog.entries if entry.key != self._options["without"]]
         return dict(self._options)
 
     def handle(self, call: Call) -> Answer:
@@ -156,6 +158,7 @@ class LMStudio:
     def _messages(self, call: Call) -> Answer:
         try:
             body = call.json
+            refuse_extras(self._options["habit"], body)
             # lenient where the vendor of the format is strict: unknown fields, betas, pairing; assumed
             known = {name: value for name, value in body.items() if name in Messages.model_fields}
             request = Messages.model_validate(known)

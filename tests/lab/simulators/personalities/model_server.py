@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.habits import answer_with, context_with
+from tests.lab.simulators.habits import answer_with, context_with, refuse_extras
 from tests.lab.simulators.model import Prompt, Reply
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused, sse
 from tests.lab.simulators.wire import anthropic_messages, openai_chat
@@ -120,6 +120,7 @@ class ModelServer:
     def anthropic(self, call: Call, shape: type[Any]) -> Any:
         """The body in Anthropic's format, leniently: fields that a small server does not know are passed over."""
         body = self.body(call)
+        refuse_extras(str(self._options["habit"]), body)
         try:
             return shape.model_validate({name: value for name, value in body.items() if name in shape.model_fields})
         except ValidationError as error:
