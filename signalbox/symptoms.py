@@ -41,6 +41,12 @@ def known() -> dict[str, Symptom]:
     return of_rows(rows())
 
 
+def words(ident: str, seen: str) -> str:
+    """Return a sentence on a symptom, as every command that runs on this machine tells it."""
+    row = known()[ident]
+    return f"{row.symptom} [{ident}]: {seen}; {row.cure}"
+
+
 def page() -> str:
     """Return docs/troubleshooting.md."""
     return "\n".join([_HEAD, *map(_section, known().values())])

@@ -140,8 +140,9 @@ def verify_host(expected: dict[str, Any], clock_seconds: int, privileges: dict[s
     current.connector_data[_KEPT] = report
     for finding in report.findings:
         if finding.level == WARNING:
-            warn(_words(finding))
-    fail([_words(finding) for finding in report.findings if finding.level == FAILURE])
+            warn(symptoms.words(finding.symptom, finding.seen))
+    failures = [finding for finding in report.findings if finding.level == FAILURE]
+    fail([symptoms.words(finding.symptom, finding.seen) for finding in failures])
     if report.problem:
         fail([f"it could not be looked at: {report.problem}"])
     elif report.verdict != FAILURE:
@@ -175,10 +176,6 @@ def _with(report: Report, ident: str, seen: str) -> Report:
 def _finding(ident: str, seen: str) -> Finding:
     row = symptoms.known()[ident]
     return Finding(ident, row.level, row.symptom, seen, row.cause, row.cure)
-
-
-def _words(finding: Finding) -> str:
-    return f"{finding.what} [{finding.symptom}]: {finding.seen}; {finding.cure}"
 
 
 def verify(inventory: str, selectors: list[str], request: Request | None = None) -> list[Report]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox import symptoms
 from signalbox.facts import LoadedContexts, Machine, MachineState, Reachable
 from signalbox.launcher import context
 from signalbox.readahead.known import MAX_AGE
@@ -55,7 +56,7 @@ def preflight(
                 problems.append(message)
     for address in optional:
         if not reachable.get(address):
-            warn(f"backend {address} takes no connection from this host; is it on?")
+            warn(symptoms.words("backend-off", f"backend {address} takes no connection from this host"))
     told = host.get_fact(LoadedContexts, readings=tuple(readings), seconds=settings.probe_timeout_seconds)
     for reading, answer in zip(readings, told, strict=False):  # nothing is told without python3
         if "context" not in answer and reading["secret"] and reachable.get(urlsplit(reading["url"]).netloc):
@@ -65,9 +66,11 @@ def preflight(
             )
         for grave, said in context.verdicts(answer["context"], reading) if "context" in answer else ():
             if grave == "refused":
-                problems.append(said)
+                problems.append(f"{said} [context-small]")
+            elif answer["context"] is None:
+                warn(f"{said} [model-not-loaded]")
             else:
-                warn(said)
+                warn(f"{said} [context-less]" if answer["context"] < reading["context_length"] else said)
     fail(problems)
 
 
@@ -92,7 +95,10 @@ def _problems(settings: Preflight, machine: MachineState, asked: float, answered
     skew = max(asked - machine.epoch, machine.epoch - answered, 0)
     if skew > settings.max_clock_skew_seconds:
         problems.append(
-            f"the clock is {skew:.0f} s off from this machine's; TLS and tokens fail beyond"
-            f" preflight.max_clock_skew_seconds = {settings.max_clock_skew_seconds}; start systemd-timesyncd there"
+            symptoms.words(
+                "clock",
+                f"the clock is {skew:.0f} s off from this machine's; TLS and tokens fail beyond"
+                f" preflight.max_clock_skew_seconds = {settings.max_clock_skew_seconds}",
+            )
         )
     return problems

@@ -13,7 +13,7 @@ from typing import Any
 from .check import Finding, check
 from .here import AGENT, Here, read, run
 from .shell_files import without
-from .sources import DECIDING, HARMLESS, STARTUP, SYSTEM
+from .sources import DECIDING, HARMLESS, STARTUP, SYSTEM, of_lane, of_plain_claude
 from .sources import conflicts as decides
 
 SYMPTOM_OF = {"ANTHROPIC_API_KEY": "billed-subscription", "ANTHROPIC_SMALL_FAST_MODEL": "deprecated-variable"}
@@ -171,11 +171,26 @@ def settings_files(here: Here) -> Iterator[Finding]:
             continue
         more = {"effort": lane["effort"]}
         yield from _settings(here, directory / "settings.json", lane["environment"], more, lane=True)
-        login = directory / ".credentials.json"
-        if login.exists() and lane["key_file"]:
-            yield Finding("stored-login", f"{login} holds a login", str(login))
     for name in ("settings.json", "settings.local.json"):
         yield from _settings(here, here.home / ".claude" / name, {}, {}, lane=False)
+
+
+@check(AGENT, needs=("lane-records",))
+def launchers_start(here: Here) -> Iterator[Finding]:
+    """Nothing lies there for which a launcher would not start its lane"""
+    told = {finding.path for finding in settings_files(here)}
+    for name, lane in here.lanes.items():
+        for source in of_lane(lane, here.expected["lanes"]):
+            path = source.where.partition(", line ")[0]
+            if source.beats and path not in told:
+                told.add(path)
+                symptom = "stored-login" if source.what.startswith("a stored") else "bypassed-gateway"
+                yield Finding(symptom, f"claude-{name} does not start: {source}", path)
+    for source in of_plain_claude(here.expected["lanes"], {}) if here.lanes else ():
+        path = source.where.partition(", line ")[0]
+        if source.beats and path not in told:
+            told.add(path)
+            yield Finding("stray-variable", f"of plain claude, {source}", path)
 
 
 def _settings(here: Here, file: Path, wanted: dict[str, str], more: dict[str, Any], *, lane: bool) -> Iterator[Finding]:
@@ -197,13 +212,14 @@ def _settings(here: Here, file: Path, wanted: dict[str, str], more: dict[str, An
         symptom = SYMPTOM_OF.get(name, "bypassed-gateway" if lane else "stray-variable")
         symptom = "beta-header" if name == BETAS else symptom
         yield Finding(symptom, f"{file} sets env.{name}", str(file), _keys(here, file, "env", name), subjects=(name,))
-    if not lane:
-        return
     # A pinned `model` does no harm: ANTHROPIC_MODEL, which every lane sets, beats it (Claude Code 2.1.329).
     for key in DECIDING:
         if settings.get(key):
-            yield Finding("bypassed-gateway", f"{file} sets {key}", str(file), _keys(here, file, key), subjects=(key,))
-    if settings.get("effortLevel") in TOO_HIGH:
+            symptom = (
+                "bypassed-gateway" if lane else "billed-subscription" if key == "apiKeyHelper" else "stray-variable"
+            )
+            yield Finding(symptom, f"{file} sets {key}", str(file), _keys(here, file, key), subjects=(key,))
+    if lane and settings.get("effortLevel") in TOO_HIGH:
         said = f"{file} has the effort level {settings['effortLevel']}"
         value = {"value": more.get("effort", "high")}
         yield Finding("xhigh", said, str(file), {**_keys(here, file, "effortLevel"), **value})

@@ -23,6 +23,7 @@ from tests.lab.simulators.personalities.lm_studio_models import MODEL
 
 FIX, DEPLOY, SAME = "fix", "deploy", "same"
 ROUTED = f"{HOME}/.claude-routed/settings.json"
+LANE_STATE = f"{HOME}/.claude-routed/.claude.json"
 OUR_KEY = f"{CONFIG}/signalbox/gateway.cred"
 UNIT = f"{KEEPER_CONFIG}/systemd/user/litellm.service"
 LANES = "/etc/signalbox/lanes.json"
@@ -474,6 +475,20 @@ BREAKS: dict[str, Break] = {
         f"install -D -o claude -g claude -m 600 /dev/null {HOME}/.claude-routed/.credentials.json"
         f" && chown claude: {HOME}/.claude-routed",
         f"rm {HOME}/.claude-routed/.credentials.json",
+    ),
+    "login-stored": Break(
+        "an API key is stored in a lane's directory",
+        "stored-login",
+        f"[ ! -e {LANE_STATE} ] || cp -a {LANE_STATE} /root/kept-state;"
+        f" echo '{{\"primaryApiKey\": \"sk-ant-drill\"}}' > {LANE_STATE}"
+        f" && chown claude: {LANE_STATE} {HOME}/.claude-routed",
+        f"rm {LANE_STATE}; [ ! -e /root/kept-state ] || mv /root/kept-state {LANE_STATE}",
+    ),
+    "plain-helper": Break(
+        "plain claude's settings have an apiKeyHelper",
+        "billed-subscription",
+        _settings(f"{HOME}/.claude/settings.json", apiKeyHelper="/bin/true"),
+        FIX,
     ),
     "owner": Break(
         "a lane's settings belong to root",
