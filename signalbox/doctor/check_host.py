@@ -9,6 +9,7 @@ import pwd
 import stat
 from collections.abc import Iterator
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def root_docker(here: Here) -> Iterator[Finding]:
     """Root's own Docker is off"""
     if not here.expected["docker"]["users"]:
         return
-    loose = [unit for unit in ROOT_DOCKER if run("systemctl", "is-enabled", unit)[1].splitlines()[-1:] != ["masked"]]
+    states = run("systemctl", "is-enabled", *ROOT_DOCKER)[1].splitlines()[-len(ROOT_DOCKER) :]
+    loose = [unit for unit, state in zip_longest(ROOT_DOCKER, states) if state != "masked"]
     if loose:
         yield Finding("root-docker", f"{', '.join(loose)} is not masked", f"/etc/systemd/system/{loose[0]}")
 

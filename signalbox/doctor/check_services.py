@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,9 @@ OF_THE_JOURNAL = ("empty-gateway-key", "gateway-config", "gateway-image", "port-
 @check(AGENT, KEEPER, needs=("users", "linger"))
 def bus(here: Here) -> Iterator[Finding]:
     """The user's systemd manager answers"""
-    socket = Path(f"/run/user/{os.geteuid()}/bus")
-    if not socket.is_socket():
-        yield Finding("no-user-bus", f"{socket} is not there", data={"user": here.user})
+    place = Path(f"/run/user/{os.geteuid()}/bus")
+    if not place.is_socket():
+        yield Finding("no-user-bus", f"{place} is not there", data={"user": here.user})
         return
     status, said = run("systemctl", "--user", "show-environment", timeout=5)
     if status:
@@ -60,9 +62,9 @@ def docker(here: Here) -> Iterator[Finding]:
     if unit.get("ActiveState") != "active":
         yield Finding("docker-down", f"docker.service of {here.user} is {_state(unit)}", data=about)
         return
-    status, said = run("docker", "info", "--format", "{{.ServerVersion}}", timeout=10)
-    if status:
-        yield Finding("docker-down", f"docker of {here.user} says: {said.splitlines()[-1][:200]}", data=about)
+    status, said = engine("/version")
+    if status != 200:
+        yield Finding("docker-down", f"docker of {here.user} says: {said[:200]}", data=about)
     elif unit.get("UnitFileState") != "enabled":
         yield Finding("docker-disabled", f"docker.service of {here.user} is {unit.get('UnitFileState')}", data=about)
     else:
@@ -83,7 +85,7 @@ def gateway(here: Here) -> Iterator[Finding]:
         return
     if unit.get("ActiveState") == "activating" and unit.get("NRestarts") == "0":
         unit = _settled("litellm.service")
-    if run("docker", "image", "inspect", "--format", "{{.Id}}", wanted["image"])[0]:
+    if engine(f"/images/{wanted['image']}/json")[0] == 404:
         yield Finding("gateway-image", f"{wanted['image']} is not there")
     elif unit.get("ActiveState") != "active":
         yield _why_down(unit, wanted["port"], about)
@@ -181,6 +183,22 @@ def key_files(here: Here) -> Iterator[Finding]:
             yield Finding("key-old", f"{path} was written {days} days ago", str(path))
 
 
+def engine(path: str) -> tuple[int, str]:
+    """Ask this user's Docker by its socket; return the HTTP status (0: no answer) and the words."""
+    connection = HTTPConnection("docker", timeout=10)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(10)
+    try:
+        connection.sock.connect(f"/run/user/{os.geteuid()}/docker.sock")
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read(1 << 20).decode(errors="replace")
+    except (OSError, HTTPException) as error:
+        return 0, str(error) or type(error).__name__
+    finally:
+        connection.close()
+
+
 def listeners(port: int) -> list[str]:
     """Return the addresses on which something listens on this TCP port."""
     found = set()
@@ -195,8 +213,6 @@ def listeners(port: int) -> list[str]:
 
 
 def _address(raw: bytes, size: int) -> str:
-    import socket
-
     words = b"".join(raw[start : start + 4][::-1] for start in range(0, size, 4))  # the kernel's words are its own
     return socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, words)
 
