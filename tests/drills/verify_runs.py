@@ -10,14 +10,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.drills import looks
-from tests.drills.deployment import Running
+from tests.drills.deployment import Running, Site
 from tests.drills.drill import Figures, must_fail
 from tests.drills.record import PROJECT
 from tests.drills.stage import Stage
 from tests.drills.told import doctor, drill, seen, symptoms, verify, well_again
+from tests.lab import services
 from tests.lab.instance import Lab
 from tests.lab.machine import wait_until
 from tests.lab.mirror.servers import REGISTRY_PORT
+from tests.lab.simulators.personalities.llama_cpp import LlamaCpp
+from tests.lab.simulators.personalities.open_webui import OpenWebUI
 
 
 @drill.cell("billed")
@@ -192,6 +195,57 @@ def api_lane(stage: Stage) -> Figures:
         stage.converged().deploy().ok()
     well_again(stage.converged())
     return {"requests with --billed": len(asked), "a wrong key": "provider-refuses-key"}
+
+
+@drill.cell("kinds")
+def kinds(stage: Stage) -> Figures:
+    """A healthy host with each other kind of server has no finding: not for an idle model of Ollama, nor behind a token."""
+    stage.converged()
+    figures = {}
+    try:
+        for kind, (server, model, token) in KINDS.items():
+            stage.simulators.clear()
+            site = _with(stage, kind)
+            site.deploy().ok()
+            if token:
+                stage.simulators.options(server, require_authentication=True)
+            if kind == "ollama":
+                stage.simulators.options(server, loaded=None)
+            well_again(site)
+            figures[kind] = f"{model}: no finding"
+            if kind == "llama_cpp":
+                stage.simulators.options(server, context_length=8192)
+                _, broken = verify(site)
+                assert symptoms(broken) == {"context-small"}, seen(broken)
+                figures["8192 tokens, behind a token"] = "context-small"
+            elif kind == "vllm":
+                stage.simulators.options(server, context_length=4096)
+                _, broken = verify(site)
+                assert symptoms(broken) == {"context-small"}, seen(broken)
+    finally:
+        stage.simulators.clear()
+        stage.converged().deploy().ok()
+    well_again(stage.converged())
+    return figures
+
+
+# kind: its simulated server, the model there, and the token that it wants
+KINDS = {
+    "ollama": ("ollama", "gemma4:26b-a4b", ""),
+    "vllm": ("vllm", "devstral", ""),
+    "llama_cpp": ("llamacpp", LlamaCpp.model, LlamaCpp.token),
+    "openai_compatible": ("webui", "gemma4", OpenWebUI.token),
+}
+
+
+def _with(stage: Stage, kind: str) -> Site:
+    """Return the host with a server of this kind in the place of LM Studio."""
+    server, model, token = KINDS[kind]
+    url = services.simulator(server) + ("/api" if kind == "openai_compatible" else "")
+    box = {"kind": kind, "url": url, "models": {"local": {"id": model}}, "token": "DRILL_TOKEN" if token else None}
+    direct = {"enabled": kind != "openai_compatible", "credential": "DRILL_TOKEN" if token else "none"}
+    settings = {"backends": {"lmstudio": {"enabled": False}, "box": box}, "lanes": {"local-private": direct}}
+    return stage.site(settings=settings, environment={"DRILL_TOKEN": token} if token else {})
 
 
 @drill.cell("tls")
