@@ -199,7 +199,7 @@ def api_lane(stage: Stage) -> Figures:
 
 @drill.cell("kinds")
 def kinds(stage: Stage) -> Figures:
-    """A healthy host with each other kind of server has no finding: not for an idle model of Ollama, nor behind a token."""
+    """A healthy host with each other kind of server: no finding, with an idle model or behind a token either."""
     stage.converged()
     figures = {}
     try:
