@@ -103,7 +103,8 @@ def aliases(here: Here) -> Iterator[Finding]:
         if found:
             what = "an alias" if found[1] else "a function"
             safe = _commented(here, file, number, line) if found[1] else {}
-            yield Finding("alias-and-function", f"{file}, line {number}: {what}", str(file), safe)
+            name = found[1] or found[2] or found[3]
+            yield Finding("alias-and-function", f"{file}, line {number}: {what}", str(file), safe, subjects=(name,))
 
 
 @check(AGENT)

@@ -78,7 +78,7 @@ def local_models(here: Here) -> Iterator[Finding]:
         }
         for key, answer in answers.items():
             for finding in answer.result():
-                yield replace(finding, subjects=_backends(asked[key][2]))
+                yield replace(finding, subjects=(*_backends(asked[key][2]), key[1]))
 
 
 def _backends(server: dict[str, Any]) -> tuple[str, ...]:
