@@ -93,7 +93,7 @@ def _block(addresses: list[tuple[str, str, int]], seconds: int, timer: str) -> N
         f"{family} daddr {address} tcp dport {port} reject with icmpx host-unreachable"
         for family, address, port in addresses
     )
-    chain = f"{' '.join(TABLE)} {{ chain output {{ type filter hook output priority -10;\n{rules}\n}} }}"
+    chain = f"{' '.join(TABLE)} {{\nchain output {{\ntype filter hook output priority -10\n{rules}\n}}\n}}\n"
     status, said = run("nft", "-f", "-", stdin=chain)
     if status:
         raise DrillError(f"the local servers could not be blocked: {said[-200:]}")
