@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import dispatch, lane, logs, sessions, speak, statusline, switch, usage
-from .keys import read_key
+from .backends_env import with_lanes
+from .keys import key_of
 from .records import lane_named, read_records, require_user
 
 
@@ -32,7 +33,10 @@ def _key(arguments: Sequence[str]) -> NoReturn:
     require_user(records["user"])
     if len(arguments) != 1:
         speak.fail(speak.EX_USAGE, "key LANE")
-    print(read_key(lane_named(records, arguments[0])["key_file"]) or "none")
+    lane = lane_named(with_lanes(records, arguments[0]), arguments[0])
+    if lane["key_variable"] is None:
+        speak.fail(speak.EX_USAGE, f"{arguments[0]} has no key, but a login of its own")
+    print(key_of(lane) or "none")
     sys.exit(0)
 
 

@@ -7,13 +7,16 @@ goes on there under the same id. Nothing enters or leaves a private lane unless 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import lane as lanes
+from . import probes
+from .keys import key_of
 from .records import Lane, lane_named
 from .speak import EX_CONFIG, EX_USAGE, fail, say
 
@@ -46,26 +49,26 @@ def main(records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
     if len(names) != 1 or names[0].startswith("-"):
         fail(EX_USAGE, USAGE)
     target, origin = lane_named(records, names[0]), options["--from"]
-    found = _find(records, origin, options["--session"], across)
+    if origin == names[0]:
+        fail(EX_USAGE, f"a conversation of {origin} is there already; claude-{origin} --resume")
+    found = _find(records, names[0], origin, options["--session"], across)
     if found is None:
-        where = f"lane {origin}" if origin else "any lane that is not private"
+        where = f"lane {origin}" if origin else "any other lane that is not private"
         fail(EX_USAGE, f"{where} has no conversation of this directory ({Path.cwd()})")
     name, path = found
-    if name == names[0]:
-        fail(EX_USAGE, f"that conversation is in {name} already; claude-{name} --resume {path.stem}")
     if (records["lanes"][name]["private"] or target["private"]) and not across:
         private = name if records["lanes"][name]["private"] else names[0]
         fail(
             EX_USAGE, f"{private} is private, and this goes from {name} to {names[0]}; add --private-too if you mean it"
         )
     used = context_used(path)
-    _require_room(names[0], target, used)
+    _require_room(names[0], target, records["gateway"], used)
     there = kept_in(target) / path.name
     if there.exists() and there.stat().st_mtime > path.stat().st_mtime:
         fail(EX_USAGE, f"{names[0]} has gone further with that conversation; claude-{names[0]} --resume {path.stem}")
     _copy(path, kept_in(target))
     say(f"on with {path.stem} of {name} in {names[0]}, {used} tokens so far")
-    lanes.main(names[0], ["--resume", path.stem, *rest])
+    lanes.start(names[0], target, records, ["--resume", path.stem, *rest])
 
 
 def context_used(path: Path) -> int:
@@ -91,22 +94,24 @@ def kept_in(lane: Lane) -> Path:
     return Path(lane["environment"]["CLAUDE_CONFIG_DIR"]) / "projects" / re.sub(r"[^A-Za-z0-9]", "-", str(Path.cwd()))
 
 
-def _find(records: Mapping[str, Any], origin: str, session: str, across: bool) -> tuple[str, Path] | None:
-    """Return the newest conversation that fits, with its lane."""
-    chosen = {origin: lane_named(dict(records), origin)} if origin else records["lanes"]
+def _find(records: dict[str, Any], target: str, origin: str, session: str, across: bool) -> tuple[str, Path] | None:
+    """Return the newest conversation that fits, with its lane: the shell's own lane first, and never the target."""
+    here = os.environ.get("SIGNALBOX_LANE")
+    chosen = {origin: lane_named(records, origin)} if origin else records["lanes"]
     candidates = [
-        (path.stat().st_mtime, name, path)
+        (name == here, path.stat().st_mtime, name, path)
         for name, lane in chosen.items()
-        if origin or across or not lane["private"]
+        if name != target and (origin or across or name == here or not lane["private"])
         for path in kept_in(lane).glob(f"{session or '*'}.jsonl")
     ]
-    return max(candidates)[1:] if candidates else None
+    return max(candidates)[2:] if candidates else None
 
 
-def _require_room(name: str, lane: Lane, used: int) -> None:
-    window = lane["context"]
-    if window is None:
+def _require_room(name: str, lane: Lane, gateway: dict[str, str], used: int) -> None:
+    """End if the conversation does not fit into what the lane's model has loaded; Claude's own Claude Code knows."""
+    if lane["context"] is None:
         return
+    window = min([lane["context"], *probes.windows(lane, key_of(lane), gateway)])
     answer = int(lane["environment"].get("CLAUDE_CODE_MAX_OUTPUT_TOKENS", ROOM))
     if used + answer > window:
         fail(

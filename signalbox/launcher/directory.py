@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .sources import TOO_HIGH
 from .speak import EX_CONFIG, fail
 
-TOO_HIGH = ("xhigh", "max")  # efforts that many backends refuse
+WRITTEN = ".settings-of-signalbox.json"  # what was written into settings.json last, to know it from a person's own
 
 
 def prepare(lane: dict[str, Any], key: str | None) -> None:
@@ -24,18 +25,34 @@ def prepare(lane: dict[str, Any], key: str | None) -> None:
 
 
 def _settings(path: Path, lane: dict[str, Any]) -> None:
+    """Have the lane's effort and status line in the settings, where a person has not chosen otherwise."""
     wanted: dict[str, Any] = {"effortLevel": lane["effort"]}
     if lane["status_line"]:
         wanted["statusLine"] = {"type": "command", "command": lane["status_line"]}
-    old = path.read_text() if path.exists() else "{}"
-    settings = json.loads(old)  # sources.py has read it
-    if not set(settings) - {"effortLevel"} and settings.get("effortLevel", lane["effort"]) == lane["effort"]:
-        replace(path, wanted)  # nothing of a person's is in it
-    elif settings.get("effortLevel", TOO_HIGH[0]) in TOO_HIGH:
+    old = path.read_text() if path.exists() else ""
+    settings: dict[str, Any] = json.loads(old) if old.strip() else {}  # sources.py has read it
+    record = path.with_name(WRITTEN)
+    written = _written(record, wanted if settings else {})
+    ours = {key: value for key, value in wanted.items() if settings.get(key) == written.get(key)}
+    new = {**settings, **ours}
+    if new.get("effortLevel", TOO_HIGH[0]) in TOO_HIGH:
+        ours["effortLevel"] = new["effortLevel"] = lane["effort"]
         backup = path.with_name("settings.json.before-signalbox")
         if not backup.exists():
             backup.write_text(old)
-        replace(path, {**settings, "effortLevel": lane["effort"]})
+    if new != settings:
+        replace(path, new)
+    if {**written, **ours} != written or not record.exists():
+        replace(record, {**written, **ours})
+
+
+def _written(path: Path, unknown: dict[str, Any]) -> dict[str, Any]:
+    """Return what was written last; `unknown` where nothing tells."""
+    try:
+        written = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return unknown
+    return written if isinstance(written, dict) else unknown
 
 
 def _state(path: Path, lane: dict[str, Any], key: str | None) -> None:

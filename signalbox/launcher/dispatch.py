@@ -7,7 +7,9 @@ the environment of the other lane, so nothing of it comes back but the answer.
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,8 @@ claude-dispatch [--timeout SECONDS] [--budget USD] [--parallel NUMBER] [--json] 
 Each PROMPT is a task of its own for the local lane, in this directory, side by side; the answers are printed in order.
 They may read, search and edit files; what more they may is said after --, such as --allowedTools Bash."""
 EDITING = ("--permission-mode", "acceptEdits", "--allowedTools", "Read,Edit,Write,Grep,Glob")
+LIMITS = ("timeout", "budget", "parallel")
+OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 # A session that calls this hands its own identity down; the process that is started here has its own.
 OF_THE_CALLER = ("CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_ENTRYPOINT")
 
@@ -95,19 +99,33 @@ def _called(
     prompts: list[str] = []
     while words:
         word = words.pop(0)
+        option, given, value = word.partition("=")
+        limit = option.removeprefix("--")
         if word in ("-h", "--help"):
             print(usage)
             sys.exit(0)
-        if word == "--json":
+        if word == "--json" and section == "dispatch":
             options["json"] = True
-        elif word in ("--timeout", "--budget", "--parallel") and words:
-            try:
-                options[word.removeprefix("--")] = min(float(words.pop(0)), float(options[word.removeprefix("--")]))
-            except (KeyError, ValueError):
-                fail(EX_USAGE, usage)
+        elif option.startswith("--") and limit in LIMITS and limit in options:
+            told = _limit(option, value if given or not words else words.pop(0))
+            options[limit] = min(told, options[limit] or told)
+        elif OPTION.fullmatch(word):
+            # Sent as a prompt, a mistyped one would be billed.
+            fail(EX_USAGE, f"there is no option {option}\n{usage}")
         else:
             prompts.append(word)
     return records, options, prompts, rest
+
+
+def _limit(option: str, value: str) -> float:
+    try:
+        limit = float(value)
+    except ValueError:
+        limit = 0
+    least = 1 if option == "--parallel" else 0.0001
+    if not least <= limit < math.inf:
+        fail(EX_USAGE, f"{option} {value}: write a number, {least} or more")
+    return limit
 
 
 def _asker(records: dict[str, Any], options: dict[str, Any], arguments: list[str]) -> Callable[[str, str], Answer]:

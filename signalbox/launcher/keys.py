@@ -6,25 +6,39 @@ import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from .speak import EX_CONFIG, fail
 
 PATIENCE = 30  # seconds
 
 
-def read_key(path: str | None) -> str | None:
-    """Return the lane's key, None for a lane without one."""
-    if path is None:
-        return None
+class BadKeyError(Exception):
+    """The key cannot be had; why, and what to do."""
+
+
+def key_of(lane: dict[str, Any]) -> str | None:
+    """Return the lane's key, None for a lane without one; end with the reason if it cannot be had."""
+    try:
+        return read_key(lane)
+    except BadKeyError as error:
+        fail(EX_CONFIG, str(error))
+
+
+def read_key(lane: dict[str, Any]) -> str | None:
+    """Return the lane's key, None for a lane without one. Raises BadKeyError."""
+    path = lane["key_file"]
+    if lane.get("key") or path is None:
+        return lane.get("key")
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         key = _decrypted(path) if path.endswith(".cred") else Path(path).read_text().strip()
     except OSError as error:
-        fail(EX_CONFIG, f"the key in {path} cannot be read ({error.strerror}); run the deploy again")
+        raise BadKeyError(f"the key in {path} cannot be read ({error.strerror}); run the deploy again") from error
     if mode & 0o077:
-        fail(EX_CONFIG, f"others may read the key in {path}; chmod 600 {path}")
+        raise BadKeyError(f"others may read the key in {path}; chmod 600 {path}")
     if not key:
-        fail(EX_CONFIG, f"{path} is empty; run the deploy again")
+        raise BadKeyError(f"{path} is empty; run the deploy again")
     return key
 
 
@@ -35,11 +49,12 @@ def _decrypted(path: str) -> str:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
-    except subprocess.TimeoutExpired:
-        fail(
-            EX_CONFIG, f"the key in {path} was not decrypted in {PATIENCE} s; see systemctl status systemd-creds.socket"
-        )
+    except subprocess.TimeoutExpired as error:
+        cure = "see systemctl status systemd-creds.socket"
+        raise BadKeyError(f"the key in {path} was not decrypted in {PATIENCE} s; {cure}") from error
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        fail(EX_CONFIG, f"the key in {path} does not decrypt for this user on this host ({why}); run the deploy again")
+        raise BadKeyError(
+            f"the key in {path} does not decrypt for this user on this host ({why}); run the deploy again"
+        )
     return done.stdout.strip()

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from . import directory, probes, sources
-from .keys import read_key
+from .backends_env import with_lanes
+from .keys import key_of
 from .records import lane_named, read_records, require_user
 from .speak import EX_CONFIG, EX_USAGE, fail, say
 
@@ -26,8 +27,14 @@ def main(name: str, arguments: Sequence[str]) -> NoReturn:
         name, arguments = f"{name}-private", arguments[1:]
         if name not in records["lanes"]:
             fail(EX_USAGE, f"there is no private lane {name}; set lanes.{name}.enabled, and deploy")
+    records = with_lanes(records, name)
     lane = lane_named(records, name)
     require_user(records["user"])
+    start(name, lane, records, arguments)
+
+
+def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
+    """Become Claude Code in the lane."""
     variables = ready(name, lane, records, arguments)
     if sys.stdin.isatty() and sys.stderr.isatty():
         say(f"this bills {lane['billed']}")
@@ -39,12 +46,12 @@ def ready(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
     prove(lane, records, arguments)
     if not lane.get("available", True):
         fail(EX_CONFIG, f"{name} is marked as not available in ~/.claude-backends.env")
-    key = lane.get("key") or read_key(lane["key_file"])
+    key = key_of(lane)
     probes.check(name, lane, records["gateway"], key)
     interactive = sys.stdin.isatty() and not {"-p", "--print"} & set(arguments)
     lane = probes.fitted(lane, key, records["gateway"], interactive=interactive)
     directory.prepare(lane, key)
-    return environment(name, lane, key)
+    return environment(name, lane, key, records)
 
 
 def prove(lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str] = ()) -> None:
@@ -57,10 +64,16 @@ def prove(lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str
 
 
 def environment(
-    name: str, lane: dict[str, Any], key: str | None, base: Mapping[str, str] = os.environ
+    name: str, lane: dict[str, Any], key: str | None, records: dict[str, Any], base: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return claude's environment: `base` without what conflicts, with the lane's."""
-    inherited = {each: value for each, value in base.items() if not sources.conflicts(each)}
+    """Return claude's environment: `base` without what conflicts and what another lane has put there, with the lane's.
+
+    Another lane's limits on tokens would cut this one's answers.
+    """
+    others = sources.put_by_lanes(records, base)
+    inherited = {each: value for each, value in base.items() if not sources.conflicts(each) and each not in others}
+    if inherited.get(sources.EFFORT) in sources.TOO_HIGH:
+        del inherited[sources.EFFORT]
     variables = {**inherited, **lane["environment"], "SIGNALBOX_LANE": name}
     if lane["key_variable"]:
         # A server that asks for no key gets a word: without any, Claude Code would ask to log in.

@@ -48,19 +48,7 @@ def fitted(
     A server that does not tell is passed over: whether it is there at all has been checked. One that wants a token,
     which a lane through the gateway does not have, was asked by the gateway.
     """
-    readings = lane.get("readings", ())
-    keyed = gateway is not None and any(each.get("keyed") for each in readings) and lane["via"] == "gateway"
-    known = _of_the_gateway(gateway["url"]) if gateway and keyed else {}
-    found = [
-        (
-            each,
-            known.get(each["id"])
-            if keyed and each["keyed"]
-            else _loaded(each, key if lane["via"] == "direct" else None),
-        )
-        for each in readings
-    ]
-    told = [(reading, tokens) for reading, tokens in found if tokens is not None]
+    told = _told(lane, key, gateway)
     refused = []
     for reading, tokens in told:
         for grave, said in context.verdicts(tokens, reading):
@@ -69,7 +57,7 @@ def fitted(
                 say(said)
     if refused and len(refused) == len(told):
         fail(EX_CONFIG, "; ".join(refused))
-    enough = [tokens for reading, tokens in told if tokens >= context.FLOOR]
+    enough = [tokens for _, tokens in told if tokens >= context.FLOOR]
     window = lane["environment"].get("CLAUDE_CODE_MAX_CONTEXT_TOKENS")
     if not window or not enough or min(enough) >= int(window):
         return lane
@@ -85,6 +73,27 @@ def _of_the_gateway(url: str) -> dict[str, int | None]:
         return dict(ask(f"{url}/signalbox/models"))
     except (OSError, ValueError, TypeError):
         return {}
+
+
+def windows(lane: dict[str, Any], key: str | None, gateway: dict[str, str]) -> list[int]:
+    """Return with how many tokens of context the lane's servers have its model loaded now; those that tell."""
+    return [tokens for _, tokens in _told(lane, key, gateway)]
+
+
+def _told(lane: dict[str, Any], key: str | None, gateway: dict[str, str] | None) -> list[tuple[dict[str, Any], int]]:
+    readings = lane.get("readings", ())
+    keyed = gateway is not None and any(each.get("keyed") for each in readings) and lane["via"] == "gateway"
+    known = _of_the_gateway(gateway["url"]) if gateway and keyed else {}
+    found = [
+        (
+            each,
+            known.get(each["id"])
+            if keyed and each["keyed"]
+            else _loaded(each, key if lane["via"] == "direct" else None),
+        )
+        for each in readings
+    ]
+    return [(reading, tokens) for reading, tokens in found if tokens is not None]
 
 
 def _loaded(reading: dict[str, Any], key: str | None) -> int | None:

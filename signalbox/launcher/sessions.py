@@ -20,8 +20,9 @@ from typing import Any, NoReturn
 
 from . import lane as lanes
 from . import probes
+from .backends_env import with_lanes
 from .conversation import kept_in
-from .keys import read_key
+from .keys import key_of
 from .records import lane_named, read_records, require_user
 from .speak import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, fail, say
 
@@ -34,7 +35,7 @@ Leave it with Ctrl-b d: it goes on. Without --lane it is the shell's lane, else 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 STATE = Path(".local/state/signalbox/sessions")  # below the home
 TASKS = Path(".config/claude-tasks")
-COMMANDS = Path("/usr/local/bin")
+PROGRAM = str(Path(__file__).with_name("launch.py"))
 START_SECONDS = 180  # after a reboot the gateway takes its time
 TMUX = "/usr/bin/tmux"
 CHOOSING = {"-c", "--continue", "-r", "--resume", "--session-id", "--from-pr"}  # what says which conversation it is
@@ -81,23 +82,31 @@ def run(arguments: Sequence[str]) -> NoReturn:
     state = Path.home() / STATE / f"{name}.json"
     wanted = json.loads(state.read_text())
     resumed = wanted["boot"] != boot()
+    records = with_lanes(read_records(), wanted["lane"])
+    if resumed and not records["sessions_reopen"]:
+        _forget(name)  # it was opened while they were to come back
+        sys.exit(0)
     os.chdir(wanted["directory"])
-    command = [str(COMMANDS / f"claude-{wanted['lane']}"), *_conversation(wanted), *wanted["arguments"]]
+    command = [PROGRAM, wanted["lane"], *_conversation(wanted, records), *wanted["arguments"]]
     deadline = time.monotonic() + START_SECONDS
     while (status := subprocess.run(command).returncode) == EX_UNAVAILABLE and time.monotonic() < deadline and resumed:
         time.sleep(2)
     if status:
         input(f"claude-{wanted['lane']} ended with {status}; Enter closes this session ")
-    state.unlink(missing_ok=True)
-    _systemctl("disable", "--quiet", unit(name))
+    _forget(name)
     sys.exit(0)
 
 
-def _conversation(wanted: dict[str, Any]) -> list[str]:
+def _forget(name: str) -> None:
+    (Path.home() / STATE / f"{name}.json").unlink(missing_ok=True)
+    _systemctl("disable", "--quiet", unit(name))
+
+
+def _conversation(wanted: dict[str, Any], records: dict[str, Any]) -> list[str]:
     """Return the words that begin the session's conversation, or after a reboot go on with it."""
     if any(word.partition("=")[0] in CHOOSING for word in wanted["arguments"]):
         return []
-    begun = (kept_in(read_records()["lanes"][wanted["lane"]]) / f"{wanted['conversation']}.jsonl").exists()
+    begun = (kept_in(lane_named(records, wanted["lane"])) / f"{wanted['conversation']}.jsonl").exists()
     return ["--resume" if begun else "--session-id", wanted["conversation"]]
 
 
@@ -109,15 +118,23 @@ def task(arguments: Sequence[str]) -> NoReturn:
         wanted: dict[str, Any] = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         fail(EX_CONFIG, f"{path} cannot be read ({error}); write lane = …, prompt = …, and directory = … into it")
-    unknown = wanted.keys() - {"lane", "prompt", "directory", "arguments"}
-    if unknown or not all(isinstance(wanted.get(key), str) for key in ("lane", "prompt")):
-        fail(EX_CONFIG, f"{path} needs lane and prompt, and may have directory and arguments (a list)")
-    os.chdir(os.path.expanduser(wanted.get("directory", "~")))
+    wanted = {"directory": "~", "arguments": [], **wanted}
+    more: list[Any] = wanted["arguments"] if isinstance(wanted["arguments"], list) else [None]
+    words = [*more, *(value for key, value in wanted.items() if key != "arguments")]
+    if wanted.keys() != {"lane", "prompt", "directory", "arguments"} or not all(
+        isinstance(each, str) for each in words
+    ):
+        may = 'may have directory, and arguments such as ["--allowedTools", "Read"]'
+        fail(EX_CONFIG, f"{path} needs lane and prompt, {may}, and nothing else")
+    try:
+        os.chdir(os.path.expanduser(wanted["directory"]))
+    except OSError as error:
+        fail(EX_CONFIG, f"{path}: the directory {wanted['directory']} cannot be used ({error.strerror})")
     stdin = os.memfd_create("prompt")  # not argv, which everybody on the host may read
     os.write(stdin, wanted["prompt"].encode())
     os.lseek(stdin, 0, os.SEEK_SET)
     os.dup2(stdin, 0)
-    lanes.main(wanted["lane"], ["-p", *wanted.get("arguments", [])])
+    lanes.main(wanted["lane"], ["-p", *more])
 
 
 def unit(name: str) -> str:
@@ -143,10 +160,11 @@ def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -
             say(f"{name} runs already, as it was opened")
         return
     lane = lane or os.environ.get("SIGNALBOX_LANE") or "routed"
+    records = with_lanes(records, lane)
     record = lane_named(records, lane)
     # Told here, where a person looks, and not in a terminal that closes at once.
     lanes.prove(record, records, arguments)
-    probes.check(lane, record, records["gateway"], read_key(record["key_file"]))
+    probes.check(lane, record, records["gateway"], key_of(record))
     directory = Path.home() / STATE
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     wanted = {

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from .keys import read_key
+from .keys import key_of
 from .records import Lane
 from .speak import EX_USAGE, fail, say
 
@@ -28,15 +28,16 @@ def main(lanes: Mapping[str, Lane], arguments: Sequence[str]) -> NoReturn:
         fail(EX_USAGE, f"no lane is called {name!r}; there are {', '.join(lanes)}")
     lane = lanes[name]
     variables = {k: v for k, v in lane["environment"].items() if kind == "vscode" or k not in LAUNCHERS_OWN}
-    if "--with-key" in arguments and lane["key_variable"]:
-        variables[lane["key_variable"]] = lane.get("key") or read_key(lane["key_file"]) or "none"
+    told = "--with-key" in arguments or not lane["key_variable"]  # a lane with a login of its own has no key to tell
+    if lane["key_variable"] and told:
+        variables[lane["key_variable"]] = key_of(lane) or "none"
     if kind == "settings":
         say("for the settings.json of a project; the lane's own claude-LANE refuses to start beside it")
-        helper = {"apiKeyHelper": f"{PROGRAM} key {name}"} if "--with-key" not in arguments else {}
+        helper = {} if told else {"apiKeyHelper": f"{PROGRAM} key {name}"}
         print(json.dumps({"env": variables, **helper}, indent=2))
     else:
         say("for VS Code's settings.json, where it runs Claude Code on this host; a shell's variables do not reach it")
-        if "--with-key" not in arguments and lane["key_variable"]:
+        if not told:
             variables[lane["key_variable"]] = f"<what `{PROGRAM} key {name}` prints>"
         pairs = [{"name": variable, "value": value} for variable, value in variables.items()]
         print(json.dumps({"claudeCode.environmentVariables": pairs}, indent=2))

@@ -41,6 +41,11 @@ NAMES = (
     "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
 )
 HARMLESS = ("ANTHROPIC_DIRECT_KEY",)  # a name of ours, which Claude Code does not read
+OF_EVERY_SHELL = ("DISABLE_UPDATES",)  # a lane has it, and so has a shell without one
+# What a lane of ~/.claude-backends.env sets beside the others' variables.
+OF_A_PERSON = {"key_variable": "ANTHROPIC_AUTH_TOKEN", "environment": ("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS",)}
+EFFORT = "CLAUDE_CODE_EFFORT_LEVEL"
+TOO_HIGH = ("xhigh", "max")  # efforts that many backends refuse
 # Keys of a settings file that decide the same: a program that gives a key or starts Claude Code, other model ids.
 DECIDING = ("apiKeyHelper", "modelOverrides", "processWrapper", "proxyAuthHelper")
 
@@ -78,18 +83,31 @@ def of_lane(lane: Mapping[str, Any], records: Mapping[str, Any], arguments: Sequ
     """Yield everything that could decide in place of `lane`; `arguments` are those meant for claude."""
     wanted = {**lane["environment"]}
     yield from _of_environment(records)
+    if os.environ.get(EFFORT) in TOO_HIGH:
+        cure = "many backends refuse it, so the lane's own holds here"
+        yield Source(f"{EFFORT}={os.environ[EFFORT]}", where_set(EFFORT), cure, beats=False)
     yield from _of_path(records)
-    yield from _of_settings(wanted, settings_files(Path(wanted["CLAUDE_CONFIG_DIR"]), records))
-    yield from _of_arguments(wanted, arguments)
+    proxied = lane["via"] != "first-party"
+    yield from _of_settings(wanted, settings_files(Path(wanted["CLAUDE_CONFIG_DIR"]), records), proxied)
+    yield from _of_arguments(wanted, arguments, proxied)
     yield from _of_login(lane)
+
+
+def put_by_lanes(records: Mapping[str, Any], environment: Mapping[str, str]) -> set[str]:
+    """Return the variables that a lane has put into this environment: what another lane must not take for a wish."""
+    if "SIGNALBOX_LANE" not in environment:
+        return set()
+    names = {name for lane in records["lanes"].values() for name in lane["environment"]} - set(OF_EVERY_SHELL)
+    ours = records["lanes"].get(environment["SIGNALBOX_LANE"], OF_A_PERSON)
+    return {"SIGNALBOX_LANE", ours["key_variable"], *OF_A_PERSON["environment"], *names} & environment.keys()
 
 
 def of_plain_claude(records: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Source]:
     """Yield what would take plain `claude` away from its own login."""
     for source in _of_environment(records, environment):
-        if source.what != "CLAUDE_CONFIG_DIR":
-            yield Source(source.what, source.where, source.cure, beats=True)
-    yield from _of_settings({}, settings_files(Path.home() / ".claude", records))
+        yield Source(source.what, source.where, "plain claude follows it; take it out", beats=True)
+    directory = environment.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude"
+    yield from _of_settings({}, settings_files(Path(directory), records))
     yield from _of_path(records)
 
 
@@ -100,10 +118,23 @@ def settings_files(directory: Path, records: Mapping[str, Any]) -> Iterator[Path
     yield from sorted(managed.glob("managed-settings.d/*.json"))
     yield directory / "remote-settings.json"
     yield directory / "settings.json"
-    for name in ("settings.json", "settings.local.json"):
-        project = Path.cwd() / ".claude" / name
-        if project != directory / name:
-            yield project
+    projects = [Path.cwd() / ".claude/settings.json"]
+    projects += [each / ".claude/settings.local.json" for each in (Path.cwd(), *_checkouts())]
+    yield from (each for each in dict.fromkeys(projects) if each != directory / "settings.json")
+
+
+def _checkouts() -> Iterator[Path]:
+    """Yield the checkout around the current directory, and of a worktree the main one, whose local settings count."""
+    here = Path.cwd()
+    root = next((each for each in (here, *here.parents) if (each / ".git").exists()), None)
+    if root is None:
+        return
+    yield root
+    try:
+        git = root / (root / ".git").read_text().removeprefix("gitdir:").strip()
+        yield (git / (git / "commondir").read_text().strip()).resolve().parent
+    except (OSError, ValueError):
+        return  # no worktree
 
 
 def where_set(name: str) -> str:
@@ -125,11 +156,12 @@ def where_set(name: str) -> str:
 
 def _of_environment(records: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Iterator[Source]:
     # In a lane's own session, or a shell that was switched to it, the lane's variables are no surprise.
-    ours = records["lanes"].get(environment.get("SIGNALBOX_LANE", ""))
+    put = put_by_lanes(records, environment)
+    ours = records["lanes"].get(environment.get("SIGNALBOX_LANE"))
+    if ours:
+        put = {each for each in put if ours["environment"].get(each) == environment[each]} | {ours["key_variable"]}
     for name in sorted(environment):
-        if not conflicts(name) or name in HARMLESS:
-            continue
-        if ours and (name == ours["key_variable"] or ours["environment"].get(name) == environment[name]):
+        if not conflicts(name) or name in HARMLESS or name in put:
             continue
         yield Source(name, where_set(name), "it is not used here; take it out", beats=False)
 
@@ -141,7 +173,7 @@ def _of_path(records: Mapping[str, Any]) -> Iterator[Source]:
         yield Source("another claude is first on PATH", found, cure, beats=False)
 
 
-def _of_settings(wanted: Mapping[str, str], files: Iterator[Path]) -> Iterator[Source]:
+def _of_settings(wanted: Mapping[str, str], files: Iterator[Path], proxied: bool = False) -> Iterator[Source]:
     for path in files:
         try:
             text = path.read_text()
@@ -151,10 +183,11 @@ def _of_settings(wanted: Mapping[str, str], files: Iterator[Path]) -> Iterator[S
             if path.name != "remote-settings.json":
                 yield Source("it cannot be read", str(path), f"mend it, or move it away ({error})", beats=True)
             continue
-        yield from _of_settings_text(wanted, text, str(path))
+        yield from _of_settings_text(wanted, text, str(path), proxied)
 
 
-def _of_settings_text(wanted: Mapping[str, str], text: str, where: str) -> Iterator[Source]:
+def _of_settings_text(wanted: Mapping[str, str], text: str, where: str, proxied: bool) -> Iterator[Source]:
+    """Yield what in a settings file's text decides; proxied: whether a proxy would stand between lane and server."""
     try:
         settings = json.loads(text) if text.strip() else {}
     except ValueError as error:
@@ -165,7 +198,7 @@ def _of_settings_text(wanted: Mapping[str, str], text: str, where: str) -> Itera
         return
     block = settings.get("env")
     for name, value in (block if isinstance(block, dict) else {}).items():
-        decides = conflicts(name) or name in wanted
+        decides = conflicts(name) or name in wanted or (proxied and name.upper().endswith("_PROXY"))
         if decides and name not in HARMLESS and wanted.get(name) != value:
             yield Source(f"env.{name} beats the lane", _line(where, text, name), "take it out", beats=True)
     for key in DECIDING:
@@ -173,7 +206,7 @@ def _of_settings_text(wanted: Mapping[str, str], text: str, where: str) -> Itera
             yield Source(f"{key} beats the lane", _line(where, text, key), "take it out", beats=True)
 
 
-def _of_arguments(wanted: Mapping[str, str], arguments: Sequence[str]) -> Iterator[Source]:
+def _of_arguments(wanted: Mapping[str, str], arguments: Sequence[str], proxied: bool) -> Iterator[Source]:
     for index, argument in enumerate(arguments):
         if argument == "--":
             return
@@ -184,9 +217,9 @@ def _of_arguments(wanted: Mapping[str, str], arguments: Sequence[str]) -> Iterat
         else:
             continue
         if value.lstrip().startswith("{"):
-            yield from _of_settings_text(wanted, value, "the argument --settings")
+            yield from _of_settings_text(wanted, value, "the argument --settings", proxied)
         else:
-            yield from _of_settings(wanted, iter([Path(value)]))
+            yield from _of_settings(wanted, iter([Path(value)]), proxied)
 
 
 def _of_login(lane: Mapping[str, Any]) -> Iterator[Source]:

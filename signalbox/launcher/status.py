@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from . import probes, sources
-from .keys import read_key
+from .keys import BadKeyError, read_key
 from .records import Lane
 
 PLAIN = "plain claude"
-SLOTS = ("main", "opus", "sonnet", "haiku", "fable", "subagent")
+SLOTS = {
+    "main": "ANTHROPIC_MODEL",
+    **{slot: f"ANTHROPIC_DEFAULT_{slot.upper()}_MODEL" for slot in ("opus", "sonnet", "haiku", "fable")},
+    "subagent": "CLAUDE_CODE_SUBAGENT_MODEL",
+}
 
 
-def main(records: Mapping[str, Any], lanes: Mapping[str, Lane], arguments: Sequence[str]) -> int:
+def main(records: Mapping[str, Any], arguments: Sequence[str]) -> int:
     """Print it (--json: as JSON) and return the exit status: 2 if something is in the way."""
-    found = _of_shell(records, lanes)
+    found = _of_shell(records)
     if "--json" in arguments:
         print(json.dumps(found, indent=2))
     else:
@@ -26,9 +30,9 @@ def main(records: Mapping[str, Any], lanes: Mapping[str, Lane], arguments: Seque
     return 2 if found["trouble"] or found["beaten_by"] or any(not each["answers"] for each in found["servers"]) else 0
 
 
-def _of_shell(records: Mapping[str, Any], lanes: Mapping[str, Lane]) -> dict[str, Any]:
+def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
     name = os.environ.get("SIGNALBOX_LANE", "")
-    lane = lanes.get(name)
+    lane = records["lanes"].get(name)
     diverting = [str(each) for each in sources.of_plain_claude(records, {} if lane else os.environ)]
     if lane is None:
         return {
@@ -42,13 +46,16 @@ def _of_shell(records: Mapping[str, Any], lanes: Mapping[str, Lane]) -> dict[str
             "beaten_by": diverting,
             "plain_claude_diverted_by": diverting,
         }
-    trouble = probes.trouble(name, lane, records["gateway"], lane.get("key") or read_key(lane["key_file"]))
     return {
         "lane": name,
         "goes_to": lane["goes_to"],
-        "models": {slot: _model(lane, lane["models"][slot]) for slot in SLOTS if slot in lane["models"]},
+        "models": {
+            slot: lane["environment"].get(variable, lane["models"][slot])
+            for slot, variable in SLOTS.items()
+            if slot in lane["models"]
+        },
         "bills": lane["billed"],
-        "trouble": trouble.text if trouble else None,
+        "trouble": _trouble(name, lane, records),
         "servers": [{"name": k, "url": v, "answers": probes.answers(v)} for k, v in lane["servers"].items()],
         "directory": lane["environment"]["CLAUDE_CONFIG_DIR"],
         "beaten_by": [str(each) for each in sources.of_lane(lane, records) if each.beats],
@@ -56,8 +63,12 @@ def _of_shell(records: Mapping[str, Any], lanes: Mapping[str, Lane]) -> dict[str
     }
 
 
-def _model(lane: Lane, name: str) -> str:
-    return name if lane["via"] == "gateway" else str(lane["environment"].get("ANTHROPIC_MODEL", name))
+def _trouble(name: str, lane: Lane, records: Mapping[str, Any]) -> str | None:
+    try:
+        found = probes.trouble(name, lane, records["gateway"], read_key(lane))
+    except BadKeyError as error:
+        return str(error)
+    return found.text if found else None
 
 
 def _print(found: Mapping[str, Any]) -> None:

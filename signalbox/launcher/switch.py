@@ -13,9 +13,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from . import backends_env, conversation, lane, snippets, status
+from . import backends_env, conversation, lane, snippets, sources, status
+from .backends_env import with_lanes
 from .records import Lane, read_records, require_user
-from .speak import EX_USAGE, fail, say
+from .speak import EX_CONFIG, EX_USAGE, fail, say
 
 HELP = """\
 claude-switch LANE            this shell's claude goes to LANE; also: source claude-switch LANE
@@ -27,9 +28,10 @@ claude-switch start [...]     start Claude Code in this shell's lane, with these
 claude-switch continue LANE   go on in LANE with the last conversation of this directory (--help says more)
 claude-switch snippet KIND LANE   what to write for LANE into settings.json (settings) or VS Code's (vscode)
 
-Each lane has a command of its own too, which changes nothing in the shell: claude-LANE."""
+Each lane has a command of its own too, which changes nothing in the shell: claude-LANE. In a shell that was switched,
+`claude` is that command: what could take it elsewhere is looked for each time it starts."""
 
-OFF = "off"
+OFF, LOGIN = "off", "with its own login"
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
@@ -44,39 +46,32 @@ def main(arguments: Sequence[str]) -> NoReturn:
         print("\n".join(_completions(records, rest)))
         sys.exit(0)
     if word == "list":
-        for name, each in targets(records).items():
+        for name, each in with_lanes(records)["lanes"].items():
             print(f"{name:<14} {each['goes_to']:<30} bills {each['billed']}")
         sys.exit(0)
     require_user(records["user"])
     if word == "status":
-        sys.exit(status.main(records, targets(records), rest))
+        sys.exit(status.main(with_lanes(records, os.environ.get("SIGNALBOX_LANE")), rest))
     if word == "start":
         _start(records, rest)
     if word == "continue":
-        conversation.main(records, rest)
+        conversation.main(with_lanes(records), rest)
     if word == "snippet":
-        snippets.main(targets(records), rest)
+        snippets.main(with_lanes(records)["lanes"], rest)
     if not in_shell:
         fail(EX_USAGE, f"only the shell itself can be changed; type: source claude-switch {shlex.join(arguments)}")
     _change(records, word)
 
 
-def targets(records: Mapping[str, Any]) -> dict[str, Lane]:
-    """Return all that can be switched to, by name; the host's lanes go before those of ~/.claude-backends.env."""
-    return {**records["lanes"], **{k: v for k, v in backends_env.lanes().items() if k not in records["lanes"]}}
-
-
-def _completions(records: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+def _completions(records: dict[str, Any], words: Sequence[str]) -> list[str]:
     """Return what may follow these words of a command line."""
     match words:
         case []:
-            return [*targets(records), OFF, "status", "list", "help", "start", "continue", "snippet"]
-        case ["continue"]:
-            return list(records["lanes"])
+            return [*with_lanes(records)["lanes"], OFF, "status", "list", "help", "start", "continue", "snippet"]
+        case ["continue"] | ["snippet", _]:
+            return list(with_lanes(records)["lanes"])
         case ["snippet"]:
             return list(snippets.KINDS)
-        case ["snippet", _]:
-            return list(targets(records))
     return []
 
 
@@ -90,17 +85,23 @@ def _change(records: dict[str, Any], word: str) -> NoReturn:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    if not before:
+        # The child of a shell that was switched, or of a lane's session: what its parent had before, nobody knows here.
+        for name in sources.put_by_lanes(records, os.environ):
+            del os.environ[name]
     original = dict(os.environ)
-    known = targets(records)
-    word = _menu(known) if word == "menu" else word
+    word = _menu(with_lanes(records)["lanes"]) if word == "menu" else word
+    known = records["lanes"] if word == OFF else with_lanes(records, word)["lanes"]
     if word == OFF:
         wanted = original
-        say("plain claude again, with its own login")
+        diverting = [str(each) for each in sources.of_plain_claude(records, original) if each.beats]
+        say("plain claude again, " + (f"but not with its own login: {'; '.join(diverting)}" if diverting else LOGIN))
     elif word in known:
         wanted = lane.ready(word, known[word], records)
         say(f"claude now goes to {known[word]['goes_to']}; this bills {known[word]['billed']}")
     else:
-        fail(EX_USAGE, backends_env.missing(word) or f"no lane is called {word!r}; there are {', '.join(known)}, {OFF}")
+        there = ", ".join([*with_lanes(records)["lanes"], OFF])
+        fail(EX_USAGE, backends_env.missing(word) or f"no lane is called {word!r}; there are {there}")
     print("\n".join(_code(current, original, wanted)))
     sys.exit(0)
 
@@ -121,7 +122,7 @@ def _menu(known: Mapping[str, Lane]) -> str:
     if not sys.stderr.isatty():
         fail(EX_USAGE, f"there is no terminal for a menu; name a lane: {', '.join(choices)}")
     for number, name in enumerate(choices, start=1):
-        words = f"bills {known[name]['billed']}" if name in known else "plain claude, with its own login"
+        words = f"bills {known[name]['billed']}" if name in known else f"plain claude, {LOGIN}"
         print(f"{number}) {name:<14} {words}", file=sys.stderr)
     print("which? ", end="", flush=True, file=sys.stderr)
     answer = sys.stdin.readline().strip()
@@ -135,6 +136,9 @@ def _menu(known: Mapping[str, Lane]) -> str:
 def _start(records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
     """Start what this shell was switched to; plain claude where it was not."""
     name = os.environ.get("SIGNALBOX_LANE")
-    if name in records["lanes"]:
-        lane.main(str(name), arguments)
-    lane.become(records["claude"], [*records["flags"], *arguments], dict(os.environ))
+    if name is None:
+        lane.become(records["claude"], [*records["flags"], *arguments], dict(os.environ))
+    records = with_lanes(records, name)
+    if name not in records["lanes"]:
+        fail(EX_CONFIG, f"this shell was switched to {name}, which is no lane any more; type: claude-switch {OFF}")
+    lane.start(name, records["lanes"][name], records, arguments)

@@ -16,7 +16,7 @@ drill = Drill(
     "inside",
     "inside a session, at its terminal",
     "Gateway model discovery and `/model` inside a session. A status line: lane, requested model, the backend that "
-    "really answered last, context used, a warning colour after a failures.",
+    "really answered last, context used, a warning colour after a failover.",
 )
 
 LOCAL, CLOUD = "Hello from simulated LM Studio", "Hello from simulated Anthropic"
@@ -42,7 +42,7 @@ def _warned(session: Claude) -> None:
 
 @drill.cell("status-line", fixed=True)
 def status_line(stage: Stage) -> Figures:
-    """The status line names lane, model asked for, who really answered and context used; red after a failures."""
+    """The status line names lane, model asked for, who really answered and context used; red after a failover."""
     stage.converged()
     figures: dict[str, object] = {}
     with Claude("claude-local") as session:

@@ -17,8 +17,8 @@ from tests.unit.test_launcher import KEY, Gateway, Host, serving
 SHELLS = [shell for shell in ("bash", "zsh") if shutil.which(shell)]
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+@pytest.fixture(name="host")
+def switching_host(tmp_path: Path) -> Iterator[Host]:
     with serving(Gateway) as server:
         host = Host(tmp_path, server)
         program = str(host.home / "lib/launcher/launch.py")
@@ -64,6 +64,75 @@ def test_switching_there_and_back_leaves_the_environment_as_it_was(host: Host, s
     assert first["CLAUDE_CONFIG_DIR"] == str(host.home / ".claude-local")
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_off_is_true_in_a_shell_below_the_switched_one(host: Host, shell: str) -> None:
+    inner = f". {host.home}/lib/shell.sh; claude-switch off; env | sort > after; typeset -f claude"
+    script = f"""
+        env | sort | grep -v -e ^SHLVL -e ^_= > before
+        claude-switch local
+        {shell} -c '{inner}'
+        grep -v -e ^SHLVL -e ^_= -e '^NO_PROXY=127.0.0.1$' -e '^no_proxy=127.0.0.1$' after | cmp before - && echo same
+    """
+    done = bash(host, script, shell, DISABLE_UPDATES="1")
+    assert done.stdout == "same\n", done.stderr
+    assert done.stderr.endswith("plain claude again, with its own login\n")
+
+
+def test_off_says_what_is_not_plain_claudes_own(host: Host) -> None:
+    done = bash(host, "claude-switch local 2>/dev/null; claude-switch off", ANTHROPIC_API_KEY="sk-ant-mine")
+    assert "plain claude again, but not with its own login: " in done.stderr
+    assert "ANTHROPIC_API_KEY; plain claude follows it; take it out" in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_claude_in_a_switched_shell_is_proven_at_each_start(host: Host, shell: str) -> None:
+    script = f"""
+        claude() {{ echo mine; }}
+        PATH={host.claude.parent}:$PATH
+        claude-switch local 2>/dev/null; claude-switch cloud 2>/dev/null
+        mkdir -p .claude; echo '{{"apiKeyHelper": "x"}}' > .claude/settings.json
+        claude -p x || echo refused $?
+        {shell} -c '. {host.home}/lib/shell.sh; claude -p x' 2>/dev/null || echo and below
+        rm .claude/settings.json
+        claude -p 'a  b'
+        claude-switch off
+        claude
+    """
+    done = bash(host, script, shell, SEEN=str(host.home / "seen"))
+    assert done.stdout == f"refused {speak.EX_CONFIG}\nand below\nmine\n", done.stderr
+    assert "/.claude/settings.json, line 1: apiKeyHelper beats the lane; take it out" in done.stderr
+    assert host.seen()[0] == ["-p", "a  b"]
+    assert host.seen()[1]["SIGNALBOX_LANE"] == "cloud"
+
+
+def test_a_function_with_a_lanes_name_is_off_at_the_first_prompt(host: Host) -> None:
+    (host.home / ".bashrc").write_text(f". {host.home}/lib/shell.sh\nfunction claude-local {{ echo mine; }}\n")
+    done = subprocess.run(
+        ["bash", "-i"],
+        input="claude-local -p x\n",
+        env={"HOME": str(host.home), "PATH": f"{host.home}:/usr/bin:/bin", "SEEN": str(host.home / "seen")}
+        | {"SIGNALBOX_LANES": str(host.home / "lanes.json")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "", done.stderr
+    assert f"claude-local: your function of this name is off, so that the lane starts; take it out of {host.home}" in (
+        done.stderr
+    )
+    assert ".bashrc, line 2" in done.stderr
+    assert host.seen()[0] == ["-p", "x"]
+
+
+def test_a_function_that_a_shell_above_exported_is_off(host: Host) -> None:
+    script = (
+        f"claude-local() {{ echo mine; }}; export -f claude-local; bash -c '. {host.home}/lib/shell.sh; claude-local'"
+    )
+    done = bash(host, script, SEEN=str(host.home / "seen"))
+    assert done.stdout == "", done.stderr
+    assert host.seen()[0] == []
+
+
 def test_the_sourced_command_does_the_same_and_the_program_says_so(host: Host) -> None:
     done = bash(host, "unset -f claude-switch; source claude-switch local; echo $ANTHROPIC_MODEL")
     assert done.stdout == "local\n", done.stderr
@@ -105,80 +174,40 @@ def test_status_of_plain_claude_names_what_diverts_it(host: Host) -> None:
     ]
 
 
-def test_servers_of_the_backends_file_can_be_switched_to(host: Host) -> None:
-    file = host.home / ".claude-backends.env"
-    url = host.records["gateway"]["url"]
-    file.write_text(
-        f'# mine\nexport OLLAMA_BASE_URL="{url}/"\nOLLAMA_AUTH_TOKEN={KEY}\nOLLAMA_MODEL=devstral # big\n'
-        "OLLAMA_MODEL_NAME='Devstral 2'\n"
-    )
-    file.chmod(0o644)
-    assert "others may read" in bash(host, "claude-switch ollama").stderr
-    file.chmod(0o600)
-    done = bash(
-        host, 'claude-switch ollama; echo "$ANTHROPIC_MODEL|$ANTHROPIC_CUSTOM_MODEL_OPTION_NAME|$ANTHROPIC_BASE_URL"'
-    )
-    assert done.stdout == f"devstral|Devstral 2|{url}\n", done.stderr
-    assert "write VLLM_BASE_URL=http://…" in bash(host, "claude-switch vllm").stderr
+def test_status_is_whole_where_the_key_is_not(host: Host) -> None:
+    host.key_file.write_text("")
+    done = bash(host, "claude-switch status --json", SIGNALBOX_LANE="local")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["trouble"] == f"{host.key_file} is empty; run the deploy again"
 
 
-def test_nothing_in_the_backends_file_is_run(host: Host) -> None:
-    file = host.home / ".claude-backends.env"
-    file.write_text("OLLAMA_BASE_URL=$(touch ran)\n")
-    file.chmod(0o600)
-    done = bash(host, "claude-switch ollama")
-    assert done.returncode == speak.EX_CONFIG
-    assert "line 1: a value is one word, and nothing in it is run" in done.stderr
-    assert not (host.home / "ran").exists()
-
-
-def conversation(host: Host, lane: str, *entries: dict[str, object]) -> Path:
-    folder = "".join(each if each.isalnum() else "-" for each in str(host.home))
-    path = host.home / f".claude-{lane}/projects/{folder}/0f97.jsonl"
-    path.parent.mkdir(parents=True)
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    return path
-
-
-def said(uuid: str, parent: str, content: list[dict[str, str]], tokens: int) -> dict[str, object]:
-    usage = {"input_tokens": tokens - 10, "output_tokens": 10}
-    return {
-        "type": "assistant",
-        "uuid": uuid,
-        "parentUuid": parent,
-        "message": {"content": content, "usage": usage},
-    }
-
-
-def test_a_conversation_goes_on_in_another_lane_without_its_thinking(host: Host) -> None:
-    thought = said("b", "a", [{"type": "thinking", "thinking": "x", "signature": "of another model"}], 100)
-    answered = said("c", "b", [{"type": "text", "text": "42"}], 100)
-    conversation(host, "local", {"type": "user", "uuid": "a", "parentUuid": None}, thought, answered)
-    done = bash(host, "claude-switch continue cloud -- -p more", SEEN=str(host.home / "seen"))
-    assert done.returncode == 0, done.stderr
-    assert host.seen()[0] == ["--resume", "0f97", "-p", "more"]
-    (copy,) = host.home.glob(".claude-cloud/projects/*/0f97.jsonl")
-    entries = [json.loads(line) for line in copy.read_text().splitlines()]
-    assert [(entry["uuid"], entry["parentUuid"]) for entry in entries] == [("a", None), ("c", "a")]
-
-
-def test_a_conversation_that_does_not_fit_stays(host: Host) -> None:
-    conversation(host, "cloud", said("a", "", [{"type": "text", "text": "long"}], 30000))
-    done = bash(host, "claude-switch continue local")
-    assert done.returncode == speak.EX_CONFIG
-    assert "holds 30000 tokens and local has a context of 32768, 4096 of them for the answer" in done.stderr
-
-
-def test_a_private_conversation_leaves_only_when_a_person_says_so(host: Host) -> None:
-    conversation(host, "local-private", said("a", "", [{"type": "text", "text": "secret"}], 100))
+def test_status_tells_each_slots_model_of_a_direct_lane(host: Host) -> None:
     host.ask_here("local-private")
-    assert "no conversation of this directory" in bash(host, "claude-switch continue cloud").stderr
-    done = bash(host, "claude-switch continue cloud --from local-private")
-    assert done.returncode == speak.EX_USAGE
-    assert "local-private is private, and this goes from local-private to cloud; add --private-too" in done.stderr
-    assert not list(host.home.glob(".claude-cloud/projects/*/*"))
-    done = bash(host, "claude-switch continue cloud --from local-private --private-too", SEEN=str(host.home / "seen"))
-    assert done.returncode == 0, done.stderr
+    host.records["lanes"]["local-private"]["environment"]["ANTHROPIC_DEFAULT_HAIKU_MODEL"] = "small"
+    host.write()
+    models = json.loads(bash(host, "claude-switch status --json", SIGNALBOX_LANE="local-private").stdout)["models"]
+    assert list(models.items())[:2] == [("main", "qwen/qwen3.6-35b-a3b"), ("opus", "qwen/qwen3.6-35b-a3b")]
+    assert models["haiku"] == "small"
+
+
+def test_status_of_plain_claude_looks_where_claude_would(host: Host) -> None:
+    (host.home / "leaked").mkdir()
+    (host.home / "leaked/settings.json").write_text('{"env": {"ANTHROPIC_BASE_URL": "http://evil"}}')
+    done = bash(host, "claude-switch status --json", CLAUDE_CONFIG_DIR=str(host.home / "leaked"))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["bills"], told["directory"]) == (2, "see what diverts it", f"{host.home}/leaked")
+    assert told["beaten_by"] == [
+        "the environment that this was called from: CLAUDE_CONFIG_DIR; plain claude follows it; take it out",
+        f"{host.home}/leaked/settings.json, line 1: env.ANTHROPIC_BASE_URL beats the lane; take it out",
+    ]
+
+
+def test_a_lane_with_a_login_of_its_own_has_no_key_to_help_with(host: Host) -> None:
+    host.records["lanes"]["api"] |= {"key_file": None, "key_variable": None}
+    host.write()
+    assert "apiKeyHelper" not in json.loads(bash(host, "claude-switch snippet settings api").stdout)
+    done = bash(host, f"{host.home}/lib/launcher/launch.py key api")
+    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
 
 
 def test_snippets_hold_the_key_only_when_asked(host: Host) -> None:

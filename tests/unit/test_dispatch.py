@@ -69,6 +69,28 @@ def test_limits_of_the_settings_can_only_be_narrowed(host: Host) -> None:
     assert "--max-budget-usd 0.2" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--budgt", "3", "q"), "there is no option --budgt"),
+        (("--budgt=3", "q"), "there is no option --budgt"),
+        (("--parallel", "0", "q"), "--parallel 0: write a number, 1 or more"),
+        (("--timeout", "nan", "q"), "--timeout nan: write a number, 0.0001 or more"),
+        (("--budget=-1", "q"), "--budget -1: write a number"),
+        (("q", "--timeout"), "--timeout : write a number"),
+    ],
+)
+def test_an_option_that_is_wrong_is_told_and_not_billed(host: Host, words: tuple[str, ...], said: str) -> None:
+    done = call(host, "dispatch", *words)
+    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert said in done.stderr
+    assert call(host, "escalate", "--parallel", "2", "q").returncode == speak.EX_USAGE
+
+
+def test_a_prompt_may_begin_with_dashes(host: Host) -> None:
+    assert "--all of it? in" in call(host, "dispatch", "--all of it?").stdout
+
+
 def test_work_of_a_private_session_stays_in_its_lane(host: Host) -> None:
     host.ask_here("local-private")
     done = call(host, "dispatch", "one", SIGNALBOX_LANE="local-private")
@@ -90,10 +112,25 @@ def test_a_headless_task_gets_its_prompt_over_stdin(host: Host) -> None:
     assert done.stdout == "look in 0, lane local, inner no, arguments -p -v\n", done.stderr
 
 
-@pytest.mark.parametrize("text", ["", 'lane = "local"', 'lane = "local"\nprompt = "x"\nprmpt = 1', "lane ="])
+WHOLE = 'lane = "local"\nprompt = "x"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        'lane = "local"',
+        f"{WHOLE}prmpt = 1",
+        "lane =",
+        f'{WHOLE}arguments = "--foo"',
+        f"{WHOLE}arguments = [1]",
+        f'{WHOLE}directory = "/nowhere"',
+    ],
+)
 def test_a_task_that_is_not_whole_is_told(host: Host, text: str) -> None:
     (host.home / ".config/claude-tasks").mkdir()
     (host.home / ".config/claude-tasks/nightly.toml").write_text(text)
     done = call(host, "task-run", "nightly")
     assert done.returncode == speak.EX_CONFIG
-    assert "lane" in done.stderr
+    assert "nightly.toml" in done.stderr
+    assert "Traceback" not in done.stderr

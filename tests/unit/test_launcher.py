@@ -44,6 +44,11 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         time.sleep(self.delay)
+        if self.path == "/loaded":  # stands for a model server that tells its loaded context
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"n": 36000}')
+            return
         right = self.headers["Authorization"] == f"Bearer {KEY}" or self.headers["x-api-key"] == CLOUD_KEY
         right = right and self.path == "/v1/models"
         body = {"data": [{"id": model} for model in self.models]} if right else {"error": "No connected db."}
@@ -231,6 +236,35 @@ def test_an_effort_that_backends_refuse_is_lowered_and_the_original_kept(host: H
     assert host.run("routed").returncode == 0
     assert json.loads(host.settings_file().read_text()) == {"theme": "dark", "effortLevel": "high"}
     assert host.settings_file().with_name("settings.json.before-signalbox").read_text() == mine
+
+
+def test_settings_follow_the_lane_until_a_person_changes_them(host: Host) -> None:
+    def effort() -> object:
+        assert host.run("routed").returncode == 0
+        return json.loads(host.settings_file().read_text())["effortLevel"]
+
+    assert effort() == "high"
+    host.records["lanes"]["routed"]["effort"] = "low"
+    host.write()
+    assert effort() == "low"
+    mine = {"effortLevel": "medium", "model": "opus"}  # the status line is taken out
+    host.settings_file().write_text(json.dumps(mine))
+    assert effort() == "medium"
+    host.records["lanes"]["routed"]["effort"] = "high"
+    host.write()
+    assert effort() == "medium"
+    assert json.loads(host.settings_file().read_text()) == mine
+
+
+@pytest.mark.parametrize("text", ["", '{"effortLevel": "high"}'])
+def test_settings_of_before_that_say_nothing_else_follow_the_lane(host: Host, text: str) -> None:
+    host.settings_file().parent.mkdir()
+    host.settings_file().write_text(text)
+    assert host.run("routed").returncode == 0
+    host.records["lanes"]["routed"]["effort"] = "low"
+    host.write()
+    assert host.run("routed").returncode == 0
+    assert json.loads(host.settings_file().read_text())["effortLevel"] == "low"
 
 
 @pytest.mark.parametrize(
@@ -421,6 +455,40 @@ def test_a_lane_in_a_session_of_another_lane_says_nothing(host: Host) -> None:
     assert host.seen()[1]["SIGNALBOX_LANE"] == "local"
 
 
+def test_what_one_lane_sets_does_not_reach_another(host: Host) -> None:
+    host.run("local")
+    _, of_local = host.seen()
+    host.api(CLOUD_KEY)
+    assert {name for name in of_local if name.startswith("CLAUDE_CODE_")} == {
+        "CLAUDE_CODE_ATTRIBUTION_HEADER",
+        "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS",
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+    }
+    inherited = {name: of_local[name] for name in of_local if name not in ("PATH", "_")}
+    host.run("cloud", **inherited)
+    _, of_cloud = host.seen()
+    assert "CLAUDE_CODE_MAX_OUTPUT_TOKENS" not in of_cloud  # or its answers would be cut at the local model's limit
+    assert "CLAUDE_CODE_ATTRIBUTION_HEADER" not in of_cloud
+    host.run("api", **inherited)
+    _, of_api = host.seen()
+    assert not [name for name in of_api if name.startswith("CLAUDE_CODE_")]
+    assert of_api["DISABLE_UPDATES"] == "1"
+
+
+def test_limits_of_a_persons_own_shell_stay(host: Host) -> None:
+    host.run("cloud", CLAUDE_CODE_MAX_OUTPUT_TOKENS="64000", CLAUDE_CODE_EFFORT_LEVEL="low")
+    _, variables = host.seen()
+    assert (variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"], variables["CLAUDE_CODE_EFFORT_LEVEL"]) == ("64000", "low")
+
+
+def test_a_shells_effort_that_backends_refuse_is_not_the_lanes(host: Host) -> None:
+    done = host.run("local", CLAUDE_CODE_EFFORT_LEVEL="max")
+    assert "CLAUDE_CODE_EFFORT_LEVEL" not in host.seen()[1]
+    assert "CLAUDE_CODE_EFFORT_LEVEL=max; many backends refuse it, so the lane's own holds here" in done.stderr
+
+
 def test_another_claude_on_the_path_is_told_and_not_used(host: Host) -> None:
     other = host.home / "old/claude"
     other.parent.mkdir()
@@ -451,6 +519,35 @@ def test_whatever_would_decide_in_the_lanes_place_stops_it(host: Host, path: str
     assert told.startswith(f"~/{path}")
     assert said in told
     assert told.endswith(NOT_STARTED)
+
+
+@pytest.mark.parametrize("worktree", [False, True])
+def test_local_settings_of_the_repository_are_looked_into_from_below(host: Host, worktree: bool) -> None:
+    # As Claude Code 2.1.329 does: from any directory of a checkout, and in a worktree those of the main checkout.
+    main = host.home / "repository" if worktree else host.home
+    (main / ".git/worktrees/tree").mkdir(parents=True)
+    if worktree:
+        (main / ".git/worktrees/tree/commondir").write_text("../..\n")
+        (host.home / ".git").write_text(f"gitdir: {main}/.git/worktrees/tree\n")
+    (main / ".claude").mkdir()
+    (main / ".claude/settings.local.json").write_text('{"env": {"ANTHROPIC_BASE_URL": "x"}}')
+    (main / ".claude/settings.json").write_text("not read, and so no matter")
+    told = host.refused("routed", speak.EX_CONFIG)
+    where = f"{main}/.claude/settings.local.json".replace(str(host.home), "~")
+    assert told == f"{where}, line 1: env.ANTHROPIC_BASE_URL beats the lane; take it out\n{NOT_STARTED}"
+
+
+def test_a_proxy_between_a_lane_and_its_server_stops_it(host: Host) -> None:
+    host.settings_file().parent.mkdir()
+    host.settings_file().write_text('{"env": {"HTTP_PROXY": "http://x", "no_proxy": ""}}')
+    assert host.refused("routed", speak.EX_CONFIG).splitlines()[:2] == [
+        "~/.claude-routed/settings.json, line 1: env.HTTP_PROXY beats the lane; take it out",
+        "~/.claude-routed/settings.json, line 1: env.no_proxy beats the lane; take it out",
+    ]
+    host.api(CLOUD_KEY)
+    host.settings_file("api").parent.mkdir()
+    host.settings_file().rename(host.settings_file("api"))
+    assert host.run("api").returncode == 0  # which may have to go through one
 
 
 def test_managed_settings_that_agree_are_fine(host: Host) -> None:
