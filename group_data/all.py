@@ -360,7 +360,7 @@ launchers = {
     "dispatch": {  # claude-dispatch, of the skill vibe-orchestrator: mechanical work to the local model
         "lane": "local",  # who does it; a lane that is not enabled: no such skill
         "timeout_seconds": 900,  # for one task
-        "budget_usd": 1.0,  # for one task, should it fail over to a cloud
+        "budget_usd": 20.0,  # for one task; Claude Code counts local tokens too, as if they were Anthropic's (5 USD a million)
         "parallel": 3,  # tasks at once; a local server has few slots
     },
 }

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tests.drills import failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.private import egress
-from tests.drills.screen import POINTER, Claude
+from tests.drills.screen import POINTER, Claude, Terminal
 from tests.drills.stage import Stage
 from tests.lab.machine import wait_until
 
@@ -20,6 +20,7 @@ drill = Drill(
 )
 
 LOCAL, CLOUD = "Hello from simulated LM Studio", "Hello from simulated Anthropic"
+CLOUD_MODEL = "claude-haiku-4-5 at anthropic answered"
 SET, ASKS = "Set model to", "Switch model?"
 RED = "\x1b[31m"  # as tmux tells it, bold apart
 
@@ -103,6 +104,21 @@ def _choose(session: Claude, *words: str) -> None:
             return
         session.press("Down")
     raise AssertionError(f"{words} cannot be chosen:\n{session.screen()}")
+
+
+@drill.cell("logs")
+def logs(stage: Stage) -> Figures:
+    """claude-logs tells the routing as it happens, in plain words, and after a failover who answered instead."""
+    stage.converged()
+    with Terminal("claude-logs --lane local", "~") as following:
+        looks.answer("claude-local -p 'say hello' 2>/dev/null")
+        told = following.line("local: local at lmstudio answered")
+        with _away(stage):
+            looks.answer("claude-local -p 'say hello' 2>/dev/null")
+            failed = following.line("local: local FAILED")
+        other = must_fail(lambda: following.first("cloud: ", seconds=3), "no request of another lane")
+    assert CLOUD_MODEL in failed, failed
+    return {"an answer": told, "a failover": failed, "control": other}
 
 
 @drill.cell("private")

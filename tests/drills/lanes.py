@@ -72,7 +72,8 @@ def _asked(stage: Stage, way: Way, shell: str, words: str) -> str:
     requests = looks.chats(stage, way.server)
     assert requests, f"{way.server} was not asked; the answer was {told!r}"
     other = next(each for each in SERVERS if each != way.server)
-    assert other == way.also or not looks.chats(stage, other), f"{other} was asked too"
+    astray = [each["status"] for each in stage.simulators.requests(other) if each["method"] == "POST"]
+    assert other == way.also or not astray, f"{other} was asked too, and answered {astray}"
     for request in requests:
         direct = "claude-cli" in request["headers"].get("user-agent", "")
         assert direct == way.direct, f"it went {'past' if direct else 'through'} the gateway"
@@ -102,11 +103,16 @@ def _table(stage: Stage, way: Way) -> Figures:
     with _asking(way, tool, "--allowedTools Bash"):
         ran = {shell: _asked(stage, way, shell, f"drill-42 {way.name} {way.base_url}") for shell in SHELLS}
     pays = f"{way.billed} is billed" if way.billed else "nobody is billed"
-    return {
+    figures = {
         shell: f"base URL {way.base_url}; -p: model {said[shell]}, {way.server} answered, {pays}; "
         f"with a tool call: model {ran[shell]}, {way.server} answered, {pays}"
         for shell in SHELLS
     }
+    other = next(each for each in SERVERS if each != way.server)
+    wrong = replace(way, server=other, billed=None, also="")
+    with _asking(way, "say hello"):
+        control = must_fail(lambda: _asked(stage, wrong, "ssh command", "Hello"), f"{other} expected")
+    return {**figures, "control": control}
 
 
 @drill.cell("billed", fixed=True)
@@ -129,9 +135,13 @@ def billed(stage: Stage) -> Figures:
 
 @drill.cell("routed")
 def routed(stage: Stage) -> Figures:
-    """claude-routed from five kinds of shell, with -p alone and with a tool call."""
+    """claude-routed from five kinds of shell, with -p alone and with a tool call; its haiku is the local model."""
     stage.converged()
-    return _table(stage, ROUTED)
+    figures = _table(stage, ROUTED)
+    haiku = replace(ROUTED, server="lmstudio", billed=None, also="", extra="--model haiku")
+    with _asking(haiku, "say hello"):
+        model = _asked(stage, haiku, "ssh command", "Hello from simulated LM Studio")
+    return {**figures, "haiku, for background work": f"model {model}, lmstudio answered, nobody is billed"}
 
 
 @drill.cell("local")
@@ -166,32 +176,49 @@ def api(stage: Stage) -> Figures:
         site.deploy().ok()
 
 
+AT_ONCE = 5.0  # seconds, of a machine that has other things to do
+
+
+def _at_once(command: str, status: int, words: str) -> str:
+    """Return what is told and in how many seconds; AssertionError if it is something else, or told late."""
+    done = hosts.run(HOST, f"time -p timeout 20 {command} -p 'say hello'", user="claude", check=False, timeout=60)
+    told = done.stderr.strip().splitlines()
+    seconds = next(float(line.split()[1]) for line in told if line.startswith("real "))
+    assert seconds < AT_ONCE, f"{seconds} s: {done.stderr}"
+    assert (done.returncode, words in told[0]) == (status, True), done.stderr
+    return f"after {seconds:.1f} s: {told[0]}"
+
+
 @drill.cell("at-once")
 def at_once(stage: Stage) -> Figures:
     """A gateway that is down and a key that is wrong are told at once, not after a minute and a half."""
     stage.converged()
     figures: dict[str, object] = {}
     key = looks.answer("ls ~/.config/signalbox/gateway.*")
-    spoilt = f"cp -p {key} /tmp/drill-key && echo wrong > {key}"
-    for name, spoil, mend, status in (
-        ("wrong key", spoilt, f"mv -f /tmp/drill-key {key}", 78),
-        ("empty key", f"cp -p {key} /tmp/drill-key && : > {key}", f"mv -f /tmp/drill-key {key}", 78),
+    assert key.endswith(".cred"), key
+    wrong = "printf sk-of-another | systemd-creds --user encrypt --name=gateway -"
+    for name, spoil, words in (
+        ("a key that is not the gateway's", f"{wrong} - > {key}", "refuses the key in"),
+        ("a key that does not decrypt", f"echo wrong > {key}", "does not decrypt for this user on this host"),
+        ("an empty key", f": > {key}", "does not decrypt for this user on this host"),
     ):
-        looks.answer(spoil)
+        looks.answer(f"cp -p {key} /tmp/drill-key && {spoil}")
         try:
-            done = hosts.run(HOST, "time -p claude-local -p 'say hello'", user="claude", check=False, timeout=60)
+            figures[name] = _at_once("claude-local", 78, words)
         finally:
-            looks.answer(mend)
-        assert done.returncode == status, done.stderr
-        figures[name] = done.stderr.strip().splitlines()[0]
+            looks.answer(f"mv -f /tmp/drill-key {key}")
+    bare = (
+        "env ANTHROPIC_BASE_URL=http://127.0.0.1:4000 ANTHROPIC_AUTH_TOKEN=x ANTHROPIC_MODEL=local"
+        " CLAUDE_CONFIG_DIR=/tmp/drill-bare claude"
+    )
     user = looks.GATEWAY_USER
     looks.answer(f"systemctl --user --machine={user}@.host stop litellm.service", user="root")
     try:
-        done = hosts.run(HOST, "claude-cloud -p 'say hello'", user="claude", check=False, timeout=60)
+        figures["gateway stopped"] = _at_once("claude-cloud", 69, "the gateway does not answer at")
+        figures["control"] = must_fail(lambda: _at_once(bare, 69, ""), "claude itself, which tries again and again")
     finally:
         looks.answer(f"systemctl --user --machine={user}@.host start litellm.service", user="root")
-    assert done.returncode == 69, done.stderr
-    figures["gateway stopped"] = done.stderr.strip().splitlines()[0]
+        looks.answer("rm -rf /tmp/drill-bare")
     assert wait_until(lambda: hosts.run(HOST, looks.GATEWAY, check=False).returncode == 0, 60, 0.5)
     assert "Hello" in looks.answer("claude-local -p 'say hello'")
     return figures

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
@@ -21,6 +21,7 @@ drill = Drill(
 ASK = "claude-local -p 'say hello'"
 # {wrong} is the simulated cloud's address, {key} a key that it takes: poison that would really work.
 ENV = '{{"env": {{"ANTHROPIC_BASE_URL": "{wrong}", "ANTHROPIC_API_KEY": "{key}"}}}}'
+PROXY = '{{"env": {{"HTTP_PROXY": "{wrong}", "NO_PROXY": ""}}}}'
 BASHRC = "sed -i.drill '2i {line}' ~/.bashrc"
 MEND_BASHRC = "mv -f ~/.bashrc.drill ~/.bashrc"
 OLD = "~/drill-old"
@@ -56,6 +57,28 @@ STOPPED = (
         f"rm -rf {PROJECT}",
         ("drill-project/.claude/settings.json, line 1: env.ANTHROPIC_API_KEY beats the lane",),
         f"cd {PROJECT} && {ASK}",
+    ),
+    Poison(
+        "local settings of the git checkout, seen from below",
+        f"mkdir -p {PROJECT}/.claude {PROJECT}/below && git init -q {PROJECT}"
+        f" && echo '{ENV}' > {PROJECT}/.claude/settings.local.json",
+        f"rm -rf {PROJECT}",
+        ("drill-project/.claude/settings.local.json, line 1: env.ANTHROPIC_BASE_URL beats the lane; take it out",),
+        f"cd {PROJECT}/below && {ASK}",
+    ),
+    Poison(
+        "a proxy in the project's settings",
+        f"mkdir -p {PROJECT}/.claude && echo '{PROXY}' > {PROJECT}/.claude/settings.json",
+        f"rm -rf {PROJECT}",
+        ("drill-project/.claude/settings.json, line 1: env.HTTP_PROXY beats the lane; take it out",),
+        f"cd {PROJECT} && {ASK}",
+    ),
+    Poison(
+        "env block that comes after the shell was switched",
+        "true",
+        MEND_SETTINGS,
+        ("claude-switch: /home/claude/.claude-local/settings.json, line 1: env.ANTHROPIC_BASE_URL beats the lane",),
+        f"claude-switch local && {KEPT} && echo '{ENV}' > {SETTINGS} && claude -p 'say hello'",
     ),
     Poison(
         "managed settings",
@@ -115,6 +138,24 @@ NEUTRALISED = (
         " && echo \"alias claude-local='ANTHROPIC_BASE_URL={wrong} claude'\" >> ~/.bashrc",
         MEND_BASHRC,
         ("claude-local: your alias of this name is off", "/.bashrc, line "),
+        f"printf '%s\\n' \"{ASK}\" exit | bash -i",
+        stops=False,
+    ),
+    Poison(
+        "an alias named claude-local in zsh",
+        "touch ~/.zshrc && cp -p ~/.zshrc ~/.zshrc.drill"
+        " && echo \"alias claude-local='ANTHROPIC_BASE_URL={wrong} claude'\" >> ~/.zshrc",
+        "mv -f ~/.zshrc.drill ~/.zshrc",
+        ("claude-local: your alias of this name is off", "/.zshrc, line "),
+        f"printf '%s\\n' \"{ASK}\" exit | zsh -i",
+        stops=False,
+    ),
+    Poison(
+        "a function named claude-local",
+        "cp -p ~/.bashrc ~/.bashrc.drill"
+        " && echo 'claude-local() {{ ANTHROPIC_BASE_URL={wrong} claude; }}' >> ~/.bashrc",
+        MEND_BASHRC,
+        ("claude-local: your function of this name is off", "/.bashrc, line "),
         f"printf '%s\\n' \"{ASK}\" exit | bash -i",
         stops=False,
     ),
@@ -187,10 +228,20 @@ def stopped(stage: Stage) -> Figures:
     return {**figures, "control": must_fail(plain, "claude itself started there")}
 
 
+@drill.cell("every-lane")
+def every_lane(stage: Stage) -> Figures:
+    """Managed settings, which every lane would follow, stop each of them."""
+    stage.converged()
+    (managed,) = (each for each in STOPPED if each.name == "managed settings")
+    lanes = ("claude-routed", "claude-cloud", "claude-local --private")
+    return {lane: _poisoned(stage, replace(managed, ask=ASK.replace("claude-local", lane))) for lane in lanes}
+
+
 @drill.cell("neutralised")
 def neutralised(stage: Stage) -> Figures:
     """What the lane's own environment outweighs is not used, and told with file and line."""
     stage.converged()
+    looks.have_zsh()
     figures = {poison.name: _poisoned(stage, poison) for poison in NEUTRALISED}
     harmless = Poison("control", "true", "true", ("ANTHROPIC_BASE_URL; it is not used here",), stops=False)
     return {**figures, "control": must_fail(lambda: _poisoned(stage, harmless), "nothing poisoned")}

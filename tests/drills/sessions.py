@@ -133,7 +133,6 @@ def task(stage: Stage) -> Figures:
     assert "Hello from simulated LM Studio" in told, told
     stage.site(settings={"launchers": {"task_timeout_seconds": 5}}).deploy().ok()
     try:
-        looks.answer("systemctl --user daemon-reload")
         stage.simulators.fault("lmstudio", "hang", path="/v1/chat/completions")
         looks.answer(f"systemctl --user start --wait {unit} || true", timeout=60)
         result = looks.answer(f"systemctl --user show -p Result --value {unit}")

@@ -75,6 +75,72 @@ def answers(stage: Stage) -> Figures:
     return {"claude after claude-switch local": told[0], "claude after claude-switch cloud": told[1]}
 
 
+@drill.cell("below")
+def below(stage: Stage) -> Figures:
+    """In a shell below a switched one `off` means it too: no variable of the lane stays, in bash and in zsh."""
+    stage.converged()
+    looks.have_zsh()
+    count = "env | grep -cE 'ANTHROPIC|SIGNALBOX_LANE|CLAUDE_C' || true"
+
+    def off(shell: str, word: str = "claude-switch off") -> str:
+        inner = f". /usr/local/lib/signalbox/shell.sh; {count}; {word}; {count}"
+        told = looks.answer(f"claude-switch local; {shell} -c {looks.quoted(inner)}").split()
+        assert int(told[0]) > 9, told
+        assert told[1] == "0", f"{told[1]} variables stay"
+        return f"{told[0]} variables of the lane before, 0 after"
+
+    return {shell: off(shell) for shell in ("bash", "zsh")} | {
+        "control": must_fail(lambda: off("bash", "true"), "nothing said of off")
+    }
+
+
+@drill.cell("status")
+def status(stage: Stage) -> Figures:
+    """`claude-switch status` in a switched shell, and in one where something diverts plain claude."""
+    stage.converged()
+    told = looks.answer("claude-switch local; claude-switch status").splitlines()
+    rows = {" ".join(line[:13].split()): line[13:].strip() for line in told}
+    figures = {row: rows[row] for row in ("lane", "goes to", "model", "haiku", "server", "bills")}
+    assert rows["model"] == rows["haiku"] == "local", told
+    assert rows[""] == "it answers", told
+    assert rows["server"] == "lmstudio: answers", told
+    diverted = "ANTHROPIC_BASE_URL=http://old claude-switch status; echo status $?"
+    plain = looks.answer(diverted).splitlines()
+    assert plain[-1] == "status 2", plain
+    beaten = next(line[13:].strip() for line in plain if line.startswith("beaten by"))
+    stage.simulators.fault("lmstudio", "refuse")
+    try:
+        down = looks.answer("claude-switch local; claude-switch status; echo status $?").splitlines()
+    finally:
+        stage.simulators.heal()
+    assert down[-1] == "status 2", down
+    return {
+        **figures,
+        "plain claude with a stray variable": beaten,
+        "control": next(line[13:].strip() for line in down if "DOES NOT ANSWER" in line),
+    }
+
+
+@drill.cell("snippet")
+def snippet(stage: Stage) -> Figures:
+    """Claude Code itself, started by its own name, follows the settings snippet of a lane, with its apiKeyHelper."""
+    stage.converged()
+    ask = "env CLAUDE_CONFIG_DIR=$HOME/drill-snippet timeout 60 claude -p 'say hello'"
+    try:
+        looks.answer("mkdir -p ~/drill-snippet && claude-switch snippet settings local > ~/drill-snippet/settings.json")
+        told = looks.answer(f"{ask} 2>/dev/null")
+        assert "LM Studio" in told, told
+        kept = looks.answer("cat ~/drill-snippet/settings.json")
+        assert ("sk-" in kept, "apiKeyHelper" in kept) == (False, True), kept
+
+        def without() -> None:
+            looks.answer(f"rm -rf ~/drill-snippet; {ask}")
+
+        return {"claude": told, "control": must_fail(without, "no snippet")}
+    finally:
+        looks.answer("rm -rf ~/drill-snippet")
+
+
 @drill.cell("continue")
 def goes_on(stage: Stage) -> Figures:
     """A conversation goes on in another lane, with all that was said; into a private lane only when that is said."""

@@ -64,7 +64,7 @@ def test_a_task_that_takes_too_long_is_ended(host: Host) -> None:
 
 def test_limits_of_the_settings_can_only_be_narrowed(host: Host) -> None:
     done = call(host, "dispatch", "--budget", "50", "one")
-    assert "--max-budget-usd 1.0" in done.stdout
+    assert "--max-budget-usd 20.0" in done.stdout
     done = call(host, "dispatch", "--budget", "0.2", "one")
     assert "--max-budget-usd 0.2" in done.stdout
 
