@@ -33,7 +33,7 @@ claude-dispatch [--timeout SECONDS] [--budget USD] [--parallel NUMBER] [--json] 
 Each PROMPT is a task of its own for the local lane, in this directory, side by side; the answers are printed in order.
 They may read, search and edit files; what more they may is said after --, such as --allowedTools Bash."""
 EDITING = ("--permission-mode", "acceptEdits", "--allowedTools", "Read,Edit,Write,Grep,Glob")
-LIMITS = ("timeout", "budget", "parallel")
+LIMITS = ("--timeout", "--budget", "--parallel")
 OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 # A session that calls this hands its own identity down; the process that is started here has its own.
 OF_THE_CALLER = ("CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_ENTRYPOINT")
@@ -106,7 +106,7 @@ def _called(
             sys.exit(0)
         if word == "--json" and section == "dispatch":
             options["json"] = True
-        elif option.startswith("--") and limit in LIMITS and limit in options:
+        elif option in LIMITS and limit in options:
             told = _limit(option, value if given or not words else words.pop(0))
             options[limit] = min(told, options[limit] or told)
         elif OPTION.fullmatch(word):
