@@ -190,6 +190,16 @@ def test_a_host_and_a_group_of_one_name_are_refused_unless_they_are_the_same(fle
     assert fleet.touched() == []
 
 
+def test_a_host_that_the_inventory_loses_on_the_way_fails_alone(fleet: Fleet) -> None:
+    with (fleet.directory / "inventory.py").open("a") as file:
+        file.write(
+            "import os\nif os.path.exists('@fake_h1.mark'): boxes = [each for each in boxes if 'h3' not in each[0]]\n"
+        )
+    status, states, told = fleet.rollout("--wave", "2")
+    assert (status, states["@fake/h2"], states["@fake/h3"], states["@fake/h4"]) == (1, "done", "failed", "waiting")
+    assert "@fake/h3: failed (the inventory does not hold it any more)" in told
+
+
 class OurFleet(Fleet):
     """Hosts with settings of ours. Those with the gateway on port 4001 get something, and then fail."""
 
