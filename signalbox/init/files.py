@@ -50,11 +50,10 @@ def group_data(group: str) -> Path:
 def entries(inventory: Mapping[str, Any], group: str) -> dict[str, dict[str, Any]]:
     """Return the hosts of a group with what stands beside each; placeholders are none."""
     found = inventory.get(group, [])
-    hosts = (
-        entry if isinstance(entry, tuple) else (entry, {})
-        for entry in (found[0] if isinstance(found, tuple) else found)
-    )
-    return {name: dict(data) for name, data in hosts if not PLACEHOLDER.search(name)}
+    listed = found[0] if isinstance(found, tuple) and found else found
+    entries_of = listed if isinstance(listed, list) else ()
+    hosts = (entry if isinstance(entry, tuple) else (entry, {}) for entry in entries_of)
+    return {name: dict(data) for name, data in hosts if isinstance(name, str) and not PLACEHOLDER.search(name)}
 
 
 def with_entries(inventory: Mapping[str, Any], group: str, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _machine(found: Found, reached: Wishes, told: list[str]) -> dict[str, Any]:
     if docker:
         settings["rootless_docker"] = docker
     firewall: dict[str, Any] = {}
-    if opened := [port for port in found.listening if port != found.port]:
+    if opened := [port for port in found.listening if port not in (found.port, reached.port)]:
         firewall["open"] = {f"tcp/{port}": ["lan"] for port in opened}
         told.append(
             f"others reach the ports {', '.join(map(str, opened))} there: they stay open to your own networks "

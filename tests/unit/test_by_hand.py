@@ -222,6 +222,7 @@ def test_what_else_the_machine_does_goes_on() -> None:
         claude='{"effortLevel": "medium"}',
         daemon='{"registry-mirrors": ["https://mirror.example.org/"], "data-root": "/srv"}',
         listening='LISTEN 0 128 0.0.0.0:2222 0.0.0.0:* users:(("sshd",pid=1,fd=3))\n'
+        'LISTEN 0 4096 *:22 *:* users:(("systemd",pid=1,fd=9))\n'  # ssh.socket
         'LISTEN 0 4096 *:8080 *:* users:(("rootlesskit",pid=2,fd=9))\n'
         'LISTEN 0 4096 127.0.0.1:4100 0.0.0.0:* users:(("rootlesskit",pid=2,fd=9))\n'
         "LISTEN 0 4096 127.0.0.53%lo:53 0.0.0.0:*\nLISTEN 0 4096 [::1]:631 [::]:*\n",

@@ -35,6 +35,8 @@ def test_hosts_that_are_there_stay_and_the_placeholder_goes() -> None:
     assert files.with_entries(there, "claude_hosts", hosts) == {
         "claude_hosts": [("192.168.1.10", {"ssh_user": "admin"}), "192.168.1.11"]
     }
+    assert files.entries({"ports": (1, 2), "words": ["<HOST>", 5]}, "ports") == {}
+    assert files.entries({"ports": (1, 2), "words": ["<HOST>", 5]}, "words") == {}
     beside = {"claude_hosts": (["192.168.1.9"], {"ssh_port": 2222}), "others": ["a"]}
     assert files.with_entries(beside, "claude_hosts", files.entries(beside, "claude_hosts")) == beside
 
