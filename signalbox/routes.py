@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,10 +58,18 @@ def litellm_config(settings: Settings) -> Config:
             "drop_params": True,  # Claude Code sends parameters that not every backend knows
             "modify_params": True,  # repairs what Foundry refuses, such as a late system message
             "request_timeout": settings.gateway.request_timeout_seconds,
+            **({"enable_post_custom_auth_checks": True} if settings.gateway.clients else {}),
             "callbacks": ["plugins.failover", "plugins.audited", "plugins.refused"],
         },
-        "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY"},
+        "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY", **_auth(settings)},
     }
+
+
+def _auth(settings: Settings) -> Config:
+    """Return what makes LiteLLM know the keys of clients, and check their models; nothing where there are none."""
+    if not settings.gateway.clients:
+        return {}
+    return {"custom_auth": "plugins.authenticate", "custom_auth_run_common_checks": True}
 
 
 def served(settings: Settings) -> Iterator[tuple[Backend | Cloud, Model]]:
@@ -89,7 +98,8 @@ def _order(model: Model) -> int:
 def required_secrets(settings: Settings) -> list[str]:
     """Return the names of the secrets that the gateway needs, sorted; its own key is not among them."""
     keys = (kind_of(record).litellm_params(record, model).get("api_key") for record, model in served(settings))
-    return sorted({key.removeprefix(_REFERENCE) for key in keys if key})
+    clients = {client.secret for client in settings.gateway.clients.values()}
+    return sorted({key.removeprefix(_REFERENCE) for key in keys if key} | clients)
 
 
 def container_environment(settings: Settings) -> dict[str, str]:
@@ -101,6 +111,7 @@ def container_environment(settings: Settings) -> dict[str, str]:
         "SIGNALBOX_AUDIT_COMPARED_WITH": settings.gateway.audit.compared_with or "",
         "SIGNALBOX_AUDIT_FILES": str(settings.gateway.audit.old_files),
         "SIGNALBOX_AUDIT_MIB": str(settings.gateway.audit.max_mib),
+        **_clients(settings),
         "SIGNALBOX_COOLDOWN_SECONDS": str(settings.gateway.cooldown_seconds),
         "SIGNALBOX_LANE_FALLBACKS": " ".join(
             f"{name}={lane.fallbacks}" for name, lane in settings.lanes.items() if lane.fallbacks != "all"
@@ -113,6 +124,19 @@ def container_environment(settings: Settings) -> dict[str, str]:
     if settings.extra_ca_certificates:
         environment["SSL_CERT_FILE"] = _CA_BUNDLE
     return environment
+
+
+def _clients(settings: Settings) -> dict[str, str]:
+    """Return who else may use the gateway, for templates/gateway/clients.py; nothing where nobody may."""
+    own = {name: model.name for _, model in served(settings) for name in model.names}
+    clients = {
+        name: {
+            **client.model_dump(),
+            "models": list(dict.fromkeys(each for m in client.models for each in (own[m], m))),
+        }
+        for name, client in settings.gateway.clients.items()
+    }
+    return {"SIGNALBOX_CLIENTS": json.dumps(clients)} if clients else {}
 
 
 def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in_order: bool) -> Config:

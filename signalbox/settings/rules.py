@@ -250,6 +250,24 @@ def fallbacks(settings: Settings, raw: Raw) -> Iterator[Problem]:
                 yield Problem((*at, index), lane_rules.undefined(target, known))
 
 
+def clients(settings: Settings, raw: Raw) -> Iterator[Problem]:
+    """A client's key is its own, and its models exist."""
+    known = [name for name, _ in known_models(settings, raw)]
+    owner: dict[str, str] = {}
+    for section in ("backends", "clouds"):
+        for record in getattr(settings, section).values():
+            owner |= {name: f"{section}.{record.name}" for name in (getattr(record, "token", None),) if name}
+            owner |= {name: f"{section}.{record.name}" for name in (getattr(record, "secret", None),) if name}
+    for name, client in settings.gateway.clients.items():
+        at: Path = ("gateway", "clients", name)
+        if client.secret in owner:
+            yield Problem((*at, "secret"), f"{client.secret} is the key of {owner[client.secret]}; name one of its own")
+        owner.setdefault(client.secret, f"gateway.clients.{name}")
+        for index, model in enumerate(client.models):
+            if model not in known:
+                yield Problem((*at, "models", index), lane_rules.undefined(model, known))
+
+
 RULES: list[Rule] = [
     *text_rules.RULES,
     connection,
@@ -262,6 +280,7 @@ RULES: list[Rule] = [
     backend_urls,
     gateway,
     fallbacks,
+    clients,
     *lane_rules.RULES,
     *protection_rules.RULES,
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from signalbox.settings.fields import (
     PLACEHOLDER,
@@ -40,6 +40,7 @@ ARCHITECTURES = ("amd64", "arm64")  # as Debian calls them
 
 Seconds = Annotated[int, between(1, 86400, "seconds")]
 Mebibytes = Annotated[int, between(0, 1 << 24, "MiB")]
+RecordName = Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*", "a name", "a-z, 0-9, _ and -")]
 MailAddress = Annotated[str, matching(r"[^\s@]+@[^\s@]+", "a mail address", 'one such as "me@example.org"')]
 MailServer = Annotated[
     str, matching(r"[\w.-]+(:\d{1,5})?", "a mail server", 'its host, or "host:port", such as "mail.example.org:25"')
@@ -213,6 +214,19 @@ class Audit(Section):
     compared_with: ModelId | None
 
 
+Limit = Annotated[int, between(1, 1 << 30, "a limit")]
+
+
+class Client(Section):
+    """Who else may use the gateway; `secret` is a secret's name, None: no limit."""
+
+    secret: SecretName
+    models: Annotated[list[ModelName], Field(min_length=1)]
+    requests_per_minute: Limit | None
+    tokens_per_minute: Limit | None
+    parallel: Limit | None
+
+
 class Gateway(Section):
     """LiteLLM, on the host's loopback; times in seconds."""
 
@@ -229,6 +243,7 @@ class Gateway(Section):
     health_check_interval_seconds: Seconds
     fallbacks: dict[ModelName, list[ModelName]]
     quota_fallbacks: dict[ModelName, list[ModelName]]
+    clients: dict[RecordName, Client]
     audit: Audit
 
 

@@ -65,6 +65,7 @@ class Request:
         self.headers = headers(scope)
         self.body = bytearray()
         self.asked = None
+        self.client = self.may = None  # whose key it has, of gateway.clients, and which models that one may ask
         self.sent = {}  # headers of the answer
         self.status = None
         self.first_byte = None
@@ -99,6 +100,7 @@ class Request:
             "time": self.time,
             "session": word(self.headers.get("x-claude-code-session-id")),
             "lane": word(self.headers.get("x-signalbox-lane")),
+            "client": self.client,
             "asked": self.asked,
             "model": model or None,
             "backend": deployment if model else None,

@@ -193,8 +193,9 @@ def barred_from(request, model):
 def followers(request, info, why):
     """Yield the models that may follow this one, which failed for that reason, in this request's lane."""
     rule = FALLBACKS_OF.get(request.headers.get("x-signalbox-lane"), "all") if request else "all"
+    may = request.may if request else None
     for model in dict.fromkeys((*(info.get("on_quota", ()) if why in QUOTA else ()), *info.get("fallbacks", ()))):
-        if rule == "all" or (rule == "clouds" and not local(model)):
+        if (may is None or model in may) and (rule == "all" or (rule == "clouds" and not local(model))):
             yield model
 
 

@@ -2,6 +2,7 @@
 
 import audit
 import client_gone
+import clients
 import failover as ours
 import guard
 import refused as closed
@@ -12,6 +13,7 @@ from litellm.proxy import proxy_server
 failover = ours.plugin
 audited = audit.plugin
 refused = closed.plugin
+authenticate = clients.authenticate  # where `custom_auth` names it
 audited.broke_off = failover.broke_off
 
 

@@ -27,10 +27,10 @@ def key():
 
 
 def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, tools=False, lane="drill", patience=60.0,
-        more=None, also=None):  # fmt: skip
+        more=None, also=None, own_key=None):  # fmt: skip
     """Ask once, streaming, and return what came. status None: the connection ended without an answer.
 
-    more: members of the request, over these. also: headers.
+    more: members of the request, over these. also: headers. own_key: in place of the gateway's.
     """
     body = {"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": text}]}
     if tools:
@@ -38,7 +38,7 @@ def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, to
     body |= more or {}
     headers = {
         **(also or {}),
-        "authorization": f"Bearer {key()}",
+        "authorization": f"Bearer {own_key or key()}",
         "content-type": "application/json",
         "x-signalbox-lane": lane,
         "x-claude-code-session-id": session,

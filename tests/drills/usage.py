@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import time
 from typing import Any
 
 from tests.drills import failures, looks
@@ -144,6 +146,49 @@ def mixed(stage: Stage) -> Figures:
     broken = sum(line["error_class"] in ("cut", "stream_error") for line in lines)
     assert len(lines) >= 500, len(lines)
     return {"requests": f"{len(lines)}, {over} failed over, {broken} broke off", **figures}
+
+
+@drill.cell("clients")
+def clients(stage: Stage) -> Figures:
+    """A client with a key of its own: its models alone, so many requests a minute and at once; the audit names it."""
+    stage.converged()
+    key = f"sk-{secrets.token_hex(16)}"
+    limits = {"requests_per_minute": 6, "tokens_per_minute": None, "parallel": 2}
+    editor = {"secret": "EDITOR_KEY", "models": ["local"], **limits}
+    site = stage.site(settings={"gateway": {"clients": {"editor": editor}}}, environment={"EDITOR_KEY": key})
+    site.deploy().ok()
+    failures.ask("local"), failures.ask("claude-haiku-4-5")
+    before = len(failures.audit())
+
+    def statuses(model: str, times: int, at_once: int = 1) -> list[int]:
+        return [told["status"] for told in failures.ask(model, own_key=key, times=times, at_once=at_once)]
+
+    assert statuses("claude-haiku-4-5", 1) == [403], "it may ask another model"
+    with failures.fault(stage, "lmstudio", "500"):
+        assert statuses("local", 1) == [500], "a fallback answered that it may not ask"
+    failures.local_again(failures.kinds(failures.urls(stage))["lm_studio"])
+    time.sleep(61)  # the limits of this minute begin anew
+    with failures.fault(stage, "lmstudio", "hang", seconds=3):
+        at_once = sorted(statuses("local", 4, at_once=4))
+    assert at_once == [200, 200, 429, 429], at_once
+    time.sleep(61)
+    minute = statuses("local", 8)
+    assert minute == [200] * 6 + [429] * 2, minute
+    assert all(told["status"] == 200 for told in failures.ask("local", times=8)), "the gateway's own key is limited"
+    wait_until(lambda: sum(line["client"] == "editor" for line in failures.audit(before)) >= 14, 10, 0.2)
+    lines = [line for line in failures.audit(before) if line["client"] == "editor"]
+    assert {line["status"] for line in lines} >= {200, 403, 429, 500}, lines
+    assert key not in looks.answer(f"cat {failures.AUDIT}"), "its key is in the audit"
+
+    def unknown() -> None:
+        (told,) = failures.ask("local", own_key=f"{key}x")
+        assert told["status"] == 200, told
+
+    control = must_fail(unknown, "a key that nobody has")
+    stage.site().deploy().ok()
+    assert statuses("local", 1) != [200], "the key is still taken"
+    return {"another model": "403", "4 at once": "2 answered", "8 in a minute": "6 answered",
+            "taken back": "by the deploy that leaves it out", "control": control}  # fmt: skip
 
 
 @drill.cell("fleet")

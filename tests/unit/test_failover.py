@@ -27,6 +27,7 @@ class Request:
     def __init__(self, lane: str = "local") -> None:
         self.headers = {"x-signalbox-lane": lane}
         self.tried: list[Any] = []
+        self.may: list[str] | None = None
 
 
 def ask(plugins: Any, model: str, *deployments: dict[str, Any], hop: bool = False) -> Any:
@@ -226,6 +227,16 @@ def test_a_lane_says_what_may_follow(
 
     try:
         assert asyncio.run(used_up()) == follow
+    finally:
+        plugins.audit._current.set(None)
+
+
+def test_a_client_gets_no_model_that_it_may_not_ask(plugins: Any) -> None:
+    local = deployment(fallbacks=["haiku", "other"])
+    plugins.audit._current.set(request := Request())
+    request.may = ["local", "other"]
+    try:
+        assert list(plugins.failover.followers(request, local["model_info"], None)) == ["other"]
     finally:
         plugins.audit._current.set(None)
 
