@@ -239,10 +239,11 @@ def publish() -> None:
     head = [
         "# failover: the rows",
         "",
-        f"Seconds. The set timeout (`stream_timeout_seconds`) is {STREAM_TIMEOUT} here; all else is as shipped. "
-        "*next*: the first byte of the request after it, while the fault lasts. *audit*: the model that answered, the one that failed, "
-        "and why. *back*: from the recovery to the local server's next answer, looked at every half second. When and "
-        "with which commit: [failover.md](failover.md).",
+        f"Seconds. The set timeout (`stream_timeout_seconds`) is {STREAM_TIMEOUT} here; all else is as shipped. The "
+        "cloud's own time is in all of them, and so is that of the simulated server until a cut shows "
+        f"({CUT_DELAY:.1f} s). *next*: the first byte of the next request, while the fault lasts. *audit*: the model "
+        "that answered, the one that failed, and why. *back*: from the recovery to the local server's next answer, "
+        "looked at every half second. When and with which commit: [failover.md](failover.md).",
     ]
     columns = "kind | fault | answered by | first byte | whole | next | audit | back"
     record.write_sections(path, head, {cell: (columns, rows[cell]) for cell in ROWS if cell in rows})

@@ -23,9 +23,11 @@ SERVER = {"lmstudio": "lmstudio", "anthropic": "anthropic"}  # record: simulator
 PATHS = ("/v1/chat/completions", "/v1/messages")
 OTHER = lab_host("use")  # a second host, for the fleet
 LANE, MARK = "usage", "(usage)"  # of this drill's own requests
-COUNTS = ("input_tokens", "output_tokens")
+COUNTS = ("input_tokens", "output_tokens", "cached_tokens")
+LONG = {"system": [{"type": "text", "text": "signal " * 3000, "cache_control": {"type": "ephemeral"}}]}
 # What 1000000 tokens cost, in and out, by the clouds' own lists: what LiteLLM 1.108.10 calculates with.
 PRICES = {"claude-haiku-4-5": (1.0, 5.0), "claude-sonnet-4-6": (3.0, 15.0)}
+WRITTEN, READ = 1.25, 0.1  # what a token costs that the prompt cache takes, or gives, against one that is read anew
 CELLS = (("local", "say hello"), ("claude-sonnet-4-6", "count to 20"), ("claude-haiku-4-5", "say hello"))
 
 
@@ -43,7 +45,7 @@ def _usage() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _counted(stage: Stage, server: str) -> dict[str, int]:
+def _counted(stage: Stage, server: str) -> dict[str, Any]:
     """Return what a server has counted of the answers that it gave whole."""
     whole = [
         each
@@ -54,7 +56,16 @@ def _counted(stage: Stage, server: str) -> dict[str, int]:
     ]  # fmt: skip
     told = [each for each in whole if each["fault"] != "uncounted"]
     counts = {name: sum(each["usage"][name.removesuffix("_tokens")] for each in told) for name in COUNTS}
-    return {**counts, "requests": len(whole), "estimated": len(whole) - len(told)}
+    cost = sum(map(_cost, told)) if server == "anthropic" else 0
+    return {**counts, "requests": len(whole), "estimated": len(whole) - len(told), "cost": cost}
+
+
+def _cost(request: dict[str, Any]) -> float:
+    """Return what a request costs by the cloud's own list."""
+    usage = request["usage"]
+    read, said = PRICES[request["model"]]
+    new = usage["input"] - usage["written"]
+    return float(((new + WRITTEN * usage["written"] + READ * usage["cached"]) * read + usage["output"] * said) / 1e6)
 
 
 def _agrees(stage: Stage, before: dict[str, dict[str, Any]], lines: list[dict[str, Any]]) -> Figures:
@@ -75,14 +86,12 @@ def _agrees(stage: Stage, before: dict[str, dict[str, Any]], lines: list[dict[st
         assert grown == {**every, "estimated": len(guessed)}, (
             f"{record}: claude-usage grew by {grown}, lines say {every}"
         )
-        for line in exact:
-            if record == "anthropic":
-                prices = PRICES[line["model"]]
-                cost = sum(line[name] * price for name, price in zip(COUNTS, prices, strict=True)) / 1e6
-                assert abs(line["cost_usd"] - cost) < 1e-7, f"{line['cost_usd']} is not {cost}"
-            else:
-                assert line["cost_usd"] == 0
-        same = f"{counted['input_tokens']} tokens in and {counted['output_tokens']} out in {len(exact)} requests"
+        cost = sum(line["cost_usd"] for line in exact)
+        assert abs(cost - counted["cost"]) < 1e-6, f"{record}: {cost} in the audit, {counted['cost']} by the server"
+        same = (
+            f"{counted['input_tokens']} tokens in, {counted['cached_tokens']} cached and {counted['output_tokens']} out"
+        )
+        same += f" in {len(exact)} requests"
         figures[record] = f"{same}, as the server counted; {len(guessed)} estimated"
     return figures
 
@@ -101,6 +110,7 @@ def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, 
     for stream in (True, False):
         for model, text in CELLS:
             ask(model, text, times, stream=stream)
+        ask("claude-sonnet-4-6", "say hello", times, stream=stream, more=LONG)
     if faults:
         for server, kind, options in (
             ("lmstudio", "500", {}),
@@ -116,6 +126,13 @@ def _mixed(stage: Stage, times: int, faults: bool) -> tuple[dict[str, dict[str, 
             failures.local_again(local)
             with failures.fault(stage, server, kind, **options):
                 ask("local" if server == "lmstudio" else "claude-haiku-4-5", "say hello", times)
+        stage.site(settings={"gateway": {"retries": 1}}).deploy().ok()
+        failures.ask("claude-haiku-4-5"), failures.local_again(local)
+        with failures.fault(stage, "anthropic", "529", times=times // 4):
+            ask("claude-haiku-4-5", "say hello again", times)
+        refused = [each for each in stage.simulators.requests("anthropic") if "again" in str(each["body"])]
+        assert len(refused) == times + times // 4, f"{len(refused)} requests for {times}: they were not asked again"
+        stage.site().deploy().ok()
     wait_until(lambda: len(_lines(started)) >= count, 10, 0.2)
     lines = _lines(started)
     assert len(lines) == count, f"{count} requests, and the audit has {len(lines)} lines"
@@ -138,9 +155,9 @@ def quick(stage: Stage) -> Figures:
 
 @drill.cell("mixed")
 def mixed(stage: Stage) -> Figures:
-    """500 mixed requests, failovers, cut streams, garbled and uncounted answers among them."""
+    """500 mixed requests, failovers, cut streams, retries, cached tokens, garbled and uncounted answers among them."""
     stage.converged()
-    before, lines = _mixed(stage, 34, faults=True)
+    before, lines = _mixed(stage, 30, faults=True)
     figures = _agrees(stage, before, lines)
     over = sum(bool(line["fallback"]) for line in lines)
     broken = sum(line["error_class"] in ("cut", "stream_error") for line in lines)
