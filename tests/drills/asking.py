@@ -59,6 +59,7 @@ def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, to
             told["ended"] = True
             told["error"] = (whole.get("error") or {}).get("message")
             told["text"] = "".join(block.get("text", "") for block in whole.get("content") or ())
+            told["body"] = whole
     except (OSError, http.client.HTTPException, ValueError) as error:
         told["error"] = f"{type(error).__name__}: {error}"
     finally:

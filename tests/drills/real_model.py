@@ -17,6 +17,7 @@ from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts, llama_cpp
 from tests.lab.instance import Lab
+from tests.lab.machine import wait_until
 
 drill = Drill(
     "real_model",
@@ -151,7 +152,19 @@ def claude_code(stage: Stage) -> Figures:
             assert f"Hello from simulated {failures.CLOUD}" in said, said
 
         figures["control"] = must_fail(directly, "the private lane: it has no cloud")
+    with llama_cpp.running(lab.ipv4(1), PORT, context=CONTEXT, log=lab.state / "llama-cpp.log", calls=True):
+        assert wait_until(lambda: _through(OTHER)["backend"] == "llama", 60, 1), "the server is not asked again"
+        forced = {"tools": [BASH], "tool_choice": {"type": "any"}, "max_tokens": 1024}
+        (told,) = failures.ask("local", host=OTHER, stream=False, more=forced)
+        figures["tool_choice any through the gateway"] = _called(told["body"])
+        assert _audit()[-1]["backend"] == "llama", _audit()[-1]
     return figures
+
+
+def _through(host: str) -> dict[str, Any]:
+    """Ask through the gateway; return the audit's line."""
+    failures.ask("local", host=host, max_tokens=20)
+    return _audit()[-1]
 
 
 def _cloud(stage: Stage) -> list[dict[str, Any]]:

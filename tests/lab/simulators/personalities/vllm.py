@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from tests.lab.simulators.model import Prompt
 from tests.lab.simulators.personalities.model_server import Handler, ModelServer
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused
 
@@ -47,6 +48,13 @@ class VLLM(ModelServer):
         if kind == "401":
             return Answer(401, {"error": FAILURES[kind]})
         return Answer(int(kind), _error(FAILURES[kind], "InternalServerError", int(kind)))
+
+    def fits(self, call: Call, prompt: Prompt) -> None:
+        # Prompt and answer share the context (vllm-project/vllm#20409).
+        asked = prompt.tokens() + (prompt.max_tokens or 0)
+        if asked > self.context:
+            raise Refused(self.overflow(call, asked, self.context))
+        super().fits(call, prompt)
 
     def overflow(self, call: Call, asked: int, context: int) -> Answer:
         # vllm-project/vllm#20409; since then inside of "error"
