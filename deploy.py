@@ -40,7 +40,7 @@ base(s.base, tuple(s.extra_ca_certificates), s.mirrors.debian, **root)
 login = s.secret(s.service_user.password) if s.service_user.password else None
 service_user(s.service_user, claude, (keeper,) if keeper != claude else (), login, **root)
 # Who gets in, once the users are there whose fresh logins prove it; the guard first, which takes back what locks out.
-proof = Proof(claude.name, s.guard.login_seconds)
+proof = Proof(claude.name, s.guard.login_seconds, s.guard.enabled)
 guard(s.guard, **root)
 firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)

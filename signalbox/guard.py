@@ -18,13 +18,14 @@ RESTORE = "systemctl start signalbox-guard.service"
 CONFIRM = f"{GUARD} confirm"
 
 
-def arm(change: str, paths: Sequence[str], keep: str = "true") -> str:
+def arm(change: str, paths: Sequence[str], kept: Sequence[str] = (), keep: str = "true") -> str:
     """Return the command that arms the way back; it reads from stdin the sh that undoes what files alone do not.
 
     Args:
         change: what is changed, in a word.
         paths: the files as the manifest knows them; their manifest entries go back with them.
+        kept: more files of root's that go back. None of a person's: the way back is gone with root's rights.
         keep: sh that saves what `undo` will need into the current directory.
     """
     both = [each for path in paths for each in (path, manifest.entry_path("file", path))]
-    return f"KEEP={shlex.quote(keep)} {GUARD} arm {' '.join(map(shlex.quote, (change, *both)))}"
+    return f"KEEP={shlex.quote(keep)} {GUARD} arm {' '.join(map(shlex.quote, (change, *both, *kept)))}"

@@ -10,6 +10,8 @@ from typing import Literal
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 RULES = "/etc/signalbox/firewall.nft"
+# Drop-ins of Debian's own unit, which flushes every table.
+NFTABLES = "/etc/systemd/system/nftables.service.d"
 ANY = "any"
 LAN = "lan"
 CONTROLLER = "controller"

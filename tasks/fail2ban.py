@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import CONTROLLER, resolved
+from signalbox.networks import CONTROLLER, NFTABLES, resolved
 from signalbox.operations import directories, file, packages, unit
 from signalbox.operations.files import sha256
 from signalbox.render import render
@@ -38,12 +38,18 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
     # Before the package, which starts it: it never runs with other limits.
     directories(
         name="fail2ban has its directories",
-        paths=["/etc/fail2ban", "/etc/fail2ban/jail.d", "/etc/fail2ban/action.d", DIRECTORY],
+        paths=["/etc/fail2ban", "/etc/fail2ban/jail.d", "/etc/fail2ban/action.d", DIRECTORY, NFTABLES],
     )
     file(name="fail2ban's limits are as the settings say", path=JAIL, content=contents[JAIL])
     file(name="fail2ban's bans do not hold for our own networks", path=ACTION, content=contents[ACTION])
     file(name="fail2ban has its sandbox", path=DROP_IN, content=contents[DROP_IN])
+    file(
+        name="bans come back when Debian's firewall has flushed them",
+        path=f"{NFTABLES}/50-signalbox-fail2ban.conf",
+        content=render("fail2ban/50-signalbox-fail2ban.conf"),
+    )
     packages(name="fail2ban is installed", wanted=PACKAGES)
+    unit(name="Debian's firewall is known with that", unit="nftables.service", running=False, at_boot=False)
     unit(
         name="fail2ban is enabled and runs what is on disk",
         unit="fail2ban.service",

@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import RULES, contains, input_rules, output_rules, resolved
+from signalbox.networks import NFTABLES, RULES, contains, input_rules, output_rules, resolved
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
@@ -32,13 +32,19 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     if controller and not contains(ssh, controller):
         hint = f"this deploy comes from {controller}, which firewall.ssh_from does not let in"
     packages(name="nftables is installed", wanted=["nftables"])
-    directories(name="/etc/signalbox exists", paths=["/etc/signalbox"])
+    directories(name="the firewall has its directories", paths=["/etc/signalbox", NFTABLES])
     file(
         name="the firewall is loaded by a unit of its own",
         path=f"/etc/systemd/system/{UNIT}",
         content=render(f"firewall/{UNIT}", rules=RULES, egress=settings.egress.enabled),
     )
+    file(
+        name="the firewall has a word with Debian's own",
+        path=f"{NFTABLES}/50-signalbox-firewall.conf",
+        content=render("firewall/50-signalbox-firewall.conf"),
+    )
     unit(name="the firewall is loaded at every boot before the network is up", unit=UNIT, running=False)
+    unit(name="Debian's own is known with that", unit="nftables.service", running=False, at_boot=False)
     rules, lookups = output_rules(needed, settings.egress.allow, attached)
     if settings.egress.enabled:
         _lookups()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from signalbox.operations import docker_storage_gone, state_gone, taken_away
+from signalbox.operations import docker_storage_gone, sshd_as_before, state_gone, taken_away
+from signalbox.operations.guarded import Proof
 from signalbox.settings import Account
 from signalbox.settings.sections import Remove
 
 
 @deploy("Remove")
-def remove(settings: Remove, account: Account, others: tuple[Account, ...]) -> None:
+def remove(settings: Remove, account: Account, others: tuple[Account, ...], proof: Proof) -> None:
     """Take away all that the manifest lists. `others`: users that hold nothing of a person's, such as the gateway's.
 
     `account`, the service user, keeps its home with sessions and projects, unless the settings say otherwise.
+    proof: who must still log in when sshd is as it was.
     """
+    sshd_as_before(name="sshd is as it was, and logins are proven", proof=proof)
     for each in dict.fromkeys((*others, account)):
         docker_storage_gone(name=f"{each.name} has no storage of rootless Docker", account=each.name, home=each.home)
     placed = ("unit", "image", "link", "file", "line", "aside", "key", "tool")

@@ -118,6 +118,13 @@ class OpenPorts(FactBase[list[str]]):
         return open_ports("\n".join(output))
 
 
+# What sshd reads, and its directory, where that is newer than what it has loaded.
+UNREAD = (
+    "find /etc/ssh/sshd_config /etc/ssh/sshd_config.d \\( -type d -o -name '*.conf' -o -name sshd_config \\)"
+    " -cnewer /run/sshd.pid 2>/dev/null"
+)
+
+
 @dataclass(frozen=True)
 class SshdState:
     """changed: configuration files that are newer than what sshd has loaded. effective: `sshd -T` for one login."""
@@ -139,8 +146,7 @@ class Sshd(FactBase[SshdState]):
             f"user={user},host={address},addr={address}" if address else f"user={user},host=localhost,addr=127.0.0.1"
         )
         return (
-            "[ ! -e /run/sshd.pid ] || find /etc/ssh/sshd_config /etc/ssh/sshd_config.d -cnewer /run/sshd.pid"
-            " 2>/dev/null | sed 's/^/changed /';"
+            f"[ ! -e /run/sshd.pid ] || {UNREAD} | sed 's/^/changed /';"
             f" /usr/sbin/sshd -T -C {shlex.quote(match)} 2>/dev/null | sed 's/^/effective /'; true"
         )
 

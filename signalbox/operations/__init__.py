@@ -16,7 +16,7 @@ from signalbox.operations.keys import generated_key, key_copy, new_key, secret_f
 from signalbox.operations.leftovers import docker_storage_gone, leftovers_gone, only_unit, state_gone, taken_away
 from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
-from signalbox.operations.ssh import sshd_configuration
+from signalbox.operations.ssh import sshd_as_before, sshd_configuration
 from signalbox.operations.system import kernel_modules, trusted_certificates
 from signalbox.operations.tools import claude_code, mise, node
 from signalbox.operations.units import unit
@@ -56,6 +56,7 @@ __all__ = [
     "secret_file",
     "service",
     "shells_without",
+    "sshd_as_before",
     "sshd_configuration",
     "state_gone",
     "subordinate_ids",

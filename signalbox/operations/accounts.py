@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from pyinfra import host
@@ -11,11 +10,10 @@ from pyinfra.api import StringCommand, operation
 from signalbox import manifest
 from signalbox.facts import Placed, User
 from signalbox.facts.users import SUBIDS
-from signalbox.logins import login_problem
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
-from signalbox.operations.guarded import Proof
+from signalbox.operations.guarded import Change, Proof, confirmed
 from signalbox.removal import removal
 from signalbox.run_as import as_owner, run_as
 from signalbox.settings.account import Account
@@ -65,24 +63,22 @@ def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
 
 
 def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
-    """Yield the commands that take these keys of the manifest away, unless they are all that lets `proof.user` in.
-
-    Whoever could log in before must be able to after: otherwise the keys are given back, and the deploy fails.
-    """
+    """Yield what takes these keys of the manifest away; those of `proof.user` only if fresh logins succeed after it."""
     mine = [entry for entry in entries if entry.id.startswith(f"{proof.user}:")]
-    before = login_problem(host, proof.user, proof.seconds) if mine and host.state.is_executing else "not asked"
-    yield from removal(entries)
-    if before is not None:
+    yield from removal(entry for entry in entries if entry not in mine)
+    if not mine:
         return
-    why = login_problem(host, proof.user, proof.seconds)
-    if why is not None:
-        keys = [entry.id.partition(":")[2] for entry in mine]
-        yield _with_keys(proof.user, Account.named(proof.user).home, keys)
-        words = (
-            f"{proof.user} cannot log in any more: {why}; the keys are given back: "
-            "let another key of this machine in first (service_user.authorized_keys)"
-        )
-        yield f"echo {shlex.quote(words)} >&2; false"
+    path = f"{Account.named(proof.user).home}/.ssh/authorized_keys"
+    change = Change(
+        f"{path}",
+        paths=(),
+        kept=[manifest.entry_path(entry.kind, entry.id) for entry in mine],
+        # The file is the user's: it is read and written with that user's rights alone.
+        keep=f"{as_owner(proof.user, f'cat {path}')} > keys",
+        undo=f"{as_owner(proof.user, f'umask 077; cat > {path}.new && mv -fT {path}.new {path}')} < keys\n",
+        hint="let another key of this machine in first (service_user.authorized_keys)",
+    )
+    yield from confirmed(change, removal(mine), proof)
 
 
 def _with_keys(account: str, home: str, missing: Sequence[str]) -> StringCommand:

@@ -10,38 +10,48 @@ from pyinfra import host, logger
 from pyinfra.api import StringCommand, operation
 
 from signalbox import guard
+from signalbox.facts import Placed
 from signalbox.facts.reach import Guard
-from signalbox.logins import deploy_user, login_problem
+from signalbox.logins import deploy_user, login_problem, reached_by_ssh
 from signalbox.operations.commands import Commands
 from signalbox.statements import differs
+from signalbox.verdict import warn
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Who must still get in after a change, beside the user of the deploy; `seconds`: for each fresh login."""
+    """Who must still get in after a change, beside the user of the deploy.
+
+    seconds: for each fresh login. guard: whether the settings want the guard on the host.
+    """
 
     user: str
     seconds: int
+    guard: bool = True
 
 
 @dataclass(frozen=True)
 class Change:
     """One guarded change.
 
-    name: in a word. paths: its files, as the manifest knows them. keep: sh that saves into the current directory
-    what `undo` needs. undo: sh that brings back what files alone do not. hint: what may be wrong, said when the
-    logins fail.
+    name: in a word. paths: its files, as the manifest knows them; kept: more that go back with them. keep: sh that
+    saves into the current directory what `undo` needs. undo: sh that brings back what files alone do not; it runs at
+    boot too, where nothing has been loaded yet. hint: what may be wrong, said when the logins fail.
     """
 
     name: str
     paths: Sequence[str]
     undo: str
+    kept: Sequence[str] = ()
     keep: str = "true"
     hint: str = ""
 
 
 def confirmed(
-    change: Change, commands: Iterable[StringCommand | str], proof: Proof, wrong: Callable[[], str | None]
+    change: Change,
+    commands: Iterable[StringCommand | str],
+    proof: Proof,
+    wrong: Callable[[], str | None] = lambda: None,
 ) -> Commands:
     """Yield the change as commands: armed before, kept only when fresh logins succeed after it.
 
@@ -51,7 +61,12 @@ def confirmed(
     Who could log in before must be able to after. pyinfra asks for one command after the other, so what stands
     between two of them happens between two of them, and nothing before the first.
     """
-    yield StringCommand(guard.arm(change.name, change.paths, change.keep), _stdin=change.undo)
+    if not proof.guard and host.get_fact(Placed, path=guard.GUARD, kind="file").type is None:
+        yield from commands  # its owner has switched it off
+        return
+    yield StringCommand(guard.arm(change.name, change.paths, change.kept, change.keep), _stdin=change.undo)
+    if not reached_by_ssh(host):
+        warn(f"this deploy does not come over SSH, so no fresh login proves the change of {change.name}")
     me = deploy_user(host)
     before = {user: login_problem(host, user, proof.seconds) for user in dict.fromkeys((me, proof.user))}
     if before[me] is not None:
@@ -76,7 +91,7 @@ def _gives_up(failed: str, change: Change, users: Iterable[str], seconds: int) -
     yield f"{guard.RESTORE}; cat {guard.STATE}/restored >&2"
     still = [f"{user}: {why}" for user in users if (why := login_problem(host, user, seconds))]
     logins = f"but: {'; '.join(still)}" if still else "logins work as before"
-    words = f"{', '.join(change.paths)} is as before the change, and what it changed is no longer in effect; {logins}"
+    words = f"{change.name}: all is as before the change, and what it changed is no longer in effect; {logins}"
     yield f"echo {shlex.quote(words)} >&2; false"
 
 

@@ -12,9 +12,11 @@ from signalbox.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.operations.accounts import keys_gone
 from signalbox.operations.commands import Commands
 from signalbox.operations.guarded import Proof
+from signalbox.operations.ssh import sshd_given_back
 from signalbox.removal import ORDER, ordered, owner_of, removal
 from signalbox.run_as import run_as
 from signalbox.settings.account import Account
+from signalbox.sshd import DROP_IN
 from signalbox.statements import differs, wanted
 
 
@@ -46,11 +48,12 @@ def leftovers_gone(proof: Proof) -> Commands:
         differs(path, "unreadable", None)
     for entry in stale:
         differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
-    keys = [entry for entry in stale if entry.kind == "key"]
     if unreadable:
         yield f"mv {' '.join(sorted(unreadable))} {ORIGINALS}/"
-    yield from removal(entry for entry in stale if entry.kind != "key")
-    yield from keys_gone(keys, proof)
+    # While the guard is still there, which may be stale as well.
+    yield from sshd_given_back([entry for entry in stale if entry.id == DROP_IN], proof)
+    yield from keys_gone([entry for entry in stale if entry.kind == "key"], proof)
+    yield from removal(entry for entry in stale if entry.kind != "key" and entry.id != DROP_IN)
 
 
 @operation()

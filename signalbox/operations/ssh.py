@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyinfra import host, logger
 from pyinfra.api import operation
 
-from signalbox.facts import User
-from signalbox.facts.reach import Sshd
-from signalbox.logins import deploy_user, login_problem
+from signalbox.facts import Placed, User
+from signalbox.facts.reach import UNREAD, Sshd
+from signalbox.logins import deploy_user, login_problem, reached_by_ssh
+from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
-from signalbox.sshd import overridden
+from signalbox.removal import removal
+from signalbox.sshd import DROP_IN, overridden
 from signalbox.statements import differs
 
+# Until a reload has been done: systemd only sends the signal.
+_READ = f'for i in $(seq 50); do [ -e /run/sshd.pid ] && [ -n "$({UNREAD})" ] || break; sleep 0.1; done'
 # Nothing to reload where systemd starts an sshd for each connection.
-_RELOAD = "{ ! systemctl --quiet is-active ssh.service || systemctl reload ssh.service; }"
+_RELOAD = f"{{ ! systemctl --quiet is-active ssh.service || {{ systemctl reload ssh.service && {{ {_READ}; }}; }}; }}"
 # Not `reload`: that job would wait for the guard's own, which comes before ssh.service at boot.
 _UNDO = "! systemctl --quiet is-active ssh.service || systemctl kill --kill-whom=main --signal=HUP ssh.service\n"
 
@@ -50,10 +54,38 @@ def sshd_configuration(
     change = Change("sshd", [path], undo=_UNDO)
 
     def wrong() -> str | None:
-        found = overridden(values, host.get_fact(Sshd, user=me, address=address).effective)
+        then = host.get_fact(Sshd, user=me, address=address)
+        if path in then.changed:
+            return f"sshd has not read {path}: its reload failed, see `journalctl -u ssh`"
+        found = overridden(values, then.effective)
         return f"another file of /etc/ssh/sshd_config.d has its way: {'; '.join(found)}" if found else None
 
     yield from confirmed(change, [*placing, "sshd -t", _RELOAD], proof, wrong)
+
+
+def sshd_given_back(entries: Sequence[Entry], proof: Proof) -> Commands:
+    """Yield what takes these files of sshd's in the manifest away, proven by fresh logins as a change of them is."""
+    if not entries:
+        return
+    originals = [entry.original for entry in entries if entry.original]
+    change = Change("sshd", [entry.id for entry in entries], undo=_UNDO, kept=originals)
+
+    def wrong() -> str | None:
+        changed = host.get_fact(Sshd, user=deploy_user(host), address="").changed
+        return f"sshd has not read {', '.join(changed)}: see `journalctl -u ssh`" if changed else None
+
+    yield from confirmed(change, [*removal(entries), _READ], proof, wrong)
+
+
+@operation()
+def sshd_as_before(proof: Proof) -> Commands:
+    """Have sshd configured as before Signalbox, proven by fresh logins."""
+    entry = host.get_fact(Placed, path=DROP_IN, kind="file").entry
+    if entry is None:
+        host.noop("sshd is configured as before")
+        return
+    differs(DROP_IN, "there", "its original" if entry.original else None)
+    yield from sshd_given_back([entry], proof)
 
 
 def _keys_only(effective: dict[str, str], me: str, proof: Proof) -> bool:
@@ -61,7 +93,9 @@ def _keys_only(effective: dict[str, str], me: str, proof: Proof) -> bool:
     if effective.get("passwordauthentication") == "no":
         return True
     why: str | None
-    if host.data.get("ssh_password"):
+    if not reached_by_ssh(host):
+        why = "this deploy does not come over SSH, so that no key is proven"
+    elif host.data.get("ssh_password"):
         why = f"this deploy itself logs in as {me} with one"
     elif not host.get_fact(User, user=proof.user).exists:
         why = None if not host.state.is_executing else f"there is no user {proof.user}"

@@ -14,21 +14,23 @@ from signalbox.statements import differs, want
 
 
 @operation()
-def unit(unit: str, inputs: Mapping[str, str] | None = None, running: bool = True) -> Commands:
+def unit(unit: str, inputs: Mapping[str, str] | None = None, running: bool = True, at_boot: bool = True) -> Commands:
     """Have the system unit `unit` enabled, known to systemd as it is on disk, and running with its inputs.
 
     + inputs: SHA-256 wanted of each file that the process reads at start; the unit notes them in ExecStartPre
       (/run/signalbox/<unit>.inputs), and is restarted when it runs with others.
-    + running: False: something else starts it.
+    + running: False: something else starts it. at_boot: False: its owner decides; ours is a drop-in.
     """
     now = host.get_fact(SystemUnit, unit=unit, inputs=tuple(inputs or ()))
-    want("unit", unit)
+    if at_boot:
+        want("unit", unit)
+    enabled = now.enabled or not at_boot
     current = not now.touched and all(now.started_with.get(path) == each for path, each in (inputs or {}).items())
     started = not running or (now.active and current)
-    if now.enabled and started and not now.needs_reload:
+    if enabled and started and not now.needs_reload:
         host.noop(f"{unit} is enabled and as wanted")
         return
-    differs(f"{unit}, at boot", "enabled" if now.enabled else "not enabled", "enabled")
+    differs(f"{unit}, at boot", "enabled" if enabled else "not enabled", "enabled")
     if running:
         differs(unit, "running" if now.active else "not running", "running")
     differs(f"{unit}, as systemd has it", "older" if now.needs_reload else "on disk", "on disk")
@@ -36,7 +38,7 @@ def unit(unit: str, inputs: Mapping[str, str] | None = None, running: bool = Tru
         if now.started_with.get(path) != digest:
             differs(f"{unit}, started with", f"another {path}", "the one that is wanted")
     steps = ["systemctl daemon-reload"]
-    if not now.enabled:
+    if not enabled:
         steps.append(manifest.record(manifest.Entry("unit", unit)))
         steps.append(f"systemctl enable --quiet {unit}")
     if running and not started:

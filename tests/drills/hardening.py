@@ -29,6 +29,7 @@ TOGETHER = (
     "fail2ban-limits", "fail2ban-action", "fail2ban-sandbox", "sysctl-file", "sysctl", "blocked-modules",
     "core-dumps", "core-dumps-services", "core-dumps-shells", "home-mode", "banner", "banner-network", "debsums",
     "upgrades",
+    "nftables-firewall", "nftables-fail2ban",
 )  # fmt: skip
 THEIR_DOCKER = "DOCKER_HOST=unix:///run/user/$(id -u)/docker.sock docker"  # the service user's
 KEY = "/root/.ssh/id_ed25519"
@@ -130,6 +131,42 @@ def brute_force(stage: Stage) -> Figures:
         "fail2ban's sandbox": score.split("level for ")[-1],
         "control": f"unbanned: {control}",
     }
+
+
+@drill.cell("nftables-service")
+def nftables_service(stage: Stage) -> Figures:
+    """Debian's nftables.service is started, reloaded, restarted and stopped: our table and bans are there after it."""
+    site = stage.converged()
+    address = "203.0.113.77"  # of nobody: RFC 5737
+    looks.answer(f"fail2ban-client set sshd banip {address}", user="root")
+
+    def kept(seconds: float) -> None:
+        look = (
+            f"nft list chain inet signalbox input | grep -q drop && nft list table inet f2b-table | grep -q {address}"
+        )
+        assert wait_until(lambda: hosts.run(HOST, look, check=False).returncode == 0, seconds, 0.5), "a table is gone"
+
+    kept(10)
+    seen = {}
+    for verb in ("start", "reload", "restart", "stop"):
+        started = time.monotonic()
+        looks.answer(f"systemctl {verb} nftables.service", user="root")
+        time.sleep(0.5)
+        kept(30)
+        seen[verb] = f"there after {time.monotonic() - started:.1f} s"
+        looks.answer("systemctl is-active signalbox-firewall.service fail2ban.service", user="root")
+    planned = site.plan().ok().planned(HOST)
+    assert not planned, planned
+    looks.answer("rm -r /etc/systemd/system/nftables.service.d && systemctl daemon-reload", user="root")
+    looks.answer("systemctl start nftables.service", user="root")
+    control = must_fail(lambda: kept(10), "the drop-ins removed")
+    looks.answer("systemctl stop nftables.service", user="root")
+    healed = site.deploy().ok().changed(HOST)
+    looks.answer("systemctl restart fail2ban.service", user="root")
+    kept(30)
+    looks.answer(f"fail2ban-client set sshd unbanip {address}", user="root")
+    assert not site.plan().ok().planned(HOST)
+    return {**seen, "next plan": "no change", "healed": len(healed), "control": control}
 
 
 @drill.cell("outside")

@@ -140,8 +140,7 @@ def last_key(stage: Stage) -> Figures:
     site = stage.site(settings={**LOGINS, "service_user": {"authorized_keys": [other]}})
     run = site.deploy()
     assert run.status == 1, run.status
-    said = "the keys are given back"
-    assert said in run.stderr, run.stderr[-1500:]
+    said = _refused(run, LockOut("", {}, "", "let another key of this machine in first"))
     logins()
     planned = site.plan().ok().planned(HOST)
     assert planned == [LEFTOVERS], planned
@@ -150,6 +149,41 @@ def last_key(stage: Stage) -> Figures:
     assert other not in looks.answer("cat ~/.ssh/authorized_keys")
     logins()
     return {"deploy": f"failed after {run.seconds:.0f} s", "said": said, "next plan": planned[0]}
+
+
+@drill.cell("switched-off")
+def switched_off(stage: Stage) -> Figures:
+    """The settings, and then remove.py, give sshd back to what a person wrote beside it, and that shuts root out."""
+    stage.converged()
+    mine = "/etc/ssh/sshd_config.d/50-mine.conf"
+    looks.answer(f"echo 'PermitRootLogin no' > {mine} && systemctl reload ssh && sleep 1", user="root")
+    logins()  # our own word comes first, as long as it is there
+    before = _in_effect()
+    off = stage.site(settings={**LOGINS, "ssh": {"enabled": False}})
+    run = off.deploy()
+    said = _refused(run, LockOut("", {}, "", "root cannot log in any more"))
+    logins()
+    assert _in_effect() == before, "what is in effect is not what it was"
+    planned = off.plan().ok().planned(HOST)
+    assert planned == [LEFTOVERS], planned
+    removal = off.remove()
+    _refused(removal, LockOut("", {}, "", "root cannot log in any more"))
+    logins()
+    looks.gateway()  # it ended there, before anything else was taken away
+    looks.answer(f"rm {mine} && systemctl reload ssh && sleep 1", user="root")
+    gone = off.deploy().ok().changed(HOST)
+    assert gone == [LEFTOVERS], gone
+    effective = looks.answer("sshd -T | grep ^maxauthtries; ls /etc/ssh/sshd_config.d", user="root")
+    assert effective == "maxauthtries 6", effective
+    logins()
+    assert stage.site().deploy().ok().changed(HOST) == [SSHD]
+    return {
+        "deploy": f"failed after {run.seconds:.0f} s",
+        "said": said,
+        "next plan": planned[0],
+        "remove.py": f"failed after {removal.seconds:.0f} s, with all else in place",
+        "without that file": "sshd is as Debian has it, and logins work",
+    }
 
 
 @drill.cell("controller-killed")

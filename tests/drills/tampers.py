@@ -230,7 +230,7 @@ TAMPERS: dict[str, Tamper] = {
         ("the firewall is as the settings say",),
     ),
     "firewall-flushed": Tamper(
-        "Debian's own nftables.service flushed every table",
+        "every table of nftables was flushed",
         "nft flush ruleset",
         "nft list table inet signalbox | grep -q 'policy drop'",
         ("the firewall is as the settings say",),
@@ -336,6 +336,15 @@ TAMPERS: dict[str, Tamper] = {
             ),
             "fail2ban-action": (
                 "what a ban does", "/etc/fail2ban/action.d/nftables.local", "bans do not hold for our own networks"
+            ),
+            "nftables-firewall": (
+                "the drop-in that loads the rules again",
+                "/etc/systemd/system/nftables.service.d/50-signalbox-firewall.conf",
+                "the firewall has a word with Debian's own",
+            ),
+            "nftables-fail2ban": (
+                "the drop-in that bans again", "/etc/systemd/system/nftables.service.d/50-signalbox-fail2ban.conf",
+                "bans come back",
             ),
             "core-dumps-services": (
                 "systemd-coredump's drop-in", "/etc/systemd/coredump.conf.d/50-signalbox.conf", "of services are off"

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from signalbox.guard import GUARD
 from signalbox.manifest import Entry, entry_path, forget
 from signalbox.removal import ORDER, removal
+from signalbox.settings.layers import merge
+from signalbox.sshd import DROP_IN
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_plan_names import VARIANTS, carried_out
 
@@ -45,7 +48,8 @@ def with_manifest(*entries: Entry, settings: dict[str, Any] | None = None) -> li
     """Deploy to a host that has these entries; the commands that nothing but leftovers sends."""
     answer = manifest(*entries)
     usual = {each["command"] for each in deploy(settings or {}).sent}
-    return [each["command"] for each in deploy({**answer, **(settings or {})}).sent if each["command"] not in usual]
+    sent = deploy(merge(answer, settings or {})).sent
+    return [each["command"] for each in sent if each["command"] not in usual]
 
 
 def test_a_launcher_of_a_removed_lane_goes_and_its_original_comes_back() -> None:
@@ -92,6 +96,22 @@ def test_what_other_tasks_stand_on_stays_when_base_is_off() -> None:
     assert with_manifest(Entry("package", "dbus-user-session"), settings=off) == []
     (command,) = with_manifest(Entry("package", "ripgrep"), settings=off)
     assert "apt-mark auto ripgrep" in command
+
+
+def test_sshds_drop_in_and_keys_go_armed_and_before_the_guard() -> None:
+    entries = [
+        Entry("file", GUARD, "0" * 64),
+        Entry("file", DROP_IN, "0" * 64),
+        Entry("key", "claude:ssh-ed25519 AAAA"),
+    ]
+    off = {section: {"enabled": False} for section in ("ssh", "firewall", "guard")}
+    there = {"fake_responses": {f"sha256sum < {GUARD};": ["stat regular file|755|root|root"]}}
+    told = iter(with_manifest(*entries, settings={**off, **there}))
+    # Each is looked for behind the one before it.
+    for step in ("guard arm sshd", f"rm -f {DROP_IN}", "guard confirm", "guard arm /home/claude/.ssh/authorized_keys",
+                 "grep -vF", "guard confirm", f"rm -f {GUARD}"):  # fmt: skip
+        assert any(step in command for command in told), f"not there, or not in its place: {step}"
+    assert not [each for each in with_manifest(*entries, settings=off) if "guard arm" in each]
 
 
 def test_leftovers_that_are_off_leave_all() -> None:

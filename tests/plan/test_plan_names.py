@@ -125,6 +125,8 @@ NOTHING_TO_DO = [
     "Base | the system trusts extra_ca_certificates",
     "Service user | claude has no sudo",
     "Guard | no change that could lock you out has been left unconfirmed",
+    "Firewall | Debian's own is known with that",
+    "fail2ban | Debian's firewall is known with that",
     "Rootless Docker | kernel modules are loaded",
     "Gateway | litellm alone runs a gateway of ours",
     "Hardening | the kernel's settings are in effect, as far as it has them",
