@@ -53,7 +53,7 @@ toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates),
 secrets(s.secrets, keys, lane_keys, keeper, claude, tuple(s.by_hand.files) if s.by_hand.enabled else (), **root)
 gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
 # After the packages: needrestart looks at each transaction that comes after it.
-hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), **root)
+hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), proof, **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s), claude, **root)
 # After all that it looks at.

@@ -8,6 +8,8 @@ from signalbox.backends import kind_of
 from signalbox.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
+# Where a registry sends for the layers of its images.
+_LAYERS = {"ghcr.io:443": "pkg-containers.githubusercontent.com:443"}
 
 
 def of_url(url: str) -> str:
@@ -54,4 +56,5 @@ def of_service_user(settings: Settings) -> tuple[str, ...]:
         found.append("registry.npmjs.org:443")
     if settings.rootless_docker.enabled:
         found += map(of_url, settings.rootless_docker.registry_mirrors)
+    found += [_LAYERS[each] for each in found if each in _LAYERS]
     return tuple(dict.fromkeys(found))

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 STATE = "/var/lib/signalbox"
 MANIFEST = f"{STATE}/manifest"
 ORIGINALS = f"{STATE}/originals"
+CONTROLLERS = f"{STATE}/controllers"
 # Others may pass through STATE, to what is theirs in it (the audit), and see nothing else.
 MAKE = f"install -d -m 711 {STATE} && install -d -m 700 {MANIFEST} {ORIGINALS}"
 

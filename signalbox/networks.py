@@ -19,19 +19,18 @@ CONTROLLER = "controller"
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 
 
-def resolved(names: Iterable[str], attached: Sequence[str], controller: str = "") -> list[str] | None:
+def resolved(names: Iterable[str], attached: Sequence[str]) -> list[str] | None:
     """Return the networks of `names`, collapsed and sorted, as CIDR; None means every address ("any").
 
     Args:
-        names: networks or addresses, "lan" (all private addresses and `attached`), "controller" or "any".
+        names: networks or addresses, "lan" (all private addresses and `attached`) or "any".
         attached: the networks that the host itself is in.
-        controller: the address that the deploy comes from; "" where there is none.
     """
     found: set[Network] = set()
     for name in names:
         if name == ANY:
             return None
-        meant = {LAN: (*_PRIVATE, *attached), CONTROLLER: (controller,) if controller else ()}.get(name, (name,))
+        meant = (*_PRIVATE, *attached) if name == LAN else (name,)
         found.update(map(ipaddress.ip_network, meant))
     four = ipaddress.collapse_addresses(each for each in found if isinstance(each, ipaddress.IPv4Network))
     six = ipaddress.collapse_addresses(each for each in found if isinstance(each, ipaddress.IPv6Network))

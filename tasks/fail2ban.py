@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts.reach import Networks, Session
-from signalbox.networks import CONTROLLER, NFTABLES, resolved
-from signalbox.operations import directories, file, packages, unit
+from signalbox.networks import CONTROLLER, NFTABLES
+from signalbox.operations import controllers_known, directories, file, packages, unit
+from signalbox.operations.controllers import spared
 from signalbox.operations.files import sha256
 from signalbox.render import render
 from signalbox.settings.protection import Fail2ban
@@ -24,17 +23,17 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
     """Ban by the journal's word. `ports`: of sshd."""
     if not settings.enabled:
         return
-    attached = host.get_fact(Networks)
-    controller = host.get_fact(Session, _sudo=False).controller
-    # Where the deploy comes from is never banned, whatever the settings say: its owner would need the console.
-    spared = ["127.0.0.0/8", "::1", *(resolved([*settings.ignored, CONTROLLER], attached, controller) or [])]
+    # Where deploys come from is never banned, whatever the settings say: its owner would need the console.
+    named, controllers = spared([*settings.ignored, CONTROLLER])
+    ignored = ["127.0.0.0/8", "::1", *named]
     contents = {
-        JAIL: render("fail2ban/signalbox.local", settings=settings, ignored=spared, ports=ports),
+        JAIL: render("fail2ban/signalbox.local", settings=settings, ignored=ignored, ports=ports),
         ACTION: render(
-            "fail2ban/nftables.local", four=[n for n in spared if ":" not in n], six=[n for n in spared if ":" in n]
+            "fail2ban/nftables.local", four=[n for n in ignored if ":" not in n], six=[n for n in ignored if ":" in n]
         ),
         DROP_IN: render("fail2ban/50-signalbox.conf", inputs=(JAIL, ACTION, DROP_IN)),
     }
+    controllers_known(name="it is known where deploys come from", controllers=controllers)
     # Before the package, which starts it: it never runs with other limits.
     directories(
         name="fail2ban has its directories",

@@ -27,10 +27,12 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     attached = host.get_fact(Networks)
     ssh = resolved(settings.ssh_from, attached)
     others = {port: resolved(names, attached) for port, names in settings.open.items()}
-    controller = host.get_fact(Session, _sudo=False).controller
+    session = host.get_fact(Session, _sudo=False)
     hint = ""
-    if controller and not contains(ssh, controller):
-        hint = f"this deploy comes from {controller}, which firewall.ssh_from does not let in"
+    if session.controller and not contains(ssh, session.controller):
+        hint = f"this deploy comes from {session.controller}, which firewall.ssh_from does not let in"
+    elif session.port and session.port not in settings.ssh_ports:
+        hint = f"this deploy comes to port {session.port}, which firewall.ssh_ports does not list"
     packages(name="nftables is installed", wanted=["nftables"])
     directories(name="the firewall has its directories", paths=["/etc/signalbox", NFTABLES])
     file(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api import deploy
 
 from signalbox.operations import absent, directories, file, kernel_settings, packages, private_home
+from signalbox.operations.guarded import Proof
 from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.protection import Hardening
@@ -21,16 +22,20 @@ DEBSUMS = "/etc/default/debsums"
 
 
 @deploy("Hardening")
-def hardening(settings: Hardening, accounts: tuple[Account, ...]) -> None:
-    """Harden the system itself, and the homes of `accounts`."""
+def hardening(settings: Hardening, accounts: tuple[Account, ...], proof: Proof) -> None:
+    """Harden the system itself, and the homes of `accounts`.
+
+    proof: whose fresh logins keep a change of the network's settings.
+    """
     if not settings.enabled:
         return
-    file(
-        name="the kernel's settings are in place for every boot",
+    kernel_settings(
+        name="the kernel's settings are in effect, as far as it has them, and for every boot",
         path=SYSCTL,
         content=render("hardening/60-signalbox.conf", sysctl=settings.sysctl),
+        values=settings.sysctl,
+        proof=proof,
     )
-    kernel_settings(name="the kernel's settings are in effect, as far as it has them", values=settings.sysctl)
     file(
         name="kernel modules that nobody here needs are blocked",
         path=MODULES,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts.reach import Networks, Session, Sshd
-from signalbox.networks import resolved
-from signalbox.operations import directories, packages, sshd_configuration
+from signalbox.facts.reach import Session, Sshd
+from signalbox.operations import controllers_known, directories, packages, sshd_configuration
+from signalbox.operations.controllers import spared
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
 from signalbox.settings.protection import Ssh
@@ -33,13 +33,13 @@ def ssh(settings: Ssh, user: str, proof: Proof) -> None:
             ]
         )
         return
-    attached = host.get_fact(Networks)
-    spared = resolved(settings.unpunished, attached, controller) or []
+    unpunished, controllers = spared(settings.unpunished)
 
     def content(keys_only: bool) -> tuple[str, dict[str, str]]:
-        values = directives(settings, keys_only, spared)
+        values = directives(settings, keys_only, unpunished)
         return render("ssh/00-signalbox.conf", values=values, extra=settings.extra), values
 
+    controllers_known(name="it is known where deploys come from", controllers=controllers)
     packages(name="sshd is installed", wanted=["openssh-server"])
     directories(name="the directory of drop-ins exists", paths=[DIRECTORY])
     sshd_configuration(

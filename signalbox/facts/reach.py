@@ -10,6 +10,7 @@ from pyinfra.api import FactBase
 
 from signalbox.facts.users import UNIT_PROPERTIES, is_stale
 from signalbox.guard import STATE
+from signalbox.manifest import CONTROLLERS
 from signalbox.networks import open_ports
 
 
@@ -60,6 +61,20 @@ class Session(FactBase[SessionState]):
         """Parse sshd's `client port server port`."""
         words = output[0].split() if output else []
         return SessionState(words[0].split("%")[0], int(words[3])) if len(words) == 4 else SessionState()
+
+
+class Controllers(FactBase[list[str]]):
+    """Where deploys have come from, the newest last; see signalbox/operations/controllers.py."""
+
+    def command(self) -> str:
+        """Return the command."""
+        return f"cat {CONTROLLERS} 2>/dev/null || true"
+
+    default = list
+
+    def process(self, output: list[str]) -> list[str]:
+        """Parse one address a line."""
+        return [line for line in output if line]
 
 
 class Networks(FactBase[list[str]]):

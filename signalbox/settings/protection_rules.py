@@ -58,19 +58,29 @@ def hardening(settings: Settings, _: Raw) -> Iterator[Problem]:
     """Only unattended upgrades reboot by themselves, and what rootless Docker lives on stays on."""
     if not settings.hardening.enabled:
         return
-    if settings.hardening.reboot_at and not settings.base.unattended_upgrades:
-        yield Problem(
-            ("hardening", "reboot_at"), "nothing is upgraded unattended; write base.unattended_upgrades = True, or None"
-        )
+    upgraded = settings.base.enabled and settings.base.unattended_upgrades
+    if settings.hardening.reboot_at and not upgraded:
+        switch = "base.unattended_upgrades" if settings.base.enabled else "base.enabled"
+        yield Problem(("hardening", "reboot_at"), f"nothing is upgraded unattended; write {switch} = True, or None")
     for key, least in _DOCKER_NEEDS.items():
         value = settings.hardening.sysctl.get(key, least)
         if settings.rootless_docker.enabled and value < least:
             yield Problem(
                 ("hardening", "sysctl", key), f"{value} ends rootless Docker; write {least} or more, or take it out"
             )
+    needed = {
+        "rootless Docker": _DOCKER_LOADS if settings.rootless_docker.enabled else (),
+        "the firewall": _NFTABLES_LOADS if settings.firewall.enabled else (),
+    }
+    for index, module in enumerate(settings.hardening.blocked_modules):
+        for what, modules in needed.items():
+            if module.replace("-", "_") in modules:
+                yield Problem(("hardening", "blocked_modules", index), f"{show(module)} ends {what}; take it out")
 
 
 # https://docs.docker.com/engine/security/rootless/ (troubleshooting), user_namespaces(7)
+_DOCKER_LOADS = ("overlay", "fuse", "tun", "veth", "bridge", "br_netfilter", "nf_tables", "nf_nat", "nf_conntrack")
+_NFTABLES_LOADS = ("nf_tables", "nf_conntrack", "nft_ct", "nft_limit", "nft_reject", "nft_reject_inet")
 _DOCKER_NEEDS = {"kernel.unprivileged_userns_clone": 1, "user.max_user_namespaces": 1024}
 
 RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [guard, ssh, hardening]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.drills.tampers import DOCKER, TAMPERS
+from tests.drills.tampers import DOCKER, OPTIONAL, TAMPERS
 from tests.lab import hosts
 from tests.lab.instance import Lab
 from tests.lab.machine import wait_until
@@ -38,8 +39,10 @@ KEY = "/root/.ssh/id_ed25519"
 @drill.cell("tampered", fixed=True)
 def tampered(stage: Stage) -> Figures:
     """Every file of the hardening is tampered with at once: the plan names each, one deploy heals all."""
-    site = stage.converged()
-    chosen = [TAMPERS[name] for name in TOGETHER]
+    stage.converged()
+    site = stage.site(settings={"firewall": {"egress": {"enabled": True}}, "hardening": {"reboot_at": "04:30"}})
+    site.deploy().ok()
+    chosen = [*(TAMPERS[name] for name in TOGETHER), *OPTIONAL.values()]
     looks.answer("\n".join(f"{{ {each.drift}; }} || exit 1" for each in chosen), user="root")
 
     def sound() -> None:
@@ -53,6 +56,7 @@ def tampered(stage: Stage) -> Figures:
     sound()
     again = site.plan().ok().planned(HOST)
     assert not again, f"the plan after the healing run names {again}"
+    stage.site().deploy().ok()
     return {
         "tampered with": len(chosen),
         "named": len(planned),
@@ -198,30 +202,60 @@ def outside(stage: Stage) -> Figures:
 
 @drill.cell("container-port")
 def container_port(stage: Stage) -> Figures:
-    """A port that a container opens on 0.0.0.0 is not reachable from the LAN, unless it is listed."""
+    """A port that a container opens on 0.0.0.0 and [::] is not reachable from the LAN, unless it is listed."""
     stage.converged()
     _other(stage)
     docker = f"cd / && {DOCKER}"
     image = f"$({DOCKER} image ls --quiet | head -n1)"
-    run = f"run -d --name drill -p 0.0.0.0:8080:8080 --entrypoint python3 {image} -m http.server 8080"
+    ports = "-p 0.0.0.0:8080:8080 -p '[::]:8080:8080'"
+    run = f"run -d --name drill {ports} --entrypoint python3 {image} -m http.server 8080"
     serve = f"{docker} rm -f drill >/dev/null 2>&1; {docker} {run}"
     looks.answer(serve, user="root")
 
-    def reached(version: int = 4) -> bool:
-        address = hosts.address(HOST, version)
-        url = f"http://{address if version == 4 else f'[{address}]'}:8080/"
-        line = f"curl -s -o /dev/null --max-time 3 '{url}'"
-        return hosts.run(OTHER, line, check=False, timeout=30).returncode == 0
+    def answered(host: str, *addresses: str) -> list[str]:
+        curl = "curl -g -s -o /dev/null --max-time 3"
+        return [
+            each for each in addresses if not hosts.run(host, f"{curl} 'http://{each}:8080/'", check=False).returncode
+        ]
 
-    inside = "curl -s -o /dev/null --max-time 3 http://127.0.0.1:8080/"
-    assert wait_until(lambda: hosts.run(HOST, inside, check=False).returncode == 0, 60), "the container does not serve"
-    assert not reached(), "the container's port is reachable"
+    inside = ["127.0.0.1", "[::1]"]
+    assert wait_until(lambda: answered(HOST, *inside) == inside, 60), f"the container serves {answered(HOST, *inside)}"
+    both = [hosts.address(HOST), f"[{hosts.address(HOST, 6)}]"]
+    assert answered(OTHER, *both) == [], "the container's port is reachable"
     stage.site(settings={"firewall": {"open": {"tcp/8080": ["lan"]}}}).deploy().ok()
-    assert reached(), "control: a listed port is not reachable"
+    assert answered(OTHER, *both) == both, f"control: of a listed port, only {answered(OTHER, *both)} is reachable"
     stage.site().deploy().ok()
-    assert not reached(), "the port is still reachable"
+    assert answered(OTHER, *both) == [], "the port is still reachable"
     looks.answer(f"{docker} rm -f drill", user="root")
-    return {"not listed": "not reachable", "listed": "reachable", "taken off the list": "not reachable"}
+    return {
+        "not listed": "not reachable",
+        "listed": "reachable over IPv4 and IPv6",
+        "taken off the list": "not reachable",
+    }
+
+
+@drill.cell("cannot-tell")
+def cannot_tell(stage: Stage) -> Figures:
+    """A kernel setting that the host refuses, as a container does, is said to be so: neither drift nor applied."""
+    stage.converged()
+    key, missing, settable = "kernel.kptr_restrict", "kernel.no_such_setting", "net.ipv4.conf.all.log_martians"
+    now = {each: int(looks.answer(f"sysctl -n {each}", user="root")) for each in (key, settable)}
+    other = {each: 1 - min(value, 1) for each, value in now.items()}
+    site = stage.site(settings={"hardening": {"sysctl": {**other, missing: 1}}})
+    deploy = site.deploy().ok()
+    told = json.loads(site.signalbox("plan", "--json").ok().stdout)["hosts"][0]
+    (remark,) = [each for each in told["remarks"] if each.startswith("cannot tell: ")]
+    assert told["verdict"] == "clean", told
+    named = [each for each in (key, missing, settable) if each in remark]
+    assert named == [key, missing], remark
+    assert "cannot tell: " in deploy.stderr, deploy.stderr[-1500:]
+    after = {each: int(looks.answer(f"sysctl -n {each}", user="root")) for each in (key, settable)}
+    assert after == {key: now[key], settable: other[settable]}, after
+    claimed = looks.answer(f"grep -l {key} /var/lib/signalbox/manifest/sysctl-* || true", user="root")
+    assert not claimed, claimed
+    stage.site().deploy().ok()
+    assert not stage.site().plan().ok().planned(HOST)
+    return {"plan": f"clean; remark: {remark}", "control": f"{settable} is set, and not among them"}
 
 
 def _reached(place: str, *, container: bool = False) -> None:

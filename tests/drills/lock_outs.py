@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NO_SSH = {"firewall": {"ssh_ports": [2222]}}
+NOBODY = {"ssh": {"extra": ["DenyUsers root claude"]}}
 FIREWALL = "Firewall | the firewall is as the settings say, and logins are proven"
 SSHD = "SSH | sshd is configured as the settings say, and logins are proven"
 

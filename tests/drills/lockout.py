@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import paramiko
 
 from tests.drills import looks
 from tests.drills.deployment import Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.lock_outs import FIREWALL, LOCK_OUTS, NO_SSH, SSHD, LockOut
+from tests.drills.lock_outs import FIREWALL, LOCK_OUTS, NO_SSH, NOBODY, SSHD, LockOut
 from tests.drills.stage import HOST, Stage
 from tests.lab import access, hosts
 from tests.lab.instance import Lab
@@ -83,28 +85,44 @@ for _name, _case in LOCK_OUTS.items():
         drill.cell(_name)(_cell(_case))
 
 
-def _armed_site(stage: Stage, seconds: int) -> Site:
+@dataclass(frozen=True)
+class Kind:
+    """A kind of guarded change. settings: that lock out. operation: what the plan calls it. loaded: shell that ends
+    with 0 once it is in effect. called: what the host calls it."""
+
+    settings: Mapping[str, Any]
+    operation: str
+    loaded: str
+    called: str
+
+
+OF_FIREWALL = Kind(NO_SSH, FIREWALL, "nft list table inet signalbox | grep -q 2222", "the firewall")
+OF_SSHD = Kind(
+    NOBODY,
+    SSHD,
+    "grep -q DenyUsers /etc/ssh/sshd_config.d/00-signalbox.conf"
+    ' && [ -z "$(find /etc/ssh/sshd_config.d -cnewer /run/sshd.pid)" ]',
+    "sshd",
+)
+
+
+def _armed_site(stage: Stage, seconds: int, kind: Kind = OF_FIREWALL) -> Site:
     """Return the shared host with its guard set to so many seconds, and the settings that lock out."""
     stage.converged()
     guard = {"guard": {"armed_seconds": seconds, "login_seconds": 3}}
     stage.site(settings=guard).deploy().ok()
-    return stage.site(settings={**guard, **NO_SSH})
+    return stage.site(settings={**guard, **kind.settings})
 
 
-def _killed_when_armed(site: Site) -> None:
+def _killed_when_armed(site: Site, kind: Kind = OF_FIREWALL) -> None:
     """Start the deploy and kill its controller when the change is in effect and not confirmed."""
+    watch = f"for i in $(seq 4800); do if [ -d {ARMED} ] && {kind.loaded}; then exit 0; fi; sleep 0.05; done; exit 1"
     running = site.start()
     try:
-        sh(*hosts.inside(HOST, "sh", "-c", _WATCH))
+        sh(*hosts.inside(HOST, "sh", "-c", watch))
         assert not running.ended(), "the deploy ended by itself: the moment was missed"
     finally:
         running.kill()
-
-
-_WATCH = (
-    f"for i in $(seq 4800); do if [ -d {ARMED} ] && nft list table inet signalbox | grep -q 2222; then exit 0; fi;"
-    " sleep 0.05; done; exit 1"
-)
 
 
 def _works_again(started: float, limit: float) -> str:
@@ -121,15 +139,16 @@ def _works_again(started: float, limit: float) -> str:
     return f"{time.monotonic() - started:.0f} s"
 
 
-def _back(stage: Stage, site: Site) -> str:
+def _back(stage: Stage, site: Site, kind: Kind = OF_FIREWALL) -> str:
     """Return what the next plan says; then give the shared host its own settings again."""
     plan = site.plan().ok()
-    assert FIREWALL in plan.planned(HOST), plan.planned(HOST)
-    assert "was taken back at" in plan.stderr, plan.stderr[-1500:]
+    assert kind.operation in plan.planned(HOST), plan.planned(HOST)
+    said = f"the change of {kind.called} was taken back"
+    assert f"{said} at" in plan.stderr, plan.stderr[-1500:]
     looks.gateway_within(60)  # a host that has just booted still starts it
     stage.site().deploy().ok()
     assert not stage.site().plan().ok().planned(HOST)
-    return f"{FIREWALL}; warning: the change of the firewall was taken back"
+    return f"{kind.operation}; warning: {said}"
 
 
 @drill.cell("last-key")
@@ -186,27 +205,35 @@ def switched_off(stage: Stage) -> Figures:
     }
 
 
-@drill.cell("controller-killed")
-def controller_killed(stage: Stage) -> Figures:
-    """The controller is killed between arm and confirm: the host takes the change back by itself."""
-    site = _armed_site(stage, ARMED_SECONDS)
-    _killed_when_armed(site)
+def _controller_killed(stage: Stage, kind: Kind) -> Figures:
+    site = _armed_site(stage, ARMED_SECONDS, kind)
+    _killed_when_armed(site, kind)
     started = time.monotonic()
     control = must_fail(logins, "the change in effect")
     again = _works_again(started, ARMED_SECONDS + 5)
     return {
         "armed for": f"{ARMED_SECONDS} s",
         "logins again after": again,
-        "next plan": _back(stage, site),
+        "next plan": _back(stage, site, kind),
         "control": control,
     }
 
 
-@drill.cell("rebooted")
-def rebooted(stage: Stage) -> Figures:
-    """The host reboots between arm and confirm: the change is gone before the network is up."""
-    site = _armed_site(stage, 3600)
-    _killed_when_armed(site)
+@drill.cell("controller-killed")
+def controller_killed(stage: Stage) -> Figures:
+    """The controller is killed between arm and confirm: the host takes the change back by itself."""
+    return _controller_killed(stage, OF_FIREWALL)
+
+
+@drill.cell("controller-killed-sshd")
+def controller_killed_sshd(stage: Stage) -> Figures:
+    """The same with a change of sshd."""
+    return _controller_killed(stage, OF_SSHD)
+
+
+def _rebooted(stage: Stage, kind: Kind) -> Figures:
+    site = _armed_site(stage, 3600, kind)
+    _killed_when_armed(site, kind)
     must_fail(logins, "the change in effect")
     started = time.monotonic()
     hosts.reboot(HOST)
@@ -221,8 +248,20 @@ def rebooted(stage: Stage) -> Figures:
         "armed for": "3600 s",
         "logins again after": again,
         "order at boot": " < ".join(order),
-        "next plan": _back(stage, site),
+        "next plan": _back(stage, site, kind),
     }
+
+
+@drill.cell("rebooted")
+def rebooted(stage: Stage) -> Figures:
+    """The host reboots between arm and confirm: the change is gone before the network is up."""
+    return _rebooted(stage, OF_FIREWALL)
+
+
+@drill.cell("rebooted-sshd")
+def rebooted_sshd(stage: Stage) -> Figures:
+    """The same with a change of sshd."""
+    return _rebooted(stage, OF_SSHD)
 
 
 @drill.cell("killed-then-deployed")
@@ -255,6 +294,37 @@ def ipv6_only(stage: Stage) -> Figures:
     logins(version=6)
     logins()
     return {"over IPv6": "no change", "rules for IPv4 alone": f"failed after {run.seconds:.0f} s", "said": said}
+
+
+@drill.cell("two-controllers")
+def two_controllers(stage: Stage) -> Figures:
+    """Two machines deploy to one host, from addresses that no setting names: each is spared, and finds no drift."""
+    stage.converged()
+    settings = {"fail2ban": {"ignored": []}, "ssh": {"unpunished": ["controller"]}}
+    first = stage.site(settings=settings)
+    second = stage.site(settings=settings, of_host={HOST: {"ssh_hostname": hosts.address(HOST, 6)}})
+    lab = Lab.current()
+
+    def spared() -> list[str]:
+        told = looks.answer("fail2ban-client get sshd ignoreip; sshd -T | grep -i exempt", user="root")
+        return [address for address in (lab.ipv4(1), lab.ipv6(1)) if told.count(address) == 2]
+
+    first.deploy().ok()
+    control = spared()
+    assert control == [lab.ipv4(1)], control
+    assert second.plan().ok().planned(HOST), "a machine that was never seen is known"
+    second.deploy().ok()
+    assert spared() == [lab.ipv4(1), lab.ipv6(1)], spared()
+    for site in (first, second):
+        assert not site.plan().ok().planned(HOST), site.plan().planned(HOST)
+    stage.site().deploy().ok()
+    looks.answer("rm /var/lib/signalbox/controllers", user="root")
+    assert not stage.site().plan().ok().planned(HOST)
+    return {
+        "spared": f"{lab.ipv4(1)}, {lab.ipv6(1)}",
+        "plan of either": "no change",
+        "control": f"before: {control[0]}",
+    }
 
 
 @drill.cell("admin")

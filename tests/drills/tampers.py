@@ -290,7 +290,7 @@ TAMPERS: dict[str, Tamper] = {
         "the kernel's settings were edited",
         _edited("/etc/sysctl.d/60-signalbox.conf"),
         _unedited("/etc/sysctl.d/60-signalbox.conf"),
-        ("the kernel's settings are in place",),
+        ("the kernel's settings are in effect",),
     ),
     "sysctl": Tamper(
         "a kernel setting was changed, and no file",
@@ -364,3 +364,14 @@ TAMPERS: dict[str, Tamper] = {
         }.items()
     },
 }  # fmt: skip
+
+# What is there with firewall.egress and hardening.reboot_at alone.
+OPTIONAL = {
+    path: Tamper(f"{path} was edited", _edited(path), _unedited(path), (named,))
+    for path, named in {
+        "/usr/local/lib/signalbox/egress": "what looks names up for the firewall",
+        "/etc/systemd/system/signalbox-egress.service": "its service is in place",
+        "/etc/systemd/system/signalbox-egress.timer": "its timer is in place",
+        "/etc/apt/apt.conf.d/61signalbox-reboot": "updates that need a reboot have it",
+    }.items()
+}

@@ -35,10 +35,9 @@ def test_any_is_every_address_and_nothing_is_none() -> None:
     assert accepting([], "tcp", [22]) == []
 
 
-def test_the_controller_is_its_address_and_needs_no_line_of_its_own_in_the_lan() -> None:
-    assert resolved(["controller"], [], "203.0.113.5") == ["203.0.113.5/32"]
-    assert resolved(["controller"], []) == []
-    assert resolved(["lan", "controller"], [], "192.168.1.5") == resolved(["lan"], [])
+def test_an_address_needs_no_line_of_its_own_in_the_lan() -> None:
+    assert resolved(["203.0.113.5"], []) == ["203.0.113.5/32"]
+    assert resolved(["lan", "192.168.1.5"], []) == resolved(["lan"], [])
 
 
 def test_rules_name_interfaces_ports_and_both_versions_of_ip() -> None:

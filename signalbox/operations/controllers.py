@@ -1,0 +1,44 @@
+"""Where deploys come from: addresses that are never banned, whichever machine deploys next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from signalbox.facts.reach import Controllers, Networks, Session
+from signalbox.manifest import CONTROLLERS, MAKE
+from signalbox.networks import CONTROLLER, contains, resolved
+from signalbox.operations.commands import Commands
+from signalbox.statements import differs
+
+KEPT = 8
+
+
+def spared(names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the networks of `names`, and the addresses that "controller" stands for, as they shall be known.
+
+    Those are not this deploy's alone: one from elsewhere must find the same, and leave the one before it spared.
+    """
+    attached = host.get_fact(Networks)
+    others = resolved([name for name in names if name != CONTROLLER], attached) or []
+    known = host.get_fact(Controllers)
+    if CONTROLLER not in names:
+        return others, known
+    controller = host.get_fact(Session, _sudo=False).controller
+    new = [controller] if controller and controller not in known and not contains(others, controller) else []
+    controllers = [*known, *new][-KEPT:]
+    return resolved([*others, *controllers], attached) or [], controllers
+
+
+@operation()
+def controllers_known(controllers: Sequence[str]) -> Commands:
+    """Have these addresses, the newest last, remembered for the next deploys, wherever they come from."""
+    known = host.get_fact(Controllers)
+    if known == list(controllers):
+        host.noop("it is known where deploys come from")
+        return
+    differs("where deploys come from", ", ".join(known), ", ".join(controllers))
+    new = f"{CONTROLLERS}.new"
+    yield StringCommand(f"{MAKE} && cat > {new} && mv {new} {CONTROLLERS}", _stdin="\n".join(controllers))
