@@ -87,7 +87,7 @@ service_user = {
 # ---- who gets in: changes are kept only after fresh logins have succeeded, see docs/hardening.md ----
 guard = {
     "enabled": True,
-    "armed_seconds": 90,  # a firewall or sshd change that nobody confirms is taken back by the host after this long
+    "armed_seconds": 90,  # a change that could lock you out, and that nobody confirms, is taken back by the host after this long
     "login_seconds": 10,  # for one fresh login
 }
 
@@ -117,7 +117,7 @@ ssh = {
 
 fail2ban = {
     "enabled": True,
-    "ignored": ["lan"],  # never banned, beside the address that the deploy comes from: "lan", or networks
+    "ignored": ["lan"],  # never banned, beside the addresses that deploys come from: "lan", or networks
     "max_failures": 5,  # failed logins within find_seconds, wrong keys among them, and the address is banned
     "find_seconds": 600,  # how far back failures count
     "ban_seconds": 3600,  # the first ban; each further one is longer
@@ -149,7 +149,7 @@ hardening = {
         "kernel.yama.ptrace_scope": 1,  # a process may be traced by its parent
         "net.ipv4.conf.all.accept_redirects": 0,  # routes are not changed by messages
         "net.ipv4.conf.all.log_martians": 1,  # impossible addresses are logged
-        "net.ipv4.conf.all.rp_filter": 1,  # answers go where questions came from; 2 with several uplinks
+        "net.ipv4.conf.all.rp_filter": 1,  # answers go where questions came from, unless an interface has 2; write 2 with several uplinks
         "net.ipv4.conf.all.send_redirects": 0,  # this is no router
         "net.ipv4.conf.default.accept_redirects": 0,  # as above, for interfaces to come
         "net.ipv4.conf.default.log_martians": 1,  # as above

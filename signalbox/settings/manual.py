@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ Secrets are never settings: settings hold their *names*, such as `ANTHROPIC_DIRE
 the values are: by default in environment variables of these names on the machine that runs pyinfra, where
 `ANTHROPIC_DIRECT_KEY__BOX1` goes before for the host `box1`. [secrets.md](secrets.md) says what else there is.
 """
+
+
+_SWITCH = "False: not wanted; what it had placed goes from the host"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,11 @@ def _walk(source: str, path: str, value: ast.expr, line: int, comments: dict[int
             if isinstance(key, ast.Constant):
                 yield from _walk(source, f"{path}.{key.value!s}", item, key.lineno, comments)
     else:
-        yield Setting(path, ast.get_source_segment(source, value) or "", comments.get(line, ""))
+        default = ast.get_source_segment(source, value) or ""
+        if "\n" in default:  # with comments of its own lines
+            default = json.dumps(ast.literal_eval(value))
+        meaning = comments.get(line) or (_SWITCH if path.endswith(".enabled") else "")
+        yield Setting(path, default, meaning)
 
 
 def _comments(source: str) -> tuple[dict[int, str], dict[int, str]]:

@@ -6,11 +6,13 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from signalbox.sshd import CLASSIC
-from tests.drills import looks
+from tests.drills import looks, record
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts
@@ -65,8 +67,28 @@ def units(stage: Stage) -> Figures:
     stage.converged()
     fail2ban = _tight("fail2ban.service", FAIL2BAN_EXPOSURE)
     gateway = _tight("litellm.service", GATEWAY_EXPOSURE, looks.GATEWAY_USER)
+    # Debian's own unit, under a name for which there is no drop-in.
+    stock = "install -m 644 /usr/lib/systemd/system/fail2ban.service /run/stock-fail2ban.service"
+    looks.answer(stock, user="root")
+    before = _exposure("--offline=true /run/stock-fail2ban.service")
+    told = json.loads(looks.answer("systemd-analyze security fail2ban.service --no-pager --json=short", user="root"))
+    left = {each["name"].rstrip("="): float(each["exposure"]) for each in told if float(each["exposure"] or 0) > 0}
+    page = (record.PROJECT / "docs" / "hardening.md").read_text()
+
+    def all_listed(names: Iterable[str]) -> None:
+        section = page.split("for fail2ban's unit")[1].replace("\\|", "|")
+        unlisted = [name for name in names if name not in section]
+        assert not unlisted, f"not in docs/hardening.md: {unlisted}"
+
+    all_listed(left)
+    must_fail(lambda: all_listed([*left, "ProtectClock"]), "one that is set")
     control = must_fail(lambda: _tight("cron.service", FAIL2BAN_EXPOSURE), "a unit without a sandbox")
-    return {"fail2ban": fail2ban, "gateway": gateway, "control": control}
+    return {
+        "fail2ban": f"{fail2ban}, of Debian {before}",
+        "left": ", ".join(f"{name} {exposure}" for name, exposure in left.items()),
+        "gateway": gateway,
+        "control": control,
+    }
 
 
 @drill.cell("scanned")
@@ -78,17 +100,22 @@ def scanned(stage: Stage) -> Figures:
     _installed("nmap", OTHER)
     scans = {4: f"-p- {hosts.address(HOST)}", 6: f"-6 --top-ports 1000 {hosts.address(HOST, 6)}"}
 
-    def only_sshd(version: int, what: str) -> str:
+    def scan(version: int, what: str) -> tuple[str, str]:
         line = f"nmap -Pn -n -T4 --max-retries 1 -oG - {what}"
         told = looks.answer(line, host=OTHER, user="root", timeout=500)
         found = re.search(r"Ports: (.*?)\s+Ignored State: (.*)", told)
         assert found, f"IPv{version}: {told}"
         assert found[1] == "22/open/tcp//ssh///", f"IPv{version}: {found[1]}"
-        assert found[2].startswith("filtered"), f"IPv{version}: {found[2]}"
-        return f"22 open; {found[2]}"
+        return "22 open", found[2]
+
+    def only_sshd(version: int, what: str) -> str:
+        opened, others = scan(version, what)
+        assert others.startswith("filtered"), f"IPv{version}: {others}"
+        return f"{opened}; {others}"
 
     seen = {version: only_sshd(version, what) for version, what in scans.items()}
     looks.answer("systemctl stop signalbox-firewall.service", user="root")
+    bare = "; ".join(scan(4, f"-p- {hosts.address(HOST)}"))
     control = must_fail(lambda: only_sshd(4, f"-p 1-1000 {hosts.address(HOST)}"), "the firewall stopped")
     looks.answer("systemctl start signalbox-firewall.service", user="root")
     audit = _audited(HOST)
@@ -102,6 +129,7 @@ def scanned(stage: Stage) -> Figures:
     return {
         "IPv4, all ports": seen[4],
         "IPv6, 1000 ports": seen[6],
+        "firewall stopped": bare,
         "ssh-audit": f"no failure; 1 warning: {': '.join(audit.warnings[0])}; {audit.first} first",
         "stock Debian": f"{STOCK[0]} failures, {STOCK[1]} warnings",
         "control": control,
@@ -130,20 +158,54 @@ def _audited(host: str) -> Audit:
     return Audit(notes("fail"), notes("warn"), told["kex"][0]["algorithm"])
 
 
+def _missing(log: str) -> Counter[str]:
+    """Return the points that lynis did not give, by the test that it was in, as its log has them."""
+    missing, test = Counter[str](), ""
+    for line in log.splitlines():
+        if found := re.search(r"Performing test ID (\S+)", line):
+            test = found[1]
+        elif found := re.search(r"assigned partial number of hardening points \((\d+) of (\d+)\)", line):
+            missing[test] += int(found[2]) - int(found[1])
+    return +missing
+
+
+def _listed(page: str) -> dict[str, int]:
+    """Return the points by tests ("MALW-3280, HRDN-7230") that the page lists, each with its reason."""
+    return {row[2]: int(row[1]) for row in re.finditer(r"^\| (\d+) \| ([A-Z0-9, -]+): .+ \| .{9,} \|$", page, re.M)}
+
+
 @drill.cell("lynis")
 def lynis(stage: Stage) -> Figures:
-    """lynis audit system: the index, and its points as its log counts them."""
+    """lynis audit system: every point that it does not give is in docs/hardening.md, with its worth and the reason."""
     stage.converged()
     _installed("lynis", HOST)
     told = "sed -n 's/^hardening_index=//p' /var/log/lynis-report.dat"
     run = f"lynis audit system --quick --no-colors >/dev/null 2>&1; {told}"
     index = int(looks.answer(run, user="root", timeout=600))
-    points = looks.answer(
-        "grep -o 'Hardening strength: .*\\|[0-9]* .*points.*' /var/log/lynis.log | tail -n1", user="root"
-    )
+    log = looks.answer("cat /var/log/lynis.log", user="root")
     looks.answer("apt-get -yq purge lynis >/dev/null && apt-get -yq autoremove >/dev/null", user="root", timeout=600)
+    missing = _missing(log)
+    points = re.findall(r"Currently having (\d+) points \(out of (\d+)\)", log)[-1]
+    assert int(points[1]) - int(points[0]) == missing.total(), (points, missing)
     assert index >= LYNIS_INDEX, f"lynis' index is {index}, less than {LYNIS_INDEX}"
-    return {"index": index, "log": points}
+
+    def all_listed(page: str) -> None:
+        listed = _listed(page)
+        found = {tests: sum(missing[test] for test in tests.split(", ")) for tests in listed}
+        wrong = {tests: found[tests] for tests, points in listed.items() if found[tests] != points}
+        assert not wrong, f"not as listed: {wrong}"
+        unlisted = set(missing) - set(", ".join(listed).split(", "))
+        assert not unlisted, f"not listed: {unlisted}"
+
+    page = (record.PROJECT / "docs" / "hardening.md").read_text()
+    all_listed(page)
+    control = must_fail(lambda: all_listed(page.replace("| 5 | FINT", "| 4 | FINT")), "a point less in the list")
+    return {
+        "index": index,
+        "points": f"{points[0]} of {points[1]}",
+        "not given": ", ".join(f"{count} {test}" for test, count in missing.most_common()),
+        "control": control,
+    }
 
 
 @drill.cell("reboot-policy")
