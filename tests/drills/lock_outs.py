@@ -1,10 +1,13 @@
-"""Changes of the settings that would lock their owner out."""
+"""Changes of the settings that would lock their owner out, and the logins that must work all the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from tests.drills import looks
+from tests.drills.stage import HOST
 
 NO_SSH = {"firewall": {"ssh_ports": [2222]}}
 NOBODY = {"ssh": {"extra": ["DenyUsers root claude"]}}
@@ -61,3 +64,9 @@ LOCK_OUTS = {
         "every login ends at once", "ForceCommand /bin/false", says="the login runs no command"
     ),
 }  # fmt: skip
+
+
+def logins(host: str = HOST, version: int = 4) -> None:
+    """AssertionError unless root and the service user log in anew, from outside pyinfra."""
+    for user in ("root", "claude"):
+        looks.login(user, host=host, version=version)
