@@ -12,6 +12,7 @@ from tests.drills.stage import HOST
 NO_SSH = {"firewall": {"ssh_ports": [2222]}}
 NOBODY = {"ssh": {"extra": ["DenyUsers root claude"]}}
 FIREWALL = "Firewall | the firewall is as the settings say, and logins are proven"
+KERNEL = "Hardening | the kernel's settings are in effect, as far as it has them, and for every boot"
 SSHD = "SSH | sshd is configured as the settings say, and logins are proven"
 
 
@@ -30,7 +31,7 @@ def _sshd(title: str, *lines: str, says: str) -> LockOut:
 
 
 LOCK_OUTS = {
-    "no-ssh": LockOut("a ruleset without SSH", NO_SSH, FIREWALL, "root cannot log in any more"),
+    "no-ssh": LockOut("a ruleset without SSH", NO_SSH, FIREWALL, "which firewall.ssh_ports does not list"),
     "wrong-lan": LockOut(
         "SSH from a LAN that is not ours",
         {"firewall": {"ssh_from": ["10.99.0.0/16"]}},

@@ -9,7 +9,7 @@ import paramiko
 from tests.drills import looks, unconfirmed
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.lock_outs import LOCK_OUTS, SSHD, LockOut, logins
+from tests.drills.lock_outs import KERNEL, LOCK_OUTS, SSHD, LockOut, logins
 from tests.drills.stage import HOST, Stage
 from tests.lab import access, hosts
 from tests.lab.instance import Lab
@@ -198,6 +198,49 @@ def two_controllers(stage: Stage) -> Figures:
         "plan of either": "no change",
         "control": f"before: {control[0]}",
     }
+
+
+@drill.cell("other-uplink")
+def other_uplink(stage: Stage) -> Figures:
+    """Strict reverse paths on a host whose answers go another way: the host takes them back, as nobody reaches it."""
+    stage.converged()
+    key, controller, table = "net.ipv4.conf.all.rp_filter", Lab.current().ipv4(1), "table 100"
+    guard = {"guard": {"armed_seconds": unconfirmed.ARMED_SECONDS, "login_seconds": 3}}
+    stage.site(settings={**guard, "hardening": {"sysctl": {key: 2}}}).deploy().ok()
+
+    def inside(*lines: str) -> str:
+        return sh(*hosts.inside(HOST, "sh", "-ec", "\n".join(lines)))
+
+    # By its routes the way to the controller is up0; a mark sends the answers by host0 all the same.
+    inside(
+        "ip link add up0 type veth peer name up1 && ip link set up0 up && ip link set up1 up",
+        f"ip route add {controller}/32 dev host0 {table} && ip rule add fwmark 1 lookup 100",
+        "nft 'add table ip drill; add chain ip drill out { type route hook output priority 0; }'",
+        f"nft add rule ip drill out ip daddr {controller} meta mark set 1",
+        f"ip route add {controller}/32 dev up0",
+        "sysctl -qw net.ipv4.conf.host0.rp_filter=0",
+    )
+    try:
+        logins()
+        inside(f"sysctl -qw {key}=1")
+        control = must_fail(logins, "the setting in effect")
+        inside(f"sysctl -qw {key}=2")
+        run = stage.site(settings=guard).deploy()
+        said = _refused(run, LockOut("", {}, "", f"write 2 for hardening.sysctl's {key}"))
+        logins()
+        assert inside(f"sysctl -n {key}; grep {key} /etc/sysctl.d/60-signalbox.conf").split() == [
+            "2",
+            f"-{key}",
+            "=",
+            "2",
+        ]
+        planned = stage.site(settings=guard).plan().ok().planned(HOST)
+        assert planned == [KERNEL], planned
+    finally:
+        inside("ip rule del fwmark 1; nft delete table ip drill; ip link del up0")
+    stage.site().deploy().ok()
+    assert not stage.site().plan().ok().planned(HOST)
+    return {"deploy": f"failed after {run.seconds:.0f} s", "said": said, "next plan": planned[0], "control": control}
 
 
 @drill.cell("admin")
