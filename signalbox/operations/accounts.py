@@ -70,11 +70,11 @@ def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
         return
     path = f"{Account.named(proof.user).home}/.ssh/authorized_keys"
     change = Change(
-        f"{path}",
+        path,
         paths=(),
         kept=[manifest.entry_path(entry.kind, entry.id) for entry in mine],
         # The file is the user's: it is read and written with that user's rights alone.
-        keep=f"{as_owner(proof.user, f'cat {path}')} > keys",
+        keep=f"{{ {as_owner(proof.user, f'cat {path}')} || true; }} > keys",
         undo=f"{as_owner(proof.user, f'umask 077; cat > {path}.new && mv -fT {path}.new {path}')} < keys\n",
         hint="let another key of this machine in first (service_user.authorized_keys)",
     )
