@@ -23,6 +23,7 @@ drill = Drill(
 )
 
 LOGINS = {"guard": {"login_seconds": 3}}
+DOCTOR = "Doctor | claude-doctor knows what this host shall be"
 LEFTOVERS = "Leftovers | nothing is left of what earlier settings asked for"
 PASSWORD = "a-password-of-the-drill"  # noqa: S105
 
@@ -87,7 +88,7 @@ def last_key(stage: Stage) -> Figures:
     planned = site.plan().ok().planned(HOST)
     assert planned == [LEFTOVERS], planned
     healed = stage.site().deploy().ok().changed(HOST)
-    assert healed == [LEFTOVERS], healed  # the other key goes: with it gone, this machine still gets in
+    assert healed == [DOCTOR, LEFTOVERS], healed  # the other key goes: with it gone, this machine still gets in
     assert other not in looks.answer("cat ~/.ssh/authorized_keys")
     logins()
     return {"deploy": f"failed after {run.seconds:.0f} s", "said": said, "next plan": planned[0]}
@@ -118,7 +119,7 @@ def switched_off(stage: Stage) -> Figures:
     effective = looks.answer("sshd -T | grep ^maxauthtries; ls /etc/ssh/sshd_config.d", user="root")
     assert effective == "maxauthtries 6", effective
     logins()
-    assert stage.site().deploy().ok().changed(HOST) == [SSHD]
+    assert stage.site().deploy().ok().changed(HOST) == [SSHD, DOCTOR]
     return {
         "deploy": f"failed after {run.seconds:.0f} s",
         "said": said,
