@@ -147,7 +147,9 @@ def test_no_program_of_ours_counts_as_anothers() -> None:
 
 
 def _paths(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         yield (*path, name)
         if isinstance(command, click.Group):
             yield from _paths(command, (*path, name))
