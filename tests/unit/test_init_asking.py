@@ -93,12 +93,18 @@ def _interview(
     monkeypatch: pytest.MonkeyPatch, place: Path, given: Mapping[str, str], answers: Mapping[str, str]
 ) -> tuple[Known, list[str]]:
     """Run through two questions; return what is known, and which a person was asked."""
-    questions = tuple(Question(id=name, words=name, check=_even) for name in ("first", "second"))
     asked: list[str] = []
+    checked: list[str] = []
+
+    def check(answer: str, known: Known) -> str:
+        checked.append(answer)
+        assert len(checked) < 10, "checked for ever"
+        return _even(answer, known)
+
+    questions = tuple(Question(id=name, words=name, check=check) for name in ("first", "second"))
 
     def ask(_: Any, question: Question, __: Known) -> str:
         asked.append(question.id)
-        assert len(asked) < 10, "asked for ever"
         return answers[question.id]
 
     monkeypatch.setattr(Interview, "_ask", ask)
@@ -163,6 +169,19 @@ def test_leaving_at_the_passphrase_leaves_nothing(typed: Callable[..., list[str]
     with pytest.raises(SecretError, match="no passphrase"):
         finish._stored(WISHES, SECRETS, asks=True)
     assert not list(Path("secrets").glob("*"))
+
+
+def test_a_vault_that_could_not_be_filled_is_not_left_empty(
+    typed: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise SecretError("the disk is full")
+
+    typed(GOOD, GOOD)
+    monkeypatch.setattr(project.vault, "change", full)
+    with pytest.raises(SecretError, match="disk is full"):
+        finish._stored(WISHES, SECRETS, asks=True)
+    assert not Path("secrets/all.yml").exists()
 
 
 def test_a_wrong_passphrase_of_a_vault_that_is_there_changes_nothing(typed: Callable[..., list[str]]) -> None:
