@@ -50,7 +50,8 @@ rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
 by_hand(s.by_hand, claude, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.
-secrets(s.secrets, keys, lane_keys, keeper, claude, tuple(s.by_hand.files) if s.by_hand.enabled else (), **root)
+aside = tuple(s.by_hand.files) if s.by_hand.enabled else ()
+secrets(s.secrets, keys, lane_keys, keeper, claude, health.kept_from_shells(s), aside, **root)
 gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
 # After the packages: needrestart looks at each transaction that comes after it.
 hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), proof, **root)

@@ -9,7 +9,7 @@ from signalbox.backends import backend_kind, kind_of, reading_of
 from signalbox.lanes import lane_records, lane_secrets
 from signalbox.networks import RULES
 from signalbox.routes import boxes, container, required_secrets
-from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, kept_from_shells, lane_secret
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.settings import Settings
 from signalbox.settings.records import Backend, BackendModel
 from signalbox.sshd import DROP_IN
@@ -46,9 +46,7 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
             "config": f"{below}/config.yaml",
         },
         "keys": keys if settings.secrets.enabled else {},
-        "kept_from_shells": kept_from_shells(held, required_secrets(settings), lane_secrets(settings), agent == keeper)
-        if settings.secrets.enabled
-        else [],
+        "kept_from_shells": list(kept_from_shells(settings)),
         "private": private if settings.secrets.enabled else {},
         "lanes": lane_records(settings) if settings.launchers.enabled else {"lanes": {}},
         "records": RECORDS,
@@ -78,6 +76,15 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         },
         "protection": _protection(settings),
     }
+
+
+def kept_from_shells(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the providers' keys that no shell of the service user shall know."""
+    guides = settings.secrets.on_host == "plain" and settings.gateway_account == settings.service_account
+    if guides or not settings.secrets.enabled:
+        return ()
+    clients = {client.secret for client in settings.gateway.clients.values()}
+    return tuple(sorted({*required_secrets(settings)} - {*lane_secrets(settings)} - clients))
 
 
 def _protection(settings: Settings) -> dict[str, Any]:

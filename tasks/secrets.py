@@ -12,7 +12,7 @@ from signalbox.facts.secrets import reader
 from signalbox.operations import directories, file, generated_key, key_copy, new_key, secret_file, service
 from signalbox.render import render
 from signalbox.secrets import Secret
-from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, kept_from_shells, lane_secret
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.settings import Account
 from signalbox.settings.sections import Secrets
 from signalbox.verdict import warn
@@ -25,17 +25,18 @@ def secrets(
     lane_keys: dict[str, Secret],
     gateway: Account,
     account: Account,
+    kept: tuple[str, ...],
     set_aside: tuple[str, ...],
 ) -> None:
     """Give each user what it needs and no more.
 
     + keys: the providers', by name, for `gateway`'s user alone.
     + lane_keys: those of lanes that go past the gateway, for `account`, who runs Claude Code and has the gateway's key.
+    + kept: names of keys that no shell of `account` shall know.
     + set_aside: files of `account` that are gone after this run.
     """
     if not settings.enabled:
         return
-    kept = kept_from_shells(settings, keys, lane_keys, gateway == account)
     for found in host.get_fact(KeySettings, user=account.name, home=account.home, names=(*BILLED, *kept)):
         if found.variable in BILLED:
             warn(

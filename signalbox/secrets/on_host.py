@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from signalbox.settings.account import Account
 from signalbox.settings.sections import Secrets
 
@@ -19,16 +17,6 @@ def gateway_secret(settings: Secrets, gateway: Account, name: str) -> str:
 def lane_secret(settings: Secrets, account: Account, name: str) -> str:
     """The path of a secret of the service user: a lane's, or the gateway's key ("gateway")."""
     return account.path(f".config/signalbox/{name}.{_suffix(settings)}")
-
-
-def kept_from_shells(settings: Secrets, provided: Iterable[str], lanes: Iterable[str], one_user: bool) -> list[str]:
-    """The names of the secrets that no shell of the service user shall know.
-
-    provided: to the gateway. lanes: what lanes past the gateway give their user. one_user: who has the gateway, too.
-    """
-    if one_user and settings.on_host == "plain":
-        return []
-    return sorted({*provided} - {*lanes})
 
 
 def _suffix(settings: Secrets) -> str:

@@ -17,7 +17,12 @@ from signalbox import facts
 from signalbox.doctor import check_services
 from signalbox.facts import Placed, PlacedEach, PlacedState, placed, reach
 from signalbox.facts.reach import SystemUnit
+from signalbox.health import kept_from_shells
 from signalbox.manifest import Entry
+from signalbox.routes import required_secrets
+from signalbox.settings import Settings
+from signalbox.settings.layers import merge
+from tests.good_settings import layers
 
 
 def ask(fact: Any, **arguments: Any) -> Any:
@@ -310,3 +315,22 @@ def test_sessions_are_those_of_this_gateway(tmp_path: Path) -> None:
             each.wait()
     assert {(each.pid, each.lane) for each in found} == {(running[0].pid, "claude-local"), (running[1].pid, "claude")}
     assert all(":" in each.age and each.terminal for each in found)
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({}, True),
+        ({"secrets": {"on_host": "plain"}}, True),
+        ({"secrets": {"on_host": "plain"}, "gateway": {"user": None}}, False),  # as the guide has it
+        ({"lanes": {"api": {"enabled": True, "credential": "ANTHROPIC_DIRECT_KEY"}}}, False),  # its lane's own key
+        ({"secrets": {"enabled": False}}, False),
+    ],
+)
+def test_which_keys_no_shell_shall_know(more: dict[str, Any], kept: bool) -> None:
+    # One that a person's own programs may have.
+    limits = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "parallel"))
+    client = {"secret": "EDITOR_KEY", "models": ["local"], **limits}
+    settings = Settings.from_layers(layers(merge({"gateway": {"clients": {"editor": client}}}, more)), host="box")
+    assert "EDITOR_KEY" in required_secrets(settings)
+    assert kept_from_shells(settings) == (("ANTHROPIC_DIRECT_KEY",) if kept else ())
