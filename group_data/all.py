@@ -257,7 +257,7 @@ defaults = {  # what a record below has when it does not say
         "models": {},  # of each slot: main, opus, sonnet, haiku (background), fable, subagent
         "config_dir": None,  # Claude Code's settings and sessions of this lane, below the user's home
         "credential": "gateway",  # gateway (the gateway's key), none, or the name of a secret
-        "billed": None,  # who pays, in words, as people read it before they start
+        "billed": None,  # who pays, in words, as people read it before they start; None: as models and fallbacks tell
         "private": False,  # True: nothing may leave for a cloud, so its models have no fallback
         "fallbacks": "all",  # all that the gateway's fallbacks tell, clouds (no local model in a cloud's place) or none
         "effort": "high",  # low, medium or high; many backends reject xhigh
@@ -312,19 +312,16 @@ lanes = {  # one launcher each: claude-<lane>
             "fable": "claude-opus-4-8",
         },
         "config_dir": "~/.claude-routed",
-        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY; background work is local and free",
     },
     "local": {
         "models": {"main": "local", "opus": "local", "sonnet": "local", "haiku": "local", "fable": "local"},
         "config_dir": "~/.claude-local",
-        "billed": "nobody, unless the local server fails: then the Claude API account of ANTHROPIC_DIRECT_KEY",
     },
     "local-private": {  # claude-local --private: straight to the model server; no gateway, no cloud, no fallback
         "via": "direct",
         "models": {"main": "local", "opus": "local", "sonnet": "local", "haiku": "local", "fable": "local"},
         "config_dir": "~/.claude-local-private",
         "credential": "none",  # or the name of the secret with the server's token
-        "billed": "nobody; nothing leaves your network",
         "private": True,
     },
     "cloud": {
@@ -337,14 +334,12 @@ lanes = {  # one launcher each: claude-<lane>
         },
         "config_dir": "~/.claude-cloud",
         "fallbacks": "clouds",  # no answer of a local model, whatever gateway.fallbacks and quota_fallbacks tell
-        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY",
     },
     "api": {  # pure Claude API, without the gateway
         "enabled": False,  # True: the service user gets a copy of the key, which only the gateway has otherwise
         "via": "first-party",
         "config_dir": "~/.claude-api",
         "credential": "ANTHROPIC_DIRECT_KEY",
-        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY",
     },
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.backends import kind_of
+from signalbox.billing import billed
 from signalbox.readings import of_boxes
 from signalbox.routes import boxes
 from signalbox.secrets.on_host import lane_secret
@@ -90,7 +91,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "goes_to": base_url,
         "key_file": _key_file(settings, lane, claude),
         "key_variable": _key_variable(lane),
-        "billed": lane.billed,
+        "billed": billed(settings, lane),
         "private": lane.private,
         "effort": lane.effort,
         "context": None if lane.via == "first-party" else _window(_used(lane, models, lane.models["main"])),

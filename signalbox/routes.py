@@ -217,11 +217,11 @@ def _sharing(settings: Settings) -> Config:
 def _fallbacks(settings: Settings) -> list[dict[str, list[str]]]:
     # LiteLLM looks a fallback up by the name as asked for: an alias needs an entry of its own.
     names = {name: model.name for _, model in served(settings) for name in model.names}
-    lists = {name: _following(settings, model) for name, model in names.items()}
+    lists = {name: following(settings, model) for name, model in names.items()}
     return [{name: following} for name, following in lists.items() if following]
 
 
-def _following(settings: Settings, model: str) -> list[str]:
+def following(settings: Settings, model: str) -> list[str]:
     """Return the models that may follow, in order; failover.py leaves those out that only a used-up quota allows."""
     lists = (settings.gateway.quota_fallbacks, settings.gateway.fallbacks)
     return list(dict.fromkeys(each for wanted in lists for each in _canonical(settings, wanted).get(model, ())))

@@ -8,6 +8,7 @@ from signalbox.backends.shape import Params, Probe, key, needs_url, no_foundry
 from signalbox.settings.records import Cloud, CloudModel, Model
 
 SERVES_CLAUDE = True
+ACCOUNT = "the Claude API account"
 
 
 def problems(record: Cloud) -> Iterator[tuple[str, str]]:

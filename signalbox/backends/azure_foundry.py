@@ -8,6 +8,7 @@ from signalbox.backends.shape import Params, Probe, key
 from signalbox.settings.records import Cloud, CloudModel, Model
 
 SERVES_CLAUDE = True
+ACCOUNT = "the Azure subscription"
 
 
 def problems(record: Cloud) -> Iterator[tuple[str, str]]:

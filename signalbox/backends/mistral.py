@@ -8,6 +8,7 @@ from signalbox.backends.shape import Params, Probe, key, needs_url, no_foundry
 from signalbox.settings.records import Cloud, CloudModel, Model
 
 SERVES_CLAUDE = False
+ACCOUNT = "the account"
 
 
 def problems(record: Cloud) -> Iterator[tuple[str, str]]:

@@ -90,9 +90,13 @@ class Kind(Protocol[RecordT_contra]):
 
 
 class CloudKind(Kind[Cloud], Protocol):
-    """A kind of account that bills. SERVES_CLAUDE: its models are Claudes, which Claude Code knows by their names."""
+    """A kind of account that bills. SERVES_CLAUDE: its models are Claudes, which Claude Code knows by their names.
+
+    ACCOUNT: what its bills go to, in words, before the name of its secret.
+    """
 
     SERVES_CLAUDE: bool
+    ACCOUNT: str
 
     def refuses(self, record: Cloud, model: CloudModel, /) -> list[str]:
         """Return what the model refuses of a request for a Claude, in the words of templates/gateway/mend.py."""

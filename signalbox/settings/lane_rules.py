@@ -79,8 +79,6 @@ def lanes_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
         at: Path = ("lanes", name)
         if lane.config_dir is None:
             yield Problem((*at, "config_dir"), f'missing; write a directory of its own, such as "~/.claude-{name}"')
-        if lane.billed is None:
-            yield Problem((*at, "billed"), "missing; write in words who pays for it")
         missing = [slot for slot in SLOTS if slot not in lane.models]
         if missing and lane.via != "first-party":
             yield Problem((*at, "models"), f"no model for {', '.join(missing)}; Claude Code asks for each, so name one")

@@ -1,0 +1,65 @@
+"""From settings to who pays for a lane, in words. Pure; a text that a person has written in its place is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from signalbox.backends import CLOUDS
+from signalbox.routes import boxes, following
+from signalbox.settings import Settings
+from signalbox.settings.records import Backend, Cloud, Lane, Model
+
+
+def billed(settings: Settings, lane: Lane) -> str:
+    """Return who pays: for what the lane's models answer, and for what answers when they fail."""
+    if lane.billed:
+        return lane.billed
+    if lane.via == "first-party":
+        return _of_a_key(settings, lane)
+    payers = {slot: _payers(settings, [model]) for slot, model in lane.models.items()}
+    first = _once(each for several in payers.values() for each in several)
+    free = [slot for slot, several in payers.items() if not several]
+    later = [each for each in _later(settings, lane) if each not in first]
+    if not first and later:
+        return f"nobody, unless the local server fails: then {' or '.join(later)}"
+    if not first:
+        return "nobody; nothing leaves your network" if lane.private else "nobody"
+    words = [" and ".join(first)]
+    if free:
+        words.append("background work is local and free" if free == ["haiku"] else f"{', '.join(free)}: local and free")
+    if later:
+        words.append(f"when that fails, {' or '.join(later)}")
+    return "; ".join(words)
+
+
+def _of_a_key(settings: Settings, lane: Lane) -> str:
+    if lane.credential == "none":
+        return f"the account that has logged in in {lane.config_dir}"
+    clouds = [cloud for cloud in settings.clouds.values() if cloud.secret == lane.credential]
+    return _account(clouds[0]) if clouds else f"the Claude API account of {lane.credential}"
+
+
+def _later(settings: Settings, lane: Lane) -> list[str]:
+    """Return who pays for the models that may follow the lane's own."""
+    if lane.via == "direct" or lane.fallbacks == "none":
+        return []
+    own = [model.name for name in lane.models.values() for _, model in _names(settings).get(name, ())]
+    return _payers(settings, [each for name in _once(own) for each in following(settings, name)])
+
+
+def _payers(settings: Settings, models: list[str]) -> list[str]:
+    """Return the accounts that answers of these models are billed to; none for models on one's own network."""
+    several = [record for name in models for record, _ in _names(settings).get(name, ())]
+    return _once(_account(record) for record in several if isinstance(record, Cloud))
+
+
+def _account(cloud: Cloud) -> str:
+    return f"{CLOUDS[str(cloud.kind)].ACCOUNT} of {cloud.secret}"
+
+
+def _names(settings: Settings) -> dict[str, list[tuple[Backend | Cloud, Model]]]:
+    return {name: several for several in boxes(settings).values() for _, model in several for name in model.names}
+
+
+def _once(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
