@@ -325,13 +325,17 @@ def lane(stage: Stage) -> Figures:
     """A lane says what may follow: in claude-cloud no local model answers, whatever the gateway's fallbacks tell."""
     stage.converged()
     sonnet = "claude-sonnet-4-6"
-    site = stage.site(settings={"gateway": {"fallbacks": {sonnet: ["local"]}, "quota_fallbacks": {sonnet: ["local"]}}})
-    site.deploy().ok()
+    wide = {"lmstudio": {"models": {"local": {"context_length": 65536}}}}  # as a cloud lane's session needs it
+    lists = {"fallbacks": {sonnet: ["local"]}, "quota_fallbacks": {sonnet: ["local"]}}
+    stage.site(settings={"gateway": lists, "backends": wide}).deploy().ok()
     ask(sonnet), ask("local")
 
     def local_requests(lane: str) -> int:
         stage.simulators.clear()
-        with fault(stage, "anthropic", "429", retry_after=1):
+        with (
+            loaded_with(stage, kinds(urls(stage))["lm_studio"], 65536),
+            fault(stage, "anthropic", "429", retry_after=1),
+        ):
             told = hosts.run(
                 HOST, f"CLAUDE_CODE_MAX_RETRIES=0 timeout 100 claude-{lane} -p 'say hello'", user="claude", check=False
             )
