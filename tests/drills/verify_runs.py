@@ -140,7 +140,7 @@ def failover_killed(stage: Stage) -> Figures:
     site = stage.converged()
     well_again(site)
     seconds = 15
-    stage.simulators.fault("anthropic", "hang")  # the fallback's answer takes long: the drill waits for it
+    stage.simulators.fault("anthropic", "hang", path="/v1/messages")  # the drill waits for it
     running = subprocess.Popen(
         [str(Path(sys.executable).with_name("signalbox")), "verify", str(site.inventory()), "--drill", str(seconds)],
         cwd=PROJECT,
