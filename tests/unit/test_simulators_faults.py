@@ -138,7 +138,7 @@ def test_half_of_an_answer_that_does_not_stream(lab: Running, kind: str) -> None
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"server": "lmstudio", "kind": "502"}, "kind: Input should be '401', '429', '500'"),
+        ({"server": "lmstudio", "kind": "502"}, "kind: Input should be '401', '402', '429', '500'"),
         ({"server": "lmstudio", "kind": "500", "time": 1}, "time: Extra inputs are not permitted"),
         ({"server": "lmstudio", "kind": "500", "times": 0}, "times: Input should be greater than or equal to 1"),
         ({"server": "nosuch", "kind": "500"}, "no server 'nosuch'; there are: lmstudio"),
