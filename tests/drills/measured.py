@@ -81,7 +81,7 @@ def units(stage: Stage) -> Figures:
         assert not unlisted, f"not in docs/hardening.md: {unlisted}"
 
     all_listed(left)
-    must_fail(lambda: all_listed([*left, "ProtectClock"]), "one that is set")
+    must_fail(lambda: all_listed([*left, "ProtectNothing"]), "a directive that the page does not name")
     control = must_fail(lambda: _tight("cron.service", FAIL2BAN_EXPOSURE), "a unit without a sandbox")
     return {
         "fail2ban": f"{fail2ban}, of Debian {before}",
