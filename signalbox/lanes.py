@@ -30,6 +30,12 @@ _ALWAYS = {
     "DISABLE_UPDATES": "1",
 }
 _ANTHROPIC = "https://api.anthropic.com"  # where Claude Code goes by itself
+_QUIET = {
+    # Without it Claude Code asks its vendor what there is in the way of MCP servers, and more.
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    # Without it the first session at a terminal fetches its vendor's plugins, from there or from GitHub.
+    "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
+}
 PROGRAM = "/usr/local/lib/signalbox/launcher/launch.py"
 
 
@@ -82,8 +88,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
     if lane.via == "direct":
         environment |= _patience(settings)
     if lane.private:
-        # Without it Claude Code asks its vendor what there is in the way of MCP servers, and more.
-        environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
+        environment |= _QUIET
     return {
         "via": lane.via,
         "models": dict(lane.models),

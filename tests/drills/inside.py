@@ -126,6 +126,7 @@ def private(stage: Stage) -> Figures:
     """In a private session `/model sonnet` and the like lead to the local model; no packet goes to a cloud."""
     stage.converged()
     figures: dict[str, object] = {}
+    looks.answer("rm -rf .claude-local-private")  # the first session of a directory does what others do not
     with egress(stage) as log, Claude("claude-local --private") as session:
         for name in ("sonnet", "opus", "haiku", "claude-sonnet-4-6"):
             session.type("/clear")  # so that the screen holds one change of the model

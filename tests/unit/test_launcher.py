@@ -206,6 +206,7 @@ def test_flags_of_the_settings_come_first(host: Host) -> None:
         "CLAUDE_CODE_OAUTH_TOKEN",
         "CLAUDE_CODE_SUBAGENT_MODEL",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+        "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL",
     ],
 )
 def test_what_would_bill_or_route_elsewhere_is_gone(host: Host, name: str) -> None:
