@@ -51,11 +51,11 @@ def versions(here: Here) -> Iterator[Finding]:
 
 @check(AGENT, needs=("lane-records", "shell-syntax", "versions:claude"))
 def path(here: Here) -> Iterator[Finding]:
-    """A login shell finds claude and the lanes' commands, and no others of their names"""
+    """Shells find claude and the lanes' commands, and no others of their names"""
     if not (here.lanes or here.expected["versions"]):
         return  # a host without launchers and tools
     commands = [f"claude-{name}" for name in here.lanes]
-    script = "".join(f"printf 'is {name} %s\\n' \"$(type -p {name})\"; " for name in ("claude", *commands))
+    script = "".join(f"printf 'is {name} %s\\n' \"$(type -P {name})\"; " for name in ("claude", *commands))
     # An alias or a function of that name is another check's; here counts what PATH finds.
     _, told = run("bash", "-lc", script, bare=True)
     lines = [line[3:] for line in told.splitlines() if line.startswith("is ")]
@@ -63,8 +63,14 @@ def path(here: Here) -> Iterator[Finding]:
     pinned = here.home / ".local/bin/claude"
     if not found.get("claude"):
         yield Finding("not-on-path", "a login shell finds no claude", _path_setter(here))
-    elif here.expected["versions"] and os.path.realpath(found["claude"]) != os.path.realpath(pinned):
-        yield Finding("other-claude", f"a login shell finds {found['claude']} before {pinned}")
+    elif here.expected["versions"]:
+        # What only shells at a prompt set up, such as `mise activate`, may put another one first.
+        _, at_prompt = run("bash", "-ic", "printf 'is %s\\n' \"$(type -P claude)\"", bare=True)
+        prompt = next((line[3:] for line in at_prompt.splitlines() if line.startswith("is ")), "")
+        for shell, where in (("a login shell", found["claude"]), ("a shell at a prompt", prompt)):
+            if where and os.path.realpath(where) != os.path.realpath(pinned):
+                yield Finding("other-claude", f"{shell} finds {where} before {pinned}")
+                break
     for name in commands:
         if not found.get(name):
             yield Finding("not-on-path", f"a login shell finds no {name}", f"/usr/local/bin/{name}")

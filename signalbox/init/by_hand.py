@@ -33,6 +33,7 @@ as 'cat .config/claude-secrets.env' 2>/dev/null | tell secrets
 as 'cat .bashrc .bash_aliases .profile .zshrc' 2>/dev/null | tell shells
 as 'cat .claude-routed/settings.json' 2>/dev/null | tell claude
 as 'cat .config/docker/daemon.json' 2>/dev/null | tell daemon
+as 'bash -ic "type -P claude" </dev/null' 2>/dev/null | tail -n 1 | tell program
 id -nG "$user" | tell groups
 ss -Hltnp 2>/dev/null | tell listening
 container=$(as 'docker ps -a --format "{{.Names}} {{.Image}}"' 2>/dev/null |
@@ -76,8 +77,9 @@ class Found:
     """What a host has by hand.
 
     fallbacks: of the gateway's models. secrets: by the names in the file; a key that stood in the configuration has a
-    name of its own. functions: launchers of the shell files, each with the variables that it sets. port: where the
-    gateway listens. groups: of the user. listening: ports that others reach, without sshd's; ssh_ports: those.
+    name of its own. functions: launchers of the shell files, each with the variables that it sets. program: the claude
+    that a prompt finds. port: where the gateway listens. groups: of the user. listening: ports that others reach,
+    without sshd's; ssh_ports: those.
     """
 
     models: tuple[Entry, ...] = ()
@@ -86,6 +88,7 @@ class Found:
     container: str = ""
     functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     has_secrets_file: bool = False
+    program: str = ""
     docker: str = "debian"
     port: int = 4000
     effort: str = ""
@@ -148,6 +151,7 @@ def understood(told: Mapping[str, str], user: str) -> Found:
         container=told.get("container", ""),
         functions=dict(_functions(told.get("shells", ""))),
         has_secrets_file=bool(told["secrets"]),
+        program=told.get("program", "").strip(),
         docker=told.get("engine") or "debian",
         port=_port(_json(told.get("ports", ""))),
         effort=effort if isinstance(effort, str) else "",

@@ -152,6 +152,12 @@ def _machine(found: Found, reached: Wishes, told: list[str]) -> dict[str, Any]:
         firewall["ssh_ports"] = sorted({*found.ssh_ports, reached.port})
     if firewall:
         settings["firewall"] = firewall
+    if found.program and not found.program.endswith("/.local/bin/claude"):  # that one gives way, and is kept
+        npm = "/node/" in found.program or "node_modules" in found.program
+        cure = "`npm uninstall --global @anthropic-ai/claude-code`" if npm else "take it away there"
+        told.append(
+            f"at a prompt `claude` is {found.program}, until you {cure}; lanes start the pinned one all the same"
+        )
     if "sudo" in found.groups:
         told.append(
             f"{reached.name} is in the group sudo, so the agent may become root; `deluser {reached.name} sudo` there "

@@ -29,6 +29,7 @@ drill = Drill(
 
 HAND = lab_host("hand")
 SETUP = Path(__file__).parents[1] / "lab" / "by_hand" / "setup.sh"
+OLD_CLAUDE = "2.1.328"  # what the person installed last
 _SET_ASIDE = "By hand"
 
 
@@ -36,6 +37,7 @@ def by_hand(stage: Stage, cloud: str) -> None:
     """Have a host as the guide leaves it; its gateway answers."""
     stage.bare(HAND)
     lab, secrets = services.lab_settings(), services.environment()
+    mise, node = lab["pins"]["mise"]["version"], lab["pins"]["node"]["version"]
     for number, path in enumerate(lab["extra_ca_certificates"]):
         hosts.run(HAND, f"cat > /usr/local/share/ca-certificates/lab{number}.crt", stdin=Path(path).read_text())
     hosts.run(HAND, "update-ca-certificates 2>&1")
@@ -43,6 +45,7 @@ def by_hand(stage: Stage, cloud: str) -> None:
     words = [
         cloud, lab["backends"]["lmstudio"]["url"], lab["clouds"]["anthropic"]["url"], services.simulator("foundry"),
         f"{lab['mirrors']['litellm']}@{lab['pins']['litellm']['digest']}",
+        f"{lab['mirrors']['mise']}/v{mise}/mise-v{mise}-linux-x64.tar.gz", lab["mirrors"]["node"], node, OLD_CLAUDE,
     ]  # fmt: skip
     keys = f"{secrets['ANTHROPIC_DIRECT_KEY']}\n{secrets['FOUNDRY_API_KEY']}\n"
     hosts.run(HAND, f"sh /root/setup.sh {' '.join(words)}", stdin=keys, timeout=600)
@@ -87,7 +90,7 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         aside = [change["operation"] for change in planned["changes"] if change["task"] == _SET_ASIDE]
         assert len(aside) == 3, aside
         said = adopted.stdout + adopted.stderr
-        for word in ("ports 8080", "in the group sudo", "not taken over: gpt (openai/gpt-5)"):
+        for word in ("ports 8080", "in the group sudo", "not taken over: gpt (openai/gpt-5)", "npm uninstall"):
             assert word in said, f"not told: {word}: {adopted.stderr[-2000:]}"
         group = literals(project / "group_data" / "claude_hosts.py")
         assert group["gateway"]["fallbacks"] == {"local": ["claude-haiku-4-5"]}, group
@@ -99,8 +102,9 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         pyinfra(project, home, "deploy.py")
         verified = _signalbox(project, home, "verify", "--json")
         (report,) = json.loads(verified.stdout)["hosts"]
-        # What the guide gives and adopt tells: the agent may become root. Nothing else is amiss.
-        assert [each["symptom"] for each in report["findings"]] == ["sudo-given"], report["findings"]
+        # What the guide gives and adopt tells: the agent may become root, and npm's claude is first at a prompt.
+        found = sorted(each["symptom"] for each in report["findings"])
+        assert found == ["other-claude", "sudo-given"], report["findings"]
         assert verified.returncode == 2
         clean = _signalbox(project, home, "plan")
         assert clean.returncode == 0, clean.stdout[-2000:]
@@ -128,9 +132,9 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
     control = must_fail(nothing_is_lost, "a file of the person's moved away")
     return {
         "set aside": len(aside),
-        "told": "a port, the group sudo, a model that has no place",
+        "told": "a port, the group sudo, a model that has no place, npm's claude",
         "plan": f"{len(planned['changes'])} changes, then clean",
-        "verify": f"{report['verdict']}: sudo-given alone",
+        "verify": f"{report['verdict']}: {', '.join(found)}, and nothing else",
         lane: told,
         f"by the guide's name {model}": "the same",
         "kept": "files, keys, shell files, settings, conversations, both containers, a port for others",

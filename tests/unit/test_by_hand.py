@@ -218,6 +218,7 @@ def test_what_else_the_machine_does_goes_on() -> None:
     taken = _taken(
         [BOX, *DIRECT],
         groups="claude sudo",
+        program="/home/claude/.local/share/mise/installs/node/22/bin/claude\n",
         ports='{"4000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "4100"}]}',
         claude='{"effortLevel": "medium"}',
         daemon='{"registry-mirrors": ["https://mirror.example.org/"], "data-root": "/srv"}',
@@ -233,8 +234,10 @@ def test_what_else_the_machine_does_goes_on() -> None:
     assert made.rootless_docker.registry_mirrors == ["https://mirror.example.org"]
     assert made.firewall.open == {"tcp/8080": ["lan"]}
     assert made.firewall.ssh_ports == [22, 2222]
-    for word in ("data-root", "8080", "group sudo"):
+    for word in ("data-root", "8080", "group sudo", "npm uninstall"):
         assert any(word in line for line in taken.told), word
+    of_the_native_installer = _taken([BOX, *DIRECT], program="/home/claude/.local/bin/claude\n")
+    assert of_the_native_installer.told == []  # the link that takes its place keeps it
 
 
 def test_launchers_are_read_with_what_they_set() -> None:

@@ -1,9 +1,11 @@
 #!/bin/sh
 # A host as somebody has it who followed the first guide by hand; as root on a bare Debian 13 host.
-#   setup.sh CLOUD LMSTUDIO_URL API_URL FOUNDRY_URL IMAGE  (two lines on stdin: the Claude key, the Foundry key)
+#   setup.sh CLOUD LMSTUDIO_URL API_URL FOUNDRY_URL IMAGE MISE_ARCHIVE NODE_MIRROR NODE_VERSION CLAUDE_VERSION
+# and two lines on stdin: the Claude key, the Foundry key.
 # CLOUD: anthropic (the guide's option B), foundry (option A) or both. Phases are the guide's.
 set -eu
 cloud=$1 lmstudio=$2 api=$3 foundry=$4 image=$5
+mise=$6 node_mirror=$7 node=$8 claude=$9
 read -r direct_key
 read -r foundry_key
 export DEBIAN_FRONTEND=noninteractive
@@ -34,7 +36,13 @@ ln -s /usr/bin/docker /usr/share/docker.io/contrib/docker
 as 'dockerd-rootless-setuptool.sh install --skip-iptables' >/dev/null
 as "sed -i 's/ --iptables=false//' .config/systemd/user/docker.service && systemctl --user daemon-reload"
 as 'systemctl --user restart docker.service && systemctl --user enable docker.service' 2>/dev/null
-as "echo 'export PATH=\$HOME/.local/bin:\$PATH' >>.bashrc"
+as "mkdir -p .local && echo 'export PATH=\$HOME/.local/bin:\$PATH' >>.bashrc"
+
+# Phase 5: mise, Node and Claude Code, in every shell at a prompt before all else that is called so
+as "curl -fsSL $mise | tar -xz -C .local --strip-components=1 mise/bin"
+as "echo 'eval \"\$(~/.local/bin/mise activate bash)\"' >>.bashrc"
+as "MISE_NODE_MIRROR_URL=$node_mirror/ MISE_USE_VERSIONS_HOST=0 mise use --quiet --global node@$node"
+as "mise exec -- npm install --global --loglevel=error @anthropic-ai/claude-code@$claude" >/dev/null
 
 # Phase 8: the file of keys, and every shell that loads it
 as 'mkdir -p .config litellm && umask 077 && cat >.config/claude-secrets.env' <<EOF
