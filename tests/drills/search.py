@@ -79,11 +79,12 @@ class Search:
         self.seen["argv, host"] += trace.started()
         lines = trace.written().splitlines()
         self.seen["writes to files, host"] += "\n".join(line for line in lines if self._by_design not in line)
-        # What is copied from a file is on disk, or was seen when that was written; but for these.
+        # What is copied from a file is on disk, or was seen when that was written; but for these. To /dev/fuse goes
+        # what a container reads of its own file system: container storage, which is searched.
         self.copied += [
             f"{source} to {to}"
             for source, to in trace.copied()
-            if source.startswith((self._by_design, "pipe:")) and not to.startswith(self._by_design)
+            if source.startswith((self._by_design, "pipe:")) and not to.startswith((self._by_design, "/dev/fuse"))
         ]
 
     def nowhere(self, *values: str, layers: bool = False) -> None:
