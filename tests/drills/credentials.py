@@ -221,14 +221,15 @@ SHELLS = {
 BY_HAND = f"""
 install -m 600 /dev/null ~/.config/claude-secrets.env
 read -r key; echo "{NAME}=$key" > ~/.config/claude-secrets.env
-cp -a ~/.bashrc ~/bashrc.kept
-sed -i '1i set -a; . ~/.config/claude-secrets.env; set +a' ~/.bashrc
-echo 'set -a; . ~/.config/claude-secrets.env; set +a' > ~/.zshenv
+for file in .bashrc .zshenv; do
+    cp -a ~/$file ~/kept$file
+    sed -i '1i set -a; . ~/.config/claude-secrets.env; set +a' ~/$file
+done
 mkdir -p ~/.config/environment.d; ln -s ../claude-secrets.env ~/.config/environment.d/drill.conf
 systemctl --user daemon-reload
 """
 NOT_BY_HAND = (
-    "mv bashrc.kept .bashrc; rm .zshenv .config/claude-secrets.env .config/environment.d/drill.conf;"
+    "mv kept.bashrc .bashrc; mv kept.zshenv .zshenv; rm .config/claude-secrets.env .config/environment.d/drill.conf;"
     " systemctl --user daemon-reload"
 )
 
@@ -248,7 +249,7 @@ def shells(stage: Stage) -> Figures:
     assert not any(seen.values()), f"the provider's key is in {seen}"
     gateway_key = _known(looks.answer(OUR_GATEWAY_KEY, user="root"))
     assert gateway_key == {kind: at_it for kind, (_, at_it) in SHELLS.items()}, f"the gateway's key: {gateway_key}"
-    looks.answer("[ ! -e .zshenv ] && [ ! -e .config/claude-secrets.env ]")
+    looks.answer("[ ! -e .config/claude-secrets.env ]")
     hosts.run(HOST, BY_HAND, user="claude", stdin=f"{value}\n")
     try:
         control = _known(value)

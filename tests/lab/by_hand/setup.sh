@@ -42,7 +42,7 @@ as "mkdir -p .local && echo 'export PATH=\$HOME/.local/bin:\$PATH' >>.bashrc"
 as "curl -fsSL $mise | tar -xz -C .local --strip-components=1 mise/bin"
 as "echo 'eval \"\$(~/.local/bin/mise activate bash)\"' >>.bashrc"
 as "MISE_NODE_MIRROR_URL=$node_mirror/ MISE_USE_VERSIONS_HOST=0 mise use --quiet --global node@$node"
-as "mise exec -- npm install --global --loglevel=error @anthropic-ai/claude-code@$claude" >/dev/null
+as "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt mise exec -- npm install --global --loglevel=error @anthropic-ai/claude-code@$claude" >/dev/null
 
 # Phase 8: the file of keys, and every shell that loads it
 as 'mkdir -p .config litellm && umask 077 && cat >.config/claude-secrets.env' <<EOF
