@@ -119,10 +119,11 @@ def admin_password(stage: Stage) -> Figures:
         logs = "{ journalctl --no-pager; cat -- /var/log/* 2>/dev/null; } | grep -c -F"
         found = {
             "programs": trace.started().count(words),
-            "writes to files": trace.written().count(words),
+            "writes to files": len(written := [line for line in trace.written().splitlines() if words in line]),
             "logs": int(looks.answer(f"{logs} {looks.quoted(words)} || true", host=ADMIN, user="root")),
         }
-        assert not any(found.values()), f"found so often: {found}"
+        where = [line.split(",", 1)[0] for line in written]
+        assert not any(found.values()), f"found so often: {found}; written: {where}"
 
     seen = must_fail(lambda: leaked("lanes.json"), "a word that is there")
     leaked(PASSWORD)
