@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ BARE = lab_host("keys")
 ADMIN = lab_host("admin")
 PASSWORD = "correct horse battery"  # noqa: S105 (of a lab host)
 SECRET = "ADMIN_SUDO_PASSWORD"  # noqa: S105 (a name)
+ASKPASS = re.compile(r"</(run/user/\d+|dev/shm)/signalbox-askpass-\w+>")  # memory, where sudo is handed the password
 
 
 def _logins(host: str) -> int:
@@ -115,11 +117,15 @@ def admin_password(stage: Stage) -> Figures:
         healed = site(PASSWORD).deploy().ok()
     assert healed.changed(ADMIN), "nothing was done while the host was traced"
 
+    lines = trace.written().splitlines()
+    assert [line for line in lines if ASKPASS.search(line) and PASSWORD in line], "sudo got it in another way"
+    looks.answer("! ls /run/user/*/signalbox-askpass-* /dev/shm/signalbox-askpass-*", host=ADMIN, user="root")
+
     def leaked(words: str) -> None:
         logs = "{ journalctl --no-pager; cat -- /var/log/* 2>/dev/null; } | grep -c -F"
         found = {
             "programs": trace.started().count(words),
-            "writes to files": len(written := [line for line in trace.written().splitlines() if words in line]),
+            "writes to files": len(written := [line for line in lines if words in line and not ASKPASS.search(line)]),
             "logs": int(looks.answer(f"{logs} {looks.quoted(words)} || true", host=ADMIN, user="root")),
         }
         where = [line.split(",", 1)[0] for line in written]
@@ -140,6 +146,6 @@ def admin_password(stage: Stage) -> Figures:
         "second run": f"no change in {again.seconds:.1f} s",
         "claude-local": told,
         "programs traced": trace.started().count("execve("),
-        "password": "in no program's arguments, write to a file, journal or log",
+        "password": "in no program's arguments, journal or log, and written to memory alone, for sudo; gone afterwards",
         "control": f"{wrong}; {seen}",
     }
