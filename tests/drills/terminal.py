@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +91,8 @@ class Person:
         self._child.sendline(text)
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
+        """Press Ctrl-C, as late as a person would: Python misses one between a question's words and its wait."""
+        time.sleep(0.5)
         self._child.sendintr()
 
     def before(self) -> str:
