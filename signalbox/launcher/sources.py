@@ -127,7 +127,8 @@ def settings_files(directory: Path, records: Mapping[str, Any]) -> Iterator[Path
 def _checkouts() -> Iterator[Path]:
     """Yield the checkout around the current directory, and of a worktree the main one, whose local settings count."""
     here = Path.cwd()
-    root = next((each for each in (here, *here.parents) if (each / ".git").exists()), None)
+    # os.path: a directory that may not be looked at, such as /root after `su`, is none, and no error.
+    root = next((each for each in (here, *here.parents) if os.path.exists(each / ".git")), None)
     if root is None:
         return
     yield root
