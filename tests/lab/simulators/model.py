@@ -5,7 +5,8 @@ It knows no wire format. A personality turns a request into a `Prompt` and a `Re
 - a line "run: CMD" (or "use the Bash tool to run `CMD`") from the user, with a Bash tool on offer: a call of Bash
   with that command; after the tool's result: a text that quotes the result.
 - a task of `signalbox certify --agent`, with an agent's tools on offer: what coder.py does.
-- a forced tool choice: a call of that tool with the least input its JSON schema allows.
+- a forced tool choice, or 'call the tool "NAME"' where a server ignores the choice: a call of that tool with the least
+  input its JSON schema allows.
 - a JSON schema for the answer: the least document it allows.
 - "count to N": the numbers 1 to N, for answers of any length.
 - anything else: "Hello from simulated SERVER (MODEL)."
@@ -33,6 +34,7 @@ _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 _QUOTED_COMMAND = re.compile(r"\bbash tool to run `([^`]+)`", re.IGNORECASE)
 _COMMAND_LINE = re.compile(r"^[ \t]*run:[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
 _COUNT = re.compile(r"\bcount to (\d{1,5})\b", re.IGNORECASE)
+_NAMED_TOOL = re.compile(r'\bcall the tool "(\w+)"', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,8 @@ def _call(prompt: Prompt) -> ToolCall | None:
         name = prompt.tool_choice[1]
     elif command and not result and "Bash" in offered:
         name = "Bash"
+    elif named := _NAMED_TOOL.search(said):
+        name = named[1]
     elif prompt.tool_choice == "any":
         name = prompt.tools[0].name
     else:
