@@ -37,7 +37,7 @@ as 'bash -ic "type -P claude" </dev/null' 2>/dev/null | tail -n 1 | tell program
 id -nG "$user" | tell groups
 ss -Hltnp 2>/dev/null | tell listening
 container=$(as 'docker ps -a --format "{{.Names}} {{.Image}}"' 2>/dev/null |
-    awk '$1 == "litellm" || $2 ~ /litellm/ {print $1; exit}')
+    awk '$1 == "litellm" {name = $1} $2 ~ /litellm/ && !other {other = $1} END {print name ? name : other}')
 printf '%s' "$container" | tell container
 if [ -n "$container" ]; then
     source=$(as "docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' $container" |
