@@ -285,7 +285,10 @@ def hostile_home(stage: Stage) -> Figures:
         _nothing_given()
         assert seconds < 60, f"{seconds:.0f} s"
     finally:
-        looks.answer("rm -f ~/.claude ~/.bashrc; mv ~/.claude-kept ~/.claude; mv ~/.bashrc-kept ~/.bashrc; true")
+        # As root: a login of that user's would wait for somebody to write into its ~/.bashrc.
+        looks.answer(
+            "cd ~claude && rm -f .claude .bashrc; mv .claude-kept .claude; mv .bashrc-kept .bashrc; true", user="root"
+        )
     looks.answer("touch /etc/drill && chown claude: /etc/drill", user="root")
     control = must_fail(_nothing_given, "a file of /etc given away")
     looks.answer("rm /etc/drill", user="root")
