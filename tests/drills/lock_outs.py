@@ -13,7 +13,6 @@ NO_SSH = {"firewall": {"ssh_ports": [2222]}}
 NOBODY = {"ssh": {"extra": ["DenyUsers root claude"]}}
 FIREWALL = "Firewall | the firewall is as the settings say, and logins are proven"
 KERNEL = "Hardening | the kernel's settings are in effect, as far as it has them, and for every boot"
-DOCTOR = "Doctor | claude-doctor knows what this host shall be"
 SSHD = "SSH | sshd is configured as the settings say, and logins are proven"
 
 

@@ -9,7 +9,7 @@ import paramiko
 from tests.drills import looks, unconfirmed
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.lock_outs import DOCTOR, KERNEL, LOCK_OUTS, SSHD, LockOut, logins
+from tests.drills.lock_outs import KERNEL, LOCK_OUTS, SSHD, LockOut, logins
 from tests.drills.stage import HOST, Stage
 from tests.lab import access, hosts
 from tests.lab.instance import Lab
