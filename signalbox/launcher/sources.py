@@ -182,7 +182,8 @@ def _of_settings(wanted: Mapping[str, str], files: Iterator[Path], proxied: bool
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
-            if path.name != "remote-settings.json":
+            # Below a directory that may not be looked at there is nothing for Claude Code either.
+            if path.name != "remote-settings.json" and os.path.lexists(path):
                 yield Source("it cannot be read", str(path), f"mend it, or move it away ({error})", beats=True)
             continue
         yield from _of_settings_text(wanted, text, str(path), proxied)
