@@ -78,6 +78,8 @@ def node(
 ) -> Commands:
     """Have Node `version` installed by mise for `account`, its archive checked against the pin.
 
+    One that is there already gives way; packages that the user has installed into it with npm are kept.
+
     + mirror: URL of a nodejs.org-style tree without a trailing slash. archive: file name below v<version>/.
     + env: more environment for mise, such as a CA bundle.
     """
@@ -101,11 +103,17 @@ def node(
         **env,
     }
     exports = " ".join(f'{key}="{value}"' for key, value in environment.items())
+    there = f"$HOME/.local/share/mise/installs/node/{version}"
+    kept = f"$HOME/.local/share/signalbox/node-{version}.kept"
     script = (
-        f"d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {shlex.quote(config)} > $d/config.toml"
+        # Not over what an interrupted run has kept; what is new stays as it came.
+        f"if [ -d {there} ] && [ ! -e {kept} ]; then mv {there} {kept}; fi;"
+        f" back() {{ [ ! -d {kept}/$1 ] || cp -a --update=none {kept}/$1/. {there}/$1/; }};"
+        f" d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {shlex.quote(config)} > $d/config.toml"
         f" && printf %s {shlex.quote(lock)} > $d/mise.lock"
         f" && env {exports} mise uninstall --yes node@{version} >/dev/null 2>&1;"
-        f" env {exports} mise install --yes --locked && mise reshim && {binary} --version >/dev/null"
+        f" env {exports} mise install --yes --locked"
+        f" && back lib/node_modules && back bin && rm -rf {kept} && mise reshim && {binary} --version >/dev/null"
     )
     yield f"{_begin(ident)} && {run_as(account, home, script)} && {_record(ident, binary, version)}"
 
