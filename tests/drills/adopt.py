@@ -100,12 +100,11 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         assert untouched == before
         assert looks.answer("cat .bashrc", host=HAND) == shells, "adopt itself changed the host"
         pyinfra(project, home, "deploy.py")
-        verified = _signalbox(project, home, "verify", "--json")
-        (report,) = json.loads(verified.stdout)["hosts"]
         # What the guide gives and adopt tells: the agent may become root, and npm's claude is first at a prompt.
-        found = sorted(each["symptom"] for each in report["findings"])
-        assert found == ["other-claude", "sudo-given"], report["findings"]
-        assert verified.returncode == 2
+        assert _found(project, home) == (1, ["other-claude", "sudo-given"])
+        # The person does what was told; npm is still the one that is found there.
+        looks.answer("bash -ic 'npm uninstall --global @anthropic-ai/claude-code' 2>/dev/null", host=HAND)
+        assert _found(project, home) == (2, ["sudo-given"])
         clean = _signalbox(project, home, "plan")
         assert clean.returncode == 0, clean.stdout[-2000:]
 
@@ -134,12 +133,19 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         "set aside": len(aside),
         "told": "a port, the group sudo, a model that has no place, npm's claude",
         "plan": f"{len(planned['changes'])} changes, then clean",
-        "verify": f"{report['verdict']}: {', '.join(found)}, and nothing else",
+        "verify": "other-claude, sudo-given; npm's claude uninstalled: sudo-given alone",
         lane: told,
         f"by the guide's name {model}": "the same",
         "kept": "files, keys, shell files, settings, conversations, both containers, a port for others",
         "control": control,
     }
+
+
+def _found(project: Path, home: Path) -> tuple[int, list[str]]:
+    """Return the exit status of verify, and what it finds."""
+    verified = _signalbox(project, home, "verify", "--json")
+    (report,) = json.loads(verified.stdout)["hosts"]
+    return verified.returncode, sorted(each["symptom"] for each in report["findings"])
 
 
 KEPT = (
