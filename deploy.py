@@ -15,7 +15,7 @@ from tasks.by_hand import by_hand
 from tasks.doctor import doctor
 from tasks.fail2ban import fail2ban
 from tasks.firewall import firewall
-from tasks.gateway import gateway, gateway_ahead
+from tasks.gateway import gateway
 from tasks.guard import guard
 from tasks.hardening import hardening
 from tasks.launchers import launchers
@@ -46,7 +46,6 @@ firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
-gateway_ahead(s.gateway, keeper, routes.container(s), **root)
 # Before all that takes its place: the gateway wants the port, launchers the names.
 by_hand(s.by_hand, claude, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)

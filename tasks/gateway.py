@@ -8,7 +8,7 @@ from pyinfra.api import deploy
 
 from signalbox.container import AUDIT, container_json
 from signalbox.facts import SecretFile
-from signalbox.operations import directories, file, handed_directory, image, image_ahead, only_unit, service
+from signalbox.operations import directories, file, handed_directory, image, only_unit, service
 from signalbox.operations.files import sha256
 from signalbox.render import TEMPLATES, render
 from signalbox.routes import Container
@@ -19,18 +19,6 @@ from signalbox.settings.sections import Gateway, Secrets
 
 PROGRAMS = ("container.py", "stage.py", "supervisor.py")
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
-
-
-@deploy("Gateway ahead")
-def gateway_ahead(settings: Gateway, account: Account, container: Container) -> None:
-    """Begin with what takes longest and needs nothing but Docker; what comes next is done meanwhile."""
-    if settings.enabled:
-        image_ahead(
-            name=f"{account.name}: the gateway's image is on its way",
-            account=account.name,
-            home=account.home,
-            reference=container.image,
-        )
 
 
 @deploy("Gateway")

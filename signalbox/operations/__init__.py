@@ -6,7 +6,7 @@ what is placed must be written to the manifest in the same breath.
 
 from signalbox.operations.accounts import authorized_keys, linger, password, subordinate_ids, sudo_rule, user
 from signalbox.operations.by_hand import container_set_aside, file_set_aside, shells_without
-from signalbox.operations.containers import image, image_ahead
+from signalbox.operations.containers import image
 from signalbox.operations.controllers import controllers_known
 from signalbox.operations.files import absent, directories, file, files, first_line, handed_directory, link, links
 from signalbox.operations.firewall import firewall_rules
@@ -39,7 +39,6 @@ __all__ = [
     "generated_key",
     "handed_directory",
     "image",
-    "image_ahead",
     "kernel_modules",
     "kernel_settings",
     "key_copy",
