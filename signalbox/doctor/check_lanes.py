@@ -55,22 +55,17 @@ def path(here: Here) -> Iterator[Finding]:
     if not (here.lanes or here.expected["versions"]):
         return  # a host without launchers and tools
     commands = [f"claude-{name}" for name in here.lanes]
-    script = "".join(f"printf 'is {name} %s\\n' \"$(type -P {name})\"; " for name in ("claude", *commands))
-    # An alias or a function of that name is another check's; here counts what PATH finds.
-    _, told = run("bash", "-lc", script, bare=True)
-    lines = [line[3:] for line in told.splitlines() if line.startswith("is ")]
-    found = {name: where for name, _, where in (line.partition(" ") for line in lines)}
+    found = _on_path("-lc", "claude", *commands)
     pinned = here.home / ".local/bin/claude"
     if not found.get("claude"):
         yield Finding("not-on-path", "a login shell finds no claude", _path_setter(here))
     elif here.expected["versions"]:
         # What only shells at a prompt set up, such as `mise activate`, may put another one first.
-        _, at_prompt = run("bash", "-ic", "printf 'is %s\\n' \"$(type -P claude)\"", bare=True)
-        prompt = next((line[3:] for line in at_prompt.splitlines() if line.startswith("is ")), "")
-        for shell, where in (("a login shell", found["claude"]), ("a shell at a prompt", prompt)):
-            if where and os.path.realpath(where) != os.path.realpath(pinned):
-                yield Finding("other-claude", f"{shell} finds {where} before {pinned}")
-                break
+        shells = {"a login shell": found["claude"], "a shell at a prompt": _on_path("-ic", "claude").get("claude")}
+        ours = os.path.realpath(pinned)
+        others = [(shell, where) for shell, where in shells.items() if where and os.path.realpath(where) != ours]
+        for shell, where in others[:1]:
+            yield Finding("other-claude", f"{shell} finds {where} before {pinned}")
     for name in commands:
         if not found.get(name):
             yield Finding("not-on-path", f"a login shell finds no {name}", f"/usr/local/bin/{name}")
@@ -78,6 +73,14 @@ def path(here: Here) -> Iterator[Finding]:
             # One outside of the home is not the user's to move.
             aside = {"aside": True} if Path(found[name]).is_relative_to(here.home) else {}
             yield Finding("launcher-shadowed", f"{found[name]} comes before the launcher {name}", found[name], aside)
+
+
+def _on_path(flags: str, *names: str) -> dict[str, str]:
+    """Return what such a bash finds on PATH by these names; an alias or a function of one is another check's."""
+    script = "".join(f"printf 'is {name} %s\\n' \"$(type -P {name})\"; " for name in names)
+    _, told = run("bash", flags, script, bare=True)
+    lines = [line[3:] for line in told.splitlines() if line.startswith("is ")]
+    return {name: where for name, _, where in (line.partition(" ") for line in lines)}
 
 
 def _path_setter(here: Here) -> str:

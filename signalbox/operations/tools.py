@@ -107,12 +107,12 @@ def node(
     kept = f"$HOME/.local/share/signalbox/node-{version}.kept"
     script = (
         # Not over what an interrupted run has kept; what is new stays as it came.
-        f"if [ -d {there} ] && [ ! -e {kept} ]; then mv {there} {kept}; fi;"
-        f" back() {{ [ ! -d {kept}/$1 ] || cp -a --update=none {kept}/$1/. {there}/$1/; }};"
-        f" d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {shlex.quote(config)} > $d/config.toml"
+        f"back() {{ [ ! -d {kept}/$1 ] || cp -a --update=none {kept}/$1/. {there}/$1/; }};"
+        f" {{ [ ! -d {there} ] || [ -e {kept} ] || mv {there} {kept}; }}"
+        f" && d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {shlex.quote(config)} > $d/config.toml"
         f" && printf %s {shlex.quote(lock)} > $d/mise.lock"
-        f" && env {exports} mise uninstall --yes node@{version} >/dev/null 2>&1;"
-        f" env {exports} mise install --yes --locked"
+        f" && {{ env {exports} mise uninstall --yes node@{version} >/dev/null 2>&1 || true; }}"
+        f" && env {exports} mise install --yes --locked"
         f" && back lib/node_modules && back bin && rm -rf {kept} && mise reshim && {binary} --version >/dev/null"
     )
     yield f"{_begin(ident)} && {run_as(account, home, script)} && {_record(ident, binary, version)}"

@@ -18,6 +18,7 @@ from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.init import network, person_at
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.terminal import environment
+from tests.drills.upgrade import OLD
 from tests.lab import hosts, services
 
 drill = Drill(
@@ -29,7 +30,6 @@ drill = Drill(
 
 HAND = lab_host("hand")
 SETUP = Path(__file__).parents[1] / "lab" / "by_hand" / "setup.sh"
-OLD_CLAUDE = "2.1.328"  # what the person installed last
 _SET_ASIDE = "By hand"
 
 
@@ -45,7 +45,8 @@ def by_hand(stage: Stage, cloud: str) -> None:
     words = [
         cloud, lab["backends"]["lmstudio"]["url"], lab["clouds"]["anthropic"]["url"], services.simulator("foundry"),
         f"{lab['mirrors']['litellm']}@{lab['pins']['litellm']['digest']}",
-        f"{lab['mirrors']['mise']}/v{mise}/mise-v{mise}-linux-x64.tar.gz", lab["mirrors"]["node"], node, OLD_CLAUDE,
+        f"{lab['mirrors']['mise']}/v{mise}/mise-v{mise}-linux-x64.tar.gz", lab["mirrors"]["node"], node,
+        OLD["claude_code"],
     ]  # fmt: skip
     keys = f"{secrets['ANTHROPIC_DIRECT_KEY']}\n{secrets['FOUNDRY_API_KEY']}\n"
     hosts.run(HAND, f"sh /root/setup.sh {' '.join(words)}", stdin=keys, timeout=600)

@@ -119,7 +119,8 @@ def admin_password(stage: Stage) -> Figures:
 
     lines = trace.written().splitlines()
     assert [line for line in lines if ASKPASS.search(line) and PASSWORD in line], "sudo got it in another way"
-    looks.answer("! ls /run/user/*/signalbox-askpass-* /dev/shm/signalbox-askpass-*", host=ADMIN, user="root")
+    left = looks.answer("find /run/user /dev/shm -name 'signalbox-askpass-*'", host=ADMIN, user="root")
+    assert left == "", f"sudo's password was left in {left}"
 
     def leaked(words: str) -> None:
         logs = "{ journalctl --no-pager; cat -- /var/log/* 2>/dev/null; } | grep -c -F"

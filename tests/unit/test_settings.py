@@ -329,7 +329,7 @@ def put(path: tuple[str, ...], value: Any) -> dict[str, Any]:
 
 
 @given(places, anything)
-@run_settings(max_examples=100)
+@run_settings(max_examples=200)
 def test_any_value_anywhere_is_taken_or_refused(path: tuple[str, ...], value: Any) -> None:
     lines: list[str] = []
     try:
@@ -340,7 +340,7 @@ def test_any_value_anywhere_is_taken_or_refused(path: tuple[str, ...], value: An
 
 
 @given(places)
-@run_settings(max_examples=100)
+@run_settings(max_examples=300)
 def test_a_secret_anywhere_is_refused_and_never_shown(path: tuple[str, ...]) -> None:
     for value in (MARK, [MARK], {"key": MARK}, {MARK: 1}):
         with pytest.raises(SettingsError) as caught:

@@ -80,6 +80,7 @@ def test_the_next_command_of_a_conversation_has_another_id() -> None:
 
 def test_a_forced_tool_gets_the_least_input() -> None:
     assert answer(said("hi", tools=(READ, BASH), tool_choice="any"), "S").call.input == {"path": "x"}  # type: ignore[union-attr]
+    assert answer(said('Call the tool "Bash".', tools=(READ, BASH)), "S").call.name == "Bash"  # type: ignore[union-attr]
     assert answer(said("hi", tools=(READ, BASH), tool_choice=("tool", "Bash")), "S").call.name == "Bash"  # type: ignore[union-attr]
 
 
