@@ -26,7 +26,7 @@ TABLE = "drill_egress"
 CLOUDS = ("anthropic", "foundry", "mistral")
 CLAUDE = "CLAUDE_CODE_MAX_RETRIES=1 timeout 100 claude-local --private"
 AGENT = """--agents '{"one": {"description": "x", "prompt": "x", "model": "opus"}}'"""
-DISPATCH = json.dumps({"description": "x", "prompt": "say hello", "subagent_type": "one"})
+DISPATCH = json.dumps({"description": "x", "prompt": "say hello", "subagent_type": "one", "run_in_background": False})
 SUBAGENT = "a subagent that wants opus"
 WAYS = {
     "say hello": "-p 'say hello'",
