@@ -130,7 +130,7 @@ def verify_host(expected: dict[str, Any], clock_seconds: int, privileges: dict[s
 
     + expected: signalbox.health.expected of the host. clock_seconds: how far its clock may be off from ours.
     """
-    request = {"do": "verify", "expected": expected, **asdict(_wanted.request)}
+    request = {"expected": expected, **asdict(_wanted.request)}
     started, before = time.monotonic(), time.time()
     answer = current.get_fact(Health, request=json.dumps(request), **privileges)
     report = _report(current.name, answer, time.monotonic() - started)

@@ -9,14 +9,13 @@ import pwd
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from . import changes
 from .check import Finding, Outcome
 from .fixes import CannotFixError, fixable
 from .here import EXPECTED, Here
-from .people import People, roles_of, serve
+from .people import People, roles_of
 from .symptoms import FAILURE, Symptom, explain, symptoms
 
 OK, FAILED, WARNED, USAGE = 0, 1, 2, 64
@@ -27,8 +26,6 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     if options.explain is not None:
         return _explain(options.explain, options.json)
-    if options.serve:
-        return serve(json.load(sys.stdin))
     try:
         expected = json.loads(EXPECTED.read_text())
     except (OSError, ValueError) as error:
@@ -41,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         return USAGE
     asked_from = None if os.geteuid() == 0 or options.changes else dict(os.environ)
     here = Here(expected, roles, options.billed, options.changes, asked_from)
-    people = People(here, [str(Path(__file__).with_name("doctor.py")), "--serve"])
+    people = People(here)
     outcomes, findings = people.findings()
     if options.changes:
         return changes.report(outcomes, findings, expected["report"])
@@ -112,7 +109,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--billed", action="store_true", help="also send one short request to each cloud lane")
     parser.add_argument("--explain", metavar="MESSAGE", help="what an error message means, and what to do")
     parser.add_argument("--changes", action="store_true", help=argparse.SUPPRESS)  # the timer's
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)  # a user's process, for root
     return parser.parse_args(list(arguments))
 
 

@@ -121,14 +121,19 @@ def ask(
     data = None if body is None else json.dumps(body).encode()
     sent = {"content-type": "application/json", **(headers or {})} if data else dict(headers or {})
     request = urllib.request.Request(url, data=data, headers=sent)  # noqa: S310 (http or https, from the settings)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(None if proxies else {}))
     try:
-        with opener.open(request, timeout=timeout) as answer:
+        with _opener(proxies).open(request, timeout=timeout) as answer:
             return Answer(answer.status, answer.read(1 << 20).decode(errors="replace"), dict(answer.headers))
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.read(1 << 20).decode(errors="replace"), dict(error.headers))
     except (OSError, ValueError) as error:
         return Answer(0, str(getattr(error, "reason", error)), {})
+
+
+@cache
+def _opener(proxies: bool) -> urllib.request.OpenerDirector:
+    # Kept: reading the host's certificates costs more than most requests.
+    return urllib.request.build_opener(urllib.request.ProxyHandler(None if proxies else {}))
 
 
 @cache

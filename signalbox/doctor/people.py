@@ -1,14 +1,15 @@
-"""Who looks: root asks each user's own processes, so that nothing of a user is touched with more rights than theirs."""
+"""Who looks: root has a process become each user, so that nothing of a user is touched with more rights than theirs."""
 
 from __future__ import annotations
 
 import json
 import os
 import pwd
-import subprocess
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+import select
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from . import check_host, check_lanes, check_models, check_protection, check_servers, check_services  # noqa: F401 (they register their checks)
@@ -18,9 +19,6 @@ from .here import AGENT, KEEPER, ROOT, SYSTEM_PATH, Here
 from .symptoms import symptoms
 
 LIMIT = 150  # seconds that a user's process may take in all
-
-# A user's process starts from the very program that root runs: from a file that others cannot change, or from stdin.
-Program = Sequence[str]
 
 
 def roles_of(user: str, expected: Mapping[str, Any]) -> frozenset[str]:
@@ -34,19 +32,17 @@ def roles_of(user: str, expected: Mapping[str, Any]) -> frozenset[str]:
 class People:
     """All who can look from here: this process itself, and, as root, the users' processes."""
 
-    def __init__(self, here: Here, program: Program, source: bytes = b"") -> None:
-        """`program`: argv that starts this program for a user; `source`: what it wants on stdin before its request."""
-        self._here, self._program, self._source = here, program, source
+    def __init__(self, here: Here) -> None:
+        """`here`: what this process is, and looks for."""
+        self._here = here
 
     def look(self) -> list[Outcome]:
         """Run all checks, everybody's side by side."""
-        others = self._others()
-        with ThreadPoolExecutor(max_workers=3) as pool:
-            mine = pool.submit(look, self._here)
-            theirs = [pool.submit(self._ask, user, {"do": "look"}) for user in others]
-            outcomes = mine.result()
-            for user, answer in zip(others, theirs, strict=True):
-                outcomes += self._told(user, answer.result())
+        # Before the looks have threads: a process that is begun has one alone.
+        theirs = {user: _Process(user, self._here, {"do": "look"}) for user in self._others()}
+        outcomes = look(self._here)
+        for user, process in theirs.items():
+            outcomes += self._told(user, process.answer())
         return outcomes
 
     def _told(self, user: str, answer: dict[str, Any]) -> list[Outcome]:
@@ -78,7 +74,7 @@ class People:
             return apply(finding, self._here)
         for user in self._others():
             if role in roles_of(user, self._here.expected):
-                told = self._ask(user, {"do": "fix", "finding": asdict(finding)})
+                told = self.ask_as(user, {"do": "fix", "finding": asdict(finding)})
                 if "error" in told:
                     raise CannotFixError(plain(str(told["error"])))
                 return plain(str(told.get("done")))
@@ -86,7 +82,7 @@ class People:
 
     def ask_as(self, user: str, request: dict[str, Any]) -> dict[str, Any]:
         """Have a user's process do something; {"error": why} where it could not."""
-        return self._ask(user, request)
+        return _Process(user, self._here, request).answer()
 
     def _others(self) -> list[str]:
         if os.geteuid():
@@ -94,48 +90,74 @@ class People:
         users = [self._here.expected["user"], self._here.expected["gateway"]["user"]]
         return [user for user in dict.fromkeys(users) if _exists(user)]
 
-    def _ask(self, user: str, request: dict[str, Any]) -> dict[str, Any]:
-        wanted = {**request, "expected": self._here.expected, "billed": self._here.billed, "quick": self._here.quick}
-        home = pwd.getpwnam(user).pw_dir
-        environment = {"HOME": home, "USER": user, "PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
+
+class _Process:
+    """A process of root's that has become a user for good, and does one thing as that user."""
+
+    def __init__(self, user: str, here: Here, request: dict[str, Any]) -> None:
+        self._user, self._until = user, time.monotonic() + LIMIT
+        self._pipe, answer = os.pipe()
+        self._pid = os.fork()
+        if self._pid:
+            os.close(answer)
+            return
         try:
-            done = subprocess.run(
-                ["runuser", "-u", user, "--", *self._program],
-                input=self._source + json.dumps(wanted).encode(),
-                env=environment,
-                cwd="/",
-                capture_output=True,
-                timeout=LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return {"error": f"no end within {LIMIT} s"}
-        except OSError as error:
-            return {"error": f"the look as {user} could not begin: {error}"}
+            _become(user)
+            told = _served(replace(here, roles=roles_of(user, here.expected)), request)
+        except BaseException as error:  # whatever it is, nothing else of root's may go on in a user's process
+            told = {"error": f"the look as {user} broke off: {type(error).__name__}: {error}"}
         try:
-            answer: dict[str, Any] = json.loads(done.stdout)
+            with open(answer, "w") as out:
+                json.dump(told, out)
+        finally:
+            os._exit(0)
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for what it tells; {"error": why} where there is nothing."""
+        try:
+            told = json.loads(self._read())
         except ValueError:
-            said = done.stderr.decode(errors="replace").strip()[-300:]
-            return {"error": f"the look as {user} broke off: {said}"}
-        return answer if isinstance(answer, dict) else {"error": f"the look as {user} told no object"}
+            return {"error": f"the look as {self._user} broke off"}
+        except TimeoutError as error:
+            os.kill(self._pid, signal.SIGKILL)
+            return {"error": str(error)}
+        finally:
+            os.close(self._pipe)
+            os.waitpid(self._pid, 0)
+        return told if isinstance(told, dict) else {"error": f"the look as {self._user} told no object"}
+
+    def _read(self) -> bytes:
+        read = b""
+        while select.select([self._pipe], [], [], max(self._until - time.monotonic(), 0))[0]:
+            if not (more := os.read(self._pipe, 1 << 16)):
+                return read
+            read += more
+        raise TimeoutError(f"no end within {LIMIT} s")
 
 
-def serve(request: dict[str, Any]) -> int:
-    """Be a user's process: answer root's request on stdout."""
-    expected = request["expected"]
-    me = pwd.getpwuid(os.geteuid()).pw_name
-    here = Here(expected, roles_of(me, expected), request["billed"], request["quick"])
+def _become(user: str) -> None:
+    """Give up all that root may and has, for good."""
+    account = pwd.getpwnam(user)
+    os.initgroups(user, account.pw_gid)
+    os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
+    os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+    os.chdir("/")
+    os.environ.clear()
+    os.environ.update({"HOME": account.pw_dir, "USER": user, "PATH": SYSTEM_PATH, "LANG": "C.UTF-8"})
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for terminal in range(3):
+        os.dup2(nothing, terminal)
+
+
+def _served(here: Here, request: dict[str, Any]) -> dict[str, Any]:
     if request["do"] == "look":
-        answer: dict[str, Any] = {"outcomes": [each.to_json() for each in look(here)]}
-    elif request["do"] in ("fallback", "local"):
-        answer = check_models.one_request(here, request["model"], fallback=request["do"] == "fallback")
-    else:
-        try:
-            answer = {"done": apply(Finding(**request["finding"]), here)}
-        except CannotFixError as error:
-            answer = {"error": str(error)}
-    print(json.dumps(answer))
-    return 0
+        return {"outcomes": [each.to_json() for each in look(here)]}
+    if request["do"] in ("fallback", "local"):
+        return check_models.one_request(here, request["model"], fallback=request["do"] == "fallback")
+    try:
+        return {"done": apply(Finding(**request["finding"]), here)}
+    except CannotFixError as error:
+        return {"error": str(error)}
 
 
 def _exists(user: str) -> bool:

@@ -159,13 +159,18 @@ def _audited(host: str) -> Audit:
 
 
 def _missing(log: str) -> Counter[str]:
-    """Return the points that lynis did not give, by the test that it was in, as its log has them."""
-    missing, test = Counter[str](), ""
+    """Return the points that lynis did not give, by the test that it was in, as the sums in its log have them.
+
+    What a line says it assigned does not count: in FIRE-4508 a subshell does that, and the sums stay as they were.
+    """
+    missing, test, before = Counter[str](), "", 0
     for line in log.splitlines():
         if found := re.search(r"Performing test ID (\S+)", line):
             test = found[1]
-        elif found := re.search(r"assigned partial number of hardening points \((\d+) of (\d+)\)", line):
-            missing[test] += int(found[2]) - int(found[1])
+        elif found := re.search(r"Currently having (\d+) points \(out of (\d+)\)", line):
+            now = int(found[2]) - int(found[1])
+            missing[test] += now - before
+            before = now
     return +missing
 
 

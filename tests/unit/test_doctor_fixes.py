@@ -113,7 +113,7 @@ def _outcome(**finding: Any) -> dict[str, Any]:
 )
 def test_a_users_process_tells_of_its_own_alone(monkeypatch: pytest.MonkeyPatch, outcome: Any, taken: bool) -> None:
     monkeypatch.setattr(people, "symptoms", symptoms.known)
-    (told,) = People(HERE, ["doctor"])._told("agent", {"outcomes": [outcome]})
+    (told,) = People(HERE)._told("agent", {"outcomes": [outcome]})
     assert (told.check, bool(told.findings), bool(told.problem)) == (
         ("disk", True, False) if taken else ("looking", False, True)
     )
@@ -121,7 +121,7 @@ def test_a_users_process_tells_of_its_own_alone(monkeypatch: pytest.MonkeyPatch,
 
 def test_what_a_user_tells_does_not_drive_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "symptoms", symptoms.known)
-    (told,) = People(HERE, ["doctor"])._told("agent", {"outcomes": [_outcome(seen="a\x1b[2Jb\x9b1mc\nd")]})
+    (told,) = People(HERE)._told("agent", {"outcomes": [_outcome(seen="a\x1b[2Jb\x9b1mc\nd")]})
     assert told.findings[0].seen == "a [2Jb 1mc d"
 
 
