@@ -141,6 +141,7 @@ def key_in(path: str) -> str:
     """Return the key in a file of this user; `.cred` is decrypted. Raises OSError with the reason in words."""
     if not path.endswith(".cred"):
         return Path(path).read_text().strip()
+    os.stat(path)  # systemd-creds says in words alone that it is gone
     name = Path(path).stem
     done = subprocess.run(
         ["systemd-creds", "--user", "decrypt", f"--name={name}", path, "-"],
