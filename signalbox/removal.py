@@ -221,10 +221,14 @@ _NO_ACCOUNTS = (
     "for n in $accounts; do grep -qsw -e $n /usr/lib/sysusers.d/*.conf /var/lib/dpkg/info/*.postinst && continue;"
     ' userdel $n; [ -n "$(getent group $n | cut -d: -f4)" ] || groupdel $n; done >/dev/null 2>&1'
 )
-# A service whose package did not stop it, such as unattended-upgrades.
+# Services whose package did not stop them, such as unattended-upgrades, or took their program from under them, such as
+# apt-listchanges: systemd would remember these as failed.
+_WITHOUT_FILE = (
+    "systemctl --plain --no-legend list-units --type=service --state={} | awk '$2 == \"not-found\" {{print $1}}'"
+)
 _NO_ORPHANS = (
-    "systemctl --plain --no-legend list-units --type=service --state=active"
-    " | awk '$2 == \"not-found\" {print $1}' | xargs -r systemctl stop"
+    f"{_WITHOUT_FILE.format('active,activating')} | xargs -r systemctl stop;"
+    f" {_WITHOUT_FILE.format('failed')} | xargs -r systemctl reset-failed"
 )
 
 

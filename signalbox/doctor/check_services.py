@@ -88,7 +88,7 @@ def gateway(here: Here) -> Iterator[Finding]:
     if engine(f"/images/{wanted['image']}/json")[0] == 404:
         yield Finding("gateway-image", f"{wanted['image']} is not there")
     elif unit.get("ActiveState") != "active":
-        yield _why_down(unit, wanted["port"], about)
+        yield _why_down(unit, wanted, about)
     elif unit.get("UnitFileState") != "enabled":
         yield Finding("gateway-disabled", f"litellm.service is {unit.get('UnitFileState')}", data=about)
     else:
@@ -116,14 +116,14 @@ def _named(said: list[str], who: str) -> Finding | None:
     return None
 
 
-def _why_down(unit: dict[str, str], port: int, about: dict[str, Any]) -> Finding:
+def _why_down(unit: dict[str, str], wanted: dict[str, Any], about: dict[str, Any]) -> Finding:
     started = unit.get("ActiveState") in ("failed", "activating") or unit.get("Result") not in ("success", "")
     if started:
         _, journal = run("journalctl", "--user", "-u", "litellm", "-n", "60", "--no-pager", "-o", "cat")
         if named := _named(journal.splitlines(), "the gateway says"):
-            return named
-    if listeners(port):
-        return Finding("port-taken", f"something else listens on port {port}")
+            return replace(named, path=wanted["config"]) if named.symptom == "gateway-config" else named
+    if listeners(wanted["port"]):
+        return Finding("port-taken", f"something else listens on port {wanted['port']}")
     return Finding("gateway-down", f"litellm.service is {_state(unit)}", data=about)
 
 

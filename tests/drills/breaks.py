@@ -244,7 +244,9 @@ BREAKS: dict[str, Break] = {
     "gateway-config": Break(
         "the gateway's configuration is no YAML",
         "gateway-config",
-        f"echo 'broken: [' >> {GATEWAY}/config.yaml; timeout 25 {AS_KEEPER} restart litellm.service; true",
+        f"echo 'broken: [' >> {GATEWAY}/config.yaml; timeout 25 {AS_KEEPER} restart litellm.service;"
+        " for i in $(seq 60); do journalctl _SYSTEMD_USER_UNIT=litellm.service -n 60 -o cat | grep -q yaml.parser"
+        " && break; sleep 2; done",
         agent="",
     ),
     "gateway-refused": Break(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ drill = Drill(
 TABLE = "drill_egress"
 CLOUDS = ("anthropic", "foundry", "mistral")
 CLAUDE = "CLAUDE_CODE_MAX_RETRIES=1 timeout 100 claude-local --private"
+AGENT = """--agents '{"one": {"description": "x", "prompt": "x", "model": "opus"}}'"""
+DISPATCH = json.dumps({"description": "x", "prompt": "say hello", "subagent_type": "one", "run_in_background": False})
+SUBAGENT = "a subagent that wants opus"
 WAYS = {
     "say hello": "-p 'say hello'",
     "--model sonnet": "--model sonnet -p 'say hello'",
@@ -32,8 +36,8 @@ WAYS = {
     "--model claude-sonnet-4-6": "--model claude-sonnet-4-6 -p 'say hello'",
     "--fallback-model claude-haiku-4-5": "--fallback-model claude-haiku-4-5 -p 'say hello'",
     "/model opus": "-p '/model opus'",
-    "an agent that wants opus": """--agents '{"one": {"description": "x", "prompt": "x", "model": "opus"}}' """
-    "--agent one -p 'say hello'",
+    "an agent that wants opus": f"{AGENT} --agent one -p 'say hello'",
+    SUBAGENT: f"""{AGENT} -p 'call the tool "Agent" with {DISPATCH}'""",
 }
 SILENCE = 6  # seconds until Claude Code gives a silent server up; nobody waits here for the default
 # What of a fault the person must read, in Claude Code's own words or the server's.
@@ -121,7 +125,7 @@ def _ways(stage: Stage, names: tuple[str, ...]) -> Figures:
             _nothing_left(log, name)
             told = (done.stdout.strip() or done.stderr.strip()).splitlines()
             assert told, f"{name}: nobody says anything"
-            figures[name] = f"{told[-1][:80]}; nothing left"
+            figures[name] = f"{' '.join(told)[:80]}; nothing left"
     return figures
 
 
@@ -143,7 +147,9 @@ def quick(stage: Stage) -> Figures:
 def ways(stage: Stage) -> Figures:
     """Every way of asking for another model."""
     stage.converged()
-    return _ways(stage, tuple(WAYS))
+    figures = _ways(stage, tuple(WAYS))
+    assert "saw the output: Hello from" in figures[SUBAGENT], f"no subagent ran: {figures[SUBAGENT]}"
+    return figures
 
 
 @drill.cell("faults")

@@ -84,6 +84,11 @@ def test_a_forced_tool_gets_the_least_input() -> None:
     assert answer(said("hi", tools=(READ, BASH), tool_choice=("tool", "Bash")), "S").call.name == "Bash"  # type: ignore[union-attr]
 
 
+def test_a_named_tool_gets_the_input_that_is_said() -> None:
+    asked = said('Call the tool "Read" with {"path": "/etc/{a}"}\nand wait', tools=(READ, BASH))
+    assert answer(asked, "S").call.input == {"path": "/etc/{a}"}  # type: ignore[union-attr]
+
+
 def test_limits() -> None:
     cut = answer(said("count to 100", max_tokens=5), "S")
     assert (cut.text, cut.stop, cut.output_tokens) == ("1 2 3 4 5 6 7 8 9 10", "length", 5)

@@ -5,8 +5,8 @@ It knows no wire format. A personality turns a request into a `Prompt` and a `Re
 - a line "run: CMD" (or "use the Bash tool to run `CMD`") from the user, with a Bash tool on offer: a call of Bash
   with that command; after the tool's result: a text that quotes the result.
 - a task of `signalbox certify --agent`, with an agent's tools on offer: what coder.py does.
-- a forced tool choice, or 'call the tool "NAME"' where a server ignores the choice: a call of that tool with the least
-  input its JSON schema allows.
+- a forced tool choice, or 'call the tool "NAME"': a call of that tool with the least input its JSON schema allows, or
+  with the object of 'call the tool "NAME" with {…}'; after its result: a text that quotes it.
 - a JSON schema for the answer: the least document it allows.
 - "count to N": the numbers 1 to N, for answers of any length.
 - anything else: "Hello from simulated SERVER (MODEL)."
@@ -34,7 +34,7 @@ _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 _QUOTED_COMMAND = re.compile(r"\bbash tool to run `([^`]+)`", re.IGNORECASE)
 _COMMAND_LINE = re.compile(r"^[ \t]*run:[ \t]*(\S[^\n]*)", re.IGNORECASE | re.MULTILINE)
 _COUNT = re.compile(r"\bcount to (\d{1,5})\b", re.IGNORECASE)
-_NAMED_TOOL = re.compile(r'\bcall the tool "(\w+)"', re.IGNORECASE)
+_NAMED_TOOL = re.compile(r'\bcall the tool "(\w+)"(?: with (\{[^\n]*\}))?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,7 @@ def _call(prompt: Prompt) -> ToolCall | None:
         return None
     result = any(isinstance(part, ToolResult) for part in _newest(prompt))
     said = _said(prompt)
+    named = None
     command = _QUOTED_COMMAND.search(said) or _COMMAND_LINE.search(said)
     if isinstance(prompt.tool_choice, tuple):
         name = prompt.tool_choice[1]
@@ -241,7 +242,9 @@ def _call(prompt: Prompt) -> ToolCall | None:
     if name not in offered:
         return None
     arguments = least(offered[name].schema)
-    if name == "Bash" and command:
+    if named and named[2]:
+        arguments = json.loads(named[2])
+    elif name == "Bash" and command:
         arguments = {"command": command[1].strip()}
     return _called(prompt, name, arguments)
 
