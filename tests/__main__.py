@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,31 +40,57 @@ TIERS: dict[str, tuple[str, tuple[Command, ...]]] = {
     "drills": ("one cell of every drill, on real hosts", _pytest("drills", "-s")),
 }
 
+# run beside "unit", which keeps one core busy as they do; their output comes when unit's has ended
+BESIDE_UNIT = ("render", "plan")
+
 
 @dataclass(frozen=True)
 class Result:
-    """How one tier went; `seconds` of wall clock."""
+    """How one tier went; `seconds` of wall clock, and its `output` unless that has been shown as it came."""
 
     tier: str
     passed: bool
     seconds: float
+    output: bytes = b""
 
 
-def run(tier: str) -> Result:
-    """Run one tier, all its commands even if one fails, with their output as it comes."""
+def run(tier: str, *, quietly: bool = False) -> Result:
+    """Run one tier, all its commands even if one fails; `quietly`: its output is kept, not shown as it comes."""
     started = time.monotonic()
-    statuses = [subprocess.run(command, cwd=PROJECT, check=False).returncode for command in TIERS[tier][1]]
-    return Result(tier, all(status == 0 for status in statuses), time.monotonic() - started)
+    kept, errors = (subprocess.PIPE, subprocess.STDOUT) if quietly else (None, None)
+    ended = [
+        subprocess.run(command, cwd=PROJECT, check=False, stdout=kept, stderr=errors) for command in TIERS[tier][1]
+    ]
+    passed = all(command.returncode == 0 for command in ended)
+    return Result(tier, passed, time.monotonic() - started, b"".join(command.stdout or b"" for command in ended))
 
 
-def table(results: Sequence[Result]) -> Table:
-    """Return the closing summary."""
+def run_beside(tier: str, others: Sequence[str]) -> Iterator[Result]:
+    """Run one tier, and meanwhile the `others`, one after another, whose output is shown after the first's."""
+    with ThreadPoolExecutor(1) as pool:
+        meanwhile = [pool.submit(run, other, quietly=True) for other in others]
+        yield run(tier)
+        for other in meanwhile:
+            result = other.result()
+            announce(result.tier)
+            sys.stdout.buffer.write(result.output)
+            sys.stdout.flush()
+            yield result
+
+
+def announce(tier: str) -> None:
+    """Print the rule above a tier's output."""
+    Console(stderr=True, highlight=False).rule(f"{tier}: {TIERS[tier][0]}", align="left")
+
+
+def table(results: Sequence[Result], seconds: float) -> Table:
+    """Return the closing summary; `seconds` is what all took, of which some was spent side by side."""
     summary = Table("tier", "what", "result", "seconds", box=None)
     summary.columns[3].justify = "right"
     for result in results:
         word = "[green]passed[/]" if result.passed else "[red]failed[/]"
         summary.add_row(result.tier, TIERS[result.tier][0], word, f"{result.seconds:.1f}")
-    summary.add_row("", "", "", f"{sum(result.seconds for result in results):.1f}")
+    summary.add_row("", "", "", f"{seconds:.1f}")
     return summary
 
 
@@ -84,14 +111,18 @@ def main(tiers: Sequence[str], fail_fast: bool) -> None:
     python -m tests --tier unit         one tier
     python -m pytest tests/unit -k ssh  one test
     """
-    progress = Console(stderr=True, highlight=False)
-    results = []
-    for name in tiers or TIERS:
-        progress.rule(f"{name}: {TIERS[name][0]}", align="left")
-        results.append(run(name))
-        if fail_fast and not results[-1].passed:
+    names = list(tiers or TIERS)
+    beside = [name for name in names if name in BESIDE_UNIT and "unit" in names]
+    results: list[Result] = []
+    started = time.monotonic()
+    for name in names:
+        if name in beside:
+            continue
+        announce(name)
+        results += run_beside(name, beside) if name == "unit" else [run(name)]
+        if fail_fast and not all(result.passed for result in results):
             break
-    Console(highlight=False).print(table(results))
+    Console(highlight=False).print(table(results, time.monotonic() - started))
     sys.exit(0 if all(result.passed for result in results) else 1)
 
 

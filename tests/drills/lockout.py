@@ -353,7 +353,7 @@ def no_key(stage: Stage) -> Figures:
     looks.answer("chown claude:claude /home/claude/.ssh/authorized_keys", user="root")
     looks.answer("chmod 600 /home/claude/.ssh/authorized_keys", user="root")
     healed = site.deploy().ok()
-    assert healed.changed(HOST) == [SSHD], healed.changed(HOST)
+    assert healed.changed(HOST) == [SSHD, DOCTOR], healed.changed(HOST)
     control = must_fail(_password_login, "a key that opens the door")
     looks.answer("usermod -p '*' claude", user="root")
     logins()

@@ -158,19 +158,29 @@ def _audited(host: str) -> Audit:
     return Audit(notes("fail"), notes("warn"), told["kex"][0]["algorithm"])
 
 
-def _missing(log: str) -> Counter[str]:
-    """Return the points that lynis did not give, by the test that it was in, as the sums in its log have them.
+_ASSIGNED = re.compile(
+    r"hardening points (?:for this item )?\((?:(\d+) of )?(\d+)\)\. Currently having (\d+) points \(out of (\d+)\)"
+)
 
-    What a line says it assigned does not count: in FIRE-4508 a subshell does that, and the sums stay as they were.
+
+def _missing(log: str) -> Counter[str]:
+    """Return the points that lynis did not give, by the test that it was in, as its log has them.
+
+    Some lines are of a subshell, as in FIRE-4508: what they add is lost, so they are not among those that lead, each
+    to the next one's sum, to the last.
     """
-    missing, test, before = Counter[str](), "", 0
+    lines, test = [], ""
     for line in log.splitlines():
         if found := re.search(r"Performing test ID (\S+)", line):
             test = found[1]
-        elif found := re.search(r"Currently having (\d+) points \(out of (\d+)\)", line):
-            now = int(found[2]) - int(found[1])
-            missing[test] += now - before
-            before = now
+        elif found := _ASSIGNED.search(line):
+            most, *sums = (int(each) for each in found.groups()[1:])
+            lines.append((test, int(found[1] or most), most, sums))
+    missing, wanted = Counter[str](), lines[-1][3]
+    for test, given, most, sums in reversed(lines):
+        if sums == wanted:
+            missing[test] += most - given
+            wanted = [sums[0] - given, sums[1] - most]
     return +missing
 
 
