@@ -245,9 +245,9 @@ BREAKS: dict[str, Break] = {
         "the gateway's configuration is no YAML",
         "gateway-config",
         f"echo 'broken: [' >> {GATEWAY}/config.yaml; timeout 25 {AS_KEEPER} restart litellm.service;"
-        " for i in $(seq 60); do journalctl _SYSTEMD_USER_UNIT=litellm.service -n 60 -o cat | grep -q yaml.parser"
-        " && break; sleep 2; done",
-        agent="gateway-silent",
+        # It tries, says why, and then serves what it had before.
+        " for i in $(seq 60); do curl -fs http://127.0.0.1:4000/health/liveliness >/dev/null && break; sleep 2; done",
+        agent="",
     ),
     "gateway-refused": Break(
         "a model of the gateway's configuration is of no kind that LiteLLM knows",
