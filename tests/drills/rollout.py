@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def _fleet(stage: Stage) -> None:
         hosts.poweroff(first)
         hosts.clone(first, copies)
         stage.up(first, *copies)
+        shutil.rmtree(Lab.current().state / "rollouts", ignore_errors=True)  # of the hosts that were there before
     # Those that will fail need a verified rollout to be put back to.
     failing = (CANARY, WAVE_2)
     if not all(any((Lab.current().state / "rollouts/signalbox/good").glob(f"*/{name}.json")) for name in failing):
