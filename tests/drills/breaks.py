@@ -247,7 +247,7 @@ BREAKS: dict[str, Break] = {
         f"echo 'broken: [' >> {GATEWAY}/config.yaml; timeout 25 {AS_KEEPER} restart litellm.service;"
         " for i in $(seq 60); do journalctl _SYSTEMD_USER_UNIT=litellm.service -n 60 -o cat | grep -q yaml.parser"
         " && break; sleep 2; done",
-        agent="",
+        agent="gateway-silent",
     ),
     "gateway-refused": Break(
         "a model of the gateway's configuration is of no kind that LiteLLM knows",
