@@ -58,8 +58,8 @@ def _checked(several: Sequence[Racer]) -> list[Racer]:
 class Bench:
     """The races, on hosts that are converged: `names` to the defaults, and one host for each profile."""
 
-    def __init__(self, names: Sequence[str], prefix: str, rounds: int) -> None:
-        self.names, self.rounds = list(names), rounds
+    def __init__(self, names: Sequence[str], prefix: str, rounds: int, quick: bool) -> None:
+        self.names, self.rounds, self.quick = list(names), rounds, quick
         self.profiled = {profile: f"{prefix}-{profile}" for profile in PROFILES}
         self.bare = f"{prefix}-bare"
         of_host = {name: PROFILES[profile] for profile, name in self.profiled.items()}
@@ -93,7 +93,7 @@ class Bench:
         label = f"race-{number}-{int(delay * 1000)}"
         way = self.site.way(label, names, proxies)
         floor = self._floor(way, names[0])
-        tools = [*racers.pyinfra(way, self.secrets, STOCK, WITHOUT, AHEAD), *racers.ansible(way)]
+        tools = [*racers.pyinfra(way, self.secrets, STOCK, WITHOUT, AHEAD), *self._ansible(way)]
         return race([*(floor if number == 1 else floor[:2]), *_checked(tools)], self.rounds, _say)
 
     def profile(self, profile: str) -> list[Result]:
@@ -115,6 +115,9 @@ class Bench:
         asked = script_of([each.command for each in questions])
         return [racers.start(), racers.ssh(way, name), racers.script(way, name, asked)]
 
+    def _ansible(self, way: Way, **how: Any) -> list[Racer]:
+        return [] if self.quick else racers.ansible(way, **how)
+
     def drift(self) -> list[Result]:
         """One host on which one file was edited."""
         name = self.names[0]
@@ -125,7 +128,7 @@ class Bench:
 
         tools = racers.pyinfra(way, self.secrets, WITHOUT, AHEAD, before=spoil)
         return race(
-            [racers.start(), racers.ssh(way, name), *tools, *racers.ansible(way, before=spoil)], self.rounds, _say
+            [racers.start(), racers.ssh(way, name), *tools, *self._ansible(way, before=spoil)], self.rounds, _say
         )
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -142,7 +145,7 @@ class Bench:
                 tools = [
                     racers.ssh(way, name),
                     *racers.pyinfra(way, self.secrets, STOCK, WITHOUT, AHEAD),
-                    *racers.ansible(way),
+                    *self._ansible(way),
                 ]
                 if number >= len(tools):
                     break
@@ -180,13 +183,14 @@ def _commit() -> str:
 @click.option("--rounds", default=5, show_default=True, help="Each contender runs once a round; medians count.")
 @click.option("--simulated", default=100, show_default=True, help="So many simulated hosts.")
 @click.option("--only", multiple=True, type=click.Choice(report.RACES), help="Only this race; may be given again.")
+@click.option("--quick", is_flag=True, help="Without Ansible, which takes most of the time; nothing is written.")
 @click.option("--keep", is_flag=True, help="Leave the hosts up.")
-def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[str], keep: bool) -> None:
+def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[str], quick: bool, keep: bool) -> None:
     """Race on lab hosts of this machine, as root, and write bench/results/ and the figures of docs/performance.md."""
     require_machine()
     os.environ.setdefault("SIGNALBOX_LAB", "bench")
     names = [f"{prefix}{each + 1}" for each in range(number)]
-    bench = Bench(names, prefix, rounds)
+    bench = Bench(names, prefix, rounds, quick)
     several = f"no-change-{number}"
     todo: dict[str, Callable[[], Any]] = {
         "no-change-1": lambda: bench.no_change(1),
@@ -216,9 +220,13 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
             continue
         progress.rule(race_name, align="left")
         results[race_name] = {"load": round(os.getloadavg()[0], 1), "hosts": number, "results": run()}
+        if quick:
+            click.echo(json.dumps(results[race_name], default=vars))
+            continue
         path = report.save(RESULTS, told)  # after each race: what is known is kept
         report.publish(path, PROJECT / "docs")
-    click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
+    if not quick:
+        click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
     if not keep:
         hosts.down([name for name in (*names, *bench.profiled.values(), bench.bare) if hosts.exists(name)])
         if not Lab.current().hosts():

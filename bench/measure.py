@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-LIMIT_SECONDS = 600
+LIMIT_SECONDS = 1200
 
 
 @dataclass(frozen=True)

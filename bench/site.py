@@ -80,7 +80,7 @@ class Site:
     def __init__(self, names: Sequence[str], profiles: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.names, self.profiles = list(names), profiles or {}
         self.directory = Lab.current().state / "bench"
-        self.directory.mkdir(exist_ok=True, mode=0o700)
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def resources(self, name: str) -> dict[str, Any]:
         """Return what Signalbox keeps on a host, as variables of the playbook; contents of files lie beside it."""

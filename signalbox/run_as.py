@@ -17,7 +17,7 @@ def run_as(user: str, home: str, script: str) -> str:
         "export XDG_RUNTIME_DIR=/run/user/$(id -u) && export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/docker.sock && cd && "
     )
     environment = f"HOME={home} USER={user} LOGNAME={user} PATH={home}/.local/bin:{SYSTEM_PATH} LANG=C.UTF-8"
-    return f"{_become(user)} env -i {environment} sh -c {shlex.quote(prologue + script)}"
+    return f"{_become(user)}env -i {environment} sh -c {shlex.quote(prologue + script)}"
 
 
 def as_owner(user: str, script: str) -> str:
@@ -27,9 +27,11 @@ def as_owner(user: str, script: str) -> str:
     """
     if user == "root":
         return f"( {script} )"
-    return f"( cd / && {_become(user)} sh -c {shlex.quote(script)} )"
+    return f"( cd / && {_become(user)}sh -c {shlex.quote(script)} )"
 
 
 def _become(user: str) -> str:
+    if user == "root":
+        return ""
     # Not runuser: that opens a PAM session each time, which costs three times as much and writes two lines of journal.
-    return f'setpriv --reuid={user} --regid="$(id -g {user})" --init-groups --'
+    return f'setpriv --reuid={user} --regid="$(id -g {user})" --init-groups -- '

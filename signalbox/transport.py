@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import socket
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -51,3 +52,16 @@ def install() -> None:
 
     tuned.signalbox = True  # type: ignore[attr-defined]
     paramiko.Transport.__init__ = tuned  # type: ignore[method-assign]
+    paramiko.Transport.open_channel = _told(paramiko.Transport.open_channel)  # type: ignore[method-assign]
+
+
+def _told(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def open_channel(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except EOFError as error:
+            # What else it says of a connection that was cut; pyinfra expects nothing but this, and fails the host.
+            raise paramiko.SSHException("the host has closed the connection") from error
+
+    return open_channel

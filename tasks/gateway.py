@@ -7,13 +7,13 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.container import AUDIT, container_json
-from signalbox.facts import SecretFile
+from signalbox.facts import SecretFiles, SecretState
 from signalbox.operations import directories, file, handed_directory, image, only_unit, service
 from signalbox.operations.files import sha256
 from signalbox.render import TEMPLATES, render
 from signalbox.routes import Container
 from signalbox.secrets import Secret
-from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets
 from signalbox.settings import Account
 from signalbox.settings.sections import Gateway, Secrets
 
@@ -37,6 +37,7 @@ def gateway(
     if not settings.enabled:
         return
     user, home = account.name, account.path(GATEWAY)
+    held = _held(account, gateway_secrets(secrets, account, keys))
     key_files = {name: gateway_secret(secrets, account, name) for name in (GATEWAY_KEY, *sorted(keys))}
     reloaded = {
         f"{home}/config.yaml": f"# {PLACED}\n" + yaml.safe_dump(container.config, sort_keys=False, allow_unicode=True),
@@ -75,7 +76,14 @@ def gateway(
     contents = reloaded | restarted
     for path, content in contents.items():
         mode = "755" if path == f"{home}/start" else "644"
-        file(name=f"{user}: {path.rsplit('/', 1)[1]} is in place", path=path, content=content, mode=mode, user=user)
+        file(
+            name=f"{user}: {path.rsplit('/', 1)[1]} is in place",
+            path=path,
+            content=content,
+            mode=mode,
+            user=user,
+            together=tuple(contents),
+        )
     only_unit(name=f"{user} alone runs a gateway of ours", unit="litellm.service", account=user)
     service(
         name=f"{user}: litellm.service is enabled and runs what is on disk",
@@ -88,14 +96,14 @@ def gateway(
             **{
                 key_files[name]: "the new secret"
                 for name, value in keys.items()
-                if not _has(account, key_files[name], value)
+                # One that will be replaced makes another gateway, in the plan too.
+                if not held.get(key_files[name], SecretState()).holds(value.reveal())
             },
         },
         reloaded=(*reloaded, *key_files.values()),
     )
 
 
-def _has(account: Account, path: str, value: Secret) -> bool:
-    """Return whether a key is there already: one that will be replaced is another gateway, in the plan too."""
-    now = host.get_fact(SecretFile, path=path, user=account.name, home=account.home)
-    return bool(now.holds(value.reveal()))
+def _held(account: Account, paths: tuple[str, ...]) -> dict[str, SecretState]:
+    """Return what the files of keys hold now, by path."""
+    return host.get_fact(SecretFiles, paths=paths, user=account.name, home=account.home) if paths else {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox import symptoms
-from signalbox.facts import LoadedContexts, Machine, MachineState, Reachable
+from signalbox.addresses import of_url
+from signalbox.facts import Machine, MachineState, ModelServers, Reachable
 from signalbox.launcher import context
 from signalbox.readahead.known import MAX_AGE
 from signalbox.settings.sections import Preflight
@@ -57,21 +57,33 @@ def preflight(
     for address in optional:
         if not reachable.get(address):
             warn(symptoms.words("backend-off", f"backend {address} takes no connection from this host"))
-    told = host.get_fact(LoadedContexts, readings=tuple(readings), seconds=settings.probe_timeout_seconds)
-    for reading, answer in zip(readings, told, strict=False):  # nothing is told without python3
-        if "context" not in answer and reading["secret"] and reachable.get(urlsplit(reading["url"]).netloc):
-            warn(
-                f"{reading['model']} at {reading['url']} does not tell its context without its token, which a deploy "
-                "does not send; the gateway asks, and each launch goes by what it read"
-            )
-        for grave, said in context.verdicts(answer["context"], reading) if "context" in answer else ():
+    problems += _contexts(readings, {address for address in optional if reachable.get(address)}, settings)
+    fail(problems)
+
+
+def _contexts(readings: Sequence[dict[str, Any]], answering: set[str], settings: Preflight) -> list[str]:
+    """Return what is wrong with the contexts that model servers tell at the addresses that answer; warn of the rest."""
+    problems = []
+    asked = [reading for reading in readings if of_url(reading["url"]) in answering]
+    urls = tuple(dict.fromkeys(reading["url"] for reading in asked))
+    told = host.get_fact(ModelServers, urls=urls, seconds=settings.probe_timeout_seconds) if urls else {}
+    for reading in asked:
+        if reading["url"] not in told:
+            if reading["secret"]:
+                warn(
+                    f"{reading['model']} at {reading['url']} does not tell its context without its token, which a"
+                    " deploy does not send; the gateway asks, and each launch goes by what it read"
+                )
+            continue
+        tokens = context.loaded(told[reading["url"]], reading)
+        for grave, said in context.verdicts(tokens, reading):
             if grave == "refused":
                 problems.append(f"{said} [context-small]")
-            elif answer["context"] is None:
+            elif tokens is None:
                 warn(f"{said} [model-not-loaded]")
             else:
-                warn(f"{said} [context-less]" if answer["context"] < reading["context_length"] else said)
-    fail(problems)
+                warn(f"{said} [context-less]" if tokens < reading["context_length"] else said)
+    return problems
 
 
 def _problems(settings: Preflight, machine: MachineState, asked: float, answered: float) -> list[str]:

@@ -12,7 +12,7 @@ from signalbox.facts.secrets import reader
 from signalbox.operations import directories, file, generated_key, key_copy, new_key, secret_file, service
 from signalbox.render import render
 from signalbox.secrets import Secret
-from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
+from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets, lane_secret
 from signalbox.settings import Account
 from signalbox.settings.sections import Secrets
 from signalbox.verdict import warn
@@ -64,6 +64,7 @@ def secrets(
             value=value.reveal(),
             account=gateway.name,
             home=gateway.home,
+            together=gateway_secrets(settings, gateway, keys),
         )
     key = gateway_secret(settings, gateway, GATEWAY_KEY)
     generated_key(

@@ -1,7 +1,7 @@
 """What a host is now. Each fact is one short command; absence is an answer, never an error."""
 
 from signalbox.facts.billing import BILLED, KeySetting, KeySettings
-from signalbox.facts.context import LoadedContexts
+from signalbox.facts.context import ModelServers
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
 from signalbox.facts.placed import (
@@ -14,7 +14,7 @@ from signalbox.facts.placed import (
     Tool,
     ToolState,
 )
-from signalbox.facts.secrets import SecretFile, SecretState
+from signalbox.facts.secrets import SecretFiles, SecretState
 from signalbox.facts.sessions import Session, Sessions
 from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
 
@@ -26,16 +26,16 @@ __all__ = [
     "KeySetting",
     "KeySettings",
     "LoadableModules",
-    "LoadedContexts",
     "Machine",
     "MachineState",
     "Manifest",
+    "ModelServers",
     "Packages",
     "Placed",
     "PlacedEach",
     "PlacedState",
     "Reachable",
-    "SecretFile",
+    "SecretFiles",
     "SecretState",
     "Session",
     "Sessions",

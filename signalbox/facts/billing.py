@@ -48,7 +48,10 @@ class KeySettings(FactBase[list[KeySetting]]):
     def command(self, user: str, home: str, names: tuple[str, ...]) -> str:
         """Return the command."""
         words = shlex.join(["awk", "-v", f"names={' '.join(names)}", _AWK])
-        look = f'for f in {_FILES}; do [ ! -f "$f" ] || {words} "$f"; done'
+        look = (
+            f'set --; for f in {_FILES}; do [ ! -f "$f" ] || [ ! -r "$f" ] || set -- "$@" "$f"; done;'
+            f' [ $# = 0 ] || {words} "$@"'
+        )
         return f"{{ {run_as(user, home, look)}; }} 2>/dev/null || true"
 
     default = list

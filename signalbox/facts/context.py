@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 from pyinfra.api import FactBase
 
-from signalbox.launcher import context
-
-# The launchers' own function reads the answers there, so that a long list of models need not travel.
-_PROGRAM = f"""from __future__ import annotations
-import json, sys, urllib.request
-from concurrent.futures import ThreadPoolExecutor
-{inspect.getsource(context.loaded)}
-{inspect.getsource(context._at)}
-def tell(reading):
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
-    try:
-        with opener.open(reading["url"], timeout=float(sys.argv[1])) as answer:
-            return {{"context": loaded(json.load(answer), reading)}}
-    except Exception:
-        return {{}}
-with ThreadPoolExecutor(8) as pool:
-    for told in pool.map(tell, json.loads(sys.argv[2])):
-        print(json.dumps(told))
-"""
+MAX_BYTES = 256 * 1024  # of an answer; more is no list of models
 
 
-class LoadedContexts(FactBase[list[dict[str, int | None]]]):
-    """For each reading {"context": tokens or None}, or {} where the server is off, wants a key, or told nothing."""
+class ModelServers(FactBase[dict[str, Any]]):
+    """By URL what a model server answers to a GET, parsed from JSON; without those that are off or want a key."""
 
-    def command(self, readings: Sequence[dict[str, Any]], seconds: int) -> str:
-        """Return the command; a host without python3 tells nothing."""
-        if not readings:
-            return "true"
-        words = ["python3", "-ISc", _PROGRAM, str(seconds), json.dumps(readings)]
-        return f"{shlex.join(words)} 2>/dev/null || true"
+    def command(self, urls: tuple[str, ...], seconds: int) -> str:
+        """Return the command; a host without curl tells nothing."""
+        options = f"-gfsSL --noproxy '*' --max-time {seconds} --max-filesize {MAX_BYTES}"
+        asked = (
+            f"printf '%s ' {shlex.quote(url)}; curl {options} {shlex.quote(url)} 2>/dev/null | tr -d '\\r\\n'; echo"
+            for url in urls
+        )
+        return "; ".join([*asked, "true"])
 
-    default = list
+    default = dict
 
-    def process(self, output: list[str]) -> list[dict[str, int | None]]:
-        """Parse one line of JSON for each reading."""
-        return [json.loads(line) for line in output]
+    def process(self, output: list[str]) -> dict[str, Any]:
+        """Parse a URL and an answer a line."""
+        answers = {}
+        for url, _, answer in (line.partition(" ") for line in output):
+            try:
+                answers[url] = json.loads(answer)
+            except ValueError:
+                continue  # it told nothing, or no JSON
+        return answers

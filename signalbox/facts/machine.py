@@ -32,8 +32,8 @@ class Machine(FactBase[MachineState]):
         """Return the command."""
         return (
             "( . /etc/os-release; echo debian=$ID-$VERSION_ID ); echo arch=$(dpkg --print-architecture 2>/dev/null);"
-            " echo init=$(cat /proc/1/comm); echo disk=$(df -Pm / | awk 'NR==2 {print $4}');"
-            " echo memory=$(awk '/^MemTotal/ {print int($2/1024)}' /proc/meminfo); echo epoch=$(date +%s.%N);"
+            " read -r init < /proc/1/comm; echo init=$init; echo disk=$(df -BM --output=avail /);"
+            " read -r _ memory _ < /proc/meminfo; echo memory=$((memory / 1024)); echo epoch=$(date +%s.%N);"
             " echo uid=$(id -u);"
             f" [ ! -d {MANIFEST} ] || echo deployed=yes;"
             # systemd encrypts for unprivileged users since 256, through this socket.
@@ -49,7 +49,7 @@ class Machine(FactBase[MachineState]):
             debian=values.get("debian", ""),
             architecture=values.get("arch", ""),
             init=values.get("init", ""),
-            disk_mib=int(values.get("disk") or 0),
+            disk_mib=int(values.get("disk", "0").split()[-1].rstrip("M") or 0),  # below a heading
             memory_mib=int(values.get("memory") or 0),
             epoch=float(values.get("epoch") or 0),
             deployed="deployed" in values,

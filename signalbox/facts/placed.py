@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pyinfra.api import FactBase
 
@@ -15,6 +16,9 @@ def show_entry(entry: str) -> str:
     # One line of JSON. `read` is the shell's own: a process less for every file we place.
     show = '[ -z "$line" ] || printf \'entry %s\\n\' "$line"'
     return f"[ ! -f {entry} ] || {{ read -r line < {entry}; {show}; }}"
+
+
+_TYPES = {"f": "file", "d": "directory", "l": "link"}  # find's letters
 
 
 @dataclass(frozen=True)
@@ -35,30 +39,13 @@ class Placed(FactBase[PlacedState]):
 
     def command(self, path: str, kind: str) -> str:
         """Return the command; `kind` is the manifest kind under which the path would be recorded."""
-        p, entry = shlex.quote(path), shlex.quote(entry_path(kind, path))
-        return (
-            f"stat -c 'stat %F|%a|%U|%G' {p} 2>/dev/null;"
-            f" if [ -L {p} ]; then printf 'target '; readlink {p};"
-            f" elif [ -f {p} ]; then printf 'sha256 '; sha256sum < {p}; fi;"
-            f" {show_entry(entry)}"
-        )
+        return PlacedEach().command((path,), kind)
 
     default = PlacedState
 
     def process(self, output: list[str]) -> PlacedState:
-        """Parse `stat`, `target`, `sha256` and `entry` lines."""
-        values = dict(line.split(" ", 1) for line in output if " " in line)
-        kind, mode, user, group = values.get("stat", "|||").split("|")
-        types = {"": None, "regular file": "file", "regular empty file": "file", "symbolic link": "link"}
-        return PlacedState(
-            type=types.get(kind, kind if kind == "directory" else "other"),
-            mode=mode,
-            user=user,
-            group=group,
-            sha256=values["sha256"].split()[0] if "sha256" in values else None,
-            target=values.get("target"),
-            entry=Entry.from_json(values["entry"]) if "entry" in values else None,
-        )
+        """Parse the lines of one path."""
+        return next(iter(PlacedEach().process(output).values()), PlacedState())
 
 
 class PlacedEach(FactBase[dict[str, PlacedState]]):
@@ -69,31 +56,31 @@ class PlacedEach(FactBase[dict[str, PlacedState]]):
         all_paths = " ".join(map(shlex.quote, paths))
         entries = " ".join(shlex.quote(entry_path(kind, path)) for path in paths)
         show = show_entry('"$entry"')
-        return (
-            f"stat -c 'stat %F|%a|%U|%G|%n' {all_paths} 2>/dev/null;"
-            f" find {all_paths} -maxdepth 0 -type f -exec sha256sum {{}} + 2>/dev/null | sed 's/^/sha256 /';"
-            f" find {all_paths} -maxdepth 0 -type l -printf 'target %l|%p\\n' 2>/dev/null;"
-            f" for entry in {entries}; do {show}; done"
-        )
+        # Two programs for all paths: starting one costs more than what it looks at.
+        found = "-printf 'found %y|%m|%u|%g|%p|%l\\n' -type f -exec sha256sum {} + 2>/dev/null"
+        return f"find {all_paths} -maxdepth 0 {found}; for entry in {entries}; do {show}; done"
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, PlacedState]:
-        """Parse `stat`, `target`, `sha256` and `entry` lines; a path of which there are none is absent."""
-        lines: dict[str, list[str]] = {}
+        """Parse `found` and `entry` lines, and sha256sum's; a path of which there are none is absent."""
+        states: dict[str, PlacedState] = {}
+
+        def learn(path: str, **values: Any) -> None:
+            states[path] = replace(states.get(path, PlacedState()), **values)
+
         for line in output:
             word, _, value = line.partition(" ")
             if word == "entry":
-                entry = Entry.from_json(value)
-                if entry is None:
-                    continue
-                path = entry.id
-            elif word == "sha256":
-                value, _, path = value.partition("  ")
+                if entry := Entry.from_json(value):
+                    learn(entry.id, entry=entry)
+            elif word == "found":
+                kind, mode, user, group, path, target = value.split("|", 5)
+                named = _TYPES.get(kind, "other")
+                learn(path, type=named, mode=mode, user=user, group=group, target=target if kind == "l" else None)
             else:
-                value, _, path = value.rpartition("|")
-            lines.setdefault(path, []).append(f"{word} {value}")
-        return {path: Placed().process(of_path) for path, of_path in lines.items()}
+                learn(value.removeprefix(" "), sha256=word)
+        return states
 
 
 @dataclass(frozen=True)
@@ -166,13 +153,14 @@ class Manifest(FactBase[ManifestState]):
 
     def command(self) -> str:
         """Return the command."""
-        show = 'line=; read -r line < "$entry"; printf \'%s %s\\n\' "$entry" "$line"'
-        return f'for entry in {MANIFEST}/*-????????; do [ ! -f "$entry" ] || {{ {show}; }}; done'
+        # An empty file has no line that grep could show. The shell's own `read` takes a system call a character.
+        show = "-size 0 -printf '%p:\\n' -o -exec grep -aHm1 '' {} +"
+        return f"find {MANIFEST} -maxdepth 1 -type f -name '*-????????' \\( {show} \\) 2>/dev/null || true"
 
     default = ManifestState
 
     def process(self, output: list[str]) -> ManifestState:
         """Parse a path and an entry a line."""
-        found = [(path, Entry.from_json(line)) for path, _, line in (line.partition(" ") for line in output)]
+        found = [(path, Entry.from_json(line)) for path, _, line in (line.partition(":") for line in sorted(output))]
         entries = tuple(entry for _, entry in found if entry)
         return ManifestState(entries, tuple(path for path, entry in found if entry is None))

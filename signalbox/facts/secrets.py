@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 from pyinfra.api import FactBase
 
@@ -14,11 +16,16 @@ from signalbox.manifest import Entry, entry_path
 from signalbox.run_as import run_as
 
 # A fresh salt each look, and scrypt: who sees the answer (pyinfra -vvv) cannot look it up, nor guess a weak token fast.
-_COST = {"n": 4096, "r": 8, "p": 1}
-_PROGRAM = (
-    "import hashlib,os,sys;v=sys.stdin.buffer.read().strip();s=os.urandom(16);"
-    f"v and print('seen',s.hex(),hashlib.scrypt(v,salt=s,n={_COST['n']},r={_COST['r']},p={_COST['p']}).hex())"
-)
+# Both sides pay it for every secret in every run.
+_COST = {"n": 1024, "r": 8, "p": 1}
+_PROGRAM = f"""
+import hashlib, os, sys
+cost = {_COST}
+for path, value in zip(sys.argv[1:], sys.stdin.buffer.read().split(b"\\0")):
+    if value := value.strip():
+        salt = os.urandom(16)
+        print("seen", salt.hex(), hashlib.scrypt(value, salt=salt, **cost).hex(), path)
+"""
 
 
 def reader(path: str) -> str:
@@ -48,29 +55,44 @@ class SecretState:
 
     def holds(self, value: str) -> bool:
         """Return whether the file holds this value."""
-        if not self.digest:
-            return False
-        expected = hashlib.scrypt(value.encode(), salt=bytes.fromhex(self.salt), **_COST)
-        return hmac.compare_digest(expected.hex(), self.digest)
+        return bool(self.digest) and hmac.compare_digest(_digest(value, self.salt), self.digest)
 
 
-class SecretFile(FactBase[SecretState]):
-    """A secret's file as its owner can read it: nothing that could be compared is stored on the host."""
+@cache
+def _digest(value: str, salt: str) -> str:
+    return hashlib.scrypt(value.encode(), salt=bytes.fromhex(salt), **_COST).hex()
 
-    def command(self, path: str, user: str, home: str) -> str:
+
+class SecretFiles(FactBase[dict[str, SecretState]]):
+    """Files of secrets, by path, as their owner can read them: nothing that could be compared is stored on the host."""
+
+    def command(self, paths: tuple[str, ...], user: str, home: str) -> str:
         """Return the command."""
-        look = f"stat -c 'owner %a %U' {shlex.quote(path)}; {reader(path)} | python3 -ISc {shlex.quote(_PROGRAM)}"
-        return (
-            f"{show_entry(shlex.quote(entry_path('file', path)))};"
-            f" {{ {run_as(user, home, look)}; }} 2>/dev/null || true"
-        )
+        entries = " ".join(shlex.quote(entry_path("file", path)) for path in paths)
+        show = show_entry('"$entry"')
+        named = " ".join(map(shlex.quote, paths))
+        read = "; ".join(f"{reader(path)}; printf '\\0'" for path in paths)
+        look = f"stat -c 'owner %a %U %n' {named}; {{ {read}; }} | python3 -ISc {shlex.quote(_PROGRAM)} {named}"
+        return f"for entry in {entries}; do {show}; done; {{ {run_as(user, home, look)}; }} 2>/dev/null || true"
 
-    default = SecretState
+    default = dict
 
-    def process(self, output: list[str]) -> SecretState:
-        """Parse the `entry`, `owner` and `seen` lines."""
-        values = dict(line.split(" ", 1) for line in output if " " in line)
-        mode, user = values.get("owner", " ").split(" ")
-        salt, digest = values.get("seen", " ").split(" ")
-        entry = Entry.from_json(values["entry"]) if "entry" in values else None
-        return SecretState(mode, user, salt, digest, entry)
+    def process(self, output: list[str]) -> dict[str, SecretState]:
+        """Parse the `entry`, `owner` and `seen` lines; a path of which there are none is absent."""
+        states: dict[str, SecretState] = {}
+
+        def learn(path: str, **values: Any) -> None:
+            states[path] = replace(states.get(path, SecretState()), **values)
+
+        for line in output:
+            word, _, rest = line.partition(" ")
+            if word == "entry":
+                if entry := Entry.from_json(rest):
+                    learn(entry.id, entry=entry)
+            elif word == "owner":
+                mode, user, path = rest.split(" ", 2)
+                learn(path, mode=mode, user=user)
+            else:
+                salt, digest, path = rest.split(" ", 2)
+                learn(path, salt=salt, digest=digest)
+        return states

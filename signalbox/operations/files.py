@@ -41,6 +41,7 @@ def file(
     user: str = "root",
     group: str | None = None,
     secret: bool = False,
+    together: tuple[str, ...] = (),
 ) -> Commands:
     """Have exactly `content` in the file `path`.
 
@@ -48,8 +49,9 @@ def file(
     + content: text; it ends in a newline (that is how it travels).
     + mode: octal digits. user, group: owner; group None: the user's own group name.
     + secret: True: its content and difference are never shown. It travels over stdin in any case.
+    + together: paths of all files that are placed so, this one among them: one look at the host serves them all.
     """
-    now = host.get_fact(Placed, path=path, kind="file")
+    now = host.get_fact(PlacedEach, paths=together or (path,), kind="file").get(path, PlacedState())
     commands = _place(path, content, mode, user, group or user, now, secret)
     if commands:
         yield from commands

@@ -12,7 +12,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from signalbox import manifest
-from signalbox.facts import PlacedState, SecretFile, SecretState, UserCommand
+from signalbox.facts import PlacedState, SecretFiles, SecretState, UserCommand
 from signalbox.facts.secrets import credential_name, reader
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import prepare
@@ -25,10 +25,14 @@ _NO_CREDENTIALS = (
 
 
 @operation()
-def secret_file(path: str, value: str, account: str, home: str) -> Commands:
-    """Have the secret `value` in `path`, readable by `account` alone. It travels over stdin and is never shown."""
+def secret_file(path: str, value: str, account: str, home: str, together: tuple[str, ...] = ()) -> Commands:
+    """Have the secret `value` in `path`, readable by `account` alone. It travels over stdin and is never shown.
+
+    + together: paths of all secrets that are placed so, this one among them: one look at the host serves them all.
+    """
     want("file", path)
-    now: SecretState = host.get_fact(SecretFile, path=path, user=account, home=home)
+    looked = host.get_fact(SecretFiles, paths=together or (path,), user=account, home=home)
+    now = looked.get(path, SecretState())
     if now.holds(value) and now.entry and (now.mode, now.user) == ("600", account):
         host.noop(f"{path} is as wanted")
         return

@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from signalbox.facts import LoadedContexts
+from signalbox.facts import ModelServers
+from signalbox.launcher import context
 from signalbox.readings import readings
 from signalbox.settings.layers import merge
 from tests.drills import backends, failures, looks
@@ -55,10 +56,10 @@ def _settings(url: str) -> dict[str, Any]:
 
 def _context(host: str, data: Mapping[str, Any]) -> int | None:
     """Return what signalbox reads on the host of the server's loaded context."""
-    fact = LoadedContexts()
-    told = looks.answer(fact.command(readings=readings(backends.typed(data)), seconds=5), host=host)
-    (context,) = fact.process(told.splitlines())
-    return context["context"] if isinstance(context, dict) else None
+    fact = ModelServers()
+    (reading,) = readings(backends.typed(data))
+    told = looks.answer(fact.command(urls=(reading["url"],), seconds=5), host=host)
+    return context.loaded(fact.process(told.splitlines()).get(reading["url"]), reading)
 
 
 def _ask(host: str, url: str, words: str, **more: Any) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def test_all_that_is_placed_is_wanted_and_can_be_taken_away(variant: str) -> Non
 
 def manifest(*entries: Entry, more: Sequence[str] = ()) -> dict[str, Any]:
     """Answer as a host that has these entries, and `more` lines, in its manifest."""
-    lines = [f"{entry_path(entry.kind, entry.id)} {entry.to_json()}" for entry in entries]
-    return {"fake_responses": {"manifest/*-": [*lines, *more]}}
+    lines = [f"{entry_path(entry.kind, entry.id)}:{entry.to_json()}" for entry in entries]
+    return {"fake_responses": {"-name '*-????????'": [*lines, *more]}}
 
 
 def with_manifest(*entries: Entry, settings: dict[str, Any] | None = None) -> list[str]:
@@ -105,7 +105,7 @@ def test_sshds_drop_in_and_keys_go_armed_and_before_the_guard() -> None:
         Entry("key", "claude:ssh-ed25519 AAAA"),
     ]
     off = {section: {"enabled": False} for section in ("ssh", "firewall", "guard")}
-    there = {"fake_responses": {f"sha256sum < {GUARD};": ["stat regular file|755|root|root"]}}
+    there = {"fake_responses": {f"find {GUARD} ": [f"found f|755|root|root|{GUARD}|"]}}
     told = iter(with_manifest(*entries, settings={**off, **there}))
     # Each is looked for behind the one before it.
     for step in ("guard arm sshd", f"rm -f {DROP_IN}", "guard confirm", "guard arm /home/claude/.ssh/authorized_keys",
@@ -156,7 +156,7 @@ def test_a_unit_whose_original_comes_back_runs_again() -> None:
 def test_an_entry_that_cannot_be_read_is_named_and_kept_for_a_person() -> None:
     path = entry_path("file", "/etc/one")
     usual = {each["command"] for each in deploy({}).sent}
-    sent = [each["command"] for each in deploy(manifest(more=[f'{path} {{"kin', f"{path} "])).sent]
+    sent = [each["command"] for each in deploy(manifest(more=[f'{path}:{{"kin', f"{path}:"])).sent]
     assert [command for command in sent if command not in usual] == [f"mv {path} /var/lib/signalbox/originals/"]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from signalbox.facts import LoadedContexts
+from signalbox.facts import ModelServers
 from signalbox.lanes import lane_records
 from signalbox.launcher import context, probes
 from signalbox.readings import readings
@@ -51,10 +51,11 @@ def reading(lab: Running, kind: str, **model: Any) -> dict[str, Any]:
 
 
 def as_the_host_sees_it(*asked: dict[str, Any]) -> list[dict[str, int | None]]:
-    fact = LoadedContexts()
-    command = fact.command(readings=asked, seconds=2)
-    told = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
-    return fact.process(told.stdout.splitlines())
+    fact = ModelServers()
+    command = fact.command(urls=tuple(each["url"] for each in asked), seconds=2)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
+    told = fact.process(done.stdout.splitlines())
+    return [{"context": context.loaded(told[each["url"]], each)} if each["url"] in told else {} for each in asked]
 
 
 def load(lab: Running, kind: str, tokens: int | None) -> None:

@@ -191,9 +191,9 @@ def test_an_entry_that_cannot_be_read_ends_no_run(tmp_path: Path, monkeypatch: p
     state = ask(facts.Manifest)
     assert state.entries == (entry,)
     assert [Path(path).name for path in state.unreadable] == ["file-etc-three-12345678", "file-etc-two-12345678"]
-    lines = ['entry {"kind', "stat regular file|644|root|root|/etc/one"]
+    lines = ['entry {"kind', "found f|644|root|root|/etc/one|"]
     assert facts.PlacedEach().process(lines)["/etc/one"].mode == "644"
-    assert facts.Placed().process(["entry {}", "stat directory|755|root|root"]).entry is None
+    assert facts.Placed().process(["entry {}", "found d|755|root|root|/etc|"]).entry is None
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts look as the user they are asked for, which root may")
@@ -250,16 +250,26 @@ def test_a_secrets_file_is_compared_without_telling_what_it_holds(tmp_path: Path
     path = tmp_path / "KEY.key"
     path.write_text("sk-ünïcode 'quoted'\n")
     path.chmod(0o600)
-    arguments = {"path": str(path), "user": "root", "home": str(tmp_path)}
-    state, again = ask(facts.SecretFile, **arguments), ask(facts.SecretFile, **arguments)
+    other = tmp_path / "OTHER.key"
+    other.write_text("other")
+    asked = (str(tmp_path / "missing.key"), str(path), str(other))
+
+    def look() -> facts.SecretState:
+        found = ask(facts.SecretFiles, paths=asked, user="root", home=str(tmp_path))
+        assert found[str(other)].holds("other")
+        assert asked[0] not in found
+        state: facts.SecretState = found.get(str(path), facts.SecretState())
+        return state
+
+    state, again = look(), look()
     assert (state.mode, state.user) == ("600", "root")
     assert state.holds("sk-ünïcode 'quoted'")
     assert not state.holds("sk-ünïcode")
     assert state.digest != again.digest  # another salt each time: two looks cannot be compared
     path.write_text("")
-    assert not ask(facts.SecretFile, **arguments).holds("")
+    assert not look().holds("")
     path.unlink()
-    assert ask(facts.SecretFile, **arguments) == facts.SecretState()
+    assert look() == facts.SecretState()
 
 
 def test_what_reaches_a_host_is_an_answer_where_there_is_none(tmp_path: Path) -> None:
