@@ -25,16 +25,10 @@ def base(settings: Base, ca_certificates: tuple[str, ...], debian_mirror: str | 
         return
     # Before packages: a corporate mirror may be signed by the corporate CA.
     certificates = {f"signalbox-{hashlib.sha256(pem.encode()).hexdigest()[:12]}.crt": pem for pem in ca_certificates}
-    together = tuple(f"{CA_DIRECTORY}/{certificate}" for certificate in certificates)
     if certificates:
         directories(name=f"{CA_DIRECTORY} exists", paths=[CA_DIRECTORY])
     for certificate, pem in certificates.items():
-        file(
-            name=f"CA certificate {certificate} is in place",
-            path=f"{CA_DIRECTORY}/{certificate}",
-            content=pem,
-            together=together,
-        )
+        file(name=f"CA certificate {certificate} is in place", path=f"{CA_DIRECTORY}/{certificate}", content=pem)
     if debian_mirror:
         file(
             name=f"apt uses {debian_mirror}",

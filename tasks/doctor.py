@@ -86,7 +86,6 @@ def _timer(settings: Doctor, account: Account) -> None:
             path=account.path(unit),
             content=render(f"doctor/{name}", minutes=settings.every_minutes),
             user=user,
-            together=tuple(account.path(each) for each in UNITS),
         )
     service(
         name=f"{user}: claude-doctor.timer is enabled and runs",

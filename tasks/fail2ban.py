@@ -33,27 +33,19 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
         ),
         DROP_IN: render("fail2ban/50-signalbox.conf", inputs=(JAIL, ACTION, DROP_IN)),
     }
-    again = f"{NFTABLES}/50-signalbox-fail2ban.conf"
-    together = (*contents, again)
     controllers_known(name="it is known where deploys come from", controllers=controllers)
     # Before the package, which starts it: it never runs with other limits.
     directories(
         name="fail2ban has its directories",
         paths=["/etc/fail2ban", "/etc/fail2ban/jail.d", "/etc/fail2ban/action.d", DIRECTORY, NFTABLES],
     )
-    file(name="fail2ban's limits are as the settings say", path=JAIL, content=contents[JAIL], together=together)
-    file(
-        name="fail2ban's bans do not hold for our own networks",
-        path=ACTION,
-        content=contents[ACTION],
-        together=together,
-    )
-    file(name="fail2ban has its sandbox", path=DROP_IN, content=contents[DROP_IN], together=together)
+    file(name="fail2ban's limits are as the settings say", path=JAIL, content=contents[JAIL])
+    file(name="fail2ban's bans do not hold for our own networks", path=ACTION, content=contents[ACTION])
+    file(name="fail2ban has its sandbox", path=DROP_IN, content=contents[DROP_IN])
     file(
         name="bans come back when Debian's firewall has flushed them",
-        path=again,
+        path=f"{NFTABLES}/50-signalbox-fail2ban.conf",
         content=render("fail2ban/50-signalbox-fail2ban.conf"),
-        together=together,
     )
     packages(name="fail2ban is installed", wanted=PACKAGES)
     unit(name="Debian's firewall is known with that", unit="nftables.service", running=False, at_boot=False)

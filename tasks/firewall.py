@@ -35,18 +35,15 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
         hint = f"this deploy comes to port {session.port}, which firewall.ssh_ports does not list"
     packages(name="nftables is installed", wanted=["nftables"])
     directories(name="the firewall has its directories", paths=["/etc/signalbox", NFTABLES])
-    together = (f"/etc/systemd/system/{UNIT}", f"{NFTABLES}/50-signalbox-firewall.conf")
     file(
         name="the firewall is loaded by a unit of its own",
-        path=together[0],
+        path=f"/etc/systemd/system/{UNIT}",
         content=render(f"firewall/{UNIT}", rules=RULES, egress=settings.egress.enabled),
-        together=together,
     )
     file(
         name="the firewall has a word with Debian's own",
-        path=together[1],
+        path=f"{NFTABLES}/50-signalbox-firewall.conf",
         content=render("firewall/50-signalbox-firewall.conf"),
-        together=together,
     )
     unit(name="the firewall is loaded at every boot before the network is up", unit=UNIT, running=False)
     unit(name="Debian's own is known with that", unit="nftables.service", running=False, at_boot=False)
@@ -70,20 +67,16 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
 def _lookups() -> None:
     """Look names up as long as the host runs: a rule knows addresses alone, and those of names change."""
     directories(name="/usr/local/lib/signalbox exists", paths=["/usr/local/lib/signalbox"])
-    units = {suffix: f"/etc/systemd/system/signalbox-egress.{suffix}" for suffix in ("service", "timer")}
-    together = (LOOKUP, *units.values())
     file(
         name="what looks names up for the firewall is in place",
         path=LOOKUP,
         content=render("firewall/egress", rules=RULES),
         mode="755",
-        together=together,
     )
-    for suffix, path in units.items():
+    for suffix in ("service", "timer"):
         file(
             name=f"its {suffix} is in place",
-            path=path,
+            path=f"/etc/systemd/system/signalbox-egress.{suffix}",
             content=render(f"firewall/signalbox-egress.{suffix}", lookup=LOOKUP, rules=RULES),
-            together=together,
         )
     unit(name="names are looked up every five minutes", unit="signalbox-egress.timer")

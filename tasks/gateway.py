@@ -76,14 +76,7 @@ def gateway(
     contents = reloaded | restarted
     for path, content in contents.items():
         mode = "755" if path == f"{home}/start" else "644"
-        file(
-            name=f"{user}: {path.rsplit('/', 1)[1]} is in place",
-            path=path,
-            content=content,
-            mode=mode,
-            user=user,
-            together=tuple(contents),
-        )
+        file(name=f"{user}: {path.rsplit('/', 1)[1]} is in place", path=path, content=content, mode=mode, user=user)
     only_unit(name=f"{user} alone runs a gateway of ours", unit="litellm.service", account=user)
     service(
         name=f"{user}: litellm.service is enabled and runs what is on disk",

@@ -24,12 +24,15 @@ def guard(settings: Guard) -> None:
         warn(restored)
     directories(name="the guard has its directories", paths=["/usr/local/lib/signalbox"])
     directories(name="what the guard keeps is root's alone", paths=["/var/lib/signalbox", STATE], mode="700")
-    units = {suffix: f"{UNITS}/signalbox-guard.{suffix}" for suffix in ("service", "timer")}
-    together = (GUARD, *units.values())
-    program = render("guard/guard", state=STATE)
-    file(name="the guard is in place", path=GUARD, content=program, mode="755", together=together)
-    for suffix, path in units.items():
-        content = render(f"guard/signalbox-guard.{suffix}", state=STATE, guard=GUARD, seconds=settings.armed_seconds)
-        file(name=f"the guard's {suffix} is in place", path=path, content=content, together=together)
+    file(name="the guard is in place", path=GUARD, content=render("guard/guard", state=STATE), mode="755")
+    for suffix, values in (
+        ("service", {"state": STATE, "guard": GUARD}),
+        ("timer", {"seconds": settings.armed_seconds}),
+    ):
+        file(
+            name=f"the guard's {suffix} is in place",
+            path=f"{UNITS}/signalbox-guard.{suffix}",
+            content=render(f"guard/signalbox-guard.{suffix}", **values),
+        )
     unit(name="the guard runs at every boot before the network is up", unit="signalbox-guard.service", running=False)
     nothing_waits(name="no change that could lock you out has been left unconfirmed")

@@ -36,6 +36,7 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
         contents={f"{BASE}/launcher/{module.name}": module.read_text() for module in modules},
         modes={PROGRAM: "755"},
     )
+    file(name="the lanes are known", path=RECORDS, content=json.dumps(records, indent=2, sort_keys=True) + "\n")
     commands = [f"claude-{name}" for name in records["lanes"]]
     texts = {
         f"{BASE}/shell.sh": render("launchers/shell.sh", program=PROGRAM, commands=" ".join(commands)),
@@ -43,19 +44,18 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
             "launchers/claude-switch", program=PROGRAM, functions=f"{BASE}/shell.sh"
         ),
         f"{COMPLETIONS}/_claude-switch": render("launchers/_claude-switch", program=PROGRAM),
+    }
+    packages(name="tmux holds lasting sessions", wanted=["tmux"])
+    texts |= {
         f"{UNITS}/claude-session@.service": render("launchers/claude-session@.service", program=PROGRAM),
         f"{UNITS}/claude-task@.service": render(
             "launchers/claude-task@.service", program=PROGRAM, seconds=settings.task_timeout_seconds
         ),
     }
-    together = (RECORDS, *texts)
-    known = json.dumps(records, indent=2, sort_keys=True) + "\n"
-    file(name="the lanes are known", path=RECORDS, content=known, together=together)
-    packages(name="tmux holds lasting sessions", wanted=["tmux"])
     directories(name="zsh's completions have their directory", paths=["/usr/local/share/zsh", COMPLETIONS])
     for path, text in texts.items():
         mode = "755" if path.startswith("/usr/local/bin/") else "644"
-        file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode, together=together)
+        file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode)
     links(
         name="each lane and each tool has its command",
         targets={f"/usr/local/bin/{command}": PROGRAM for command in [*commands, *COMMANDS]},

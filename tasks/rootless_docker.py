@@ -64,11 +64,8 @@ def _engine(settings: RootlessDocker, account: Account, dockerd: str) -> None:
     unit_content = render(
         "rootless_docker/docker.service", inputs=inputs, dockerd=dockerd, host_loopback=settings.host_loopback
     )
-    for what, path, content in (
-        ("Docker is configured", daemon, daemon_content),
-        ("docker.service is in place", unit, unit_content),
-    ):
-        file(name=f"{user}: {what}", path=path, content=content, user=user, together=(daemon, unit))
+    file(name=f"{user}: Docker is configured", path=daemon, content=daemon_content, user=user)
+    file(name=f"{user}: docker.service is in place", path=unit, content=unit_content, user=user)
     service(
         name=f"{user}: docker.service is enabled and runs what is on disk",
         unit="docker.service",

@@ -68,7 +68,11 @@ def secrets(
         )
     key = gateway_secret(settings, gateway, GATEWAY_KEY)
     generated_key(
-        name=f"{gateway.name}: the gateway has a key of its own", path=key, account=gateway.name, home=gateway.home
+        name=f"{gateway.name}: the gateway has a key of its own",
+        path=key,
+        account=gateway.name,
+        home=gateway.home,
+        copy=(lane_secret(settings, account, "gateway"), account.name, account.home),
     )
     _known_to(settings, gateway, account, key)
     for secret, value in sorted(lane_keys.items()):

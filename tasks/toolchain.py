@@ -16,7 +16,6 @@ from signalbox.settings.sections import Mirrors, Pins, Toolchain
 from signalbox.verdict import fail
 
 ENV = ".config/signalbox/env.sh"
-UNITS_ENV = ".config/environment.d/50-signalbox.conf"
 MANAGED = "/etc/claude-code/managed-settings.d"
 
 
@@ -93,13 +92,11 @@ def toolchain(settings: Toolchain, pins: Pins, mirrors: Mirrors, account: Accoun
 
 def _environment(account: Account, extra_ca: bool) -> None:
     user = account.name
-    together = (account.path(ENV), account.path(UNITS_ENV))
     file(
         name=f"{user}: the environment of shells is in place",
-        path=together[0],
+        path=account.path(ENV),
         content=render("toolchain/env.sh", extra_ca=extra_ca),
         user=user,
-        together=together,
     )
     # First lines: Debian's ~/.bashrc ends early for `ssh host command`, and ~/.zshenv is read by every zsh.
     for shell_file in (".profile", ".bashrc", ".zshenv"):
@@ -113,10 +110,9 @@ def _environment(account: Account, extra_ca: bool) -> None:
     marker = f"SIGNALBOX_ENVIRONMENT={sha256(units)[:12]}"
     file(
         name=f"{user}: the environment of systemd units is in place",
-        path=together[1],
+        path=account.path(".config/environment.d/50-signalbox.conf"),
         content=f"{units}{marker}\n",
         user=user,
-        together=together,
     )
     manager_environment(
         name=f"{user}: the running user manager has it", account=user, home=account.home, variable=marker

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pyinfra.api import FactBase
 
 
 class Packages(FactBase[dict[str, str]]):
-    """dpkg's status of each asked package: "installed", "half-configured", …; absent ones are left out."""
+    """dpkg's status of each package that it knows: "installed", "half-configured", …"""
 
-    def command(self, packages: tuple[str, ...]) -> str:
-        """Return the command."""
-        names = " ".join(map(shlex.quote, packages))
-        return f"dpkg-query -W -f '${{Package}} ${{db:Status-Status}}\\n' {names} 2>/dev/null || true"
+    def command(self) -> str:
+        """Return the command. It reads all of dpkg's records even for one package."""
+        return "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' 2>/dev/null || true"
 
     default = dict
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any
 
 from pyinfra.api import FactBase
@@ -18,6 +21,9 @@ def show_entry(entry: str) -> str:
     return f"[ ! -f {entry} ] || {{ read -r line < {entry}; {show}; }}"
 
 
+_FOUND = "-printf 'found %y|%m|%u|%g|%p|%l\\n'"
+_HASHED = "-type f -exec sha256sum {} +"
+_LOOKED_AT = ("file", "link", "mode")  # kinds of the manifest, beside directories
 _TYPES = {"f": "file", "d": "directory", "l": "link"}  # find's letters
 
 
@@ -57,8 +63,7 @@ class PlacedEach(FactBase[dict[str, PlacedState]]):
         entries = " ".join(shlex.quote(entry_path(kind, path)) for path in paths)
         show = show_entry('"$entry"')
         # Two programs for all paths: starting one costs more than what it looks at.
-        found = "-printf 'found %y|%m|%u|%g|%p|%l\\n' -type f -exec sha256sum {} + 2>/dev/null"
-        return f"find {all_paths} -maxdepth 0 {found}; for entry in {entries}; do {show}; done"
+        return f"find {all_paths} -maxdepth 0 {_FOUND} {_HASHED} 2>/dev/null; for entry in {entries}; do {show}; done"
 
     default = dict
 
@@ -142,25 +147,61 @@ class Tool(FactBase[ToolState]):
 
 @dataclass(frozen=True)
 class ManifestState:
-    """Every entry of the manifest, and the paths of files in it that nobody can read as one."""
+    """Every entry of the manifest, and the paths of files in it that nobody can read as one.
+
+    there: what lies at the paths of the entries, without them; a path at which nothing does is left out.
+    """
 
     entries: tuple[Entry, ...] = ()
     unreadable: tuple[str, ...] = ()
+    there: Mapping[str, PlacedState] = field(default_factory=dict)
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str], Entry]:
+        return {(entry.kind, entry.id): entry for entry in self.entries}
+
+    def placed(self, kind: str, path: str) -> PlacedState | None:
+        """Return what `Placed` would tell; None: it must be asked, there is no entry by which it was looked at."""
+        entry = self._entries.get((kind, path))
+        if entry is None or not self.there or not (kind == "directory" or (entry.hash and kind in _LOOKED_AT)):
+            return None
+        if json.dumps(entry.hash + path) != f'"{entry.hash}{path}"':
+            return None  # as JSON has it, it is no path
+        return replace(self.there.get(path, PlacedState()), entry=entry)
 
 
 class Manifest(FactBase[ManifestState]):
-    """All that Signalbox has placed on the host."""
+    """All that Signalbox has placed on the host, as it was placed and as it is now: a converged host in one look."""
 
     def command(self) -> str:
         """Return the command."""
         # An empty file has no line that grep could show. The shell's own `read` takes a system call a character.
         show = "-size 0 -printf '%p:\\n' -o -exec grep -aHm1 '' {} +"
-        return f"find {MANIFEST} -maxdepth 1 -type f -name '*-????????' \\( {show} \\) 2>/dev/null || true"
+        # As `Entry.to_json` writes it. A secret has no hash there, and none is told of it here.
+        placed = "".join(
+            f's#.*"hash": "{digest}", "id": "(/[^"\\\\]*)", "kind": "({kinds})".*#\\1#p;'
+            for digest, kinds in (('[^"\\\\]+', "|".join(_LOOKED_AT)), ("", "directory"))
+        )
+        return (
+            f"{{ find {MANIFEST} -maxdepth 1 -type f -name '*-????????' \\( {show} \\);"
+            f" sed -En '{placed}' {MANIFEST}/*-???????? | tr '\\n' '\\0'"
+            f" | find -files0-from - -maxdepth 0 {_FOUND} {_HASHED}; }} 2>/dev/null; true"
+        )
 
     default = ManifestState
 
     def process(self, output: list[str]) -> ManifestState:
-        """Parse a path and an entry a line."""
-        found = [(path, Entry.from_json(line)) for path, _, line in (line.partition(":") for line in sorted(output))]
-        entries = tuple(entry for _, entry in found if entry)
-        return ManifestState(entries, tuple(path for path, entry in found if entry is None))
+        """Parse a path and an entry a line, and what is found there as `PlacedEach` does."""
+        return _parsed(tuple(output))
+
+
+@cache
+def _parsed(output: tuple[str, ...]) -> ManifestState:
+    # Every operation that places something asks, and mostly the answer is the same.
+    found = [line.partition(":") for line in sorted(output) if line.startswith(f"{MANIFEST}/")]
+    entries = [(path, Entry.from_json(entry)) for path, _, entry in found]
+    return ManifestState(
+        tuple(entry for _, entry in entries if entry),
+        tuple(path for path, entry in entries if entry is None),
+        PlacedEach().process([line for line in output if line and not line.startswith(f"{MANIFEST}/")]),
+    )

@@ -10,8 +10,9 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.operations.util.files import generate_color_diff
 
 from signalbox import manifest
-from signalbox.facts import Directories, FirstLine, Placed, PlacedEach, PlacedState
+from signalbox.facts import FirstLine, Placed, PlacedState
 from signalbox.operations.commands import Commands
+from signalbox.operations.placed import directories_now, placed, placed_each
 from signalbox.removal import removal
 from signalbox.run_as import as_owner
 from signalbox.statements import differs, want
@@ -41,7 +42,6 @@ def file(
     user: str = "root",
     group: str | None = None,
     secret: bool = False,
-    together: tuple[str, ...] = (),
 ) -> Commands:
     """Have exactly `content` in the file `path`.
 
@@ -49,9 +49,8 @@ def file(
     + content: text; it ends in a newline (that is how it travels).
     + mode: octal digits. user, group: owner; group None: the user's own group name.
     + secret: True: its content and difference are never shown. It travels over stdin in any case.
-    + together: paths of all files that are placed so, this one among them: one look at the host serves them all.
     """
-    now = host.get_fact(PlacedEach, paths=together or (path,), kind="file").get(path, PlacedState())
+    now = placed(path, "file")
     commands = _place(path, content, mode, user, group or user, now, secret)
     if commands:
         yield from commands
@@ -66,7 +65,7 @@ def files(contents: dict[str, str], modes: dict[str, str] | None = None) -> Comm
     + contents: texts; each ends in a newline.
     + modes: octal digits by path, "644" where there is none.
     """
-    now = host.get_fact(PlacedEach, paths=tuple(contents), kind="file")
+    now = placed_each(contents, "file")
     commands = []  # all before the first is given: a plan looks no further, and it must name every file
     for path, content in contents.items():
         found = now.get(path, PlacedState())
@@ -85,15 +84,15 @@ def _place(
         raise ValueError(f"{path}: content must end in a newline")
     digest = sha256(content)
     want("file", path)
-    placed = (now.type, now.sha256, now.mode, now.user, now.group) == ("file", digest, mode, user, group)
-    if placed and now.entry and now.entry.hash == digest:
+    right = (now.type, now.sha256, now.mode, now.user, now.group) == ("file", digest, mode, user, group)
+    if right and now.entry and now.entry.hash == digest:
         return []
     _tell(path, now, mode, f"{user}:{group}")
     if now.type == "file" and now.sha256 != digest:
         differs(f"{path}, content", "other", "as set")
-    elif placed:
+    elif right:
         differs(f"{path}, manifest entry", _entry(now, digest), "as placed")
-    if state.config.DIFF and not secret and not placed:
+    if state.config.DIFF and not secret and not right:
         _show_difference(path, content, now)
     path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
     write = (
@@ -130,7 +129,7 @@ def directories(paths: list[str], mode: str = "755", user: str = "root", group: 
     A directory that was there before keeps its mode and is not recorded: it is not ours to take away.
     """
     owner = f"{user}:{group or user}"
-    now = host.get_fact(Directories, paths=tuple(paths))
+    now = directories_now(paths)
     commands = []
     for path in paths:
         want("directory", path)
@@ -158,7 +157,7 @@ def directories(paths: list[str], mode: str = "755", user: str = "root", group: 
 @operation()
 def handed_directory(path: str, mode: str, user: str, group: str) -> Commands:
     """Have the directory `path`, in a place of root's, belong to `user` and `group`, with this mode (octal digits)."""
-    now = host.get_fact(Directories, paths=(path,)).get(path)
+    now = directories_now([path]).get(path)
     want("directory", path)
     if now and now.ours and (now.owner, now.mode) == (f"{user}:{group}", mode):
         host.noop(f"{path} is as wanted")
@@ -182,7 +181,7 @@ def link(path: str, target: str, user: str = "root") -> Commands:
 @operation()
 def links(targets: dict[str, str], user: str = "root") -> Commands:
     """Have symbolic links, by absolute path, point to their targets, owned by `user`."""
-    now = host.get_fact(PlacedEach, paths=tuple(targets), kind="link")
+    now = placed_each(targets, "link")
     commands = []  # all before the first is given, as for files
     for path, target in targets.items():
         commands += _point(path, target, user, now.get(path, PlacedState()))
@@ -209,7 +208,7 @@ def _point(path: str, target: str, user: str, now: PlacedState) -> list[str]:
 @operation()
 def absent(path: str, kind: str = "file") -> Commands:
     """Take away the file or link `path` if Signalbox placed it, and give back what it had replaced."""
-    now = host.get_fact(Placed, path=path, kind=kind)
+    now = placed(path, kind)
     want(kind, path)  # this operation's own to take away
     if now.entry is None:
         host.noop(f"{path} is not ours or not there")

@@ -6,8 +6,8 @@ from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts import Placed
 from signalbox.operations.commands import Commands
+from signalbox.operations.placed import placed
 from signalbox.run_as import as_owner
 from signalbox.statements import differs, want
 
@@ -15,7 +15,7 @@ from signalbox.statements import differs, want
 @operation()
 def private_home(account: str, home: str) -> Commands:
     """Have nothing of the directory `home` open to other users. The mode it had is kept in the manifest."""
-    now = host.get_fact(Placed, path=home, kind="mode")
+    now = placed(home, "mode")
     want("mode", home)
     if now.type is None or now.mode.endswith("00"):
         host.noop(f"the home of {account} is private")

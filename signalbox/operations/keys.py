@@ -42,12 +42,14 @@ def secret_file(path: str, value: str, account: str, home: str, together: tuple[
 
 
 @operation()
-def generated_key(path: str, account: str, home: str) -> Commands:
-    """Have a random key ("sk-" and 48 hexadecimal digits) in `path`, readable by `account` alone. One there stays."""
+def generated_key(path: str, account: str, home: str, copy: tuple[str, str, str] | None = None) -> Commands:
+    """Have a random key ("sk-" and 48 hexadecimal digits) in `path`, readable by `account` alone. One there stays.
+
+    + copy: path, account and home of its `key_copy`: one look at the host serves both.
+    """
     want("file", path)
-    # A read-only look as the owner: the key itself is never printed.
-    script = f'case "$({reader(path)})" in sk-?*) {_private(path, account)} && echo kept;; esac'
-    if _is_well(path, run_as(account, home, script), "no key that its user alone can read", "a key"):
+    found = _look(path, account, home, copy)
+    if _is_well(path, "key" in found, "own" in found, "no key that its user alone can read", "a key"):
         host.noop(f"{path} holds a key")
         return
     keep = f'case "$({reader(path)} 2>/dev/null)" in sk-?*) chmod 600 {shlex.quote(path)};; *) {_make(path)};; esac'
@@ -58,11 +60,11 @@ def generated_key(path: str, account: str, home: str) -> Commands:
 def key_copy(path: str, source: str, account: str, home: str, owner: str, owner_home: str) -> Commands:
     """Have the secret of `source`, which is `owner`'s, in `path` too, readable by `account` alone."""
     want("file", path)
-    theirs, ours = run_as(owner, owner_home, reader(source)), run_as(account, home, reader(path))
-    script = f'k="$({theirs})" && [ -n "$k" ] && [ "$k" = "$({ours})" ] && {_private(path, account)} && echo kept'
-    if _is_well(path, script, "not a private copy", f"a private copy of {source}"):
+    found = _look(source, owner, owner_home, (path, account, home))
+    if _is_well(path, "copy" in found, "copied" in found, "not a private copy", f"a private copy of {source}"):
         host.noop(f"{path} is the same key")
         return
+    theirs = run_as(owner, owner_home, reader(source))
     # In a variable of root's shell, and from there through a pipe: the shell's own printf has no arguments to see.
     copy = f'k="$({theirs})" && [ -n "$k" ] && printf \'%s\\n\' "$k" | {as_owner(account, _write(path))}'
     yield f"{_record(path)} && {copy}"
@@ -76,13 +78,29 @@ def new_key(path: str, account: str) -> Commands:
     yield f"{_record(path)} && {as_owner(account, _make(path))}"
 
 
-def _is_well(path: str, script: str, now: str, wanted: str) -> bool:
-    """Return whether `script`, as root, prints "kept" and the manifest knows the file; say what differs."""
-    listed = f"[ ! -e {manifest.entry_path('file', path)} ] || echo listed"
-    found = host.get_fact(UserCommand, user="root", home="/root", script=f"{script}; {listed}")
-    differs(path, wanted if "kept" in found else now, wanted)
-    differs(f"{path}, manifest entry", "as placed" if "listed" in found else None, "as placed")
-    return "kept" in found and "listed" in found
+def _look(path: str, account: str, home: str, copy: tuple[str, str, str] | None) -> list[str]:
+    """Return "key" for a generated key that is well, "own" where the manifest knows it; "copy", "copied" for its copy.
+
+    Keys are read as their owners, and never printed.
+    """
+    script = f'k="$({run_as(account, home, reader(path))})"'
+    script += f'; case "$k" in sk-?*) {_private(path, account)} && echo key;; esac; {_listed(path)} && echo own'
+    if copy:
+        theirs = f'"$({run_as(copy[1], copy[2], reader(copy[0]))})"'
+        script += f'; [ -n "$k" ] && [ "$k" = {theirs} ] && {_private(copy[0], copy[1])} && echo copy'
+        script += f"; {_listed(copy[0])} && echo copied"
+    found: list[str] = host.get_fact(UserCommand, user="root", home="/root", script=script)
+    return found
+
+
+def _listed(path: str) -> str:
+    return f"[ -e {shlex.quote(manifest.entry_path('file', path))} ]"
+
+
+def _is_well(path: str, well: bool, listed: bool, now: str, wanted: str) -> bool:
+    differs(path, wanted if well else now, wanted)
+    differs(f"{path}, manifest entry", "as placed" if listed else None, "as placed")
+    return well and listed
 
 
 def _make(path: str) -> str:

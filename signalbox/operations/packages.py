@@ -32,7 +32,7 @@ def packages(wanted: list[str]) -> Commands:
 
     One unknown name aborts apt's whole transaction, so apt's own message then fails the operation.
     """
-    status = host.get_fact(Packages, packages=tuple(sorted(wanted)))
+    status = host.get_fact(Packages)
     missing = [package for package in wanted if status.get(package) != "installed"]
     for package in wanted:
         want("package", package)

@@ -72,6 +72,12 @@ def ours(host: Host, quiet: float) -> None:
         known.ours(quiet)
 
 
+def unchanged(host: Host) -> bool:
+    """Tell whether a fact that was asked in this run is answered for nothing: read ahead, and nothing has changed."""
+    known = _known(host) if _installed() else None
+    return known is not None and not known.is_changed
+
+
 def _state() -> State | None:
     return ctx_state.get() if ctx_state.isset() else None  # type: ignore[no-untyped-call]
 

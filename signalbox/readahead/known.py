@@ -63,6 +63,11 @@ class Known:
         self._answers: dict[tuple[Question, str | None], Answer] = {}
         self._streams: dict[_Group, list[Stream]] = {}
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether something on the host may have changed in this run."""
+        return self._changed
+
     def find(self, question: Question, arguments: Mapping[str, Any]) -> list[str] | None:
         """Return the lines that answer a fact; None: ask in the ordinary way, and `learn`."""
         if self._changed:

@@ -18,7 +18,7 @@ from signalbox.doctor import check_services
 from signalbox.facts import Placed, PlacedEach, PlacedState, placed, reach
 from signalbox.facts.reach import SystemUnit
 from signalbox.health import kept_from_shells
-from signalbox.manifest import Entry
+from signalbox.manifest import Entry, entry_path
 from signalbox.routes import required_secrets
 from signalbox.settings import Settings
 from signalbox.settings.layers import merge
@@ -58,7 +58,7 @@ def test_what_is_not_there_is_an_answer(tmp_path: Path) -> None:
     assert ask(facts.FirstLine, path=missing) == ""
     assert ask(facts.Tool, ident="no", binary=missing) == facts.ToolState()
     assert ask(facts.User, user="nobody-of-that-name") == facts.UserState()
-    assert ask(facts.Packages, packages=("no-such-package-anywhere",)) == {}
+    assert "no-such-package-anywhere" not in ask(facts.Packages)
     assert ask(facts.UserCommand, user="nobody-of-that-name", home="/x", script="echo hello") == []
     assert ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=()) == facts.UnitState()
 
@@ -194,6 +194,40 @@ def test_an_entry_that_cannot_be_read_ends_no_run(tmp_path: Path, monkeypatch: p
     lines = ['entry {"kind', "found f|644|root|root|/etc/one|"]
     assert facts.PlacedEach().process(lines)["/etc/one"].mode == "644"
     assert facts.Placed().process(["entry {}", "found d|755|root|root|/etc|"]).entry is None
+
+
+def test_the_manifest_tells_what_lies_at_its_paths_as_each_is_told_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = tmp_path / "manifest"
+    manifest.mkdir()
+    monkeypatch.setattr("signalbox.manifest.MANIFEST", str(manifest))
+    monkeypatch.setattr("signalbox.facts.placed.MANIFEST", str(manifest))
+    (tmp_path / "a file").write_text("content\n")
+    (tmp_path / "secret.key").write_text("weak")
+    (tmp_path / 'quoted "file"').write_text("content\n")
+    (tmp_path / "directory").mkdir(mode=0o750)
+    (tmp_path / "link").symlink_to("/some where|else")
+    os.mkfifo(tmp_path / "fifo")  # hashing it would wait for ever
+    entries = [
+        *(Entry("file", str(tmp_path / name), "0" * 64) for name in ("a file", 'quoted "file"', "gone", "fifo")),
+        Entry("file", str(tmp_path / "secret.key")),
+        Entry("directory", str(tmp_path / "directory")),
+        Entry("link", str(tmp_path / "link"), "/elsewhere"),
+        Entry("mode", str(tmp_path), "go=", "755"),
+        Entry("package", "a file"),
+    ]
+    for entry in entries:
+        Path(entry_path(entry.kind, entry.id)).write_text(entry.to_json() + "\n")
+    state = ask(facts.Manifest)
+    assert set(state.entries) == set(entries)
+    told = {entry.id: state.placed(entry.kind, entry.id) for entry in entries if entry.kind != "package"}
+    assert told.pop(str(tmp_path / 'quoted "file"')) is None  # as JSON writes it, it is no path: it is asked alone
+    assert told.pop(str(tmp_path / "secret.key")) is None
+    assert str(tmp_path / "secret.key") not in state.there
+    assert told == {entry.id: ask(Placed, path=entry.id, kind=entry.kind) for entry in entries if entry.id in told}
+    assert told[str(tmp_path / "gone")].type is None
+    assert state.placed("file", str(tmp_path)) is None
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts look as the user they are asked for, which root may")

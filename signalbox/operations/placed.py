@@ -1,0 +1,46 @@
+"""What lies where an operation places something, asked as cheaply as it can be told.
+
+While nothing has changed on a host that is read ahead, one look at all that the manifest names serves every operation.
+After that, and where nothing is read ahead, each operation looks at its own paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyinfra import host
+
+from signalbox.facts import Directories, DirectoryState, Manifest, ManifestState, Placed, PlacedEach, PlacedState
+from signalbox.readahead.install import unchanged
+
+
+def placed(path: str, kind: str) -> PlacedState:
+    """Return what lies at `path`, with its entry of this kind in the manifest."""
+    known = _manifest().placed(kind, path)
+    return known or host.get_fact(Placed, path=path, kind=kind)
+
+
+def placed_each(paths: Iterable[str], kind: str) -> dict[str, PlacedState]:
+    """Return what lies at each of the paths; one at which nothing does, and of which nothing is known, is left out."""
+    manifest = _manifest()
+    known = {path: state for path in paths if (state := manifest.placed(kind, path))}
+    unknown = tuple(path for path in paths if path not in known)
+    return known | (host.get_fact(PlacedEach, paths=unknown, kind=kind) if unknown else {})
+
+
+def directories_now(paths: Iterable[str]) -> dict[str, DirectoryState]:
+    """Return those of the paths that are directories."""
+    manifest = _manifest()
+    looked = {path: manifest.placed("directory", path) for path in paths}
+    # A link may lead to a directory; that is not seen here.
+    known = {path: state for path, state in looked.items() if state and state.type != "link"}
+    unknown = tuple(path for path in paths if path not in known)
+    return {
+        path: DirectoryState(f"{state.user}:{state.group}", state.mode, ours=True)
+        for path, state in known.items()
+        if state.type == "directory"
+    } | (host.get_fact(Directories, paths=unknown) if unknown else {})
+
+
+def _manifest() -> ManifestState:
+    return host.get_fact(Manifest) if unchanged(host) else ManifestState()
