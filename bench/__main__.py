@@ -223,8 +223,8 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
         if quick:
             click.echo(json.dumps(results[race_name], default=vars))
             continue
-        path = report.save(RESULTS, told)  # after each race: what is known is kept
-        report.publish(path, PROJECT / "docs")
+        report.save(RESULTS, told)  # after each race: what is known is kept
+        report.publish(RESULTS, PROJECT / "docs")
     if not quick:
         click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
     if not keep:

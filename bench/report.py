@@ -39,28 +39,35 @@ def save(folder: Path, results: Mapping[str, Any]) -> Path:
     return path
 
 
-def publish(results: Path, docs: Path) -> None:
-    """Write the results into docs/performance.md, and their picture beside it."""
-    told = json.loads(results.read_text())
+def newest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the newest result of each race, with what was told of its run."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*.json")):
+        told = json.loads(path.read_text())
+        found |= {name: {**told, **race} for name, race in told.pop("races").items()}
+    return {name: found[name] for name in RACES if name in found}
+
+
+def publish(folder: Path, docs: Path) -> None:
+    """Write the newest results into docs/performance.md, and their picture beside it."""
+    races = newest(folder)
     page = docs / "performance.md"
     text = page.read_text()
     before, after = text[: text.index(BEGIN)], text[text.index(END) :]
-    page.write_text(f"{before}{BEGIN}\n{tables(told)}\n{after}")
-    if one := told["races"].get("no-change-1"):
+    page.write_text(f"{before}{BEGIN}\n{tables(races)}\n{after}")
+    if one := races.get("no-change-1"):
         (docs / "performance.svg").write_text(picture(TITLES["no-change-1"], one["results"]))
 
 
-def tables(told: Mapping[str, Any]) -> str:
+def tables(races: Mapping[str, Mapping[str, Any]]) -> str:
     """Return Markdown: one table a race."""
-    lines = [
-        "",
-        f"Measured {told['date']} UTC at {told['commit']} on {told['processors']} processors that other work shared,"
-        f" in {told['rounds']} interleaved rounds; medians. Ratios can be compared between machines, seconds cannot.",
-        "",
-    ]
-    for name, race in told["races"].items():
-        title = TITLES[name].format(hosts=race["hosts"], **{"simulated hosts": told["simulated hosts"]})
-        lines += [f"### {title}", "", f"Load average when it began: {race['load']}.", ""]
+    lines = ["", "Medians of interleaved rounds. Ratios can be compared between machines, seconds cannot.", ""]
+    for name, race in races.items():
+        measured = (
+            f"{race['date']} UTC at {race['commit']}, {race['processors']} processors, {race['rounds']} rounds, load"
+            f" average when it began {race['load']}."
+        )
+        lines += [f"### {TITLES[name].format_map(race)}", "", measured, ""]
         lines += _counts(race["results"]) if name == "counts" else _times(race["results"], cpu=name == "simulated")
         lines.append("")
     return "\n".join(lines)
