@@ -183,7 +183,7 @@ def _commit() -> str:
 @click.option("--rounds", default=5, show_default=True, help="Each contender runs once a round; medians count.")
 @click.option("--simulated", default=100, show_default=True, help="So many simulated hosts.")
 @click.option("--only", multiple=True, type=click.Choice(report.RACES), help="Only this race; may be given again.")
-@click.option("--quick", is_flag=True, help="Without Ansible, which takes most of the time; nothing is written.")
+@click.option("--quick", is_flag=True, help="Without Ansible, which takes most of the time.")
 @click.option("--keep", is_flag=True, help="Leave the hosts up.")
 def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[str], quick: bool, keep: bool) -> None:
     """Race on lab hosts of this machine, as root, and write bench/results/ and the figures of docs/performance.md."""
@@ -220,13 +220,9 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
             continue
         progress.rule(race_name, align="left")
         results[race_name] = {"load": round(os.getloadavg()[0], 1), "hosts": number, "results": run()}
-        if quick:
-            click.echo(json.dumps(results[race_name], default=vars))
-            continue
         report.save(RESULTS, told)  # after each race: what is known is kept
         report.publish(RESULTS, PROJECT / "docs")
-    if not quick:
-        click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
+    click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
     if not keep:
         hosts.down([name for name in (*names, *bench.profiled.values(), bench.bare) if hosts.exists(name)])
         if not Lab.current().hosts():

@@ -35,7 +35,7 @@ def script(reference: str, resources: dict[str, Any]) -> str:
     """Return the script, with the files of the converged host `reference` in it."""
     s = settings(reference)
     account = s.service_account
-    paths = [each["path"] for each in (*resources["directories"], *resources["files"])] + resources["links"]
+    paths = [each["path"] for kind in ("directories", "files", "links") for each in resources[kind]]
     carried = [path for path in paths if not any(part in path for part in _NOT_CARRIED)]
     listing = "\n".join(path.lstrip("/") for path in carried)
     archive = subprocess.run(
@@ -58,12 +58,13 @@ def script(reference: str, resources: dict[str, Any]) -> str:
         "set -eux",
         "export DEBIAN_FRONTEND=noninteractive",
         f"useradd --create-home --shell /bin/bash {user}",
-        f"loginctl enable-linger {user}",
         f"base64 -d <<'END' | tar -C / -xz\n{base64.encodebytes(archive).decode()}END",
+        f"chown -Rh {user}: {home}",
         "apt-get -q update",
         f"apt-get -yq --no-install-recommends install {' '.join(resources['packages'])}",
         "update-ca-certificates",
         "systemctl daemon-reload",
+        f"loginctl enable-linger {user}",  # its manager finds a bus of its own from the start
         f"mkdir -p {mise}",
         f"curl -fsSL {s.mirrors.mise}/v{s.pins.mise.version}/mise-v{s.pins.mise.version}-linux-x64.tar.gz"
         f" | tar -xz -C {mise} --strip-components=1",
