@@ -169,7 +169,8 @@ class Bench:
     def simulated(self, number: int) -> list[Result]:
         """So many simulated hosts: nothing but this machine's processor."""
         inventory = self.site.simulated(number)
-        return race(racers.pyinfra(inventory, self.secrets, STOCK, WITHOUT, AHEAD), max(2, self.rounds // 2), _say)
+        contenders = racers.pyinfra(inventory, self.secrets, STOCK, WITHOUT, AHEAD)
+        return race(contenders, max(2, self.rounds // 2), _say, warm=False)
 
 
 def _commit() -> str:
