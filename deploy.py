@@ -45,7 +45,8 @@ guard(s.guard, **root)
 firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
-rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, **root)
+images = {keeper.name: routes.container(s).image} if s.gateway.enabled else {}
+rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, images, **root)
 # Before all that takes its place: the gateway wants the port, launchers the names.
 by_hand(s.by_hand, claude, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from pyinfra.api import deploy
 
 from signalbox.operations import directories, docker_repository, file, kernel_modules, link, packages, service
+from signalbox.operations.containers import pull
 from signalbox.operations.files import sha256
 from signalbox.operations.system import CA_BUNDLE
 from signalbox.render import render
@@ -25,8 +27,14 @@ MODULES = ["nf_tables", "ip_tables", "tun", "fuse", "overlay"]
 
 
 @deploy("Rootless Docker")
-def rootless_docker(settings: RootlessDocker, accounts: tuple[Account, ...], repository: str) -> None:
-    """Have Docker run for each of `accounts`. `repository`: base URL of upstream's, used for source = "docker"."""
+def rootless_docker(
+    settings: RootlessDocker, accounts: tuple[Account, ...], repository: str, images: Mapping[str, str]
+) -> None:
+    """Have Docker run for each of `accounts`.
+
+    + repository: base URL of upstream's, used for source = "docker".
+    + images: by user what a later task will need: a Docker that was just started fetches it while others install.
+    """
     if not settings.enabled:
         return
     names, dockerd = SOURCES[settings.source]
@@ -44,10 +52,10 @@ def rootless_docker(settings: RootlessDocker, accounts: tuple[Account, ...], rep
     )
     kernel_modules(name="kernel modules are loaded", names=MODULES)
     for account in accounts:
-        _engine(settings, account, dockerd)
+        _engine(settings, account, dockerd, images.get(account.name))
 
 
-def _engine(settings: RootlessDocker, account: Account, dockerd: str) -> None:
+def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: str | None) -> None:
     user = account.name
     directories(
         name=f"{user}: Docker has its directories",
@@ -73,6 +81,7 @@ def _engine(settings: RootlessDocker, account: Account, dockerd: str) -> None:
         home=account.home,
         # The CA bundle: dockerd reads it once, when it starts.
         inputs={unit: sha256(unit_content), daemon: sha256(daemon_content), CA_BUNDLE: None},
+        meanwhile=f"docker image inspect {needed} >/dev/null 2>&1 || {pull(needed)}" if needed else "",
     )
 
 

@@ -16,6 +16,11 @@ from signalbox.statements import differs, want
 _HIDDEN = "hidden"
 
 
+def pull(reference: str) -> str:
+    """Return the command that has Docker fetch an image; one that is already being fetched is waited for."""
+    return f"docker pull --quiet {shlex.quote(reference)}"
+
+
 @operation()
 def image(account: str, home: str, reference: str) -> Commands:
     """Have the image `reference` (repository@sha256:…) in the rootless Docker of `account`.
@@ -32,5 +37,5 @@ def image(account: str, home: str, reference: str) -> Commands:
     differs(f"image of {account}", "not to be seen, because Docker does not run" if found else None, reference)
     yield (
         f"{manifest.record(manifest.Entry('image', f'{account}:{reference}'))}"
-        f" && {run_as(account, home, f'docker pull --quiet {shlex.quote(reference)}')}"
+        f" && {run_as(account, home, pull(reference))}"
     )

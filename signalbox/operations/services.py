@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 
 from pyinfra import host
@@ -15,7 +16,12 @@ from signalbox.statements import differs
 
 @operation()
 def service(
-    unit: str, account: str, home: str, inputs: dict[str, str | None], reloaded: Collection[str] = ()
+    unit: str,
+    account: str,
+    home: str,
+    inputs: dict[str, str | None],
+    reloaded: Collection[str] = (),
+    meanwhile: str = "",
 ) -> Commands:
     """Have the user unit `unit` enabled and running with its inputs as they shall be.
 
@@ -24,6 +30,8 @@ def service(
       started with; if that differs from what is wanted (or, for None, from what is on disk), it is restarted.
     + reloaded: those of them that `systemctl reload` takes over. A unit that does not take what is on disk, and runs
       on with what it had, tells why in %t/<unit>.refused: the operation fails with that.
+    + meanwhile: shell that the user's manager begins once the unit was started, for a later operation that does the
+      same if need be: nothing waits for it, or asks how it ended.
     """
     now = host.get_fact(UserUnit, unit=unit, user=account, home=home, inputs=tuple(sorted(inputs)))
     wanted = {path: digest or now.on_disk.get(path, "") for path, digest in inputs.items()}
@@ -47,8 +55,10 @@ def service(
         f" && {{ systemctl --user reset-failed {unit} 2>/dev/null || true; }}"
         f" && {{ [ ! -e {refused} ] || : > {refused}; }} && {{ systemctl --user {verb} {unit} || {{ [ -s {refused} ]"
         f" || journalctl --user -u {unit} -n 30 --no-pager -o cat >&2; false; }}; }}"
-        f"; status=$?; [ ! -s {refused} ] || {{ cat {refused} >&2; exit 1; }}; exit $status"
+        f"; status=$?; [ ! -s {refused} ] || {{ cat {refused} >&2; exit 1; }}; "
     )
+    begin = f"systemd-run --user --quiet --collect --setenv=DOCKER_HOST sh -c {shlex.quote(meanwhile)}"
+    script += f"[ $status != 0 ] || {begin} || true; exit $status" if meanwhile else "exit $status"
     yield run_as(account, home, script)
 
 
