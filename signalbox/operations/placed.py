@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyinfra import host
+from pyinfra.context import ctx_host
 
 from signalbox.facts import Directories, DirectoryState, Manifest, ManifestState, Placed, PlacedEach, PlacedState
 from signalbox.readahead.install import unchanged
@@ -43,4 +44,5 @@ def directories_now(paths: Iterable[str]) -> dict[str, DirectoryState]:
 
 
 def _manifest() -> ManifestState:
-    return host.get_fact(Manifest) if unchanged(host) else ManifestState()
+    # What reading ahead keeps outlives this operation, in which `host` stands for the host at hand.
+    return host.get_fact(Manifest) if unchanged(ctx_host.get()) else ManifestState()  # type: ignore[no-untyped-call]
