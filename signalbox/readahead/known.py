@@ -31,9 +31,10 @@ _Group = tuple[Privileges, str | None]  # with sudo's password, which is in no r
 
 def shell(host: Host, arguments: Mapping[str, Any]) -> str:
     """Return the command of a shell that reads its script from stdin, with the privileges of these arguments."""
-    # Looked up in the connector's module: signalbox.askpass has put its own there.
+    # Looked up in the connector's module: signalbox.askpass has put its own there. A shell is the script's parent, not
+    # sshd's process for the connection: who kills $PPID ends these answers and no more.
     privileges = {key: arguments[key] for key in PRIVILEGES if key in arguments}
-    return ssh.make_unix_command_for_host(host.state, host, StringCommand("exec sh -s"), **privileges).get_raw_value()
+    return ssh.make_unix_command_for_host(host.state, host, StringCommand("sh -s; exit"), **privileges).get_raw_value()
 
 
 def open_channel(host: Host, command: str) -> Channel | None:
