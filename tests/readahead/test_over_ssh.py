@@ -139,7 +139,7 @@ def test_the_second_run_asks_ahead_on_two_channels(site: Site) -> None:
     assert site.asked() == 3  # a, b, c: the same fact is asked once
     assert site.record.load() == [head(site.here / name) for name in "abc"]
     site.run()
-    assert site.server.commands == ["sh -c 'exec sh -s'"] * 2
+    assert site.server.commands == ["sh -c 'sh -s; exit'"] * 2
     site.run(ahead=False)
     assert site.asked() == 4
 
@@ -295,7 +295,7 @@ def test_a_plan_that_waits_for_its_yes_is_asked_again(site: Site, tmp_path: Path
     site.server.commands.clear()
     subprocess.run([sys.executable, driver], cwd=site.path, check=True, capture_output=True, timeout=60)
     assert site.files()["c"] == "three\n"
-    assert site.server.commands.count("sh -c 'exec sh -s'") == 4
+    assert site.server.commands.count("sh -c 'sh -s; exit'") == 4
 
 
 def test_order_and_names_of_operations_are_the_same(site: Site) -> None:
