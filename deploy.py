@@ -45,7 +45,8 @@ guard(s.guard, **root)
 firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
-images = {keeper.name: routes.container(s).image} if s.gateway.enabled else {}
+container = routes.container(s)
+images = {keeper.name: container.image} if s.gateway.enabled else {}
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, images, **root)
 # Before all that takes its place: the gateway wants the port, launchers the names.
 by_hand(s.by_hand, claude, **root)
@@ -53,7 +54,7 @@ toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates),
 # Keys before the gateway, which does not start without them.
 aside = tuple(s.by_hand.files) if s.by_hand.enabled else ()
 secrets(s.secrets, keys, lane_keys, keeper, claude, health.kept_from_shells(s), aside, **root)
-gateway(s.gateway, keeper, claude, routes.container(s), s.secrets, keys, **root)
+gateway(s.gateway, keeper, claude, container, s.secrets, keys, **root)
 # After the packages: needrestart looks at each transaction that comes after it.
 hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), proof, **root)
 # After all that they use: a launcher that is there works.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
@@ -19,6 +19,13 @@ def show_entry(entry: str) -> str:
     # One line of JSON. `read` is the shell's own: a process less for every file we place.
     show = '[ -z "$line" ] || printf \'entry %s\\n\' "$line"'
     return f"[ ! -f {entry} ] || {{ read -r line < {entry}; {show}; }}"
+
+
+def show_entries(kind: str, paths: Iterable[str]) -> str:
+    """Return the shell that prints the manifest entries of these paths, as `show_entry` does."""
+    entries = " ".join(shlex.quote(entry_path(kind, path)) for path in paths)
+    show = show_entry('"$entry"')
+    return f"for entry in {entries}; do {show}; done"
 
 
 _FOUND = "-printf 'found %y|%m|%u|%g|%p|%l\\n'"
@@ -60,10 +67,8 @@ class PlacedEach(FactBase[dict[str, PlacedState]]):
     def command(self, paths: tuple[str, ...], kind: str) -> str:
         """Return the command; no path may hold a line break or "|"."""
         all_paths = " ".join(map(shlex.quote, paths))
-        entries = " ".join(shlex.quote(entry_path(kind, path)) for path in paths)
-        show = show_entry('"$entry"')
         # Two programs for all paths: starting one costs more than what it looks at.
-        return f"find {all_paths} -maxdepth 0 {_FOUND} {_HASHED} 2>/dev/null; for entry in {entries}; do {show}; done"
+        return f"find {all_paths} -maxdepth 0 {_FOUND} {_HASHED} 2>/dev/null; {show_entries(kind, paths)}"
 
     default = dict
 

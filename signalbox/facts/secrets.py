@@ -11,8 +11,8 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from signalbox.facts.placed import show_entry
-from signalbox.manifest import Entry, entry_path
+from signalbox.facts.placed import show_entries
+from signalbox.manifest import Entry
 from signalbox.run_as import run_as
 
 # A fresh salt each look, and scrypt: who sees the answer (pyinfra -vvv) cannot look it up, nor guess a weak token fast.
@@ -68,12 +68,10 @@ class SecretFiles(FactBase[dict[str, SecretState]]):
 
     def command(self, paths: tuple[str, ...], user: str, home: str) -> str:
         """Return the command."""
-        entries = " ".join(shlex.quote(entry_path("file", path)) for path in paths)
-        show = show_entry('"$entry"')
         named = " ".join(map(shlex.quote, paths))
         read = "; ".join(f"{reader(path)}; printf '\\0'" for path in paths)
         look = f"stat -c 'owner %a %U %n' {named}; {{ {read}; }} | python3 -ISc {shlex.quote(_PROGRAM)} {named}"
-        return f"for entry in {entries}; do {show}; done; {{ {run_as(user, home, look)}; }} 2>/dev/null || true"
+        return f"{show_entries('file', paths)}; {{ {run_as(user, home, look)}; }} 2>/dev/null || true"
 
     default = dict
 
