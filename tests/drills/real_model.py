@@ -156,17 +156,17 @@ def claude_code(stage: Stage) -> Figures:
     with llama_cpp.running(lab.ipv4(1), PORT, context=CONTEXT, log=lab.state / "llama-cpp.log", calls=True):
         # Without tools on offer this model prints its call as text, which the gateway takes for no answer.
         forced = {"tools": [BASH], "tool_choice": {"type": "any"}, "max_tokens": 1024}
-        told: dict[str, Any] = {}
+        answered: dict[str, Any] = {}
 
         def again() -> bool:
             before = len(_audit())
             (answer,) = failures.ask("local", host=OTHER, stream=False, more=forced)
-            told.update(answer)
+            answered.update(answer)
             assert wait_until(lambda: len(_audit()) > before, 10, 0.2), "the audit says nothing"
             return bool(_audit()[-1]["backend"] == "llama")
 
         assert wait_until(again, 60, 1), f"the server is not asked again: {_audit()[-1]}"
-        figures["tool_choice any through the gateway"] = _called(told["body"])
+        figures["tool_choice any through the gateway"] = _called(answered["body"])
     return figures
 
 
