@@ -102,6 +102,7 @@ class _Process:
             os.close(answer)
             return
         try:
+            _leave_all_files_but(answer)
             _become(user)
             told = _served(replace(here, roles=roles_of(user, here.expected)), request)
         except BaseException as error:  # whatever it is, nothing else of root's may go on in a user's process
@@ -135,6 +136,12 @@ class _Process:
         raise TimeoutError(f"no end within {LIMIT} s")
 
 
+def _leave_all_files_but(one: int) -> None:
+    """Close what root has open: a pipe on which another user's process tells is that user's alone."""
+    os.closerange(3, one)
+    os.closerange(one + 1, os.sysconf("SC_OPEN_MAX"))
+
+
 def _become(user: str) -> None:
     """Give up all that root may and has, for good."""
     account = pwd.getpwnam(user)
@@ -147,6 +154,8 @@ def _become(user: str) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for terminal in range(3):
         os.dup2(nothing, terminal)
+    if nothing > 2:
+        os.close(nothing)
 
 
 def _served(here: Here, request: dict[str, Any]) -> dict[str, Any]:

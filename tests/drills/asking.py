@@ -5,9 +5,12 @@
 Prints a JSON list, one member a request: status, text, error, first and total (seconds). Standard library only.
 """
 
+import contextlib
+import fcntl
 import functools
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -80,35 +83,50 @@ def read(line, told, started):
             told["error"] = event["error"].get("message", "")
 
 
-def several(times=1, at_once=1, **asked):
-    """Ask so many times, so many of them at once; return what came, in the order of asking."""
+@contextlib.contextmanager
+def turn():
+    """Have those that take turns wait for as long as the block lasts."""
+    with open(f"/run/user/{os.getuid()}/drill.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def several(times=1, at_once=1, undisturbed=False, **asked):
+    """Ask so many times, so many of them at once; return what came, in the order of asking.
+
+    undisturbed: nobody who waits for a server's recovery asks meanwhile.
+    """
     key()  # once: hundreds of threads would all ask systemd-creds for it
     told = [None] * times
     numbers = iter(range(times))
-    turn = threading.Lock()
+    one = threading.Lock()
 
     def go():
         while True:
-            with turn:
+            with one:
                 number = next(numbers, None)
             if number is None:
                 return
             told[number] = ask(**asked)
 
     threads = [threading.Thread(target=go) for _ in range(at_once)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with turn() if undisturbed else contextlib.nullcontext():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     return told
 
 
 def until(words, seconds, pause=0.5, **asked):
     """Ask again and again until an answer holds these words, or for so long; return the last answer."""
     started = time.monotonic()
-    while words not in (told := ask(**asked))["text"] and time.monotonic() - started < seconds:
+    while True:
+        with turn():
+            told = ask(**asked)
+        if words in told["text"] or time.monotonic() - started >= seconds:
+            return [told]
         time.sleep(pause)
-    return [told]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -147,14 +148,14 @@ def quirks(stage: Stage) -> Figures:
     stage.site(settings=merge(in_the_lab("guide1-both"), {"clouds": {"foundry": STRICT}})).deploy().ok()
     figures, at = {}, failures.urls(stage)
     for wants in ("x-api-key", "bearer"):
-        stage.simulators.options("foundry", wants=wants, adaptive=False)
-        for name, (body, headers) in QUIRKS.items():
-            status = _directly(
-                f"{at['foundry']}/anthropic", "FOUNDRY_API_KEY", "claude-sonnet-4-6", body, headers, wants
-            )
-            assert status == 400, f"{name}: Foundry itself answers {status}"
-            (told,) = failures.ask("foundry-claude-sonnet-4-6", more=body, also=headers)
-            assert "simulated Foundry" in told["text"], f"{name}, {wants}: {told}"
+        with _foundry(stage, wants=wants, adaptive=False):
+            for name, (body, headers) in QUIRKS.items():
+                status = _directly(
+                    f"{at['foundry']}/anthropic", "FOUNDRY_API_KEY", "claude-sonnet-4-6", body, headers, wants
+                )
+                assert status == 400, f"{name}: Foundry itself answers {status}"
+                (told,) = failures.ask("foundry-claude-sonnet-4-6", more=body, also=headers)
+                assert "simulated Foundry" in told["text"], f"{name}, {wants}: {told}"
         figures[f"Foundry, {wants}"] = f"{len(QUIRKS)} of {len(QUIRKS)} answered; sent directly each is refused"
     body, headers = QUIRKS["a late system message"]
     status = _directly(at["anthropic"], "ANTHROPIC_DIRECT_KEY", failures.FALLBACK, body, headers)
@@ -168,6 +169,17 @@ def quirks(stage: Stage) -> Figures:
     figures["haiku in the place of local"] = "answered at once, one line in the audit; sent directly it is refused"
     stage.site().deploy().ok()
     return figures
+
+
+@contextmanager
+def _foundry(stage: Stage, **options: Any) -> Iterator[None]:
+    """Have the simulated Foundry be so for as long as the block lasts."""
+    before = stage.simulators.options("foundry")
+    stage.simulators.options("foundry", **options)
+    try:
+        yield
+    finally:
+        stage.simulators.options("foundry", **{name: before[name] for name in options})
 
 
 def _directly(

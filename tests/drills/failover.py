@@ -76,7 +76,7 @@ def raw(stage: Stage, name: str, kind: Kind, each: Fault, alone: float) -> dict[
     local_again(kind)
     before = len(audit())
     with broken(stage, kind, each):
-        first, again = ask(kind.model, times=2)
+        first, again = ask(kind.model, times=2, undisturbed=True)
         healed = time.monotonic()
     line, next_line = audited(before, 2, kind.model)
     failed = f"{name}, {each.name}: {first}, {line}; then {again}, {next_line}"

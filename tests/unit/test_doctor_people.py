@@ -7,6 +7,7 @@ import pwd
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,30 @@ def test_root_has_a_process_become_the_user_for_good(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(people, "_served", look)
     told = People(HERE).ask_as("nobody", {"do": "look"})
     assert told == {"user": "nobody", "home": pwd.getpwnam("nobody").pw_dir, "roles": []}
+
+
+def test_a_users_process_has_nothing_open_that_root_or_another_users_process_had(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def opened(*_: Any) -> dict[str, Any]:
+        return {"open": [number for number in range(3, 256) if _is_open(number)]}
+
+    monkeypatch.setattr(people, "_served", opened)
+    ours = os.pipe()
+    with (tmp_path / "of-root").open("w") as ours_too:
+        told = People(HERE).ask_as("nobody", {"do": "look"})
+        assert _is_open(ours_too.fileno())
+    for number in ours:
+        os.close(number)
+    assert len(told["open"]) == 1, told  # that on which it tells
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def test_a_users_process_that_breaks_off_or_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
