@@ -245,7 +245,8 @@ def publish() -> None:
         f"Seconds. The set timeout (`stream_timeout_seconds`) is {STREAM_TIMEOUT} here; all else is as shipped. The "
         "cloud's own time is in all of them, and so is that of the simulated server until a cut shows "
         f"({CUT_DELAY:.1f} s). *next*: the first byte of the next request, while the fault lasts (until "
-        "2026-11-27 its whole answer). *audit*: the model that answered, the one that failed, and why. "
+        "2026-11-27 its whole answer). Timed requests are alone at the gateway (since 2026-11-28). *audit*: the "
+        "model that answered, the one that failed, and why. "
         "*back*: from the recovery to the local server's next answer, "
         "looked at every half second. When and with which commit: [failover.md](failover.md).",
     ]
