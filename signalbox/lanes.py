@@ -111,8 +111,10 @@ def _patience(settings: Settings) -> dict[str, str]:
     silence = str(settings.gateway.stream_timeout_seconds * 1000)
     return {
         "API_TIMEOUT_MS": silence,  # until an answer begins
-        "CLAUDE_ENABLE_STREAM_WATCHDOG": "1",
-        "CLAUDE_STREAM_IDLE_TIMEOUT_MS": silence,  # between two pieces of it
+        # Between two pieces of it: of bytes, 10 s at the least, and of events, 300 s at the least.
+        "CLAUDE_ENABLE_BYTE_WATCHDOG": "1",
+        "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": silence,
+        "CLAUDE_STREAM_IDLE_TIMEOUT_MS": silence,
         "CLAUDE_CODE_MAX_RETRIES": "3",  # it tries ten times by itself, and says nothing meanwhile
     }
 

@@ -75,8 +75,12 @@ class Egress:
 
     def elsewhere(self) -> set[tuple[str, str, str]]:
         """Return all but the local model server; a question to a name server is among it."""
-        asked = {(each["server"], each["method"], each["path"]) for each in self._stage.simulators.requests()}
-        return (self.seen() - {self._local}) | {each for each in asked if each[0] in CLOUDS}
+        asked = {
+            (each["server"], each["method"], each["path"])
+            for each in self._stage.simulators.requests()
+            if each["server"] in CLOUDS and each["client"] == hosts.address(HOST)  # other hosts are up, too
+        }
+        return (self.seen() - {self._local}) | asked
 
 
 @contextmanager
@@ -84,7 +88,9 @@ def egress(stage: Stage) -> Iterator[Egress]:
     """Log where the host's packets go, IPv4 and IPv6, the loopback aside.
 
     Connections to clouds that the gateway keeps open for its other lanes are ended first: their end is packets, too.
+    The doctor's timer rests: it looks whether the clouds are there, whoever works in which lane.
     """
+    looks.answer("systemctl --user stop claude-doctor.timer claude-doctor.service")
     ports = {server["port"] for name, server in stage.simulators.servers().items() if name in CLOUDS}
     those = " or ".join(f"dport = :{port}" for port in sorted(ports))
     looks.answer(f"ss -K -Htn '( {those} )'", user="root")
@@ -94,6 +100,7 @@ def egress(stage: Stage) -> Iterator[Egress]:
         yield Egress(stage)
     finally:
         looks.answer(f"nft delete table inet {TABLE}", user="root")
+        looks.answer("systemctl --user start claude-doctor.timer")
 
 
 RULES = f"""

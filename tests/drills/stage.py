@@ -81,9 +81,10 @@ class Stage:
             hosts.down(names)
 
     def failed(self) -> None:
-        """Take every host away: after a failure nobody knows what state they are in."""
+        """Take every host away, or have it deployed to anew: after a failure nobody knows what state it is in."""
         if self._up and not self._keep:
             self.discard(*Lab.current().hosts())
+        self._converged.clear()
 
     def site(
         self,

@@ -123,7 +123,7 @@ def at_rest(stage: Stage) -> Site:
     site = stage.site()
     if site.plan().ok().planned(HOST):
         site.deploy().ok()
-        drained()
+    drained()
     asked(LOCAL, 1, 1), asked(CLOUD, 1, 1)
     stage.simulators.clear()
     return site
@@ -132,7 +132,7 @@ def at_rest(stage: Stage) -> Site:
 @drill.cell("refused", fixed=True)
 def refuse(stage: Stage) -> Figures:
     """A broken configuration is refused while requests flow: none is lost, the old gateway is untouched."""
-    stage.converged()
+    at_rest(stage)
     before, running = containers(), looks.started()
     with flowing(60) as flow:
         why = refused(stage.site(settings=BROKEN), "LiteLLM does not take the configuration of lmstudio/local")

@@ -14,6 +14,7 @@ import pytest
 from tests.lab import hosts
 from tests.lab.conftest import Hosts
 from tests.lab.inventory import write_inventory
+from tests.lab.machine import wait_until
 
 HOST = "operations"
 PROJECT = Path(__file__).resolve().parents[2]
@@ -199,3 +200,23 @@ def test_links_that_an_agent_laid_lead_root_nowhere(apply: Apply) -> None:
     # A link in place of the file itself is replaced, not followed.
     assert apply(f"file(path='{home}/trapped', content='ours\\n', user='agent')") == ["changed"]
     assert see(f"cat {home}/trapped /etc/precious/file") == "ours\nkept"
+
+
+def test_a_service_that_starts_begins_what_a_later_operation_needs_and_waits_for_it_no_more(apply: Apply) -> None:
+    home = "/home/worker"
+    unit = f"{home}/.config/systemd/user/sleeper.service"
+    hosts.run(
+        HOST,
+        f"useradd -m worker && install -d -o worker {home}/.config {Path(unit).parent} && loginctl enable-linger worker"
+        f" && printf '[Service]\\nExecStart=sleep infinity\\n[Install]\\nWantedBy=default.target\\n' > {unit}",
+    )
+    begun = "sleep 5; echo begun >> ~/begun; false"  # how it ends is nobody's business
+    call = f"service(unit='sleeper.service', account='worker', home='{home}', inputs={{}}, meanwhile={begun!r})"
+    assert apply(call) == ["changed"]
+    assert see(f"cat {home}/begun 2>/dev/null || true") == "", "it was waited for"
+    assert wait_until(lambda: see(f"cat {home}/begun 2>/dev/null || true") == "begun", 20, 0.5)
+    assert apply(call) == ["unchanged"]
+    ours = "runuser -u worker -- env XDG_RUNTIME_DIR=/run/user/$(id -u worker)"
+    hosts.run(HOST, f"{ours} systemctl --user stop sleeper.service")
+    assert apply(call.replace("echo begun", "echo again")) == ["changed"]
+    assert wait_until(lambda: see(f"cat {home}/begun") == "begun\nagain", 20, 0.5)

@@ -41,6 +41,7 @@ class Journal:
             "number": self._number,
             "time": time,
             "server": server,
+            "client": call.client,  # its address
             "method": call.method,
             "path": call.path,
             "query": dict(call.query),

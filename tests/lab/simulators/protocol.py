@@ -16,13 +16,14 @@ FaultKind = Literal[
 
 @dataclass(frozen=True)
 class Call:
-    """One request. path: percent-decoded, without the query; headers: names in lower case."""
+    """One request. path: percent-decoded, without the query; headers: names in lower case; client: its address."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    client: str | None = None
 
     @cached_property
     def json(self) -> Any:

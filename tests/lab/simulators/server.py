@@ -72,6 +72,7 @@ class SimulatedServer:
             query=dict(request.query),
             headers={name.lower(): value for name, value in request.headers.items()},
             body=await request.read(),
+            client=request.remote,
         )
         record = self._journal.begin(self.personality.name, call, time.time())
         try:
