@@ -161,7 +161,7 @@ def table(
     assert not late, f"{len(late)} of {len(rows)} rows are late ({direct:.2f} s by itself): {'; '.join(late)}"
     back = max(row["back"] for row in rows)
     assert back < BACK, f"back after {back:.0f} s: {max(rows, key=lambda row: row['back'])}"
-    later = sorted(row["next"] for row in rows if row["next"] is not None)
+    later = sorted(row["next"] for row in rows if row["next"] is not None and "fallback" in row["answered by"])
     figures = {"rows": len(rows), "the cloud alone": f"{direct:.2f} s", "back within": f"{back:.0f} s"}
     at_once = sorted(
         row["first byte"] - direct - (CUT_DELAY if row["fault"].startswith("cut") else 0)

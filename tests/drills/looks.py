@@ -57,6 +57,13 @@ def user_units(*, host: str = HOST) -> None:
     def states(verb: str) -> list[str]:
         return _ask_units(f"{verb} {{}} || true", host).split()
 
+    def managers() -> list[str]:
+        units = " ".join(f"user@$(id -u {user}).service" for user in UNITS)
+        return answer(f"systemctl is-active {units} || true", host=host, user="root").split()
+
+    # First: whoever asks a user's manager by --machine logs in and thereby starts it.
+    wait_until(lambda: set(managers()) == {"active"}, 60, 0.5)
+    assert set(managers()) == {"active"}, f"the managers of {', '.join(UNITS)}: {managers()}"
     wait_until(lambda: "activating" not in states("is-active"), 60, 0.5)
     for verb, word in (("is-active", "active"), ("is-enabled", "enabled")):
         seen = states(verb)
