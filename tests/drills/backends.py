@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -148,7 +147,7 @@ def quirks(stage: Stage) -> Figures:
     stage.site(settings=merge(in_the_lab("guide1-both"), {"clouds": {"foundry": STRICT}})).deploy().ok()
     figures, at = {}, failures.urls(stage)
     for wants in ("x-api-key", "bearer"):
-        with _foundry(stage, wants=wants, adaptive=False):
+        with failures.options(stage, "foundry", wants=wants, adaptive=False):
             for name, (body, headers) in QUIRKS.items():
                 status = _directly(
                     f"{at['foundry']}/anthropic", "FOUNDRY_API_KEY", "claude-sonnet-4-6", body, headers, wants
@@ -169,17 +168,6 @@ def quirks(stage: Stage) -> Figures:
     figures["haiku in the place of local"] = "answered at once, one line in the audit; sent directly it is refused"
     stage.site().deploy().ok()
     return figures
-
-
-@contextmanager
-def _foundry(stage: Stage, **options: Any) -> Iterator[None]:
-    """Have the simulated Foundry be so for as long as the block lasts."""
-    before = stage.simulators.options("foundry")
-    stage.simulators.options("foundry", **options)
-    try:
-        yield
-    finally:
-        stage.simulators.options("foundry", **{name: before[name] for name in options})
 
 
 def _directly(

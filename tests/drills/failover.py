@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 from tests.drills import looks, record
@@ -218,10 +217,7 @@ def with_claude_code_2(stage: Stage) -> Figures:
     )
 
     def faults(kind: Kind) -> Iterable[Fault]:
-        gone = unloaded(kind)
-        if kind.server == "lmstudio":  # it loads the model again, with 4096 tokens: fewer than Claude Code asks with
-            gone = replace(gone, by="fallback")
-        return [*(each for each in FAULTS if each.name in names), loading(kind), gone]
+        return [*(each for each in FAULTS if each.name in names), loading(kind), unloaded(kind, claude_code=True)]
 
     return table(stage, "claude-code-2", faults, look=claude_code)
 

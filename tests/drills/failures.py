@@ -79,12 +79,14 @@ def loading(kind: Kind) -> Fault:
     return Fault("loading", "hang", {"seconds": LOADING}, by="local", wait=True)  # the request waits for it
 
 
-def unloaded(kind: Kind) -> Fault:
-    """Return what becomes of a request when the model is not in memory any more."""
+def unloaded(kind: Kind, *, claude_code: bool = False) -> Fault:
+    """Return what becomes of a request, Claude Code's or a short one, when the model is not in memory any more."""
     if kind.server == "webui":
         return Fault("model unloaded", "503")  # "Server Connection Error": the server behind it has gone
     if kind.one_model:
         return Fault("model unloaded", "refuse")  # it is in memory for as long as the server lives
+    if kind.server == "lmstudio" and claude_code:
+        return Fault("model unloaded", "unload")  # loaded again with 4096 tokens: fewer than Claude Code asks with
     return Fault("model unloaded", "unload", by="local")  # the server loads it again
 
 
@@ -133,17 +135,17 @@ def ask(model: str = "local", text: str = "say hello", *, host: str = HOST, **mo
     return list(json.loads(done.stdout))
 
 
-def audit(after: int = 0) -> list[dict[str, Any]]:
+def audit(after: int = 0, *, host: str = HOST) -> list[dict[str, Any]]:
     """Return the audit's lines behind the first `after`, as the service user reads them."""
-    lines = looks.answer(f"tail -n +{after + 1} {AUDIT} 2>/dev/null || true").splitlines()
+    lines = looks.answer(f"tail -n +{after + 1} {AUDIT} 2>/dev/null || true", host=host).splitlines()
     return [json.loads(line) for line in lines]
 
 
-def audited(after: int, count: int, model: str = "local") -> list[dict[str, Any]]:
+def audited(after: int, count: int, model: str = "local", *, host: str = HOST) -> list[dict[str, Any]]:
     """Return `count` new lines of questions to a model: a line is written when its answer is over, a moment later."""
 
     def new() -> list[dict[str, Any]]:
-        return [line for line in audit(after) if line["asked"] == model]
+        return [line for line in audit(after, host=host) if line["asked"] == model]
 
     wait_until(lambda: len(new()) >= count, 10, 0.2)
     lines = new()
@@ -174,13 +176,13 @@ def fault(stage: Stage, server: str, kind: str, path: str | None = None, **optio
 @contextmanager
 def broken(stage: Stage, kind: Kind, each: Fault) -> Iterator[None]:
     """Have a server of this kind fail in this way."""
-    options = {"after_chunks": kind.opening} if each.options is BEFORE_WORDS else each.options
+    more = {"after_chunks": kind.opening} if each.options is BEFORE_WORDS else each.options
     with (
         off(urls(stage)[kind.server])
         if each.kind == "off"
         else _unloaded(stage, kind)
         if each.kind == "unload"
-        else fault(stage, kind.server, each.kind, each.path, **options)
+        else fault(stage, kind.server, each.kind, each.path, **more)
     ):
         yield
 
@@ -201,15 +203,22 @@ def off(url: str) -> Iterator[None]:
 
 
 @contextmanager
+def options(stage: Stage, server: str, **given: Any) -> Iterator[None]:
+    """Have a simulated server's options so for as long as the block lasts; afterwards they are as before."""
+    before = stage.simulators.options(server)
+    stage.simulators.options(server, **given)
+    try:
+        yield
+    finally:
+        stage.simulators.options(server, **{name: before[name] for name in given})
+
+
+@contextmanager
 def _unloaded(stage: Stage, kind: Kind) -> Iterator[None]:
     """Have the model out of the server's memory, as its own interface does it; afterwards it is in it as before."""
     if kind.server == "ollama":
-        before = stage.simulators.options("ollama")["loaded"]
-        stage.simulators.options("ollama", loaded=None)
-        try:
+        with options(stage, "ollama", loaded=None):
             yield
-        finally:
-            stage.simulators.options("ollama", loaded=before)
         return
     with loaded_with(stage, kind, None):
         yield

@@ -62,8 +62,7 @@ def user_units(*, host: str = HOST) -> None:
         return answer(f"systemctl is-active {units} || true", host=host, user="root").split()
 
     # First: whoever asks a user's manager by --machine logs in and thereby starts it.
-    wait_until(lambda: set(managers()) == {"active"}, 60, 0.5)
-    assert set(managers()) == {"active"}, f"the managers of {', '.join(UNITS)}: {managers()}"
+    assert wait_until(lambda: set(managers()) == {"active"}, 60, 0.5), f"{', '.join(UNITS)}: {managers()}"
     wait_until(lambda: "activating" not in states("is-active"), 60, 0.5)
     for verb, word in (("is-active", "active"), ("is-enabled", "enabled")):
         seen = states(verb)

@@ -91,11 +91,11 @@ def egress(stage: Stage) -> Iterator[Egress]:
     Connections to clouds that the gateway keeps open for its other lanes are ended first: their end is packets, too.
     The doctor's timer rests: it looks whether the clouds are there, whoever works in which lane.
     """
-    looks.answer("systemctl --user stop claude-doctor.timer claude-doctor.service")
     ports = {server["port"] for name, server in stage.simulators.servers().items() if name in CLOUDS}
     those = " or ".join(f"dport = :{port}" for port in sorted(ports))
     looks.answer(f"ss -K -Htn '( {those} )'", user="root")
     assert wait_until(lambda: not looks.answer(f"ss -Htn '( {those} )'", user="root"), 60, 0.5), "a cloud is kept open"
+    looks.answer("systemctl --user stop claude-doctor.timer claude-doctor.service")
     looks.answer(f"nft -f - <<'END'\n{RULES}\nEND", user="root")
     try:
         yield Egress(stage)
@@ -166,8 +166,7 @@ def faults(stage: Stage) -> Figures:
     kind = failures.kinds(failures.urls(stage))["lm_studio"]
     stage.site(settings={"gateway": {"stream_timeout_seconds": SILENCE}}).deploy().ok()
     figures = {}
-    unloaded = replace(failures.unloaded(kind), by="error")
-    every = [*failures.FAULTS, failures.OFF, failures.loading(kind), unloaded]
+    every = [*failures.FAULTS, failures.OFF, failures.loading(kind), failures.unloaded(kind, claude_code=True)]
     with egress(stage) as log:
         for each in every:
             stage.simulators.clear()

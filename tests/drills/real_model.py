@@ -140,10 +140,10 @@ def claude_code(stage: Stage) -> Figures:
             figures[way] = f"{told[:60]!r}, {read} tokens read"
         # More tokens than the server has, though Claude Code, which estimates them, thinks that it fits.
         pipe = "python3 -c 'print(\"x7Qz9 \" * 9000)' |"
-        lines = len(_audit())
+        lines = len(failures.audit(host=OTHER))
         told = looks.answer(f"{pipe} claude-local {TOOLS} -p 'say hello' 2>/dev/null", host=OTHER, timeout=400)
         assert f"Hello from simulated {failures.CLOUD}" in told, f"overflow: {told}"
-        last = [line for line in _audit()[lines:] if line["fallback"]]
+        last = [line for line in failures.audit(lines, host=OTHER) if line["fallback"]]
         assert last, "the audit has no fallback"
         assert last[-1]["error_class"] == "overflow", last
         figures["overflow through the gateway"] = f"{told}; audit: {last[-1]['error_class']}"
@@ -156,24 +156,18 @@ def claude_code(stage: Stage) -> Figures:
     with llama_cpp.running(lab.ipv4(1), PORT, context=CONTEXT, log=lab.state / "llama-cpp.log", calls=True):
         # Without tools on offer this model prints its call as text, which the gateway takes for no answer.
         forced = {"tools": [BASH], "tool_choice": {"type": "any"}, "max_tokens": 1024}
-        answered: dict[str, Any] = {}
+        calls: list[dict[str, Any]] = []
 
         def again() -> bool:
-            before = len(_audit())
-            (answer,) = failures.ask("local", host=OTHER, stream=False, more=forced)
-            answered.update(answer)
-            assert wait_until(lambda: len(_audit()) > before, 10, 0.2), "the audit says nothing"
-            return bool(_audit()[-1]["backend"] == "llama")
+            before = len(failures.audit(host=OTHER))
+            calls[:] = failures.ask("local", host=OTHER, stream=False, more=forced)
+            (line,) = failures.audited(before, 1, host=OTHER)
+            return bool(line["backend"] == "llama")
 
-        assert wait_until(again, 60, 1), f"the server is not asked again: {_audit()[-1]}"
-        figures["tool_choice any through the gateway"] = _called(answered["body"])
+        assert wait_until(again, 60, 1), f"the server is not asked again: {calls}"
+        figures["tool_choice any through the gateway"] = _called(calls[0]["body"])
     return figures
 
 
 def _cloud(stage: Stage) -> list[dict[str, Any]]:
     return [each for each in stage.simulators.requests("anthropic") if each["method"] == "POST"]
-
-
-def _audit() -> list[dict[str, Any]]:
-    told = looks.answer(f"cat {failures.AUDIT} 2>/dev/null || true", host=OTHER)
-    return [json.loads(line) for line in told.splitlines()]

@@ -23,7 +23,7 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
-    client: str | None = None
+    client: str | None
 
     @cached_property
     def json(self) -> Any:
