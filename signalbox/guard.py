@@ -6,19 +6,20 @@ when the timer ends or when the host boots, unless it was confirmed. Here is wha
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from signalbox import manifest
+from signalbox.shell import Script, sh
 
 STATE = f"{manifest.STATE}/guard"
 GUARD = "/usr/local/lib/signalbox/guard"
 # By way of the unit, which the timer starts too: there is one restorer at a time.
-RESTORE = "systemctl start signalbox-guard.service"
-CONFIRM = f"{GUARD} confirm"
+RESTORE = sh("systemctl start signalbox-guard.service")
+CONFIRM = sh("{} confirm", GUARD)
+NOTHING = sh("true")
 
 
-def arm(change: str, paths: Sequence[str], kept: Sequence[str] = (), keep: str = "true") -> str:
+def arm(change: str, paths: Sequence[str], kept: Sequence[str] = (), keep: Script = NOTHING) -> Script:
     """Return the command that arms the way back; it reads from stdin the sh that undoes what files alone do not.
 
     Args:
@@ -28,4 +29,4 @@ def arm(change: str, paths: Sequence[str], kept: Sequence[str] = (), keep: str =
         keep: sh that saves what `undo` will need into the current directory.
     """
     both = [each for path in paths for each in (path, manifest.entry_path("file", path))]
-    return f"KEEP={shlex.quote(keep)} {GUARD} arm {' '.join(map(shlex.quote, (change, *both, *kept)))}"
+    return sh("KEEP={} {} arm {}", str(keep), GUARD, [change, *both, *kept])

@@ -9,15 +9,45 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
 from dataclasses import asdict, dataclass
+
+from signalbox.shell import Script, sh
+from signalbox.untrusted import json_of
 
 STATE = "/var/lib/signalbox"
 MANIFEST = f"{STATE}/manifest"
 ORIGINALS = f"{STATE}/originals"
 CONTROLLERS = f"{STATE}/controllers"
 # Others may pass through STATE, to what is theirs in it (the audit), and see nothing else.
-MAKE = f"install -d -m 711 {STATE} && install -d -m 700 {MANIFEST} {ORIGINALS}"
+MAKE = sh("install -d -m 711 {} && install -d -m 700 {} {}", STATE, MANIFEST, ORIGINALS)
+MAX_BYTES = 64 * 1024  # of one entry
+
+_PATH = r"(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+"
+_WORDS = r"[^\x00-\x1f\x7f]*"
+_ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}\$?"
+# What an entry of each kind may hold: id, hash, original ("": none). A path as original is checked apart.
+_SHAPES = {
+    kind: tuple(map(re.compile, patterns))
+    for kind, patterns in {
+        "unit": (r"[\w@.:\\-]+", r"", r""),
+        "image": (rf"{_ACCOUNT}:[\w][\w./:@+-]*", r"", r""),
+        "link": (_PATH, _WORDS, r""),
+        "file": (_PATH, r"(?:[0-9a-f]{64})?", r""),
+        "line": (_PATH, _WORDS, r""),
+        "aside": (_PATH, r"", r""),
+        "key": (rf"{_ACCOUNT}:[\x20-\x7e]+", r"", r""),
+        "tool": (rf"[a-z-]+(?: of {_ACCOUNT})?", r"[\w.:+-]*(?: [\w.:+/=-]*)*", r""),
+        "sysctl": (r"[\w./*@:-]+", r"[\w\t .-]*", r"[\w\t .-]*"),
+        "container": (rf"{_ACCOUNT}:[\w][\w.-]*", r"[a-z ]*", r"[a-z-]*(?::\d+)?"),
+        "directory": (_PATH, r"", r""),
+        "package": (r"[a-z0-9][a-z0-9+.:-]*", r"", r""),
+        "mode": (_PATH, r"go=", r"[0-7]{1,5}"),
+        "linger": (_ACCOUNT, r"", r""),
+        "subids": (_ACCOUNT, r"\d{0,10}", r"\d{0,10}"),
+        "user": (_ACCOUNT, r"", r""),
+    }.items()
+}
+_KEPT = ("link", "file", "line", "aside")  # kinds whose original is the path of a copy
 
 
 @dataclass(frozen=True)
@@ -42,9 +72,32 @@ class Entry:
     def from_json(cls, line: str) -> Entry | None:
         """Read the line that `to_json` wrote; None for anything else, such as what a crash has left of one."""
         try:
-            return cls(**json.loads(line))
-        except (ValueError, TypeError):
+            values = json_of(line, max_bytes=MAX_BYTES)
+        except ValueError:
             return None
+        fields = {"kind", "id", "hash", "original"}
+        if not isinstance(values, dict) or not {"kind", "id"} <= values.keys() <= fields:
+            return None
+        if not all(isinstance(value, str) for key, value in values.items() if (key, value) != ("original", None)):
+            return None
+        entry = cls(**values)
+        return entry if entry._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Return whether each part looks like what we write for this kind: a removal is made of it, as root."""
+        if self.kind not in _SHAPES:
+            return False
+        if self.kind in _KEPT and self.original:
+            kept = original_path(self.kind, self.id)
+            original = "" if self.original in (kept, f"{kept}{ARCHIVED}") else self.original
+        else:
+            original = self.original or ""
+        parts = zip(_SHAPES[self.kind], (self.id, self.hash, original), strict=True)
+        return all(shape.fullmatch(part) for shape, part in parts)
+
+
+# What was in a home is kept as an archive that its owner made and its owner takes out again; see signalbox/kept.py.
+ARCHIVED = ".tar"
 
 
 def _file_name(kind: str, ident: str) -> str:
@@ -63,12 +116,24 @@ def original_path(kind: str, ident: str) -> str:
     return f"{ORIGINALS}/{_file_name(kind, ident)}"
 
 
-def record(entry: Entry) -> str:
-    """Return the shell command that writes `entry`, atomically and readable by root alone."""
-    path = shlex.quote(entry_path(entry.kind, entry.id))
-    return f"{MAKE} && printf '%s\\n' {shlex.quote(entry.to_json())} > {path}.new && mv {path}.new {path}"
+def record(entry: Entry) -> Script:
+    """Return the shell command that writes `entry`, atomically and readable by root alone.
+
+    Raises:
+        ValueError: it would not be read again as what it is.
+    """
+    if not entry._is_sound():
+        raise ValueError(f"this is no entry of the manifest: {entry}")
+    path = entry_path(entry.kind, entry.id)
+    return sh(
+        "{make} && printf '%s\\n' {line} > {new} && mv {new} {path}",
+        make=MAKE,
+        line=entry.to_json(),
+        new=f"{path}.new",
+        path=path,
+    )
 
 
-def forget(kind: str, ident: str) -> str:
+def forget(kind: str, ident: str) -> Script:
     """Return the shell command that removes the entry of one thing."""
-    return f"rm -f {shlex.quote(entry_path(kind, ident))}"
+    return sh("rm -f {}", entry_path(kind, ident))

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import shlex
+from signalbox.shell import Script, sh
 
+# The system's programs alone: what a user put before them would answer in their place.
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+WRITING = 120  # seconds in which a user's files are written; a pipe in their place would hold root's run up for ever
 
 
-def run_as(user: str, home: str, script: str) -> str:
+def run_as(user: str, home: str, script: Script) -> Script:
     """Return the shell command that runs `script` (POSIX sh) as `user`, in `home`, with nothing inherited.
 
     XDG_RUNTIME_DIR and DOCKER_HOST are those of the user's systemd manager: a plain `sudo -u` or `su` has
     neither and cannot reach the user's bus or rootless Docker.
     """
-    prologue = (
+    prologue = sh(
         "export XDG_RUNTIME_DIR=/run/user/$(id -u) && export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/docker.sock && cd && "
     )
-    environment = f"HOME={home} USER={user} LOGNAME={user} PATH={home}/.local/bin:{SYSTEM_PATH} LANG=C.UTF-8"
-    return f"{_become(user)}env -i {environment} sh -c {shlex.quote(prologue + script)}"
+    return sh(
+        "{become}env -i HOME={home} USER={user} LOGNAME={user} PATH={path} LANG=C.UTF-8 sh -c {script}",
+        become=_become(user),
+        home=home,
+        user=user,
+        path=SYSTEM_PATH,
+        script=str(prologue + script),
+    )
 
 
-def as_owner(user: str, script: str) -> str:
+def as_owner(user: str, script: Script) -> Script:
     """Return the root command that runs `script` (POSIX sh) with the rights of `user` and no more; stdin is passed on.
 
     What a user owns is written as that user: root would follow the links that an agent may have laid in its home.
     """
     if user == "root":
-        return f"( {script} )"
-    return f"( cd / && {_become(user)}sh -c {shlex.quote(script)} )"
+        return sh("( {} )", script)
+    return sh("( cd / && timeout -k 5 {} {}sh -c {} )", WRITING, _become(user), str(script))
 
 
-def _become(user: str) -> str:
+def _become(user: str) -> Script:
     if user == "root":
-        return ""
+        return Script("")
     # Not runuser: that opens a PAM session each time, which costs three times as much and writes two lines of journal.
-    return f'setpriv --reuid={user} --regid="$(id -g {user})" --init-groups -- '
+    return sh('setpriv --reuid={user} --regid="$(id -g {user})" --init-groups -- ', user=user)

@@ -13,6 +13,7 @@ from pyinfra.api import FactBase
 from signalbox import deploys
 from signalbox.driver import drive
 from signalbox.run_as import run_as
+from signalbox.shell import Script, sh
 
 _KEPT = "signalbox_usage"
 _DEPLOY = Path(deploys.__file__).with_name("usage.py")
@@ -30,9 +31,9 @@ class HostUsage:
 class Usage(FactBase[list[dict[str, Any]]]):
     """The rows of claude-usage, as the service user sees them."""
 
-    def command(self, user: str, home: str, days: int) -> str:
+    def command(self, user: str, home: str, days: int) -> Script:
         """Return the command; `days` as claude-usage takes it, 0 for all."""
-        return run_as(user, home, f"/usr/local/bin/claude-usage --json{f' --days {days}' if days else ''}")
+        return run_as(user, home, sh("/usr/local/bin/claude-usage --json {}", ["--days", str(days)] if days else []))
 
     default = list
 

@@ -14,6 +14,7 @@ from signalbox.operations.system import CA_BUNDLE
 from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.sections import RootlessDocker
+from signalbox.shell import sh
 
 COMMON = ["uidmap", "slirp4netns", "fuse-overlayfs", "iptables"]
 SOURCES = {
@@ -81,7 +82,7 @@ def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: st
         home=account.home,
         # The CA bundle: dockerd reads it once, when it starts.
         inputs={unit: sha256(unit_content), daemon: sha256(daemon_content), CA_BUNDLE: None},
-        meanwhile=f"docker image inspect {needed} >/dev/null 2>&1 || {pull(needed)}" if needed else "",
+        meanwhile=sh("docker image inspect {} >/dev/null 2>&1 || {}", needed, pull(needed)) if needed else None,
     )
 
 

@@ -2,12 +2,13 @@
 
 from signalbox.facts.billing import BILLED, KeySetting, KeySettings
 from signalbox.facts.context import ModelServers
-from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
+from signalbox.facts.machine import FileText, FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
 from signalbox.facts.placed import (
     Directories,
     DirectoryState,
     Manifest,
+    ManifestPaths,
     ManifestState,
     Placed,
     PlacedEach,
@@ -15,6 +16,7 @@ from signalbox.facts.placed import (
     Tool,
     ToolState,
 )
+from signalbox.facts.placed import known as known_placed
 from signalbox.facts.secrets import SecretFiles, SecretState
 from signalbox.facts.sessions import Session, Sessions
 from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
@@ -23,6 +25,7 @@ __all__ = [
     "BILLED",
     "Directories",
     "DirectoryState",
+    "FileText",
     "FirstLine",
     "KeySetting",
     "KeySettings",
@@ -30,6 +33,7 @@ __all__ = [
     "Machine",
     "MachineState",
     "Manifest",
+    "ManifestPaths",
     "ManifestState",
     "ModelServers",
     "Packages",
@@ -49,4 +53,5 @@ __all__ = [
     "UserCommand",
     "UserState",
     "UserUnit",
+    "known_placed",
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from pyinfra.api import FactBase
 
-from signalbox.run_as import run_as
+from signalbox.facts.answer import asked, claim, fields, said_by
+from signalbox.shell import Script, sh
 
-_FILES = (
+_MAX_KIB = 2048  # of a file; a shell's or Claude Code's own are not as large
+_MAX_FOUND = 200
+_FILES = sh(
     "/etc/environment /etc/environment.d/*.conf /etc/profile /etc/profile.d/*.sh /etc/bash.bashrc /etc/zsh/zshenv"
     " .profile .bash_profile .bash_login .bashrc .bash_aliases .zshenv .zprofile .zshrc .zlogin .pam_environment"
     " .config/fish/config.fish .config/fish/conf.d/*.fish .config/environment.d/*.conf .config/claude-secrets.env"
@@ -26,7 +28,7 @@ BEGIN { count = split(names, each, " "); value = "[\"\047]?[^\"\047[:space:];]" 
         json = "\"" each[i] "\"[[:space:]]*:[[:space:]]*\"[^\"]"
         fish = "(^|[[:space:];])set[[:space:]]+(-[^[:space:]]+[[:space:]]+)*" each[i] "[[:space:]]+" value
         pam = "^" each[i] "[[:space:]]+(DEFAULT|OVERRIDE)=" value
-        if ($0 ~ set || $0 ~ json || $0 ~ fish || $0 ~ pam) print each[i] " " FNR " " FILENAME
+        if ($0 ~ set || $0 ~ json || $0 ~ fish || $0 ~ pam) printf "%s %d %s%c", each[i], FNR, FILENAME, 0
     }
 }
 """
@@ -45,21 +47,26 @@ class KeySetting:
 class KeySettings(FactBase[list[KeySetting]]):
     """Where shells, units or Claude Code of a user would be given variables of these names."""
 
-    def command(self, user: str, home: str, names: tuple[str, ...]) -> str:
+    def command(self, user: str, home: str, names: tuple[str, ...]) -> Script:
         """Return the command."""
-        words = shlex.join(["awk", "-v", f"names={' '.join(names)}", _AWK])
-        look = (
-            f'set --; for f in {_FILES}; do [ ! -f "$f" ] || [ ! -r "$f" ] || set -- "$@" "$f"; done;'
-            f' [ $# = 0 ] || {words} "$@"'
+        look = sh(
+            "find -L {files} -maxdepth 0 -type f -readable -size -{size}k -exec awk -v {names} {awk} {{}} +",
+            files=_FILES,
+            size=_MAX_KIB + 1,
+            names=f"names={' '.join(names)}",
+            awk=_AWK,
         )
-        return f"{{ {run_as(user, home, look)}; }} 2>/dev/null || true"
+        return asked(said_by(user, home, look))
 
     default = list
 
     def process(self, output: list[str]) -> list[KeySetting]:
-        """Parse `variable line path`."""
-        found = (line.split(" ", 2) for line in output if line)
-        return [
-            KeySetting(path if path.startswith("/") else f"~/{path}", int(line), variable)
-            for variable, line, path in found
-        ]
+        """Read `variable line path`, each ended by NUL; what is none of these is left out."""
+        found = []
+        for each in fields(output):
+            for line in claim(each).split("\0")[:_MAX_FOUND]:
+                variable, _, rest = line.partition(" ")
+                number, _, path = rest.partition(" ")
+                if number.isascii() and number.isdigit() and len(number) < 10 and path:
+                    found.append(KeySetting(path if path.startswith("/") else f"~/{path}", int(number), variable))
+        return found

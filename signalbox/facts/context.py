@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from typing import Any
 
 from pyinfra.api import FactBase
 
-MAX_BYTES = 256 * 1024  # of an answer; more is no list of models
+from signalbox.facts.answer import asked, claim, records
+from signalbox.shell import Script, each_of, sh
+from signalbox.untrusted import json_of
+
+MAX_BYTES = 90 * 1024  # of an answer; more is no list of models
 
 
 class ModelServers(FactBase[dict[str, Any]]):
     """By URL what a model server answers to a GET, parsed from JSON; without those that are off or want a key."""
 
-    def command(self, urls: tuple[str, ...], seconds: int) -> str:
+    def command(self, urls: tuple[str, ...], seconds: int) -> Script:
         """Return the command; a host without curl tells nothing."""
-        options = f"-gfsSL --noproxy '*' --max-time {seconds} --max-filesize {MAX_BYTES}"
-        asked = (
-            f"printf '%s ' {shlex.quote(url)}; curl {options} {shlex.quote(url)} 2>/dev/null | tr -d '\\r\\n'; echo"
+        each = (
+            sh(
+                "printf 'told\\0%s\\0' {url}; curl -gfsSL --noproxy '*' --proto -all,http,https --max-redirs 5"
+                " --max-time {seconds} --max-filesize {size} {url} | head -c {more} | base64 -w0; printf '\\0'",
+                url=url,
+                seconds=seconds,
+                size=MAX_BYTES,
+                more=MAX_BYTES + 1,
+            )
             for url in urls
         )
-        return "; ".join([*asked, "true"])
+        return asked(each_of(*each), seconds=10 + seconds * len(urls))
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, Any]:
-        """Parse a URL and an answer a line."""
+        """Read a URL and an answer a record."""
         answers = {}
-        for url, _, answer in (line.partition(" ") for line in output):
+        for _, url, answer in records(output, {"told": 2}):
             try:
-                answers[url] = json.loads(answer)
+                answers[url] = json_of(claim(answer), max_bytes=MAX_BYTES)
             except ValueError:
                 continue  # it told nothing, or no JSON
         return answers

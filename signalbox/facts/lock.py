@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pyinfra.api import FactBase
 
+from signalbox.facts.answer import asked, fields
 from signalbox.lock import PATH, Owner
+from signalbox.shell import Script, sh
 
 
 class LockOwner(FactBase[Owner | None]):
     """The owner of the host's lock, None if nobody has it."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        return f"[ ! -e {PATH} ] || flock -n {PATH} true || cat {PATH}"
+        return asked(sh("[ ! -e {path} ] || flock -n {path} true || {{ head -n1 {path}; printf '\\0'; }}", path=PATH))
 
     def process(self, output: list[str]) -> Owner | None:
         """Read the lock's line."""
-        return Owner.read(output[0]) if output else None
+        told = fields(output)
+        return Owner.read(told[0].rstrip("\n")) if told else None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from dataclasses import dataclass
 
 from pyinfra.api import FactBase
 
+from signalbox.facts.answer import UnreadableError, asked, fields, number, records, text_of
+from signalbox.facts.look import SHAPES, Look, looks
+from signalbox.kept import owner_of
 from signalbox.manifest import MANIFEST
+from signalbox.shell import Script, each_of, sh
 
 
 @dataclass(frozen=True)
@@ -28,65 +32,92 @@ class MachineState:
 class Machine(FactBase[MachineState]):
     """The machine: Debian release, architecture, init, disk, memory, clock; and whether we were here before."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        return (
-            "( . /etc/os-release; echo debian=$ID-$VERSION_ID ); echo arch=$(dpkg --print-architecture 2>/dev/null);"
-            " read -r init < /proc/1/comm; echo init=$init; echo disk=$(df -BM --output=avail /);"
-            " read -r _ memory _ < /proc/meminfo; echo memory=$((memory / 1024)); echo epoch=$(date +%s.%N);"
-            " echo uid=$(id -u);"
-            f" [ ! -d {MANIFEST} ] || echo deployed=yes;"
+        values = {
+            "debian": sh('"$(. /etc/os-release; echo "$ID-$VERSION_ID")"'),
+            "architecture": sh('"$(dpkg --print-architecture)"'),
+            "init": sh('"$init"'),
+            "disk": sh('"$(df -BM --output=avail / | tail -n1 | tr -cd 0-9)"'),
+            "memory": sh('"$((memory / 1024))"'),
+            "epoch": sh('"$(date +%s.%N)"'),
+            "uid": sh('"$(id -u)"'),
+            "deployed": sh('"$([ ! -d {} ] || echo yes)"', MANIFEST),
             # systemd encrypts for unprivileged users since 256, through this socket.
-            " [ ! -S /run/systemd/io.systemd.Credentials ] || echo credentials=yes"
-        )
+            "credentials": sh('"$([ ! -S /run/systemd/io.systemd.Credentials ] || echo yes)"'),
+        }
+        told = [sh("printf 'is\\0%s\\0%s\\0' {} {}", name, value) for name, value in values.items()]
+        return asked(each_of(sh("read -r init < /proc/1/comm; read -r _ memory _ < /proc/meminfo"), *told))
 
     default = MachineState
 
     def process(self, output: list[str]) -> MachineState:
-        """Parse `name=value` lines."""
-        values = dict(line.split("=", 1) for line in output if "=" in line)
+        """Read a name and its value a record."""
+        told = {name: value for _, name, value in records(output, {"is": 2})}
+        epoch = told.get("epoch", "0")
+        if not re.fullmatch(r"\d{1,12}(?:\.\d{1,9})?", epoch, re.ASCII):
+            raise UnreadableError("the host told something else than the time")
         return MachineState(
-            debian=values.get("debian", ""),
-            architecture=values.get("arch", ""),
-            init=values.get("init", ""),
-            disk_mib=int(values.get("disk", "0").split()[-1].rstrip("M") or 0),  # below a heading
-            memory_mib=int(values.get("memory") or 0),
-            epoch=float(values.get("epoch") or 0),
-            deployed="deployed" in values,
-            credentials=values.get("credentials") == "yes",
-            uid=int(values.get("uid") or 0),
+            debian=told.get("debian", ""),
+            architecture=told.get("architecture", ""),
+            init=told.get("init", ""),
+            disk_mib=number(told.get("disk") or "0"),
+            memory_mib=number(told.get("memory") or "0"),
+            epoch=float(epoch),
+            deployed=told.get("deployed") == "yes",
+            credentials=told.get("credentials") == "yes",
+            uid=number(told.get("uid") or "0"),
         )
 
 
 class Reachable(FactBase[dict[str, bool]]):
     """Which of these addresses ("host:port") take a TCP connection from the host, all tried side by side."""
 
-    def command(self, addresses: tuple[str, ...], seconds: int) -> str:
+    def command(self, addresses: tuple[str, ...], seconds: int) -> Script:
         """Return the command. bash's /dev/tcp: a bare Debian has no curl yet."""
-        tries = " ".join(
-            f"( timeout {seconds} bash -c '</dev/tcp/{host}/{port}' 2>/dev/null"
-            f" && echo {address} yes || echo {address} no ) &"
+        tries = [
+            sh(
+                "( timeout {} bash -c {} bash {} {} && printf '%s\\0' {} ) &",
+                seconds,
+                '</dev/tcp/"$1"/"$2"',
+                *address.rpartition(":")[::2],
+                address,
+            )
             for address in addresses
-            for host, _, port in [address.rpartition(":")]
-        )
-        return f"{tries} wait" if addresses else "true"
+        ]
+        return asked(sh("{} wait", tries), seconds=10 + 2 * seconds)
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, bool]:
-        """Parse `address yes|no` lines."""
-        return {address: answer == "yes" for address, _, answer in (line.partition(" ") for line in output)}
+        """Read the addresses that do."""
+        return dict.fromkeys(fields(output), True)
 
 
 class FirstLine(FactBase[str]):
     """The first line of a file, "" where there is none."""
 
-    def command(self, path: str) -> str:
+    def command(self, path: str) -> Script:
         """Return the command."""
-        return f"head -n1 {shlex.quote(path)} 2>/dev/null || true"
+        return asked(looks([Look("text", owner_of(path), path)]))
 
     default = str
 
     def process(self, output: list[str]) -> str:
         """Return the line."""
-        return output[0] if output else ""
+        return next(iter(FileText().process(output)), "")
+
+
+class FileText(FactBase[list[str]]):
+    """The lines of a small file, with its owner's rights; [] where it cannot be read."""
+
+    def command(self, path: str) -> Script:
+        """Return the command."""
+        return FirstLine().command(path)
+
+    default = list
+
+    def process(self, output: list[str]) -> list[str]:
+        """Return the lines."""
+        texts = [text_of(record[2]) for record in records(output, SHAPES) if record[0] == "text"]
+        return texts[0].removesuffix("\n").split("\n") if texts else []

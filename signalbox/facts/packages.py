@@ -4,50 +4,61 @@ from __future__ import annotations
 
 from pyinfra.api import FactBase
 
+from signalbox.facts.answer import asked, fields
+from signalbox.shell import Script, sh
+
 
 class Packages(FactBase[dict[str, str]]):
     """dpkg's status of each package that it knows: "installed", "half-configured", …"""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command. It reads all of dpkg's records even for one package."""
-        return "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' 2>/dev/null || true"
+        return asked(sh("dpkg-query -W -f '${{Package}} ${{db:Status-Status}}\\n'; printf '\\0'"))
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, str]:
-        """Parse `name status` lines."""
-        return dict(line.split(" ", 1) for line in output)
+        """Read one field of `name status` lines."""
+        lines = [line.split(" ") for field in fields(output) for line in field.split("\n")]
+        return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
 class LoadableModules(FactBase[list[str]]):
     """Those of the kernel modules that are neither loaded nor built in, but could be loaded."""
 
-    def command(self, modules: tuple[str, ...]) -> str:
+    def command(self, modules: tuple[str, ...]) -> Script:
         """Return the command. In a container there are none: the kernel is the host's."""
         # What /sys/module has is loaded or built in, but not all that is built in is there.
-        loadable = "[ -d /sys/module/$m ] || { modprobe -n -q --first-time $m 2>/dev/null && echo $m; }"
-        return f"for m in {' '.join(modules)}; do {loadable}; done; true"
+        return asked(
+            sh(
+                "for m in {}; do [ -d /sys/module/$m ]"
+                " || {{ modprobe -n -q --first-time $m && printf '%s\\0' $m; }}; done; true",
+                modules,
+            )
+        )
 
     default = list
 
     def process(self, output: list[str]) -> list[str]:
         """Return the names."""
-        return output
+        return fields(output)
 
 
 class TrustedCertificates(FactBase[dict[str, bool]]):
     """Our CA files in /usr/local/share/ca-certificates by name: whether the system's bundle is newer than the file."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        return (
-            "for f in /usr/local/share/ca-certificates/signalbox-*.crt; do [ -f $f ] || continue;"
-            " b=${f##*/}; if [ -e /etc/ssl/certs/${b%.crt}.pem ] && [ ! $f -nt /etc/ssl/certs/ca-certificates.crt ];"
-            " then echo $b yes; else echo $b no; fi; done; true"
+        return asked(
+            sh(
+                "for f in /usr/local/share/ca-certificates/signalbox-*.crt; do [ -f $f ] || continue;"
+                " b=${{f##*/}}; if [ -e /etc/ssl/certs/${{b%.crt}}.pem ]"
+                " && [ ! $f -nt /etc/ssl/certs/ca-certificates.crt ]; then printf '%s\\0' $b; fi; done; true"
+            )
         )
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, bool]:
-        """Parse `name yes|no` lines."""
-        return {name: answer == "yes" for name, _, answer in (line.partition(" ") for line in output)}
+        """Read the names of those that it has."""
+        return dict.fromkeys(fields(output), True)

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any
 
 from pyinfra.api import FactBase
 
+from signalbox.facts.answer import asked, records
+from signalbox.facts.look import SHAPES, Found, Look, found, looks, manifest_entries, manifest_paths
+from signalbox.kept import owner_of
 from signalbox.manifest import MANIFEST, Entry, entry_path
+from signalbox.shell import Script, each_of, sh
 
-
-def show_entry(entry: str) -> str:
-    """Return the shell that prints the manifest entry in this file, as `entry JSON`."""
-    # One line of JSON. `read` is the shell's own: a process less for every file we place.
-    show = '[ -z "$line" ] || printf \'entry %s\\n\' "$line"'
-    return f"[ ! -f {entry} ] || {{ read -r line < {entry}; {show}; }}"
-
-
-def show_entries(kind: str, paths: Iterable[str]) -> str:
-    """Return the shell that prints the manifest entries of these paths, as `show_entry` does."""
-    entries = " ".join(shlex.quote(entry_path(kind, path)) for path in paths)
-    show = show_entry('"$entry"')
-    return f"for entry in {entries}; do {show}; done"
-
-
-_FOUND = "-printf 'found %y|%m|%u|%g|%p|%l\\n'"
-_HASHED = "-type f -exec sha256sum {} +"
 _LOOKED_AT = ("file", "link", "mode")  # kinds of the manifest, beside directories
-_TYPES = {"f": "file", "d": "directory", "l": "link"}  # find's letters
 
 
 @dataclass(frozen=True)
@@ -45,57 +28,76 @@ class PlacedState:
     sha256: str | None = None
     target: str | None = None
     entry: Entry | None = None
+    leads: bool = False  # it is a directory, or a link to one
+
+
+def show_entries(kind: str, idents: Iterable[str]) -> Script:
+    """Return the shell that prints an `entry` record of each of these things that the manifest knows: id, line."""
+    # `read` is the shell's own, and what lies here is root's: no more than one line, and no NUL in it.
+    shown = sh("[ ! -f {file} ] || {{ read -r line < {file}; printf 'entry\\0%s\\0%s\\0' {ident} \"$line\"; }}",
+               file=sh('"$f"'), ident=sh('"$i"'))  # fmt: skip
+    each = [sh("f={}; i={}; {}", entry_path(kind, ident), ident, shown) for ident in idents]
+    return each_of(*each) if each else Script("true")
+
+
+def entry_of(kind: str, ident: str, line: str) -> Entry | None:
+    """Return the entry that stands in the file of this thing; None where that is another one, or none."""
+    entry = Entry.from_json(line)
+    return entry if entry and (entry.kind, entry.id) == (kind, ident) else None
+
+
+def states(told: Sequence[tuple[str, ...]]) -> dict[str, PlacedState]:
+    """Return what `at` and `hash` records tell, by path; a path of which there are none is absent."""
+    seen: dict[str, PlacedState] = {}
+    for record in told:
+        if record[0] == "at":
+            each = found(record)
+            target = each.target if each.type == "link" else None
+            seen[each.path] = PlacedState(each.type, each.mode, each.user, each.group, None, target, None, each.leads)
+        elif record[0] == "hash" and record[1] in seen:
+            seen[record[1]] = replace(seen[record[1]], sha256=record[2])
+    return seen
 
 
 class Placed(FactBase[PlacedState]):
     """The path's type, owner, mode (octal), content hash or link target, with its manifest entry."""
 
-    def command(self, path: str, kind: str) -> str:
+    def command(self, path: str, kind: str) -> Script:
         """Return the command; `kind` is the manifest kind under which the path would be recorded."""
         return PlacedEach().command((path,), kind)
 
     default = PlacedState
 
     def process(self, output: list[str]) -> PlacedState:
-        """Parse the lines of one path."""
+        """Read the records of one path."""
         return next(iter(PlacedEach().process(output).values()), PlacedState())
 
 
 class PlacedEach(FactBase[dict[str, PlacedState]]):
     """What `Placed` tells, of several paths of one kind for little more than the price of one."""
 
-    def command(self, paths: tuple[str, ...], kind: str) -> str:
-        """Return the command; no path may hold a line break or "|"."""
-        all_paths = " ".join(map(shlex.quote, paths))
-        # Two programs for all paths: starting one costs more than what it looks at.
-        return f"find {all_paths} -maxdepth 0 {_FOUND} {_HASHED} 2>/dev/null; {show_entries(kind, paths)}"
+    def command(self, paths: tuple[str, ...], kind: str) -> Script:
+        """Return the command."""
+        what = "stat" if kind in ("link", "mode", "directory") else "hash"
+        look = looks(Look(what, owner_of(path), path) for path in paths)
+        entries = [sh("printf 'kind\\0%s\\0' {}", kind), show_entries(kind, paths)]
+        return asked(each_of(*entries, look))
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, PlacedState]:
-        """Parse `found` and `entry` lines, and sha256sum's; a path of which there are none is absent."""
-        states: dict[str, PlacedState] = {}
-
-        def learn(path: str, **values: Any) -> None:
-            states[path] = replace(states.get(path, PlacedState()), **values)
-
-        for line in output:
-            word, _, value = line.partition(" ")
-            if word == "entry":
-                if entry := Entry.from_json(value):
-                    learn(entry.id, entry=entry)
-            elif word == "found":
-                kind, mode, user, group, path, target = value.split("|", 5)
-                named = _TYPES.get(kind, "other")
-                learn(path, type=named, mode=mode, user=user, group=group, target=target if kind == "l" else None)
-            else:
-                learn(value.removeprefix(" "), sha256=word)
-        return states
+        """Read the records; a path of which there are none is absent."""
+        told = list(records(output, {**SHAPES, "kind": 1}))
+        kind = next((record[1] for record in told if record[0] == "kind"), "")
+        seen = states(told)
+        for _, path, line in (record for record in told if record[0] == "entry"):
+            seen[path] = replace(seen.get(path, PlacedState()), entry=entry_of(kind, path, line))
+        return seen
 
 
 @dataclass(frozen=True)
 class DirectoryState:
-    """A directory's owner ("user:group"), mode (octal), and whether the manifest says that we made it."""
+    """A directory as it is: `owner` as user:group, `mode` in octal digits, `ours` whether we made it."""
 
     owner: str
     mode: str
@@ -103,26 +105,20 @@ class DirectoryState:
 
 
 class Directories(FactBase[dict[str, DirectoryState]]):
-    """Those of the paths that are directories."""
+    """Those of the paths that are directories, or links to one."""
 
-    def command(self, paths: tuple[str, ...]) -> str:
+    def command(self, paths: tuple[str, ...]) -> Script:
         """Return the command."""
-        # The tests are the shell's own, and one stat serves all.
-        tests = " ".join(
-            f"[ ! -d {path} ] || echo is {path}; [ ! -f {entry} ] || echo ours {path};"
-            for path, entry in ((shlex.quote(path), shlex.quote(entry_path("directory", path))) for path in paths)
-        )
-        return f"stat -c '%U:%G %a %n' {' '.join(map(shlex.quote, paths))} 2>/dev/null; {tests}"
+        return PlacedEach().command(paths, "directory")
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, DirectoryState]:
-        """Parse `OWNER MODE PATH` of what is there, `is PATH` for each directory, `ours PATH` for each that we made."""
-        tagged = {tuple(line.split(" ", 1)) for line in output}
+        """Read what lies at the paths."""
         return {
-            path: DirectoryState(owner, mode, ("ours", path) in tagged)
-            for owner, mode, path in (line.split(" ", 2) for line in output if ":" in line.split(" ", 1)[0])
-            if ("is", path) in tagged
+            path: DirectoryState(f"{state.user}:{state.group}", state.mode, ours=state.entry is not None)
+            for path, state in PlacedEach().process(output).items()
+            if state.leads
         }
 
 
@@ -137,76 +133,106 @@ class ToolState:
 class Tool(FactBase[ToolState]):
     """A pinned program as it is and as it was installed."""
 
-    def command(self, ident: str, binary: str) -> str:
+    def command(self, ident: str, binary: str) -> Script:
         """Return the command."""
-        entry = shlex.quote(entry_path("tool", ident))
-        return f"stat -L -c 'now %s-%Z' {shlex.quote(binary)} 2>/dev/null; {show_entry(entry)}"
+        ask = sh("printf 'tool\\0%s\\0' {}", ident)
+        return asked(each_of(ask, show_entries("tool", [ident]), looks([Look("stat", owner_of(binary), binary)])))
 
     default = ToolState
 
     def process(self, output: list[str]) -> ToolState:
-        """Parse `now` and `entry` lines."""
-        values = dict(line.split(" ", 1) for line in output)
-        return ToolState(values.get("now", ""), Entry.from_json(values["entry"]) if "entry" in values else None)
+        """Read its records."""
+        fingerprint, entry, ident = "", None, ""
+        for record in records(output, {**SHAPES, "tool": 1}):
+            if record[0] == "tool":
+                ident = record[1]
+            elif record[0] == "entry":
+                entry = entry_of("tool", ident, record[2])
+            elif record[0] == "at":
+                fingerprint = _fingerprint(found(record))
+        return ToolState(fingerprint, entry)
+
+
+def _fingerprint(binary: Found) -> str:
+    return f"{binary.size}-{binary.identity.rpartition('-')[2]}" if binary.type == "file" else ""
 
 
 @dataclass(frozen=True)
 class ManifestState:
-    """Every entry of the manifest, and the paths of files in it that nobody can read as one.
-
-    there: what lies at the paths of the entries, without them; a path at which nothing does is left out.
-    """
+    """Every entry of the manifest, and the paths of files in it that nobody can read as one."""
 
     entries: tuple[Entry, ...] = ()
     unreadable: tuple[str, ...] = ()
-    there: Mapping[str, PlacedState] = field(default_factory=dict)
 
     @cached_property
     def _entries(self) -> dict[tuple[str, str], Entry]:
         return {(entry.kind, entry.id): entry for entry in self.entries}
 
-    def placed(self, kind: str, path: str) -> PlacedState | None:
-        """Return what `Placed` would tell; None: it must be asked, there is no entry by which it was looked at."""
-        entry = self._entries.get((kind, path))
-        if entry is None or not self.there or not (kind == "directory" or (entry.hash and kind in _LOOKED_AT)):
-            return None
-        if json.dumps(entry.hash + path) != f'"{entry.hash}{path}"':
-            return None  # as JSON has it, it is no path
-        return replace(self.there.get(path, PlacedState()), entry=entry)
+    def entry(self, kind: str, ident: str) -> Entry | None:
+        """Return the entry of one thing."""
+        return self._entries.get((kind, ident))
 
 
 class Manifest(FactBase[ManifestState]):
-    """All that Signalbox has placed on the host, as it was placed and as it is now: a converged host in one look."""
+    """All that Signalbox has placed on the host; what it prints is root's own and nothing else."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        # An empty file has no line that grep could show. The shell's own `read` takes a system call a character.
-        show = "-size 0 -printf '%p:\\n' -o -exec grep -aHm1 '' {} +"
-        # As `Entry.to_json` writes it. A secret has no hash there, and none is told of it here.
-        placed = "".join(
-            f's#.*"hash": "{digest}", "id": "(/[^"\\\\]*)", "kind": "({kinds})".*#\\1#p;'
-            for digest, kinds in (('[^"\\\\]+', "|".join(_LOOKED_AT)), ("", "directory"))
-        )
-        return (
-            f"{{ find {MANIFEST} -maxdepth 1 -type f -name '*-????????' \\( {show} \\);"
-            f" sed -En '{placed}' {MANIFEST}/*-???????? | tr '\\n' '\\0'"
-            f" | find -files0-from - -maxdepth 0 {_FOUND} {_HASHED}; }} 2>/dev/null; true"
-        )
+        return asked(manifest_entries())
 
     default = ManifestState
 
     def process(self, output: list[str]) -> ManifestState:
-        """Parse a path and an entry a line, and what is found there as `PlacedEach` does."""
-        return _parsed(tuple(output))
+        """Read an entry a record."""
+        return _manifest(tuple(output))
 
 
 @cache
-def _parsed(output: tuple[str, ...]) -> ManifestState:
+def _manifest(output: tuple[str, ...]) -> ManifestState:
     # Every operation that places something asks, and mostly the answer is the same.
-    found = [line.partition(":") for line in sorted(output) if line.startswith(f"{MANIFEST}/")]
-    entries = [(path, Entry.from_json(entry)) for path, _, entry in found]
-    return ManifestState(
-        tuple(entry for _, entry in entries if entry),
-        tuple(path for path, entry in entries if entry is None),
-        PlacedEach().process([line for line in output if line and not line.startswith(f"{MANIFEST}/")]),
-    )
+    entries, unreadable = [], []
+    for _, name, line in records(output, {"entry": 2}):
+        path, entry = f"{MANIFEST}/{name}", Entry.from_json(line)
+        if entry and entry_path(entry.kind, entry.id) == path:
+            entries.append(entry)
+        else:
+            unreadable.append(path)
+    return ManifestState(tuple(entries), tuple(unreadable))
+
+
+@dataclass(frozen=True)
+class ManifestPathsState:
+    """What lies at the paths of the manifest's entries; a path at which nothing does is left out."""
+
+    there: Mapping[str, PlacedState] = field(default_factory=dict)
+
+
+class ManifestPaths(FactBase[ManifestPathsState]):
+    """A converged host in one look: what lies at every path that the manifest names."""
+
+    def command(self) -> Script:
+        """Return the command."""
+        return asked(manifest_paths())
+
+    default = ManifestPathsState
+
+    def process(self, output: list[str]) -> ManifestPathsState:
+        """Read what is found, as `PlacedEach` does."""
+        return _paths(tuple(output))
+
+
+@cache
+def _paths(output: tuple[str, ...]) -> ManifestPathsState:
+    return ManifestPathsState(states(list(records(output, SHAPES))))
+
+
+def known(manifest: ManifestState, paths: ManifestPathsState, kind: str, path: str) -> PlacedState | None:
+    """Return what `Placed` would tell; None: it must be asked, there is no entry by which it was looked at."""
+    entry = manifest.entry(kind, path)
+    if entry is None or not paths.there or not (kind == "directory" or (entry.hash and kind in _LOOKED_AT)):
+        return None
+    if set(entry.hash + path) & set('"\\') or not (entry.hash + path).isascii():
+        return None  # as JSON has it, it is no path
+    # One with a link of ours has no hash of what it leads to; a file has.
+    state = paths.there.get(path, PlacedState())
+    return replace(state, entry=entry)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shlex
+import ipaddress
 from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
 
-from signalbox.facts.users import UNIT_PROPERTIES, is_stale
+from signalbox.facts.answer import UnreadableError, asked, fields, records, values
+from signalbox.facts.users import UNIT_PROPERTIES, digests_of, is_stale, properties_of
 from signalbox.guard import STATE
 from signalbox.manifest import CONTROLLERS
 from signalbox.networks import open_ports
+from signalbox.shell import Script, each_of, sh
+from signalbox.untrusted import json_of
+
+MAX_ROUTES = 512 * 1024  # bytes of JSON
 
 
 @dataclass(frozen=True)
@@ -25,19 +29,25 @@ class GuardState:
 class Guard(FactBase[GuardState]):
     """Whether a change waits to be confirmed, and whether one was taken back since the last that was."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        return (
-            f"cat {STATE}/armed/change {STATE}/restoring/change 2>/dev/null | sed 's/^/waiting /';"
-            f" sed 's/^/restored /' {STATE}/restored 2>/dev/null || true"
+        return asked(
+            sh(
+                "for f in {armed} {restoring}; do"
+                " [ ! -e $f ] || {{ printf 'waiting\\0'; head -n1 $f; printf '\\0'; }}; done;"
+                " [ ! -e {restored} ] || {{ printf 'restored\\0'; tail -n1 {restored}; printf '\\0'; }}",
+                armed=f"{STATE}/armed/change",
+                restoring=f"{STATE}/restoring/change",
+                restored=f"{STATE}/restored",
+            )
         )
 
     default = GuardState
 
     def process(self, output: list[str]) -> GuardState:
-        """Parse the tagged lines."""
-        values = dict(line.split(" ", 1) for line in output if " " in line)
-        return GuardState(values.get("waiting", ""), values.get("restored", ""))
+        """Read the records."""
+        told = values(output, "waiting", "restored")
+        return GuardState(told.get("waiting", "").rstrip("\n"), told.get("restored", "").rstrip("\n"))
 
 
 @dataclass(frozen=True)
@@ -51,51 +61,70 @@ class SessionState:
 class Session(FactBase[SessionState]):
     """From where the deploy comes and which port it came to. Ask it without sudo, which drops what sshd says."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        return 'echo "$SSH_CONNECTION"'
+        return asked(sh("printf '%s\\0' \"$SSH_CONNECTION\""))
 
     default = SessionState
 
     def process(self, output: list[str]) -> SessionState:
-        """Parse sshd's `client port server port`."""
-        words = output[0].split() if output else []
-        return SessionState(words[0].split("%")[0], int(words[3])) if len(words) == 4 else SessionState()
+        """Read sshd's `client port server port`."""
+        words = " ".join(fields(output)).split()
+        if not words:
+            return SessionState()
+        if len(words) != 4 or not words[3].isdigit() or len(words[3]) > 5:
+            raise UnreadableError("the host told something else than a connection")
+        return SessionState(_address(words[0].split("%")[0]), int(words[3]))
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UnreadableError("the host told something else than an address") from None
 
 
 class Controllers(FactBase[list[str]]):
     """Where deploys have come from, the newest last; see signalbox/operations/controllers.py."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        return f"cat {CONTROLLERS} 2>/dev/null || true"
+        return asked(sh("cat {}; printf '\\0'", CONTROLLERS))
 
     default = list
 
     def process(self, output: list[str]) -> list[str]:
-        """Parse one address a line."""
-        return [line for line in output if line]
+        """Read one address a line."""
+        return [_address(line) for each in fields(output) for line in each.split("\n") if line]
 
 
 class Networks(FactBase[list[str]]):
     """The networks that the host is attached to, as CIDR; not those of containers and tunnels without a carrier."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        ask = "ip -j {} route show scope link proto kernel 2>/dev/null"
         # IPv6 routes have no scope; those of the kernel that have no gateway are on-link.
-        return f"{ask.format('-4')}; ip -j -6 route show proto kernel 2>/dev/null; true"
+        return asked(
+            sh(
+                "ip -j -4 route show scope link proto kernel; printf '\\0';"
+                " ip -j -6 route show proto kernel; printf '\\0'"
+            )
+        )
 
     default = list
 
     def process(self, output: list[str]) -> list[str]:
-        """Parse two JSON arrays of routes."""
-        routes = [route for line in output if line.startswith("[") for route in json.loads(line)]
-        found = {
-            route["dst"]
-            for route in routes
-            if "/" in route.get("dst", "") and "gateway" not in route and "linkdown" not in route.get("flags", [])
-        }
+        """Read two JSON arrays of routes."""
+        found = set()
+        for text in filter(None, map(str.strip, fields(output))):
+            try:
+                routes = json_of(text, max_bytes=MAX_ROUTES)
+                for route in routes if isinstance(routes, list) else ():
+                    network = route.get("dst", "") if "gateway" not in route else ""
+                    if "/" in network and "linkdown" not in route.get("flags", []):
+                        found.add(str(ipaddress.ip_network(network)))
+            except (ValueError, AttributeError, TypeError):
+                raise UnreadableError("the host told something else than its networks") from None
         return sorted(network for network in found if not network.startswith("fe80:"))
 
 
@@ -106,35 +135,35 @@ class FirewallLoaded(FactBase[bool]):
     named sets (addresses that were looked up) is not compared.
     """
 
-    def command(self, path: str) -> str:
+    def command(self, path: str) -> Script:
         """Return the command."""
-        show = "nft -st list table inet signalbox"
-        fresh = f"unshare --net sh -c {shlex.quote(f'nft -f {path} && {show}')}"
-        return f'{{ now=$({show}) && [ -n "$now" ] && [ "$now" = "$({fresh})" ] && echo yes; }} 2>/dev/null; true'
+        show = sh("nft -st list table inet signalbox")
+        fresh = sh("unshare --net sh -c {}", str(sh("nft -f {} && {}", path, show)))
+        return asked(sh('now=$({}) && [ -n "$now" ] && [ "$now" = "$({})" ] && printf \'yes\\0\'; true', show, fresh))
 
     default = bool
 
     def process(self, output: list[str]) -> bool:
         """Return the answer."""
-        return output == ["yes"]
+        return fields(output) == ["yes"]
 
 
 class OpenPorts(FactBase[list[str]]):
     """What the kernel's rules of ours let in by port, such as "tcp/22"; nothing where they are not loaded."""
 
-    def command(self) -> str:
+    def command(self) -> Script:
         """Return the command."""
-        return "nft -s list chain inet signalbox input 2>/dev/null || true"
+        return asked(sh("nft -s list chain inet signalbox input; printf '\\0'"))
 
     default = list
 
     def process(self, output: list[str]) -> list[str]:
-        """Parse nft's listing."""
-        return open_ports("\n".join(output))
+        """Read nft's listing."""
+        return open_ports("".join(fields(output)))
 
 
 # What sshd reads, and its directory, where that is newer than what it has loaded.
-UNREAD = (
+UNREAD = sh(
     "find /etc/ssh/sshd_config /etc/ssh/sshd_config.d \\( -type d -o -name '*.conf' -o -name sshd_config \\)"
     " -cnewer /run/sshd.pid 2>/dev/null"
 )
@@ -155,29 +184,30 @@ class Sshd(FactBase[SshdState]):
     has none, and reads the files each time.
     """
 
-    def command(self, user: str, address: str) -> str:
+    def command(self, user: str, address: str) -> Script:
         """Return the command."""
         match = (
             f"user={user},host={address},addr={address}" if address else f"user={user},host=localhost,addr=127.0.0.1"
         )
-        return (
-            f"[ ! -e /run/sshd.pid ] || {UNREAD} | sed 's/^/changed /';"
-            f" /usr/sbin/sshd -T -C {shlex.quote(match)} 2>/dev/null | sed 's/^/effective /'; true"
+        return asked(
+            sh(
+                "printf 'changed\\0'; [ ! -e /run/sshd.pid ] || {}; printf '\\0effective\\0';"
+                " /usr/sbin/sshd -T -C {}; printf '\\0'",
+                UNREAD,
+                match,
+            )
         )
 
     default = SshdState
 
     def process(self, output: list[str]) -> SshdState:
-        """Parse the tagged lines; a keyword that is there more than once (port) has its values joined."""
-        changed, effective = [], dict[str, str]()
-        for line in output:
-            tag, _, rest = line.partition(" ")
-            if tag == "changed":
-                changed.append(rest)
-            elif tag == "effective":
-                key, _, value = rest.partition(" ")
-                effective[key] = f"{effective[key]} {value}" if key in effective else value
-        return SshdState(tuple(changed), effective)
+        """Read both; a keyword that is there more than once (port) has its values joined."""
+        told = values(output, "changed", "effective")
+        effective = dict[str, str]()
+        for line in filter(None, told.get("effective", "").split("\n")):
+            key, _, value = line.partition(" ")
+            effective[key] = f"{effective[key]} {value}" if key in effective else value
+        return SshdState(tuple(filter(None, told.get("changed", "").split("\n"))), effective)
 
 
 @dataclass(frozen=True)
@@ -198,33 +228,34 @@ class SystemUnitState:
 class SystemUnit(FactBase[SystemUnitState]):
     """State of a unit; one that has inputs notes their hashes in /run/signalbox/<unit>.inputs when it starts."""
 
-    def command(self, unit: str, inputs: tuple[str, ...] = ()) -> str:
+    def command(self, unit: str, inputs: tuple[str, ...] = ()) -> Script:
         """Return the command."""
-        note, files = f"/run/signalbox/{unit}.inputs", " ".join(map(shlex.quote, inputs))
-        read = (
-            f"; sed 's/^/started /' {note} 2>/dev/null; find {files} -cnewer {note} -printf 'touched %p\\n' 2>/dev/null"
-        )
-        show = f"systemctl show {unit} -p {UNIT_PROPERTIES} 2>/dev/null"
-        return f"{show}{read if inputs else ''}; true"
+        asking = [sh("printf 'show\\0'; systemctl show {} -p {}; printf '\\0'", unit, UNIT_PROPERTIES)]
+        if inputs:
+            note = f"/run/signalbox/{unit}.inputs"
+            asking.append(
+                sh(
+                    "printf 'started\\0'; cat {note}; printf '\\0';"
+                    " find {files} -cnewer {note} -printf 'touched\\0%p\\0'",
+                    note=note,
+                    files=inputs,
+                )
+            )
+        return asked(each_of(*asking))
 
     default = SystemUnitState
 
     def process(self, output: list[str]) -> SystemUnitState:
-        """Parse systemctl's properties and the tagged `sha256sum` lines."""
-        properties = dict(line.split("=", 1) for line in output if "=" in line and " " not in line)
-        started, touched = {}, []
-        for line in output:
-            if line.startswith("started "):
-                _, digest, path = line.split(maxsplit=2)
-                started[path] = digest
-            elif line.startswith("touched "):
-                touched.append(line.split(" ", 1)[1])
+        """Read systemctl's properties, what the unit noted, and what was touched since."""
+        told = list(records(output, {"show": 1, "started": 1, "touched": 1}))
+        last = {record[0]: record[1] for record in told}
+        properties = properties_of(last.get("show", ""))
         return SystemUnitState(
             active=properties.get("ActiveState") == "active",
             enabled=properties.get("UnitFileState") == "enabled",
             needs_reload=is_stale(properties),
-            started_with=started,
-            touched=tuple(touched),
+            started_with=digests_of(last.get("started", "")),
+            touched=tuple(record[1] for record in told if record[0] == "touched"),
         )
 
 
@@ -239,18 +270,27 @@ class KernelSetting:
 class KernelSettings(FactBase[dict[str, KernelSetting]]):
     """Those of the sysctl keys that this kernel has; in a container most are there and not writable."""
 
-    def command(self, keys: tuple[str, ...]) -> str:
+    def command(self, keys: tuple[str, ...]) -> Script:
         """Return the command. Not the shell's `read`: dash reads byte by byte, which /proc/sys does not answer."""
-        paths = " ".join(shlex.quote(f"/proc/sys/{key.replace('.', '/')}") for key in keys)
-        return f'grep -s "" {paths} /dev/null; for p in {paths}; do [ ! -w $p ] || echo "$p writable"; done; true'
+        # One look for all: starting a program for each costs more than what it looks at.
+        paths = [f"/proc/sys/{key.replace('.', '/')}" for key in keys]
+        return asked(
+            sh(
+                "printf 'values\\0'; grep -s '' {paths} /dev/null; printf '\\0';"
+                " for p in {paths}; do [ ! -w $p ] || printf 'writable\\0%s\\0' $p; done",
+                paths=paths,
+            )
+        )
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, KernelSetting]:
-        """Parse `path:value` and `path writable` lines."""
-        writable = {line.split()[0] for line in output if line.endswith(" writable")}
+        """Read `path:value` lines, and the paths that are writable."""
+        told = list(records(output, {"values": 1, "writable": 1}))
+        writable = {record[1] for record in told if record[0] == "writable"}
+        listed = "".join(record[1] for record in told if record[0] == "values")
         found = {}
-        for line in output:
+        for line in listed.split("\n"):
             path, colon, value = line.partition(":")
             if colon:
                 key = path.removeprefix("/proc/sys/").replace("/", ".")

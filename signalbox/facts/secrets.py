@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import shlex
+import re
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 from pyinfra.api import FactBase
 
-from signalbox.facts.placed import show_entries
+from signalbox.facts.answer import asked, claim, records, said_by
+from signalbox.facts.placed import entry_of, show_entries
 from signalbox.manifest import Entry
-from signalbox.run_as import run_as
+from signalbox.shell import Script, each_of, sh
 
+MAX_BYTES = 64 * 1024  # of a secret's file
 # A fresh salt each look, and scrypt: who sees the answer (pyinfra -vvv) cannot look it up, nor guess a weak token fast.
 # Both sides pay it for every secret in every run.
 _COST = {"n": 1024, "r": 8, "p": 1}
@@ -24,15 +25,27 @@ cost = {_COST}
 for path, value in zip(sys.argv[1:], sys.stdin.buffer.read().split(b"\\0")):
     if value := value.strip():
         salt = os.urandom(16)
-        print("seen", salt.hex(), hashlib.scrypt(value, salt=salt, **cost).hex(), path)
+        print("seen", salt.hex(), hashlib.scrypt(value, salt=salt, **cost).hex(), path, end="\\0")
 """
 
 
-def reader(path: str) -> str:
+def reader(path: str) -> Script:
     """Return the shell command that prints the secret in a file, for its owner; a `.cred` file is decrypted."""
     if not path.endswith(".cred"):
-        return f"cat {shlex.quote(path)}"
-    return f"systemd-creds --user decrypt --name={credential_name(path)} {shlex.quote(path)} -"
+        return sh("cat {}", path)
+    return sh("systemd-creds --user decrypt --name={} {} -", credential_name(path), path)
+
+
+def careful_reader(path: str) -> Script:
+    """Return what `reader` does for a file that may be anything: a pipe is not waited for, a device not read."""
+    read = sh(
+        "dd if={} iflag=nofollow,nonblock,fullblock,count_bytes count={} bs=64k status=none 2>/dev/null",
+        path,
+        MAX_BYTES,
+    )
+    if not path.endswith(".cred"):
+        return read
+    return sh("{} | systemd-creds --user decrypt --name={} - -", read, credential_name(path))
 
 
 def credential_name(path: str) -> str:
@@ -63,34 +76,43 @@ def _digest(value: str, salt: str) -> str:
     return hashlib.scrypt(value.encode(), salt=bytes.fromhex(salt), **_COST).hex()
 
 
+_SAID = re.compile(
+    r"owner (?P<mode>[0-7]{1,5}) (?P<user>\S{1,64}) (?P<of>/.+)|"
+    r"seen (?P<salt>[0-9a-f]{32}) (?P<digest>[0-9a-f]{128}) (?P<path>/.+)",
+    re.DOTALL,
+)
+
+
 class SecretFiles(FactBase[dict[str, SecretState]]):
     """Files of secrets, by path, as their owner can read them: nothing that could be compared is stored on the host."""
 
-    def command(self, paths: tuple[str, ...], user: str, home: str) -> str:
+    def command(self, paths: tuple[str, ...], user: str, home: str) -> Script:
         """Return the command."""
-        named = " ".join(map(shlex.quote, paths))
-        read = "; ".join(f"{reader(path)}; printf '\\0'" for path in paths)
-        look = f"stat -c 'owner %a %U %n' {named}; {{ {read}; }} | python3 -ISc {shlex.quote(_PROGRAM)} {named}"
-        return f"{show_entries('file', paths)}; {{ {run_as(user, home, look)}; }} 2>/dev/null || true"
+        # The NUL that ends a secret here is none of the secret's own.
+        read = each_of(*(sh("{} | tr -d '\\0'; printf '\\0'", careful_reader(path)) for path in paths))
+        look = sh(
+            "stat --printf='owner %a %U %n\\0' {paths}; {{ {read}; }} | python3 -ISc {program} {paths}",
+            paths=paths,
+            read=read,
+            program=_PROGRAM,
+        )
+        return asked(each_of(show_entries("file", paths), sh("printf 'said\\0'; {}", said_by(user, home, look))))
 
     default = dict
 
     def process(self, output: list[str]) -> dict[str, SecretState]:
-        """Parse the `entry`, `owner` and `seen` lines; a path of which there are none is absent."""
+        """Read the entries, and what the owner's processes said; a path of which there is nothing is absent."""
         states: dict[str, SecretState] = {}
-
-        def learn(path: str, **values: Any) -> None:
-            states[path] = replace(states.get(path, SecretState()), **values)
-
-        for line in output:
-            word, _, rest = line.partition(" ")
-            if word == "entry":
-                if entry := Entry.from_json(rest):
-                    learn(entry.id, entry=entry)
-            elif word == "owner":
-                mode, user, path = rest.split(" ", 2)
-                learn(path, mode=mode, user=user)
-            else:
-                salt, digest, path = rest.split(" ", 2)
-                learn(path, salt=salt, digest=digest)
+        for record in records(output, {"entry": 2, "said": 1}):
+            if record[0] == "entry":
+                if entry := entry_of("file", record[1], record[2]):
+                    states[record[1]] = SecretState(entry=entry)
+                continue
+            for said in map(_SAID.fullmatch, claim(record[1]).split("\0")):
+                if said and said["of"]:
+                    before = states.get(said["of"], SecretState())
+                    states[said["of"]] = replace(before, mode=said["mode"], user=said["user"])
+                elif said:
+                    before = states.get(said["path"], SecretState())
+                    states[said["path"]] = replace(before, salt=said["salt"], digest=said["digest"])
         return states

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from pyinfra.api import FactBase
 
+from signalbox.facts.answer import asked, claim, fields, said_by
+from signalbox.shell import Script, sh
+
+_MAX = 1000  # sessions that are told
+
 
 @dataclass(frozen=True)
 class Session:
@@ -23,19 +28,25 @@ class Session:
 class Sessions(FactBase[list[Session]]):
     """The sessions of a user that go to the gateway on this port of the host's loopback, and so hold its key."""
 
-    def command(self, user: str, port: int) -> str:
-        """Return the command."""
-        return (
-            f"for p in $(pgrep -u {user} -x claude 2>/dev/null); do"
-            " e=$(tr '\\0' '\\n' < /proc/$p/environ 2>/dev/null) || continue;"
-            f" printf '%s\\n' \"$e\" | grep -qE '^ANTHROPIC_BASE_URL=http://(127\\.0\\.0\\.1|localhost):{port}(/|$)'"
-            " || continue; l=$(printf '%s\\n' \"$e\" | sed -n 's/^SIGNALBOX_LANE=/-/p');"
-            ' echo "$p $(ps -o tty=,etime= -p $p) claude$l"; done; true'
+    def command(self, user: str, port: int) -> Script:
+        """Return the command. A variable may hold line breaks: its end is a NUL."""
+        look = sh(
+            "for p in $(pgrep -u {user} -x claude); do"
+            " grep -qzE {wanted} /proc/$p/environ || continue;"
+            " l=$(sed -zn 's/^SIGNALBOX_LANE=/-/p' /proc/$p/environ | tr -d '\\0\\n' | head -c 64);"
+            " set -- $(ps -o tty=,etime= -p $p); printf '%s\\0' \"$p $1 $2 claude$l\"; done",
+            user=user,
+            wanted=f"^ANTHROPIC_BASE_URL=http://(127\\.0\\.0\\.1|localhost):{port}(/|$)",
         )
+        return asked(said_by(user, "/", look))
 
     default = list
 
     def process(self, output: list[str]) -> list[Session]:
-        """Parse `pid terminal age command`."""
-        found = (line.split() for line in output)
-        return [Session(int(words[0]), words[1], words[2], words[3]) for words in found if len(words) == 4]
+        """Read `pid terminal age command`, each ended by NUL; what is none of these is left out."""
+        found = []
+        for each in fields(output):
+            for words in (line.split(" ") for line in claim(each).split("\0")[:_MAX]):
+                if len(words) == 4 and words[0].isascii() and words[0].isdigit() and len(words[0]) < 10:
+                    found.append(Session(int(words[0]), words[1], words[2], words[3]))
+        return found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
 
-from signalbox.facts.placed import show_entry
-from signalbox.manifest import Entry, entry_path
-from signalbox.run_as import run_as
+from signalbox.facts.answer import UnreadableError, asked, claim, fields, number, records, said_by, text_of
+from signalbox.facts.look import SHAPES, Look, found, looks
+from signalbox.facts.placed import entry_of, show_entries
+from signalbox.kept import owner_of
+from signalbox.manifest import Entry
+from signalbox.shell import Script, each_of, sh
 
 SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
 FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
@@ -46,7 +48,7 @@ def _ranges(lines: Iterable[str]) -> Iterator[tuple[str, range]]:
     for line in lines:
         owner, _, ids = line.partition(":")
         first, _, count = ids.partition(":")
-        if first.isdigit() and count.isdigit():
+        if all(each.isascii() and each.isdigit() and len(each) <= 10 for each in (first, count)):
             yield owner, range(int(first), int(first) + int(count))
 
 
@@ -62,46 +64,57 @@ def _free(name: str, ranges: Sequence[tuple[str, range]], entry: Entry | None) -
 class User(FactBase[UserState]):
     """All that tasks ask about one user, in one command."""
 
-    def command(self, user: str) -> str:
+    def command(self, user: str) -> Script:
         """Return the command."""
-        return (
-            f'passwd=$(getent passwd {user}) && echo "passwd $passwd";'
-            f" printf 'groups '; id -Gn {user} 2>/dev/null || echo;"
-            f" case $(getent shadow {user}) in {user}:\\$*) echo 'password yes';; esac;"
-            " sed 's/^/subuid /' /etc/subuid 2>/dev/null; sed 's/^/subgid /' /etc/subgid 2>/dev/null;"
-            f" {show_entry(entry_path('subids', user))};"
-            f" [ ! -e /var/lib/systemd/linger/{user} ] || echo 'linger yes';"
-            f" [ ! -S /run/user/$(id -u {user} 2>/dev/null)/bus ] || echo 'bus yes';"
-            f" sed 's/^/key /' ~{user}/.ssh/authorized_keys 2>/dev/null || true"
+        keys = Look("text", user, sh('"$home"/.ssh/authorized_keys'))
+        return asked(
+            sh(
+                "passwd=$(getent passwd {user}); home=${{passwd%:*}}; home=${{home##*:}};"
+                " printf 'passwd\\0%s\\0' \"$passwd\"; printf 'groups\\0%s\\0' \"$(id -Gn {user})\";"
+                " case $(getent shadow {user}) in {user}:\\$*) printf 'has\\0password\\0';; esac;"
+                " printf 'subuid\\0'; cat /etc/subuid; printf '\\0subgid\\0'; cat /etc/subgid; printf '\\0';"
+                " {entry};"
+                " [ ! -e /var/lib/systemd/linger/{user} ] || printf 'has\\0linger\\0';"
+                " [ ! -S /run/user/\"$(id -u {user})\"/bus ] || printf 'has\\0bus\\0';"
+                ' [ -z "$home" ] || {keys}',
+                user=user,
+                entry=show_entries("subids", [user]),
+                keys=looks([keys]),
+            )
         )
 
     default = UserState
 
     def process(self, output: list[str]) -> UserState:
-        """Parse the tagged lines."""
-        values: dict[str, list[str]] = {}
-        for tag, _, rest in (line.partition(" ") for line in output):
-            values.setdefault(tag, []).append(rest)
-        if "passwd" not in values:
+        """Read the records."""
+        shapes = {**SHAPES, "passwd": 1, "groups": 1, "has": 1, "subuid": 1, "subgid": 1}
+        told = list(records(output, shapes))
+        values = {record[0]: record[1] for record in told if record[0] != "has"}
+        has = {record[1] for record in told if record[0] == "has"}
+        if not values.get("passwd"):
             return UserState()
-        name, _, uid, _, _, home, shell = values["passwd"][0].split(":")
-        entry = Entry.from_json(values["entry"][0]) if "entry" in values else None
-        ranges = {kind: list(_ranges(values.get(kind, []))) for kind in ("subuid", "subgid")}
+        words = values["passwd"].split(":")
+        if len(words) != 7:
+            raise UnreadableError("the host told something else than a user")
+        name, _, uid, _, _, home, shell = words
+        entry = next((entry_of("subids", name, record[2]) for record in told if record[0] == "entry"), None)
+        ranges = {kind: list(_ranges(values.get(kind, "").split("\n"))) for kind in ("subuid", "subgid")}
+        texts = [text_of(record[2]) for record in told if record[0] == "text"]
         return UserState(
             exists=True,
-            uid=int(uid),
+            uid=number(uid),
             home=home,
             shell=shell,
-            groups=tuple(values.get("groups", [""])[0].split()),
-            has_password="password" in values,
+            groups=tuple(values.get("groups", "").split()),
+            has_password="password" in has,
             subuids=sum(len(ids) for owner, ids in ranges["subuid"] if owner == name),
             subgids=sum(len(ids) for owner, ids in ranges["subgid"] if owner == name),
             first_subid=next((str(ids.start) for owner, ids in ranges["subuid"] if owner == name), ""),
             subids_entry=entry,
             free_subids=_free(name, [*ranges["subuid"], *ranges["subgid"]], entry),
-            linger="linger" in values,
-            bus="bus" in values,
-            authorized_keys=tuple(values.get("key", [])),
+            linger="linger" in has,
+            bus="bus" in has,
+            authorized_keys=tuple(texts[0].split("\n")) if texts else (),
         )
 
 
@@ -116,19 +129,12 @@ class UnitState:
     on_disk: dict[str, str] = field(default_factory=dict)
 
 
-def digests(paths: Sequence[str]) -> str:
-    """Return shell that prints `<digest>  <path>` for each file: its SHA-256, or inode and change time of a `.key`.
-
-    A plain secret's hash would be in facts, which pyinfra shows with -vvv: a weak one could be guessed from it.
-    """
-    plain = [path for path in paths if path.endswith(".key")]
-    hashed = [path for path in paths if path not in plain]
-    words = [f"sha256sum {' '.join(map(shlex.quote, hashed))}"] if hashed else []
-    words += [f"stat -c '%i-%Z  %n' {' '.join(map(shlex.quote, plain))}"] if plain else []
-    return "; ".join(words)
-
-
 UNIT_PROPERTIES = "ActiveState,UnitFileState,LoadState,NeedDaemonReload"
+
+
+def properties_of(text: str) -> dict[str, str]:
+    """Return what `systemctl show` printed, by property."""
+    return dict(line.split("=", 1) for line in text.split("\n") if "=" in line and " " not in line)
 
 
 def is_stale(properties: Mapping[str, str]) -> bool:
@@ -140,54 +146,68 @@ def is_stale(properties: Mapping[str, str]) -> bool:
     return properties.get("NeedDaemonReload") == "yes" or properties.get("LoadState") == "error"
 
 
+def digests_of(text: str) -> dict[str, str]:
+    """Return the digests that a unit noted (`<digest>  <path>` a line), by path; a line that is none is left out."""
+    lines = [line.split(maxsplit=1) for line in text.split("\n")]
+    return {words[1]: words[0] for words in lines if len(words) == 2}
+
+
 class UserUnit(FactBase[UnitState]):
     """State of a user unit, with the hashes of its input files when it started and now.
 
-    A unit notes what it started with in %t/<unit>.inputs (`digests` of its inputs in ExecStartPre), so
-    that 'restart needed' is a fact: a run that died between writing a file and restarting loses nothing.
+    A unit notes what it started with in %t/<unit>.inputs (SHA-256 of each input, or inode and change time of a `.key`,
+    in ExecStartPre), so that 'restart needed' is a fact: a run that died between writing a file and restarting loses
+    nothing. A plain secret's hash would be in facts, which pyinfra shows with -vvv: a weak one could be guessed.
     """
 
-    def command(self, unit: str, user: str, home: str, inputs: tuple[str, ...]) -> str:
+    def command(self, unit: str, user: str, home: str, inputs: tuple[str, ...]) -> Script:
         """Return the command."""
         # Without a bus, systemctl fails and every line is missing: that reads as 'not running', which is so.
-        show = run_as(
-            user,
-            home,
-            f"systemctl --user show {unit} -p {UNIT_PROPERTIES} 2>/dev/null;"
-            f" [ ! -f $XDG_RUNTIME_DIR/{unit}.inputs ] || sed 's/^/started /' $XDG_RUNTIME_DIR/{unit}.inputs",
+        show = said_by(user, home, sh("systemctl --user show {} -p {}", unit, UNIT_PROPERTIES))
+        noted = Look("text", user, sh('"$noted"'))
+        disk = [Look("stat" if path.endswith(".key") else "hash", owner_of(path), path) for path in inputs]
+        return asked(
+            each_of(
+                sh('noted=/run/user/"$(id -u {})"/{}.inputs', user, unit),
+                sh("printf 'unit\\0'; {}", show),
+                looks([noted, *disk]),
+            )
         )
-        disk = f"{{ {digests(inputs)}; }} 2>/dev/null | sed 's/^/disk /'" if inputs else "true"
-        return f"{{ {show}; }} 2>/dev/null; {disk}; true"
 
     default = UnitState
 
     def process(self, output: list[str]) -> UnitState:
-        """Parse systemctl's properties and the tagged `sha256sum` lines."""
-        properties = dict(line.split("=", 1) for line in output if "=" in line and " " not in line)
-        hashes: dict[str, dict[str, str]] = {"started": {}, "disk": {}}
-        for line in output:
-            tag, _, rest = line.partition(" ")
-            if tag in hashes:
-                digest, path = rest.split(maxsplit=1)
-                hashes[tag][path] = digest
+        """Read systemctl's properties, what the unit noted, and its inputs on disk."""
+        properties: dict[str, str] = {}
+        started: dict[str, str] = {}
+        disk: dict[str, str] = {}
+        for record in records(output, {**SHAPES, "unit": 1}):
+            if record[0] == "unit":
+                properties = properties_of(claim(record[1]))
+            elif record[0] == "text":
+                started = digests_of(text_of(record[2]))
+            elif record[0] == "hash":
+                disk[record[1]] = record[2]
+            elif record[0] == "at" and record[1].endswith(".key"):
+                disk[record[1]] = found(record).identity
         return UnitState(
             active=properties.get("ActiveState") == "active",
             enabled=properties.get("UnitFileState") == "enabled",
             needs_reload=is_stale(properties),
-            started_with=hashes["started"],
-            on_disk=hashes["disk"],
+            started_with=started,
+            on_disk=disk,
         )
 
 
 class UserCommand(FactBase[list[str]]):
     """The lines that a read-only command prints as a user; [] where the user or the program is missing."""
 
-    def command(self, user: str, home: str, script: str) -> str:
+    def command(self, user: str, home: str, script: Script) -> Script:
         """Return the command."""
-        return f"{{ {run_as(user, home, script)}; }} 2>/dev/null || true"  # a user that is missing prints nothing
+        return asked(said_by(user, home, script))
 
     default = list
 
     def process(self, output: list[str]) -> list[str]:
         """Return the lines; docker prints an empty one where it found nothing."""
-        return [line for line in output if line]
+        return [line for each in fields(output) for line in claim(each).split("\n") if line]

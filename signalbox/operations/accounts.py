@@ -10,6 +10,7 @@ from pyinfra.api import StringCommand, operation
 from signalbox import manifest
 from signalbox.facts import Placed, User
 from signalbox.facts.users import SUBIDS
+from signalbox.kept import replaced
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
@@ -17,6 +18,7 @@ from signalbox.operations.guarded import Change, Proof, confirmed
 from signalbox.removal import removal
 from signalbox.run_as import as_owner, run_as
 from signalbox.settings.account import Account
+from signalbox.shell import all_of, fed, sh
 from signalbox.statements import differs, want
 
 
@@ -27,12 +29,14 @@ def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
     want("user", account)
     differs(f"user {account}, shell" if now.exists else f"user {account}", now.shell, shell)
     if not now.exists:
-        yield (
-            f"{manifest.record(manifest.Entry('user', account))}"
-            f" && useradd --create-home --home-dir {home} -K HOME_MODE=0700 --shell {shell} --user-group {account}"
+        yield all_of(
+            manifest.record(manifest.Entry("user", account)),
+            sh(
+                "useradd --create-home --home-dir {} -K HOME_MODE=0700 --shell {} --user-group {}", home, shell, account
+            ),
         )
     elif now.shell != shell:
-        yield f"usermod --shell {shell} {account}"
+        yield sh("usermod --shell {} {}", shell, account)
     else:
         host.noop(f"user {account} exists")
 
@@ -44,15 +48,16 @@ def password(account: str, value: str) -> Commands:
         host.noop(f"user {account} has a password")
         return
     differs(f"password of {account}", None, "set")
-    yield StringCommand("chpasswd", _stdin=f"{account}:{value}")
+    yield fed(sh("chpasswd"), f"{account}:{value}")
 
 
 @operation()
 def authorized_keys(account: str, home: str, keys: list[str]) -> Commands:
     """Have these public keys in the user's authorized_keys; other keys there are left alone."""
     now = host.get_fact(User, user=account)
-    present = {tuple(key.split()[:2]) for key in now.authorized_keys}
-    missing = [key for key in keys if tuple(key.split()[:2]) not in present]
+    # Wherever it stands in its line: one with options before it is a person's own, and says from where it may be used.
+    present = [f" {' '.join(line.split())} " for line in now.authorized_keys if not line.lstrip().startswith("#")]
+    missing = [key for key in keys if not any(f" {' '.join(key.split()[:2])} " in line for line in present)]
     for key in keys:
         want("key", _key_id(account, key))
     if not missing:
@@ -74,8 +79,11 @@ def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
         paths=(),
         kept=[manifest.entry_path(entry.kind, entry.id) for entry in mine],
         # The file is the user's: it is read and written with that user's rights alone.
-        keep=f"{{ {as_owner(proof.user, f'cat {path}')} || true; }} > keys",
-        undo=f"{as_owner(proof.user, f'umask 077; cat > {path}.new && mv -fT {path}.new {path}')} < keys\n",
+        keep=sh("{{ {} || true; }} > keys", as_owner(proof.user, sh("cat {}", path))),
+        undo=sh(
+            "{} < keys\n",
+            as_owner(proof.user, sh("umask 077; cat > {new} && mv -fT {new} {path}", new=f"{path}.new", path=path)),
+        ),
         hint="let another key of this machine in first (service_user.authorized_keys)",
     )
     yield from confirmed(change, removal(mine), proof)
@@ -83,14 +91,18 @@ def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
 
 def _with_keys(account: str, home: str, missing: Sequence[str]) -> StringCommand:
     path = f"{home}/.ssh/authorized_keys"
-    script = (
-        f"umask 077; mkdir -p {home}/.ssh && chmod 700 {home}/.ssh"
-        # A last line without its newline would swallow the first new key.
-        f' && if [ -s {path} ] && [ -n "$(tail -c1 {path})" ]; then echo >> {path}; fi'
-        f" && cat >> {path} && chmod 600 {path}"
+    # What is no file there lets nobody in; it is kept beside.
+    make = sh(
+        "umask 077; mkdir -p {ssh} && chmod 700 {ssh}"
+        " && {{ [ -f {path} ] || {{ [ ! -e {path} ] && [ ! -L {path} ]; }}"
+        " || mv -T --backup=numbered {path} {path}.before-signalbox; }} && {{ [ -e {path} ] || : > {path}; }}",
+        ssh=f"{home}/.ssh",
+        path=path,
     )
-    record = " && ".join(manifest.record(manifest.Entry("key", _key_id(account, key))) for key in missing)
-    return StringCommand(f"{record} && {as_owner(account, script)}", _stdin="\n".join(missing))
+    # awk ends a last line that has no newline, which would swallow the first new key.
+    script = all_of(make, replaced(path, sh("awk 1 && cat <&3")), sh("chmod 600 {}", path))
+    records = [manifest.record(manifest.Entry("key", _key_id(account, key))) for key in missing]
+    return fed(all_of(*records, as_owner(account, script)), "\n".join(missing))
 
 
 def _key_id(account: str, key: str) -> str:
@@ -113,8 +125,8 @@ def subordinate_ids(account: str) -> Commands:
         differs(f"subordinate user and group ids of {account}", has, enough)
         record = manifest.record(Entry("subids", account, str(now.free_subids), entry.original if entry else None))
         ids = f"{now.free_subids}-{now.free_subids + SUBIDS - 1}"
-        adding = " ".join(f"--add-{kind} {ids}" for kind in missing)
-        yield f"{record} && touch /etc/subuid /etc/subgid && usermod {adding} {account}"
+        adding = [word for kind in missing for word in (f"--add-{kind}", ids)]
+        yield all_of(record, sh("touch /etc/subuid /etc/subgid && usermod {} {}", adding, account))
     elif entry is None or entry.hash != now.first_subid:
         differs(f"subordinate ids of {account}, manifest entry", entry and entry.hash, now.first_subid)
         original = entry.original if entry else now.first_subid
@@ -132,13 +144,16 @@ def linger(account: str, home: str, wanted: bool = True) -> Commands:
     differs(f"linger of {account}", "on" if now.linger else "off", "on" if wanted else "off")
     if wanted and not (now.linger and now.bus):
         # A manager that was started before dbus-user-session was installed has no bus until it is told.
-        bus = run_as(account, home, "systemctl --user daemon-reload && systemctl --user start dbus.socket")
-        yield (
-            f"{manifest.record(manifest.Entry('linger', account))} && loginctl enable-linger {account}"
-            f" && systemctl start user@$(id -u {account}).service && {bus}"
+        bus = run_as(account, home, sh("systemctl --user daemon-reload && systemctl --user start dbus.socket"))
+        yield all_of(
+            manifest.record(manifest.Entry("linger", account)),
+            sh(
+                'loginctl enable-linger {account} && systemctl start user@"$(id -u {account})".service', account=account
+            ),
+            bus,
         )
     elif not wanted and now.linger:
-        yield f"loginctl disable-linger {account} && {manifest.forget('linger', account)}"
+        yield all_of(sh("loginctl disable-linger {}", account), manifest.forget("linger", account))
     else:
         host.noop(f"linger of {account} is as wanted")
 
@@ -157,4 +172,4 @@ def sudo_rule(account: str, rule: str | None) -> Commands:
         host.noop(f"{account} has no sudo rule of ours")
         return
     differs(path, now.type, None)
-    yield f"rm -f {path} && {manifest.forget('file', path)}"
+    yield all_of(sh("rm -f {}", path), manifest.forget("file", path))

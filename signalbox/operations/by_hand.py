@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
 from signalbox.facts import Placed, UserCommand
+from signalbox.kept import owner_of
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import prepare
-from signalbox.removal import owner_of
 from signalbox.run_as import as_owner, run_as
+from signalbox.shell import Script, all_of, each_of, sh
 from signalbox.statements import differs, want
 
 SHELL_FILES = (".bashrc", ".bash_aliases", ".bash_profile", ".profile", ".zshrc", ".zprofile")
@@ -34,13 +33,15 @@ END { if (in_function || in_if) exit 3 }
 """
 
 
-def without(path: str, names: tuple[str, ...], files: tuple[str, ...]) -> str:
+def without(path: str, names: tuple[str, ...], files: tuple[str, ...]) -> Script:
     """Return the command that prints a shell file without functions and aliases of these names, and without what loads
     these files (below the home).
     """
     patterns = (("names", names), ("files", tuple(file.rsplit("/", 1)[-1] for file in files)))
-    given = " ".join(f"-v {name}={shlex.quote('|'.join(_escaped(each) for each in words))}" for name, words in patterns)
-    return f"awk {given} {shlex.quote(_AWK)} {path}"
+    given = [
+        word for name, words in patterns for word in ("-v", f"{name}={'|'.join(_escaped(each) for each in words)}")
+    ]
+    return sh("awk {} {} {}", given, _AWK, path)
 
 
 def _escaped(text: str) -> str:
@@ -50,9 +51,9 @@ def _escaped(text: str) -> str:
 @operation()
 def container_set_aside(container: str, account: str, home: str) -> Commands:
     """Have this container of the user's own Docker stopped, not to start by itself; it stays, with all it holds."""
-    name = shlex.quote(container)
     want("container", f"{account}:{container}")
-    script = f"docker container inspect --format '{{{{.State.Running}}}} {{{{.HostConfig.RestartPolicy.Name}}}}' {name}"
+    look = "{{.State.Running}} {{.HostConfig.RestartPolicy.Name}}"
+    script = sh("docker container inspect --format {} {}", look, container)
     found = host.get_fact(UserCommand, user=account, home=home, script=script)
     running, _, policy = (found[0] if found else "false no").partition(" ")
     if running != "true" and policy in ("no", ""):
@@ -61,8 +62,10 @@ def container_set_aside(container: str, account: str, home: str) -> Commands:
     differs(f"container {container} of {account}", "running" if running == "true" else "stopped", "set aside")
     differs(f"container {container} of {account}, starts by itself", policy, "no")
     record = manifest.record(Entry("container", f"{account}:{container}", "set aside", policy))
-    stop = f"docker container update --restart=no {name} && docker container stop {name}"
-    yield f"{manifest.MAKE} && {record} && {run_as(account, home, f'{{ {stop}; }} >/dev/null')}"
+    stop = sh(
+        "{{ docker container update --restart=no {name} && docker container stop {name}; }} >/dev/null", name=container
+    )
+    yield all_of(manifest.MAKE, record, run_as(account, home, stop))
 
 
 @operation()
@@ -74,7 +77,7 @@ def file_set_aside(path: str) -> Commands:
         host.noop(f"{path} is not there, or set aside")
         return
     differs(path, now.type, "set aside")
-    yield f"{prepare('aside', path, now, '')} && {as_owner(owner_of(path), f'rm -f {shlex.quote(path)}')}"
+    yield all_of(prepare("aside", path, now, ""), as_owner(owner_of(path), sh("rm -f {}", path)))
 
 
 @operation()
@@ -84,8 +87,15 @@ def shells_without(names: list[str], files: list[str], account: str, home: str) 
     What was there is kept beside each as *.before-signalbox, numbered when there are several.
     """
     wanted = tuple(names), tuple(files)
-    look = "; ".join(
-        f"[ ! -f {file} ] || {{ {without(file, *wanted)} | cmp -s - {file}; }} || echo {file}" for file in SHELL_FILES
+    look = each_of(
+        *(
+            sh(
+                "[ ! -f {file} ] || {{ {rest} | cmp -s - {file}; }} || echo {file}",
+                file=file,
+                rest=without(file, *wanted),
+            )
+            for file in SHELL_FILES
+        )
     )
     found = [name for name in host.get_fact(UserCommand, user=account, home=home, script=look) if name in SHELL_FILES]
     if not found:
@@ -93,11 +103,16 @@ def shells_without(names: list[str], files: list[str], account: str, home: str) 
         return
     for name in found:
         differs(f"{home}/{name}", "as by hand", f"without {', '.join([*names, *files])}")
-        new = f"{name}.signalbox-new"
-        failed = f"{{ echo '~/{name}: a function in it has no end; take {', '.join(names)} out by hand' >&2; false; }}"
+        failed = f"~/{name}: a function in it has no end; take {', '.join(names)} out by hand"
         yield run_as(
             account,
             home,
-            f"rm -f {new} && cp -p {name} {new} && {{ {without(name, *wanted)} > {new} || {failed}; }}"
-            f" && cp -p --backup=numbered {name} {name}.before-signalbox && mv -fT {new} {name}",
+            sh(
+                "rm -f {new} && cp -p {name} {new} && {{ {rest} > {new} || {{ echo {failed} >&2; false; }}; }}"
+                " && cp -p --backup=numbered {name} {name}.before-signalbox && sync {new} && mv -fT {new} {name}",
+                new=f"{name}.signalbox-new",
+                name=name,
+                rest=without(name, *wanted),
+                failed=failed,
+            ),
         )

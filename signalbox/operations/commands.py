@@ -6,4 +6,6 @@ from collections.abc import Generator
 
 from pyinfra.api import StringCommand
 
-Commands = Generator[StringCommand | str, None, None]
+from signalbox.shell import Script
+
+Commands = Generator[StringCommand | Script, None, None]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pyinfra import host
 from pyinfra.api import operation
 
@@ -11,14 +9,15 @@ from signalbox import manifest
 from signalbox.facts import UserCommand
 from signalbox.operations.commands import Commands
 from signalbox.run_as import run_as
+from signalbox.shell import Script, all_of, sh
 from signalbox.statements import differs, want
 
 _HIDDEN = "hidden"
 
 
-def pull(reference: str) -> str:
+def pull(reference: str) -> Script:
     """Return the command that has Docker fetch an image; one that is already being fetched is waited for."""
-    return f"docker pull --quiet {shlex.quote(reference)}"
+    return sh("docker pull --quiet {}", reference)
 
 
 @operation()
@@ -28,14 +27,12 @@ def image(account: str, home: str, reference: str) -> Commands:
     A pull that was cut off leaves no image under its digest, and Docker keeps the layers it has.
     """
     want("image", f"{account}:{reference}")
-    look = f"docker image inspect --format '{{{{.Id}}}}' {shlex.quote(reference)}"
-    script = f"{look} || docker version --format . >/dev/null || echo {_HIDDEN}"
+    look = sh("docker image inspect --format {} {}", "{{.Id}}", reference)
+    script = sh("{} || docker version --format . >/dev/null || echo {}", look, _HIDDEN)
     found = host.get_fact(UserCommand, user=account, home=home, script=script)
     if found and found != [_HIDDEN]:
         host.noop(f"image {reference} is there")
         return
     differs(f"image of {account}", "not to be seen, because Docker does not run" if found else None, reference)
-    yield (
-        f"{manifest.record(manifest.Entry('image', f'{account}:{reference}'))}"
-        f" && {run_as(account, home, pull(reference))}"
-    )
+    record = manifest.record(manifest.Entry("image", f"{account}:{reference}"))
+    yield all_of(record, run_as(account, home, pull(reference)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pyinfra import host
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import operation
 
 from signalbox.facts.reach import Controllers, Networks, Session
 from signalbox.manifest import CONTROLLERS, MAKE
 from signalbox.networks import CONTROLLER, contains, resolved
 from signalbox.operations.commands import Commands
+from signalbox.shell import fed, sh
 from signalbox.statements import differs
 
 KEPT = 8
@@ -40,5 +41,5 @@ def controllers_known(controllers: Sequence[str]) -> Commands:
         host.noop("it is known where deploys come from")
         return
     differs("where deploys come from", ", ".join(known), ", ".join(controllers))
-    new = f"{CONTROLLERS}.new"
-    yield StringCommand(f"{MAKE} && cat > {new} && mv {new} {CONTROLLERS}", _stdin="\n".join(controllers))
+    script = sh("{make} && cat > {path}.new && mv {path}.new {path}", make=MAKE, path=CONTROLLERS)
+    yield fed(script, "\n".join(controllers))

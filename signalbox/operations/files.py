@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.operations.util.files import generate_color_diff
 
 from signalbox import manifest
-from signalbox.facts import FirstLine, Placed, PlacedState
+from signalbox.facts import FileText, FirstLine, Placed, PlacedState
+from signalbox.kept import edited_of, keep, lines_without, original_of, replaced
 from signalbox.operations.commands import Commands
 from signalbox.operations.placed import directories_now, placed, placed_each
 from signalbox.removal import removal
 from signalbox.run_as import as_owner
+from signalbox.shell import Script, all_of, fed, sh
 from signalbox.statements import differs, want
 
 
@@ -23,15 +24,33 @@ def sha256(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def prepare(kind: str, path: str, now: PlacedState, digest: str) -> str:
+def prepare(kind: str, path: str, now: PlacedState, digest: str) -> Script:
     """Return shell that keeps what a person left at `path`, then records what is about to be placed."""
     original = now.entry.original if now.entry else None
-    keep = ""
+    steps = [manifest.MAKE]
     if now.entry is None and now.type is not None:
-        original = manifest.original_path(kind, path)
-        keep = f" && cp -a -T --backup=numbered {shlex.quote(path)} {shlex.quote(original)}"
-    record = manifest.record(manifest.Entry(kind=kind, id=path, hash=digest, original=original))
-    return f"{manifest.MAKE}{keep} && {record}"
+        original = original_of(kind, path)
+        steps.append(keep(path, original))
+    elif now.entry and _is_edited(now, now.entry):
+        steps.append(keep(path, edited_of(kind, path)))
+    return all_of(*steps, manifest.record(manifest.Entry(kind=kind, id=path, hash=digest, original=original)))
+
+
+def _is_edited(now: PlacedState, entry: manifest.Entry) -> bool:
+    """Return whether somebody has made something else of what we had placed; a secret's file is never copied."""
+    if not entry.hash or entry.kind not in ("file", "link"):
+        return False
+    is_ours = (now.type, now.sha256 if entry.kind == "file" else now.target) == (entry.kind, entry.hash)
+    return now.type in ("file", "link") and not is_ours
+
+
+def cleared(path: str) -> Script:
+    """Return shell, for the owner, that makes way at `path`: a directory in it stays beside, under another name."""
+    return sh(
+        "{{ [ ! -d {path} ] || [ -L {path} ] || mv -T --backup=numbered {path} {path}.before-signalbox; }}"
+        " && rm -rf --one-file-system {path}.signalbox-new",
+        path=path,
+    )
 
 
 @operation()
@@ -94,11 +113,15 @@ def _place(
         differs(f"{path}, manifest entry", _entry(now, digest), "as placed")
     if state.config.DIFF and not secret and not right:
         _show_difference(path, content, now)
-    path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
-    write = (
-        f"umask 077; rm -f {new} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path_}"
+    write = sh(
+        "umask 077; {cleared} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path}",
+        cleared=cleared(path),
+        new=f"{path}.signalbox-new",
+        group=group,
+        mode=mode,
+        path=path,
     )
-    return [StringCommand(f"{prepare('file', path, now, digest)} && {as_owner(user, write)}", _stdin=content)]
+    return [fed(all_of(prepare("file", path, now, digest), as_owner(user, write)), content)]
 
 
 def _entry(now: PlacedState, digest: str) -> str | None:
@@ -114,9 +137,7 @@ def _tell(path: str, now: PlacedState, mode: str, owner: str) -> None:
 
 
 def _show_difference(path: str, content: str, now: PlacedState) -> None:
-    from pyinfra.facts.files import FileContents
-
-    current = host.get_fact(FileContents, path=path) if now.type == "file" else []
+    current = host.get_fact(FileText, path=path) if now.type == "file" else []
     host.log(f"difference of {path}:")
     for line in generate_color_diff([f"{line}\n" for line in current or []], content.splitlines(keepends=True)):
         host.log(f"  {line}")
@@ -133,23 +154,32 @@ def directories(paths: list[str], mode: str = "755", user: str = "root", group: 
     commands = []
     for path in paths:
         want("directory", path)
-        path_, state = shlex.quote(path), now.get(path)
+        state = now.get(path)
         if state is None:
             differs(path, None, "directory")
             commands.append(manifest.record(manifest.Entry("directory", path)))
-            commands.append(as_owner(user, f"mkdir -m {mode} {path_} && chgrp {group or user} {path_}"))
+            # What is no directory there makes way, and is kept beside: a person's link that leads nowhere, too.
+            made = sh(
+                "{{ {{ [ ! -e {path} ] && [ ! -L {path} ]; }}"
+                " || mv -T --backup=numbered {path} {path}.before-signalbox; }}"
+                " && mkdir -m {mode} {path} && chgrp {group} {path}",
+                path=path,
+                mode=mode,
+                group=group or user,
+            )
+            commands.append(as_owner(user, made))
             continue
         differs(f"{path}, owner", state.owner, owner)
         differs(f"{path}, mode", state.mode, mode if state.ours else state.mode)
         if state.owner != owner and user == "root":
-            commands.append(f"chown {owner} {path_}")
+            commands.append(sh("chown {} {}", owner, path))
         elif state.owner != owner:
             message = f"{path} belongs to {state.owner}; give it back, or move it away: chown {owner} {path}"
-            commands.append(f"{{ echo {shlex.quote(message)} >&2; false; }}")
+            commands.append(sh("{{ echo {} >&2; false; }}", message))
         if state.ours and state.mode != mode:
-            commands.append(as_owner(user, f"chmod {mode} {path_}"))
+            commands.append(as_owner(user, sh("chmod {} {}", mode, path)))
     if commands:
-        yield " && ".join(commands)
+        yield all_of(*commands)
     else:
         host.noop(f"{', '.join(paths)}: as wanted")
 
@@ -168,8 +198,8 @@ def handed_directory(path: str, mode: str, user: str, group: str) -> Commands:
     differs(f"{path}, owner", now.owner if now else None, f"{user}:{group}")
     differs(f"{path}, mode", now.mode if now else None, mode)
     # With what an earlier owner left in it; in this order: chown takes the bit that hands the group on.
-    make = f"mkdir -p {shlex.quote(path)} && chown -hR {user}:{group} {shlex.quote(path)}"
-    yield f"{manifest.record(manifest.Entry('directory', path))} && {make} && chmod {mode} {shlex.quote(path)}"
+    make = sh("mkdir -p {path} && chown -hR {owner} {path}", path=path, owner=f"{user}:{group}")
+    yield all_of(manifest.record(manifest.Entry("directory", path)), make, sh("chmod {} {}", mode, path))
 
 
 @operation()
@@ -191,7 +221,7 @@ def links(targets: dict[str, str], user: str = "root") -> Commands:
         host.noop(f"{', '.join(targets)}: as wanted")
 
 
-def _point(path: str, target: str, user: str, now: PlacedState) -> list[str]:
+def _point(path: str, target: str, user: str, now: PlacedState) -> list[Script]:
     """Return what makes the link as wanted, nothing where it is; say what differs."""
     want("link", path)
     if (now.type, now.target, now.user) == ("link", target, user) and now.entry and now.entry.hash == target:
@@ -200,9 +230,14 @@ def _point(path: str, target: str, user: str, now: PlacedState) -> list[str]:
     differs(f"{path}, owner", now.user or user, user)
     if (now.type, now.target) == ("link", target):
         differs(f"{path}, manifest entry", _entry(now, target), "as placed")
-    path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
-    write = f"ln -sfT {shlex.quote(target)} {new} && mv -fT {new} {path_}"
-    return [f"{prepare('link', path, now, target)} && {as_owner(user, write)}"]
+    write = sh(
+        "{cleared} && ln -sT {target} {new} && mv -fT {new} {path}",
+        cleared=cleared(path),
+        target=target,
+        new=f"{path}.signalbox-new",
+        path=path,
+    )
+    return [all_of(prepare("link", path, now, target), as_owner(user, write))]
 
 
 @operation()
@@ -226,9 +261,7 @@ def first_line(path: str, line: str, user: str) -> Commands:
         return
     now = host.get_fact(Placed, path=path, kind="line")
     differs(f"{path}, first line", "other" if now.type else None, "loads our environment")
-    path_, new, line_ = shlex.quote(path), shlex.quote(f"{path}.signalbox-new"), shlex.quote(line)
-    write = (
-        f"touch {path_} && rm -f {new} && {{ echo {line_}; grep -vxF {line_} {path_} || true; }} > {new}"
-        f" && chmod --reference={path_} {new} && mv -fT {new} {path_}"
-    )
-    yield f"{prepare('line', path, now, line)} && {as_owner(user, write)}"
+    # Whoever has nothing there gets a file of that line alone, and keeps the mode of one that is there.
+    make = sh("umask 022; {{ [ -e {path} ] || [ -L {path} ] || : > {path}; }}", path=path)
+    edit = replaced(path, sh("printf '%s\\n' {} && {{ {}; }}", line, lines_without(line)))
+    yield all_of(prepare("line", path, now, line), as_owner(user, all_of(make, edit)))

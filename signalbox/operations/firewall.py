@@ -10,10 +10,11 @@ from signalbox.networks import open_ports
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
+from signalbox.shell import all_of, sh
 from signalbox.statements import differs
 
-_KEEP = "nft -s list table inet signalbox > table.nft 2>/dev/null || : > table.nft"
-_UNDO = "{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; cat table.nft; } | nft -f -\n"
+_KEEP = sh("nft -s list table inet signalbox > table.nft 2>/dev/null || : > table.nft")
+_UNDO = sh("{{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; cat table.nft; }} | nft -f -\n")
 
 
 @operation()
@@ -32,10 +33,10 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, lookups: bo
     for port in sorted({*now, *then}) if now else ():
         differs(port, "open" if port in now else "closed", "open" if port in then else "closed")
     change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
-    load = f"nft -c -f {path} && systemctl reload-or-restart signalbox-firewall.service"
+    load = sh("nft -c -f {} && systemctl reload-or-restart signalbox-firewall.service", path)
     if lookups:
         # It goes on by itself: a name server that is slow to answer must not eat up the armed time.
-        load += " && { timeout 20 systemctl start signalbox-egress.service || [ $? = 124 ]; }"
+        load = all_of(load, sh("{{ timeout 20 systemctl start signalbox-egress.service || [ $? = 124 ]; }}"))
 
     def wrong() -> str | None:
         return None if host.get_fact(FirewallLoaded, path=path) else "the kernel holds other rules than were loaded"

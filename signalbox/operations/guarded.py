@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +13,11 @@ from signalbox.facts import Placed
 from signalbox.facts.reach import Guard
 from signalbox.logins import deploy_user, login_problem, reached_by_ssh
 from signalbox.operations.commands import Commands
+from signalbox.shell import Script, fed, script_of, sh
 from signalbox.statements import differs
 from signalbox.verdict import warn
+
+_RESTORED = f"{guard.STATE}/restored"
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,15 @@ class Change:
 
     name: str
     paths: Sequence[str]
-    undo: str
+    undo: Script
     kept: Sequence[str] = ()
-    keep: str = "true"
+    keep: Script = guard.NOTHING
     hint: str = ""
 
 
 def confirmed(
     change: Change,
-    commands: Iterable[StringCommand | str],
+    commands: Iterable[StringCommand | Script],
     proof: Proof,
     wrong: Callable[[], str | None] = lambda: None,
 ) -> Commands:
@@ -64,7 +66,7 @@ def confirmed(
     if not proof.guard and host.get_fact(Placed, path=guard.GUARD, kind="file").type is None:
         yield from commands  # its owner has switched it off
         return
-    yield StringCommand(guard.arm(change.name, change.paths, change.kept, change.keep), _stdin=change.undo)
+    yield fed(guard.arm(change.name, change.paths, change.kept, change.keep), change.undo)
     if not reached_by_ssh(host):
         warn(f"this deploy does not come over SSH, so no fresh login proves the change of {change.name}")
     me = deploy_user(host)
@@ -88,19 +90,19 @@ def confirmed(
 
 def _gives_up(failed: str, change: Change, users: Iterable[str], seconds: int) -> Commands:
     host.log_styled(f"{failed}; the change of {change.name} is taken back", log_func=logger.error, fg="red")
-    yield f"{guard.RESTORE}; cat {guard.STATE}/restored >&2"
+    yield sh("{}; cat {} >&2", guard.RESTORE, _RESTORED)
     still = [f"{user}: {why}" for user in users if (why := login_problem(host, user, seconds))]
     logins = f"but: {'; '.join(still)}" if still else "logins work as before"
     words = f"{change.name}: all is as before the change, and what it changed is no longer in effect; {logins}"
-    yield f"echo {shlex.quote(words)} >&2; false"
+    yield sh("echo {} >&2; false", words)
 
 
-def _or_back(command: StringCommand | str) -> StringCommand:
-    raw = command.get_raw_value() if isinstance(command, StringCommand) else command
-    stdin = command.connector_arguments.get("_stdin") if isinstance(command, StringCommand) else None
-    back = f"{{ {guard.RESTORE}; cat {guard.STATE}/restored >&2; false; }}"
-    line = f"{{ {raw}; }} || {back}"
-    return StringCommand(line) if stdin is None else StringCommand(line, _stdin=stdin)
+def _or_back(command: StringCommand | Script) -> StringCommand | Script:
+    if isinstance(command, Script):
+        return sh("{{ {}; }} || {{ {}; cat {} >&2; false; }}", command, guard.RESTORE, _RESTORED)
+    stdin = command.connector_arguments.get("_stdin")
+    line = _or_back(script_of(command))
+    return fed(line, stdin) if isinstance(line, Script) and isinstance(stdin, str) else line
 
 
 @operation()
@@ -111,4 +113,4 @@ def nothing_waits() -> Commands:
         host.noop("no change waits to be confirmed")
         return
     differs(f"a change of {now.waiting}", "waits to be confirmed", "taken back")
-    yield f"{guard.RESTORE} && ! [ -e {guard.STATE}/armed ]"
+    yield sh("{} && ! [ -e {} ]", guard.RESTORE, f"{guard.STATE}/armed")

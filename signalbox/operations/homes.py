@@ -9,6 +9,7 @@ from signalbox import manifest
 from signalbox.operations.commands import Commands
 from signalbox.operations.placed import placed
 from signalbox.run_as import as_owner
+from signalbox.shell import all_of, sh
 from signalbox.statements import differs, want
 
 
@@ -22,4 +23,4 @@ def private_home(account: str, home: str) -> Commands:
         return
     differs(f"{home}, mode", now.mode, f"{now.mode[:-2]}00")
     entry = manifest.Entry("mode", home, hash="go=", original=now.entry.original if now.entry else now.mode)
-    yield f"{manifest.record(entry)} && {as_owner(account, f'chmod go= {home}')}"
+    yield all_of(manifest.record(entry), as_owner(account, sh("chmod go= {}", home)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from pyinfra import host
@@ -13,6 +12,7 @@ from signalbox.facts.reach import KernelSettings
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
+from signalbox.shell import Script, all_of, sh
 from signalbox.statements import differs, want
 from signalbox.verdict import remark
 
@@ -37,18 +37,18 @@ def kernel_settings(path: str, content: str, values: Mapping[str, int], proof: P
         if key in settable:
             differs(key, now[key].value, str(value))
             first = manifest.record(manifest.Entry("sysctl", key, hash=str(value), original=now[key].value))
-            records.append(f"{{ [ -e {manifest.entry_path('sysctl', key)} ] || {{ {first}; }}; }}")
+            records.append(sh("{{ [ -e {} ] || {{ {}; }}; }}", manifest.entry_path("sysctl", key), first))
     if settable:
-        commands.append(" && ".join([*records, _set({key: str(values[key]) for key in settable})]))
+        commands.append(all_of(*records, _set({key: str(values[key]) for key in settable})))
     if not commands:
         host.noop("the kernel's settings are in effect, as far as it has them")
     elif any(key.startswith("net.") for key in settable):
         undo = _set({key: now[key].value for key in settable})
         hint = "with several uplinks, write 2 for hardening.sysctl's net.ipv4.conf.all.rp_filter"
-        yield from confirmed(Change("the kernel's settings", [path], undo=f"{undo}\n", hint=hint), commands, proof)
+        yield from confirmed(Change("the kernel's settings", [path], undo=sh("{}\n", undo), hint=hint), commands, proof)
     else:
         yield from commands
 
 
-def _set(values: Mapping[str, str]) -> str:
-    return f"sysctl -qw {' '.join(shlex.quote(f'{key}={value}') for key, value in values.items())}"
+def _set(values: Mapping[str, str]) -> Script:
+    return sh("sysctl -qw {}", [f"{key}={value}" for key, value in values.items()])

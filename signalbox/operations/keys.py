@@ -6,17 +6,16 @@ any other holds the secret as it is, for its owner alone.
 
 from __future__ import annotations
 
-import shlex
-
 from pyinfra import host
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import operation
 
 from signalbox import manifest
 from signalbox.facts import PlacedState, SecretFiles, SecretState, UserCommand
-from signalbox.facts.secrets import credential_name, reader
+from signalbox.facts.secrets import careful_reader, credential_name
 from signalbox.operations.commands import Commands
-from signalbox.operations.files import prepare
+from signalbox.operations.files import cleared, prepare
 from signalbox.run_as import as_owner, run_as
+from signalbox.shell import Script, all_of, each_of, fed, sh
 from signalbox.statements import differs, want
 
 _NO_CREDENTIALS = (
@@ -38,7 +37,7 @@ def secret_file(path: str, value: str, account: str, home: str, together: tuple[
         return
     _tell(path, now, account, now.holds(value))
     was = PlacedState(type="file" if now.mode else None, entry=now.entry)
-    yield StringCommand(f"{prepare('file', path, was, '')} && {as_owner(account, _write(path))}", _stdin=value)
+    yield fed(all_of(prepare("file", path, was, ""), as_owner(account, _write(path))), value)
 
 
 @operation()
@@ -52,8 +51,8 @@ def generated_key(path: str, account: str, home: str, copy: tuple[str, str, str]
     if _is_well(path, "key" in found, "own" in found, "no key that its user alone can read", "a key"):
         host.noop(f"{path} holds a key")
         return
-    keep = f'case "$({reader(path)} 2>/dev/null)" in sk-?*) chmod 600 {shlex.quote(path)};; *) {_make(path)};; esac'
-    yield f"{_record(path)} && {as_owner(account, keep)}"
+    keep = sh('case "$({} 2>/dev/null)" in sk-?*) chmod 600 {};; *) {};; esac', careful_reader(path), path, _make(path))
+    yield all_of(_record(path), as_owner(account, keep))
 
 
 @operation()
@@ -64,10 +63,13 @@ def key_copy(path: str, source: str, account: str, home: str, owner: str, owner_
     if _is_well(path, "copy" in found, "copied" in found, "not a private copy", f"a private copy of {source}"):
         host.noop(f"{path} is the same key")
         return
-    theirs = run_as(owner, owner_home, reader(source))
     # In a variable of root's shell, and from there through a pipe: the shell's own printf has no arguments to see.
-    copy = f'k="$({theirs})" && [ -n "$k" ] && printf \'%s\\n\' "$k" | {as_owner(account, _write(path))}'
-    yield f"{_record(path)} && {copy}"
+    copy = sh(
+        'k="$({})" && [ -n "$k" ] && printf \'%s\\n\' "$k" | {}',
+        run_as(owner, owner_home, careful_reader(source)),
+        as_owner(account, _write(path)),
+    )
+    yield all_of(_record(path), copy)
 
 
 @operation(is_idempotent=False)
@@ -75,7 +77,7 @@ def new_key(path: str, account: str) -> Commands:
     """Have another random key in `path` than before, readable by `account` alone."""
     want("file", path)
     differs(path, "the old key", "a new key")
-    yield f"{_record(path)} && {as_owner(account, _make(path))}"
+    yield all_of(_record(path), as_owner(account, _make(path)))
 
 
 def _look(path: str, account: str, home: str, copy: tuple[str, str, str] | None) -> list[str]:
@@ -83,18 +85,23 @@ def _look(path: str, account: str, home: str, copy: tuple[str, str, str] | None)
 
     Keys are read as their owners, and never printed.
     """
-    script = f'k="$({run_as(account, home, reader(path))})"'
-    script += f'; case "$k" in sk-?*) {_private(path, account)} && echo key;; esac; {_listed(path)} && echo own'
+    steps = [
+        sh('k="$({})"', run_as(account, home, careful_reader(path))),
+        sh('case "$k" in sk-?*) {} && echo key;; esac', _private(path, account)),
+        sh("{} && echo own", _listed(path)),
+    ]
     if copy:
-        theirs = f'"$({run_as(copy[1], copy[2], reader(copy[0]))})"'
-        script += f'; [ -n "$k" ] && [ "$k" = {theirs} ] && {_private(copy[0], copy[1])} && echo copy'
-        script += f"; {_listed(copy[0])} && echo copied"
-    found: list[str] = host.get_fact(UserCommand, user="root", home="/root", script=script)
+        theirs = run_as(copy[1], copy[2], careful_reader(copy[0]))
+        steps += [
+            sh('[ -n "$k" ] && [ "$k" = "$({})" ] && {} && echo copy', theirs, _private(copy[0], copy[1])),
+            sh("{} && echo copied", _listed(copy[0])),
+        ]
+    found: list[str] = host.get_fact(UserCommand, user="root", home="/root", script=each_of(*steps))
     return found
 
 
-def _listed(path: str) -> str:
-    return f"[ -e {shlex.quote(manifest.entry_path('file', path))} ]"
+def _listed(path: str) -> Script:
+    return sh("[ -e {} ]", manifest.entry_path("file", path))
 
 
 def _is_well(path: str, well: bool, listed: bool, now: str, wanted: str) -> bool:
@@ -103,28 +110,33 @@ def _is_well(path: str, well: bool, listed: bool, now: str, wanted: str) -> bool
     return well and listed
 
 
-def _make(path: str) -> str:
+def _make(path: str) -> Script:
     """Return shell that puts a new random key into `path`, as its owner."""
-    make = "{ printf 'sk-'; head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \\n'; echo; }"
-    return f"{make} | {{ {_write(path)}; }}"
+    return sh(
+        "{{ printf 'sk-'; head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \\n'; echo; }} | {{ {}; }}", _write(path)
+    )
 
 
-def _write(path: str) -> str:
+def _write(path: str) -> Script:
     """Return shell that puts what comes over stdin into `path`, whole or not at all, as its owner."""
-    path_, new = shlex.quote(path), shlex.quote(f"{path}.signalbox-new")
-    store = f"cat > {new}"
+    new = f"{path}.signalbox-new"
+    store = sh("cat > {}", new)
     if path.endswith(".cred"):
-        encrypt = f"systemd-creds --user encrypt --name={credential_name(path)} - {new}"
-        store = f"{{ {encrypt} || {{ echo {shlex.quote(_NO_CREDENTIALS)} >&2; false; }}; }}"
-    return f"umask 077; rm -f {new} && {store} && mv -fT {new} {path_}"
+        store = sh(
+            "{{ systemd-creds --user encrypt --name={} - {} || {{ echo {} >&2; false; }}; }}",
+            credential_name(path),
+            new,
+            _NO_CREDENTIALS,
+        )
+    return sh("umask 077; {} && {} && mv -fT {} {}", cleared(path), store, new, path)
 
 
-def _record(path: str) -> str:
+def _record(path: str) -> Script:
     return manifest.record(manifest.Entry("file", path))
 
 
-def _private(path: str, account: str) -> str:
-    return f"[ \"$(stat -c '%a %U' {shlex.quote(path)})\" = '600 {account}' ]"
+def _private(path: str, account: str) -> Script:
+    return sh('[ "$(stat -c {} {})" = {} ]', "%a %U", path, f"600 {account}")
 
 
 def _tell(path: str, now: SecretState, account: str, same: bool) -> None:

@@ -8,14 +8,16 @@ from pyinfra import host, logger, state
 from pyinfra.api import operation
 
 from signalbox.facts import Manifest, UserCommand
+from signalbox.kept import owner_of
 from signalbox.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.operations.accounts import keys_gone
 from signalbox.operations.commands import Commands
 from signalbox.operations.guarded import Proof
 from signalbox.operations.ssh import sshd_given_back
-from signalbox.removal import ORDER, ordered, owner_of, removal
+from signalbox.removal import ORDER, ordered, removal
 from signalbox.run_as import run_as
 from signalbox.settings.account import Account
+from signalbox.shell import Script, sh
 from signalbox.sshd import DROP_IN
 from signalbox.statements import differs, wanted
 
@@ -49,7 +51,7 @@ def leftovers_gone(proof: Proof) -> Commands:
     for entry in stale:
         differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
     if unreadable:
-        yield f"mv {' '.join(sorted(unreadable))} {ORIGINALS}/"
+        yield sh("mv {} {}/", sorted(unreadable), ORIGINALS)
     # While the guard is still there, which may be stale as well.
     yield from sshd_given_back([entry for entry in stale if entry.id == DROP_IN], proof)
     yield from keys_gone([entry for entry in stale if entry.kind == "key"], proof)
@@ -73,15 +75,20 @@ def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
 def docker_storage_gone(account: str, home: str) -> Commands:
     """Have no storage of the rootless Docker of `account`, unless it holds containers or volumes that are not ours."""
     storage = f"{home}/.local/share/docker"
-    if not host.get_fact(UserCommand, user=account, home=home, script=f"[ ! -d {storage} ] || echo there"):
+    if not host.get_fact(UserCommand, user=account, home=home, script=sh("[ ! -d {} ] || echo there", storage)):
         host.noop("there is no storage")
         return
     differs(storage, "there", None)
     # Below the user's own id are those of containers: rootlesskit has the right to them, and no more than that.
-    script = (
+    # A Docker that does not answer has told nothing of what it holds: it is started for that, and what it holds stays.
+    script = sh(
         "systemctl --user stop litellm.service 2>/dev/null;"
-        ' if [ -n "$(docker ps -aq 2>/dev/null; docker volume ls -q 2>/dev/null)" ]; then echo kept; exit 0; fi;'
-        f" systemctl --user stop docker.service 2>/dev/null; rootlesskit rm -rf {storage}"
+        " docker version >/dev/null 2>&1 || systemctl --user start docker.service 2>/dev/null;"
+        " if ! held=$(docker ps -aq && docker volume ls -q); then"
+        " echo 'its Docker does not answer, so what it holds is not known' >&2; echo kept; exit 0; fi;"
+        ' if [ -n "$held" ]; then echo kept; exit 0; fi;'
+        " systemctl --user stop docker.service 2>/dev/null; rootlesskit rm -rf --one-file-system {storage}",
+        storage=storage,
     )
     yield run_as(account, home, script)
 
@@ -92,7 +99,7 @@ def state_gone() -> Commands:
 
     What is left of the originals could not be given back, or somebody had written into it: it stays, and is named.
     """
-    look = f"find {STATE} -path '{ORIGINALS}/*' -prune -print -o -print"
+    look = sh("find {} -path {} -prune -print -o -print", STATE, f"{ORIGINALS}/*")
     found = host.get_fact(UserCommand, user="root", home="/root", script=look)
     kept = [path for path in found if path.startswith(f"{ORIGINALS}/")]
     if set(found) == ({STATE, ORIGINALS, *kept} if kept else set()):
@@ -102,8 +109,8 @@ def state_gone() -> Commands:
     if kept and state.is_executing:
         told = f"kept, since it could not be given back or somebody had written into it: {', '.join(kept)}"
         host.log_styled(told, log_func=logger.warning, fg="yellow")
-    but = f"-mindepth 1 ! -path {ORIGINALS} ! -path '{ORIGINALS}/*' " if kept else ""
-    yield f"find {STATE} {but}-delete && rm -rf /run/signalbox-original /usr/local/lib/signalbox"
+    but = sh("-mindepth 1 ! -path {} ! -path {} ", ORIGINALS, f"{ORIGINALS}/*") if kept else Script("")
+    yield sh("find {} {}-delete && rm -rf /run/signalbox-original /usr/local/lib/signalbox", STATE, but)
 
 
 @operation()

@@ -7,6 +7,7 @@ from pyinfra.api import operation
 
 from signalbox.facts.lock import LockOwner
 from signalbox.operations.commands import Commands
+from signalbox.shell import sh
 
 
 @operation()
@@ -17,4 +18,4 @@ def lock_broken(run: str) -> Commands:
         host.noop("no such lock is held")
         return
     # Without what it waits for, the shell leaves its record and ends; if it does not, it is ended.
-    yield f"pkill -P {owner.pid}; timeout 5 tail --pid={owner.pid} -f /dev/null || kill -KILL {owner.pid}"
+    yield sh("pkill -P {pid}; timeout 5 tail --pid={pid} -f /dev/null || kill -KILL {pid}", pid=owner.pid)

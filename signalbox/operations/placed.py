@@ -11,28 +11,34 @@ from collections.abc import Iterable
 from pyinfra import host
 from pyinfra.context import ctx_host
 
-from signalbox.facts import Directories, DirectoryState, Manifest, ManifestState, Placed, PlacedEach, PlacedState
+from signalbox.facts import (
+    Directories,
+    DirectoryState,
+    Manifest,
+    ManifestPaths,
+    Placed,
+    PlacedEach,
+    PlacedState,
+    known_placed,
+)
 from signalbox.readahead.install import unchanged
 
 
 def placed(path: str, kind: str) -> PlacedState:
     """Return what lies at `path`, with its entry of this kind in the manifest."""
-    known = _manifest().placed(kind, path)
-    return known or host.get_fact(Placed, path=path, kind=kind)
+    return _known(kind, path) or host.get_fact(Placed, path=path, kind=kind)
 
 
 def placed_each(paths: Iterable[str], kind: str) -> dict[str, PlacedState]:
     """Return what lies at each of the paths; one at which nothing does, and of which nothing is known, is left out."""
-    manifest = _manifest()
-    known = {path: state for path in paths if (state := manifest.placed(kind, path))}
+    known = {path: state for path in paths if (state := _known(kind, path))}
     unknown = tuple(path for path in paths if path not in known)
     return known | (host.get_fact(PlacedEach, paths=unknown, kind=kind) if unknown else {})
 
 
 def directories_now(paths: Iterable[str]) -> dict[str, DirectoryState]:
     """Return those of the paths that are directories."""
-    manifest = _manifest()
-    looked = {path: manifest.placed("directory", path) for path in paths}
+    looked = {path: _known("directory", path) for path in paths}
     # A link may lead to a directory; that is not seen here.
     known = {path: state for path, state in looked.items() if state and state.type != "link"}
     unknown = tuple(path for path in paths if path not in known)
@@ -43,6 +49,8 @@ def directories_now(paths: Iterable[str]) -> dict[str, DirectoryState]:
     } | (host.get_fact(Directories, paths=unknown) if unknown else {})
 
 
-def _manifest() -> ManifestState:
+def _known(kind: str, path: str) -> PlacedState | None:
     # What reading ahead keeps outlives this operation, in which `host` stands for the host at hand.
-    return host.get_fact(Manifest) if unchanged(ctx_host.get()) else ManifestState()  # type: ignore[no-untyped-call]
+    if not unchanged(ctx_host.get()):  # type: ignore[no-untyped-call]
+        return None
+    return known_placed(host.get_fact(Manifest), host.get_fact(ManifestPaths), kind, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 
 from pyinfra import host
@@ -11,6 +10,7 @@ from pyinfra.api import operation
 from signalbox.facts import UserCommand, UserUnit
 from signalbox.operations.commands import Commands
 from signalbox.run_as import run_as
+from signalbox.shell import Script, sh
 from signalbox.statements import differs
 
 
@@ -21,7 +21,7 @@ def service(
     home: str,
     inputs: dict[str, str | None],
     reloaded: Collection[str] = (),
-    meanwhile: str = "",
+    meanwhile: Script | None = None,
 ) -> Commands:
     """Have the user unit `unit` enabled and running with its inputs as they shall be.
 
@@ -48,26 +48,32 @@ def service(
     verb = "restart"
     if now.active and others <= set(reloaded):
         verb = "reload-or-restart" if others else "start"
-    refused = f'"$XDG_RUNTIME_DIR/{unit}.refused"'
     # A unit that gave up after too many failed starts refuses another start until its count is reset.
-    script = (
-        f"systemctl --user daemon-reload && systemctl --user enable --quiet {unit}"
-        f" && {{ systemctl --user reset-failed {unit} 2>/dev/null || true; }}"
-        f" && {{ [ ! -e {refused} ] || : > {refused}; }} && {{ systemctl --user {verb} {unit} || {{ [ -s {refused} ]"
-        f" || journalctl --user -u {unit} -n 30 --no-pager -o cat >&2; false; }}; }}"
-        f"; status=$?; [ ! -s {refused} ] || {{ cat {refused} >&2; exit 1; }}; "
+    script = sh(
+        'refused="$XDG_RUNTIME_DIR"/{unit}.refused; systemctl --user daemon-reload'
+        " && systemctl --user enable --quiet {unit} && {{ systemctl --user reset-failed {unit} 2>/dev/null || true; }}"
+        ' && {{ [ ! -e "$refused" ] || {{ rm -rf "$refused" && : > "$refused"; }}; }}'
+        ' && {{ systemctl --user {verb} {unit} || {{ [ -s "$refused" ]'
+        " || journalctl --user -u {unit} -n 30 --no-pager -o cat >&2; false; }}; }}"
+        '; status=$?; [ ! -s "$refused" ] || {{ head -c 4096 "$refused" >&2; exit 1; }}; {begin}exit $status',
+        unit=unit,
+        verb=verb,
+        begin=_beginning(meanwhile) if meanwhile else Script(""),
     )
-    begin = f"systemd-run --user --quiet --collect --setenv=DOCKER_HOST sh -c {shlex.quote(meanwhile)}"
-    script += f"[ $status != 0 ] || {begin} || true; exit $status" if meanwhile else "exit $status"
     yield run_as(account, home, script)
+
+
+def _beginning(script: Script) -> Script:
+    begin = sh("systemd-run --user --quiet --collect --setenv=DOCKER_HOST sh -c {}", str(script))
+    return sh("[ $status != 0 ] || {} || true; ", begin)
 
 
 @operation()
 def manager_environment(account: str, home: str, variable: str) -> Commands:
     """Have the running user manager know `variable` ("NAME=value") of environment.d, not only the next one."""
-    lines = host.get_fact(UserCommand, user=account, home=home, script="systemctl --user show-environment")
+    lines = host.get_fact(UserCommand, user=account, home=home, script=sh("systemctl --user show-environment"))
     if variable in lines:
         host.noop(f"the user manager of {account} has its environment")
         return
     differs(f"environment of the user manager of {account}", "older", "on disk")
-    yield run_as(account, home, "systemctl --user daemon-reload")
+    yield run_as(account, home, sh("systemctl --user daemon-reload"))

@@ -15,15 +15,18 @@ from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
 from signalbox.removal import removal
+from signalbox.shell import sh
 from signalbox.sshd import DROP_IN, overridden
 from signalbox.statements import differs
 
 # Until a reload has been done: systemd only sends the signal.
-_READ = f'for i in $(seq 50); do [ -e /run/sshd.pid ] && [ -n "$({UNREAD})" ] || break; sleep 0.1; done'
+_READ = sh('for i in $(seq 50); do [ -e /run/sshd.pid ] && [ -n "$({})" ] || break; sleep 0.1; done', UNREAD)
 # Nothing to reload where systemd starts an sshd for each connection.
-_RELOAD = f"{{ ! systemctl --quiet is-active ssh.service || {{ systemctl reload ssh.service && {{ {_READ}; }}; }}; }}"
+_RELOAD = sh(
+    "{{ ! systemctl --quiet is-active ssh.service || {{ systemctl reload ssh.service && {{ {}; }}; }}; }}", _READ
+)
 # Not `reload`: that job would wait for the guard's own, which comes before ssh.service at boot.
-_UNDO = "! systemctl --quiet is-active ssh.service || systemctl kill --kill-whom=main --signal=HUP ssh.service\n"
+_UNDO = sh("! systemctl --quiet is-active ssh.service || systemctl kill --kill-whom=main --signal=HUP ssh.service\n")
 
 
 @operation()
@@ -60,7 +63,7 @@ def sshd_configuration(
         found = overridden(values, then.effective)
         return f"another file of /etc/ssh/sshd_config.d has its way: {'; '.join(found)}" if found else None
 
-    yield from confirmed(change, [*placing, "sshd -t", _RELOAD], proof, wrong)
+    yield from confirmed(change, [*placing, sh("sshd -t"), _RELOAD], proof, wrong)
 
 
 def sshd_given_back(entries: Sequence[Entry], proof: Proof) -> Commands:

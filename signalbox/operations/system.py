@@ -7,6 +7,7 @@ from pyinfra.api import operation
 
 from signalbox.facts import LoadableModules, TrustedCertificates
 from signalbox.operations.commands import Commands
+from signalbox.shell import sh
 from signalbox.statements import differs
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # what update-ca-certificates writes
@@ -21,7 +22,7 @@ def trusted_certificates(names: list[str]) -> Commands:
         return
     for name in names:
         differs(name, "trusted" if now.get(name) else "not trusted", "trusted")
-    yield "update-ca-certificates"
+    yield sh("update-ca-certificates")
 
 
 @operation()
@@ -32,4 +33,4 @@ def kernel_modules(names: list[str]) -> Commands:
         host.noop("kernel modules are there")
         return
     differs("kernel modules", "not loaded", ", ".join(missing))
-    yield f"modprobe -a {' '.join(missing)}"
+    yield sh("modprobe -a {}", missing)

@@ -10,6 +10,7 @@ from pyinfra.api import operation
 from signalbox import manifest
 from signalbox.facts.reach import SystemUnit
 from signalbox.operations.commands import Commands
+from signalbox.shell import all_of, sh
 from signalbox.statements import differs, want
 
 
@@ -37,13 +38,16 @@ def unit(unit: str, inputs: Mapping[str, str] | None = None, running: bool = Tru
     for path, digest in (inputs or {}).items() if now.active else ():
         if now.started_with.get(path) != digest:
             differs(f"{unit}, started with", f"another {path}", "the one that is wanted")
-    steps = ["systemctl daemon-reload"]
+    steps = [sh("systemctl daemon-reload")]
     if not enabled:
         steps.append(manifest.record(manifest.Entry("unit", unit)))
-        steps.append(f"systemctl enable --quiet {unit}")
+        steps.append(sh("systemctl enable --quiet {}", unit))
     if running and not started:
-        steps.append(f"{{ systemctl reset-failed {unit} 2>/dev/null || true; }}")
+        steps.append(sh("{{ systemctl reset-failed {} 2>/dev/null || true; }}", unit))
         steps.append(
-            f"{{ systemctl restart {unit} || {{ journalctl -u {unit} -n 20 --no-pager -o cat >&2; false; }}; }}"
+            sh(
+                "{{ systemctl restart {unit} || {{ journalctl -u {unit} -n 20 --no-pager -o cat >&2; false; }}; }}",
+                unit=unit,
+            )
         )
-    yield " && ".join(steps)
+    yield all_of(*steps)

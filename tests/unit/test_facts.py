@@ -15,13 +15,14 @@ import pytest
 
 from signalbox import facts
 from signalbox.doctor import check_services
-from signalbox.facts import Placed, PlacedEach, PlacedState, placed, reach
+from signalbox.facts import Placed, PlacedEach, PlacedState, reach
 from signalbox.facts.reach import SystemUnit
 from signalbox.health import kept_from_shells
-from signalbox.manifest import Entry, entry_path
+from signalbox.manifest import Entry, entry_path, original_path
 from signalbox.routes import required_secrets
 from signalbox.settings import Settings
 from signalbox.settings.layers import merge
+from tests.answers import answered, claimed, text_field
 from tests.good_settings import layers
 
 
@@ -67,7 +68,7 @@ def test_what_is_not_there_is_an_answer(tmp_path: Path) -> None:
 def test_several_paths_at_once_are_told_as_each_alone(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placed, "entry_path", lambda kind, path: f"{path}.{kind}-entry")
+    monkeypatch.setattr("signalbox.facts.placed.entry_path", lambda kind, path: f"{path}.{kind}-entry")
     (tmp_path / "a file").write_text("content\n")
     (tmp_path / "a file").chmod(0o640)
     (tmp_path / "empty").touch()
@@ -76,11 +77,12 @@ def test_several_paths_at_once_are_told_as_each_alone(
     os.mkfifo(tmp_path / "fifo")
     paths = tuple(str(tmp_path / name) for name in ("a file", "empty", "link", "directory", "fifo", "no", "only noted"))
     for path in (paths[0], paths[2], paths[6]):
-        Path(f"{path}.{kind}-entry").write_text(Entry(kind, path, "hash").to_json() + "\n")
+        Path(f"{path}.{kind}-entry").write_text(Entry(kind, path, "0" * 64).to_json() + "\n")
     together = ask(PlacedEach, paths=paths, kind=kind)
     alone = {path: ask(Placed, path=path, kind=kind) for path in paths}
     assert {path: together.get(path, PlacedState()) for path in paths} == alone
-    assert None not in (alone[paths[0]].entry, alone[paths[0]].sha256, alone[paths[2]].target, alone[paths[6]].entry)
+    assert None not in (alone[paths[0]].entry, alone[paths[2]].target, alone[paths[6]].entry)
+    assert (alone[paths[0]].sha256 is None) == (kind == "link")
 
 
 def test_user_tells_what_passwd_knows() -> None:
@@ -116,15 +118,11 @@ def test_unit_tells_a_plain_secret_by_inode_and_time(tmp_path: Path) -> None:
 
 
 def test_unit_tells_systemds_properties_and_what_it_started_with() -> None:
-    lines = [
-        "ActiveState=active",
-        "UnitFileState=enabled",
-        "NeedDaemonReload=no",
-        "started ab  /etc/a b",
-        "disk cd  /c",
-    ]
-    state = facts.UserUnit().process(lines)
-    assert state == facts.UnitState(True, True, False, {"/etc/a b": "ab"}, {"/c": "cd"})
+    show = claimed("ActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n")
+    noted = ("text", "/run/user/1000/x.inputs", text_field("ab  /etc/a b\n"))
+    key = ("at", "/c.key", "f", "600", "claude", "claude", "", "", "9", "7-1000")
+    state = facts.UserUnit().process(answered("unit", show, *noted, "hash", "/c", "cd", *key))
+    assert state == facts.UnitState(True, True, False, {"/etc/a b": "ab"}, {"/c": "cd", "/c.key": "7-1000"})
 
 
 @pytest.mark.parametrize(
@@ -137,17 +135,20 @@ def test_unit_tells_systemds_properties_and_what_it_started_with() -> None:
     ],
 )
 def test_a_unit_whose_file_came_back_must_be_read_again(properties: tuple[str, ...], stale: bool) -> None:
-    lines = ["ActiveState=active", "UnitFileState=enabled", *properties]
-    assert facts.UserUnit().process(lines).needs_reload is stale
-    assert SystemUnit().process(lines).needs_reload is stale
+    show = "\n".join(("ActiveState=active", "UnitFileState=enabled", *properties))
+    assert facts.UserUnit().process(answered("unit", claimed(show))).needs_reload is stale
+    assert SystemUnit().process(answered("show", show)).needs_reload is stale
 
 
 class TestSubordinateIds:
-    LINE = "passwd claude:x:1001:1001::/home/claude:/bin/bash"
+    LINE = "claude:x:1001:1001::/home/claude:/bin/bash"
 
     def user(self, *lines: str, recorded: str | None = None) -> facts.UserState:
         entry = Entry("subids", "claude", hash=recorded).to_json() if recorded is not None else ""
-        return facts.User().process([self.LINE, *lines, *([f"entry {entry}"] if entry else [])])
+        files = {kind: "\n".join(line.removeprefix(f"{kind} ") for line in lines if line.startswith(kind))
+                 for kind in ("subuid", "subgid")}  # fmt: skip
+        told = ["passwd", self.LINE, *(word for pair in files.items() for word in pair)]
+        return facts.User().process(answered(*told, *(("entry", "claude", entry) if entry else ())))
 
     def test_of_this_user_alone_are_counted(self) -> None:
         both = ("subuid claude:100000:65536", "subgid claude:100000:65536", "subuid other:165536:65536")
@@ -172,28 +173,35 @@ def test_reachable_tells_each_address() -> None:
         # TEST-NET-1 (RFC 5737) is never asked: loopback ports that nothing listens on refuse at once.
         down = [f"127.0.0.1:{port}" for port in (1, 2, 3)]
         state = ask(facts.Reachable, addresses=(up, *down), seconds=2)
-    assert state == {up: True, **dict.fromkeys(down, False)}
+    assert state == {up: True}
 
 
 def test_manifest_entries_survive_the_round_trip() -> None:
-    entry = Entry("file", "/etc/with space", "abc", "/var/lib/signalbox/originals/x")
+    entry = Entry("file", "/etc/with space", "0" * 64, original_path("file", "/etc/with space"))
     assert Entry.from_json(entry.to_json()) == entry
-    for broken in ("", "{", "[]", '{"kind": "file"}'):
+    for broken in ("", "{", "[]", '{"kind": "file"}', "[" * 200000):
         assert Entry.from_json(broken) is None
 
 
 def test_an_entry_that_cannot_be_read_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = Entry("file", "/etc/one", "abc")
-    for name, content in (("file-etc-one-12345678", f"{entry.to_json()}\n"), ("file-etc-two-12345678", ""),
+    entry = Entry("file", "/etc/one", "0" * 64)
+    monkeypatch.setattr("signalbox.manifest.MANIFEST", str(tmp_path))
+    own = Path(entry_path("file", "/etc/one")).name
+    other = entry.to_json()  # in a file that is not its own
+    for name, content in ((own, f"{entry.to_json()}\n"), ("file-etc-two-12345678", ""),
+                          ("file-etc-four-12345678", f"{other}\n"),
                           ("file-etc-three-12345678", '{"kind": "fi'), ("file-etc-one-12345678.new", "")):  # fmt: skip
         (tmp_path / name).write_text(content)
-    monkeypatch.setattr("signalbox.facts.placed.MANIFEST", str(tmp_path))
+    for module in ("placed", "look"):
+        monkeypatch.setattr(f"signalbox.facts.{module}.MANIFEST", str(tmp_path))
     state = ask(facts.Manifest)
     assert state.entries == (entry,)
-    assert [Path(path).name for path in state.unreadable] == ["file-etc-three-12345678", "file-etc-two-12345678"]
-    lines = ['entry {"kind', "found f|644|root|root|/etc/one|"]
-    assert facts.PlacedEach().process(lines)["/etc/one"].mode == "644"
-    assert facts.Placed().process(["entry {}", "found d|755|root|root|/etc|"]).entry is None
+    unreadable = [Path(path).name for path in state.unreadable]
+    assert unreadable == [f"file-etc-{name}-12345678" for name in ("four", "three", "two")]
+    told = ("kind", "file", "entry", "/etc/one", '{"kind')
+    found = ("at", "/etc/one", "f", "644", "root", "root", "", "", "1", "1-1")
+    assert facts.PlacedEach().process(answered(*told, *found))["/etc/one"].mode == "644"
+    assert facts.Placed().process(answered(*told, *found)).entry is None
 
 
 def test_the_manifest_tells_what_lies_at_its_paths_as_each_is_told_alone(
@@ -202,7 +210,8 @@ def test_the_manifest_tells_what_lies_at_its_paths_as_each_is_told_alone(
     manifest = tmp_path / "manifest"
     manifest.mkdir()
     monkeypatch.setattr("signalbox.manifest.MANIFEST", str(manifest))
-    monkeypatch.setattr("signalbox.facts.placed.MANIFEST", str(manifest))
+    for module in ("placed", "look"):
+        monkeypatch.setattr(f"signalbox.facts.{module}.MANIFEST", str(manifest))
     (tmp_path / "a file").write_text("content\n")
     (tmp_path / "secret.key").write_text("weak")
     (tmp_path / 'quoted "file"').write_text("content\n")
@@ -215,19 +224,20 @@ def test_the_manifest_tells_what_lies_at_its_paths_as_each_is_told_alone(
         Entry("directory", str(tmp_path / "directory")),
         Entry("link", str(tmp_path / "link"), "/elsewhere"),
         Entry("mode", str(tmp_path), "go=", "755"),
-        Entry("package", "a file"),
+        Entry("package", "package"),
     ]
     for entry in entries:
         Path(entry_path(entry.kind, entry.id)).write_text(entry.to_json() + "\n")
-    state = ask(facts.Manifest)
+    state, paths = ask(facts.Manifest), ask(facts.ManifestPaths)
     assert set(state.entries) == set(entries)
-    told = {entry.id: state.placed(entry.kind, entry.id) for entry in entries if entry.kind != "package"}
+    told = {entry.id: facts.known_placed(state, paths, entry.kind, entry.id) for entry in entries}
+    assert told.pop("package") is None
     assert told.pop(str(tmp_path / 'quoted "file"')) is None  # as JSON writes it, it is no path: it is asked alone
     assert told.pop(str(tmp_path / "secret.key")) is None
-    assert str(tmp_path / "secret.key") not in state.there
+    assert str(tmp_path / "secret.key") not in paths.there
     assert told == {entry.id: ask(Placed, path=entry.id, kind=entry.kind) for entry in entries if entry.id in told}
     assert told[str(tmp_path / "gone")].type is None
-    assert state.placed("file", str(tmp_path)) is None
+    assert facts.known_placed(state, paths, "file", str(tmp_path)) is None
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts look as the user they are asked for, which root may")
@@ -328,16 +338,16 @@ def test_kernel_settings_are_read_by_any_shell() -> None:
 
 
 def test_networks_are_those_without_a_gateway() -> None:
-    lines = [
+    told = [
         '[{"dst":"192.168.1.0/24","dev":"eth0","flags":[]},{"dst":"10.8.0.0/24","dev":"wg0","flags":["linkdown"]}]',
         '[{"dst":"2001:db8::/64","dev":"eth0"},{"dst":"fe80::/64","dev":"eth0"},{"dst":"default","gateway":"fe80::1"}]',
     ]
-    assert reach.Networks().process(lines) == ["192.168.1.0/24", "2001:db8::/64"]
+    assert reach.Networks().process(answered(*told)) == ["192.168.1.0/24", "2001:db8::/64"]
 
 
 def test_what_sshd_says_of_itself_is_understood() -> None:
-    lines = ["changed /etc/ssh/sshd_config", "effective port 22", "effective port 2222", "effective usedns no"]
-    state = reach.Sshd().process(lines)
+    told = ("changed", "/etc/ssh/sshd_config\n", "effective", "port 22\nport 2222\nusedns no\n")
+    state = reach.Sshd().process(answered(*told))
     assert state == reach.SshdState(("/etc/ssh/sshd_config",), {"port": "22 2222", "usedns": "no"})
 
 

@@ -1,0 +1,117 @@
+"""What a person had where we place something: kept before it is replaced, and given back.
+
+What lies in a home is packed and unpacked by its owner's own rights; root holds the archive and never looks into it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from signalbox import manifest
+from signalbox.manifest import ARCHIVED
+from signalbox.run_as import as_owner
+from signalbox.shell import Script, all_of, sh
+
+MAX_MIB = 1024  # of what is kept of one thing
+_STAGE = "/run/signalbox-original"
+
+
+def owner_of(path: str) -> str:
+    """Return the user with whose rights `path` is written: that of the home it is in, else root."""
+    below = re.match(r"/home/([^/]+)/", path)
+    return below[1] if below else "root"
+
+
+def original_of(kind: str, path: str) -> str:
+    """Return where `keep` puts what lies at `path`."""
+    kept = manifest.original_path(kind, path)
+    return kept if owner_of(path) == "root" else f"{kept}{ARCHIVED}"
+
+
+def edited_of(kind: str, path: str) -> str:
+    """Return where `keep` puts what somebody has made of what we had placed at `path`."""
+    kept = f"{manifest.original_path(kind, path)}.edited"
+    return kept if owner_of(path) == "root" else f"{kept}{ARCHIVED}"
+
+
+def keep(path: str, kept: str) -> Script:
+    """Return root's shell that keeps what lies at `path` as `kept`; an earlier one is numbered."""
+    owner = owner_of(path)
+    if owner == "root":
+        return sh("cp -a -T --backup=numbered {} {}", path, kept)
+    directory, _, name = path.rpartition("/")
+    # Status 1: somebody wrote into it meanwhile.
+    pack = sh("tar -C {} --sparse -cf - -- {} || [ $? = 1 ]", directory, f"./{name}")
+    # In units of 512 bytes: whoever fills a home does not fill root's disk.
+    new = f"{kept}.new"
+    return sh(
+        "( ulimit -f {size}; {pack} > {new} ) && mv -fT --backup=numbered {new} {kept}",
+        size=MAX_MIB * 2048,
+        pack=as_owner(owner, pack),
+        new=new,
+        kept=kept,
+    )
+
+
+def give_back(path: str, kept: str) -> Script:
+    """Return root's shell that puts what was `kept` (file, link or directory) back to `path`, as the home's owner."""
+    owner = owner_of(path)
+    if kept.endswith(ARCHIVED):
+        directory, _, name = path.rpartition("/")
+        unpack = sh(
+            "t=$(mktemp -d {directory}/.signalbox-XXXXXX) && tar -C $t -xpf - && mv -fT $t/{name} {path} && rmdir $t",
+            directory=directory,
+            name=name,
+            path=path,
+        )
+        return sh("if [ -e {kept} ]; then {} < {kept} && rm -f {kept}; fi", as_owner(owner, unpack), kept=kept)
+    # As it was kept by earlier versions, or is root's.
+    new = f"{path}.signalbox-new"
+    place = sh("cp -a -T {} {} && mv -fT {} {}", f"{_STAGE}/original", new, new, path)
+    own = sh(" && chown -R -h {} {}", f"{owner}:", f"{_STAGE}/original") if owner != "root" else Script("")
+    return sh(
+        "if [ -e {kept} ] || [ -L {kept} ]; then rm -rf {stage} && install -d -m 711 {stage}"
+        " && cp -a -T {kept} {stage}/original{own} && {{ {place}; }} && rm -rf {stage} {kept}; fi",
+        kept=kept,
+        stage=_STAGE,
+        own=own,
+        place=owned(path, place),
+    )
+
+
+def owned(path: str, script: Script) -> Script:
+    """Return root's shell that runs `script` as the owner of the home that `path` is in, unless that user is gone."""
+    user = owner_of(path)
+    # Where the user is gone, so is the reason for care: nobody can lay a link any more.
+    if user == "root":
+        return script
+    return sh("if id -u {} >/dev/null 2>&1; then {}; fi", user, as_owner(user, script))
+
+
+def is_as_placed(path: str, digest: str) -> Script:
+    """Return root's shell that tells by its status whether `path` is a file with this SHA-256."""
+    look = sh("dd if={} iflag=nofollow,nonblock bs=64k status=none 2>/dev/null | sha256sum", path)
+    return sh('[ "$({})" = {} ]', as_owner(owner_of(path), look), f"{digest}  -")
+
+
+def replaced(path: str, edit: Script) -> Script:
+    """Return shell, for the owner of a person's file, that puts what `edit` makes of it in its place, or leaves it.
+
+    `edit` reads the file from stdin and writes the new one to stdout; its stdin, if it needs another, is 3. A link is
+    followed: the file stays where the person keeps it. The new one is whole on disk before the old one is gone.
+    """
+    return all_of(
+        sh("p=$(readlink -f {})", path),
+        sh(
+            '{{ [ -f "$p" ] && [ -w "$p" ] || {{ echo {} >&2; false; }}; }}',
+            f"{path} leads to what is no file of {owner_of(path)}'s own; make it a file, and deploy again",
+        ),
+        sh('umask 077 && rm -rf "$p".signalbox-new && exec 3<&0'),
+        sh('{{ {}; }} < "$p" > "$p".signalbox-new', edit),
+        sh('chmod --reference="$p" "$p".signalbox-new && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"'),
+    )
+
+
+def lines_without(*lines: str) -> Script:
+    """Return a filter for `replaced` that leaves out whole lines with these texts."""
+    return sh("grep -vxF {} || [ $? = 1 ]", [word for line in lines for word in ("-e", line)])
