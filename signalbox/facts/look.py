@@ -81,7 +81,7 @@ sub entries {
     }
     return @found;
 }
-if (!@asked) { show("entry", @$_) for entries() }
+if ($asked[0] eq "entries") { show("entry", @$_) for entries() }
 elsif ($asked[0] eq "placed") {
     for (map $_->[1], entries()) {
         my ($hash, $path, $kind) = m{^\{"hash": "([^"\\]*)", "id": "(/[^"\\]*)", "kind": "([a-z]+)"} or next;
@@ -119,7 +119,7 @@ def looks(wanted: Iterable[Look]) -> Script:
 
 def manifest_entries() -> Script:
     """Return shell that prints an `entry` record (its file's name, its line) for each entry of the manifest."""
-    return _run()
+    return _run("entries")
 
 
 def manifest_paths() -> Script:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from signalbox.sshd import DROP_IN
+from tests.answers import answered
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_plan_names import carried_out
 
@@ -23,6 +24,8 @@ def test_without_ssh_password_login_stays_on_and_the_deploy_says_why() -> None:
 
 
 def test_password_login_that_is_off_already_stays_off() -> None:
-    seen = deploy({"fake_responses": {"sshd -T -C": ["effective passwordauthentication no"]}})
+    seen = deploy(
+        {"fake_responses": {"sshd -T -C": answered("changed", "", "effective", "passwordauthentication no\n")}}
+    )
     assert "PasswordAuthentication no" in drop_in(seen)
     assert WHY not in seen.stderr

@@ -8,21 +8,25 @@ from typing import Any
 
 import pytest
 
+from signalbox.facts.look import MAX_TEXT
 from signalbox.guard import GUARD
-from signalbox.manifest import Entry, entry_path, forget
+from signalbox.kept import original_of
+from signalbox.manifest import Entry, entry_path, forget, original_path
 from signalbox.removal import ORDER, removal
 from signalbox.settings.layers import merge
 from signalbox.sshd import DROP_IN
+from tests.answers import answered, claimed
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_plan_names import VARIANTS, carried_out
 
+ORIGINAL = original_path("link", "/usr/local/bin/claude-solo")
 OLD_UNIT = "/home/other/.config/systemd/user/old.service"
 
 
 def recorded(seen: Deploy) -> set[tuple[str, ...]]:
     """What the deploy writes to the manifest, read from the commands it sent."""
     entries = set()
-    for each in seen.sent:
+    for each in (each for each in seen.sent if "opendir" not in each["command"]):
         for line in re.findall(r'\{"hash": "[^{}]*\}|\{"kind": [^{}]*"original": null', each["command"]):
             found = {name: re.search(rf'"{name}": "([^"]*)"', line) for name in ("kind", "id")}
             entries.add(tuple(match[1] for match in found.values() if match))
@@ -38,10 +42,11 @@ def test_all_that_is_placed_is_wanted_and_can_be_taken_away(variant: str) -> Non
     assert {kind for kind, _ in recorded(seen)} - set(ORDER) == set()
 
 
-def manifest(*entries: Entry, more: Sequence[str] = ()) -> dict[str, Any]:
-    """Answer as a host that has these entries, and `more` lines, in its manifest."""
-    lines = [f"{entry_path(entry.kind, entry.id)}:{entry.to_json()}" for entry in entries]
-    return {"fake_responses": {"-name '*-????????'": [*lines, *more]}}
+def manifest(*entries: Entry, more: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """Answer as a host that has these entries, and `more` files with a line each, in its manifest."""
+    told = [(entry_path(entry.kind, entry.id), entry.to_json()) for entry in entries]
+    fields = [field for path, line in (*told, *more) for field in ("entry", path.rpartition("/")[2], line)]
+    return {"fake_responses": {f"{MAX_TEXT} entries": answered(*fields)}}
 
 
 def with_manifest(*entries: Entry, settings: dict[str, Any] | None = None) -> list[str]:
@@ -53,11 +58,11 @@ def with_manifest(*entries: Entry, settings: dict[str, Any] | None = None) -> li
 
 
 def test_a_launcher_of_a_removed_lane_goes_and_its_original_comes_back() -> None:
-    stale = Entry("link", "/usr/local/bin/claude-solo", "/usr/local/lib/signalbox/launch", "/var/lib/original")
+    stale = Entry("link", "/usr/local/bin/claude-solo", "/usr/local/lib/signalbox/launch", ORIGINAL)
     wanted = Entry("link", "/usr/local/bin/claude-local", "/usr/local/lib/signalbox/launch")
     (command,) = with_manifest(stale, wanted)
     assert "rm -f /usr/local/bin/claude-solo" in command
-    assert "cp -a -T /var/lib/original" in command
+    assert f"cp -a -T {ORIGINAL}" in command
     assert "claude-local" not in command
 
 
@@ -105,11 +110,12 @@ def test_sshds_drop_in_and_keys_go_armed_and_before_the_guard() -> None:
         Entry("key", "claude:ssh-ed25519 AAAA"),
     ]
     off = {section: {"enabled": False} for section in ("ssh", "firewall", "guard")}
-    there = {"fake_responses": {f"find {GUARD} ": [f"found f|755|root|root|{GUARD}|"]}}
+    found = ("at", GUARD, "f", "755", "root", "root", "", "", "9", "1-1")
+    there = {"fake_responses": {f"hash root {GUARD}": answered("kind", "file", *found)}}
     told = iter(with_manifest(*entries, settings={**off, **there}))
     # Each is looked for behind the one before it.
     for step in ("guard arm sshd", f"rm -f {DROP_IN}", "guard confirm", "guard arm /home/claude/.ssh/authorized_keys",
-                 "grep -vF", "guard confirm", f"rm -f {GUARD}"):  # fmt: skip
+                 "awk -v kind=ssh-ed25519", "guard confirm", f"rm -f {GUARD}"):  # fmt: skip
         assert any(step in command for command in told), f"not there, or not in its place: {step}"
     assert not [each for each in with_manifest(*entries, settings=off) if "guard arm" in each]
 
@@ -131,7 +137,13 @@ def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_as
     ids = {"container": "claude:litellm", "image": "claude:repo@sha256:1", "linger": "claude", "subids": "claude",
            "user": "claude", "mode": "/home/claude", "key": "claude:ssh-ed25519 AAAA", "unit": "docker.service",
            "package": "ripgrep", "sysctl": "net.ipv4.ip_forward", "tool": "mise"}  # fmt: skip
-    entries = {kind: Entry(kind, ids.get(kind, f"/home/claude/.{kind}"), "x", "1") for kind in ORDER}
+    hashes = {"link": "/x", "file": "0" * 64, "line": "x", "tool": "1 2-3", "sysctl": "1", "mode": "go=", "subids": "1"}
+    originals = {"sysctl": "0", "container": "always", "mode": "755", "subids": ""}
+    entries = {}
+    for kind in ORDER:
+        ident = ids.get(kind, f"/home/claude/.{kind}")
+        kept = original_of(kind, ident) if kind in ("link", "file", "line", "aside") else None
+        entries[kind] = Entry(kind, ident, hashes.get(kind, ""), originals.get(kind, kept))
     homes = {"remove": {"homes": True}}
     sent = [each["command"] for each in deploy({**manifest(*entries.values()), **homes}, file="remove.py").sent]
     places = {
@@ -142,7 +154,7 @@ def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_as
     assert sorted(places, key=lambda kind: places[kind] or 0) == list(ORDER)
     assert "docker container start litellm" in sent[places["container"] or 0]
     assert "/home/claude/.aside" in sent[places["aside"] or 0]
-    assert "chmod 1 /home/claude" in sent[places["mode"] or 0]
+    assert "chmod 755 /home/claude" in sent[places["mode"] or 0]
 
 
 def test_a_unit_whose_original_comes_back_runs_again() -> None:
@@ -156,7 +168,7 @@ def test_a_unit_whose_original_comes_back_runs_again() -> None:
 def test_an_entry_that_cannot_be_read_is_named_and_kept_for_a_person() -> None:
     path = entry_path("file", "/etc/one")
     usual = {each["command"] for each in deploy({}).sent}
-    sent = [each["command"] for each in deploy(manifest(more=[f'{path}:{{"kin', f"{path}:"])).sent]
+    sent = [each["command"] for each in deploy(manifest(more=[(path, '{"kin'), (path, "")])).sent]
     assert [command for command in sent if command not in usual] == [f"mv {path} /var/lib/signalbox/originals/"]
 
 
@@ -174,7 +186,7 @@ def test_an_entry_that_cannot_be_read_is_named_and_kept_for_a_person() -> None:
     ],
 )
 def test_remove_keeps_and_names_what_it_could_not_give_back(found: list[str], done: str | None) -> None:
-    answer = {"fake_responses": {"-prune": [f"/var/lib/signalbox{path}" for path in found]}}
+    answer = {"fake_responses": {"-prune": answered(claimed("".join(f"/var/lib/signalbox{path}\n" for path in found)))}}
     seen = deploy(answer, file="remove.py")
     assert [each["command"].partition(" && ")[0] for each in seen.sent if "-delete" in each["command"]] == (
         [done] if done else []

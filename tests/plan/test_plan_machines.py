@@ -10,22 +10,26 @@ import pytest
 
 from signalbox import addresses
 from signalbox.settings import Settings
+from tests.answers import answered, claimed
 from tests.good_settings import layers
 from tests.plan.simulated import Deploy, deploy
 
 
 def machine(**different: object) -> dict[str, Any]:
     """Settings of a simulated host whose machine answers as a good one does, but for what is `different`."""
-    answers = {"debian": "debian-13", "arch": "amd64", "init": "systemd", "disk": 90000, "memory": 16000,
+    answers = {"debian": "debian-13", "architecture": "amd64", "init": "systemd", "disk": 90000, "memory": 16000,
                "epoch": time.time(), "credentials": "yes", **different}  # fmt: skip
-    lines = [f"{name}={value}" for name, value in answers.items()]
-    return {"preflight": {"probe_timeout_seconds": 1}, "fake_responses": {"epoch=": lines, "/dev/tcp/": reachable()}}
+    told = answered(*(word for name, value in answers.items() for word in ("is", name, str(value))))
+    return {
+        "preflight": {"probe_timeout_seconds": 1},
+        "fake_responses": {" epoch ": told, "/dev/tcp/": answered(*reachable())},
+    }
 
 
 def reachable() -> list[str]:
     """That every address answers which the good settings name."""
     settings = Settings.from_layers(layers(), host="box")
-    return [f"{address} yes" for address in (*addresses.of_mirrors(settings), *addresses.of_backends(settings))]
+    return [*addresses.of_mirrors(settings), *addresses.of_backends(settings)]
 
 
 def sent(seen: Deploy) -> str:
@@ -34,7 +38,7 @@ def sent(seen: Deploy) -> str:
 
 def test_arm64_gets_the_archives_of_arm64() -> None:
     pinned = {"sha256": {"arm64": "a" * 64}}
-    seen = sent(deploy({**machine(arch="arm64"), "pins": {"mise": pinned, "node": pinned}}))
+    seen = sent(deploy({**machine(architecture="arm64"), "pins": {"mise": pinned, "node": pinned}}))
     assert "mise-v2026.9.15-linux-arm64.tar.gz" in seen
     assert "node-v22.23.3-linux-arm64.tar.gz" in seen
     assert "@anthropic-ai/claude-code-linux-arm64" in seen
@@ -51,7 +55,7 @@ def test_amd64_gets_the_archives_of_x64() -> None:
     ("different", "said"),
     [
         ({"debian": "debian-12"}, "this is debian-12; Signalbox deploys to Debian 13 (debian-13)"),
-        ({"arch": "i386"}, "the architecture is i386; Claude Code has binaries for amd64 and arm64"),
+        ({"architecture": "i386"}, "the architecture is i386; Claude Code has binaries for amd64 and arm64"),
         ({"init": "runit"}, "process 1 is runit; services need systemd"),
         ({"uid": 1000}, "commands run as user 1000 there, not as root; set connection.sudo = True"),
         ({"disk": 100}, "100 MiB are free under /; preflight.min_disk_mib asks for 8192"),
@@ -77,12 +81,13 @@ def test_a_mirror_that_does_not_answer_stops_a_first_deploy_and_is_a_warning_lat
     with pytest.raises(subprocess.CalledProcessError) as failed:
         deploy(data)
     assert "takes no connection from this host; check `mirrors`, DNS and its firewall" in failed.value.stderr
-    data["fake_responses"]["epoch="].append("deployed=yes")
-    assert "warning: " in deploy(data).stderr
+    there = machine(deployed="yes")
+    there["fake_responses"]["/dev/tcp/"] = []
+    assert "warning: " in deploy(there).stderr
 
 
 def test_an_architecture_without_a_pin_fails_that_host() -> None:
-    data = {**machine(arch="arm64"), "pins": {"mise": {"sha256": {"arm64": "a" * 64}}}}
+    data = {**machine(architecture="arm64"), "pins": {"mise": {"sha256": {"arm64": "a" * 64}}}}
     with pytest.raises(subprocess.CalledProcessError) as failed:
         deploy(data)
     assert "this host is arm64, and pins.node.sha256.arm64 is not set; run `signalbox pin`" in failed.value.stderr
@@ -105,7 +110,7 @@ def test_plain_secrets_of_one_user_are_those_of_the_guide() -> None:
 
 def test_a_key_that_would_bill_is_told_with_file_and_line() -> None:
     data = machine()
-    data["fake_responses"]["names=ANTHROPIC_API_KEY"] = ["ANTHROPIC_API_KEY 7 .bashrc"]
+    data["fake_responses"]["names=ANTHROPIC_API_KEY"] = answered(claimed("ANTHROPIC_API_KEY 7 .bashrc\0"))
     told = "~/.bashrc, line 7, sets ANTHROPIC_API_KEY: Claude Code takes that without asking"
     assert told in deploy(data).stderr
     assert told not in deploy(machine()).stderr
@@ -113,7 +118,7 @@ def test_a_key_that_would_bill_is_told_with_file_and_line() -> None:
 
 def test_a_providers_key_in_clear_is_told_with_file_and_line() -> None:
     data = machine()
-    answer = ["ANTHROPIC_DIRECT_KEY 3 .config/claude-secrets.env"]
+    answer = answered(claimed("ANTHROPIC_DIRECT_KEY 3 .config/claude-secrets.env\0"))
     data["fake_responses"]["names=ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_DIRECT_KEY"] = answer
     told = "~/.config/claude-secrets.env, line 3, holds ANTHROPIC_DIRECT_KEY, a provider's key, in clear"
     assert told in deploy(data).stderr
