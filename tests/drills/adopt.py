@@ -114,7 +114,7 @@ def _taken_over(stage: Stage, cloud: str, lane: str, model: str) -> Figures:
         assert there == before, "a file of the person's was changed"
         kept = looks.answer("cat .bashrc.before-signalbox", host=HAND)
         assert [line for line in kept.splitlines() if "signalbox" not in line] == shells.splitlines()
-        originals = looks.answer("cat /var/lib/signalbox/originals/*claude-secrets.env*", host=HAND, user="root")
+        originals = looks.answer("tar -xOf /var/lib/signalbox/originals/*claude-secrets.env*", host=HAND, user="root")
         assert originals == keys, "the file of keys is not kept"
         assert "litellm" in looks.answer(f"{DOCKER} docker ps -a --format '{{{{.Names}}}}'", host=HAND)
         with urllib.request.urlopen(f"http://{hosts.address(HAND)}:8080/", timeout=20) as answer:
