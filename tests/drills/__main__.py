@@ -75,8 +75,7 @@ def main(names: Sequence[str], cells: Sequence[str], again: bool, only_list: boo
     python -m tests.drills reboot fleet           two of them
     python -m tests.drills converged --cell unit  one cell
 
-    SIGNALBOX_DRILLS=x (at most 4 of a-z and 0-9) names the lab xdrills and its hosts x-..., so
-    that two runs do not meet.
+    SIGNALBOX_DRILLS=x (at most 4 of a-z and 0-9) names the lab xdrills, so that two runs do not meet.
     """
     drills = [load(name) for name in names or NAMES]
     if only_list:

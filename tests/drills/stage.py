@@ -15,14 +15,14 @@ from tests.lab.instance import Lab, locked
 from tests.lab.machine import step
 from tests.lab.simulators import Client
 
-# The lab is drills, its hosts d-…; with SIGNALBOX_DRILLS=x they are xdrills and x-…, so that two runs do not meet.
+# The lab is drills, with SIGNALBOX_DRILLS=x xdrills, so that two runs do not meet.
 PREFIX = os.environ.get("SIGNALBOX_DRILLS", "")
 LAB = f"{PREFIX}drills"
 
 
 def lab_host(name: str) -> str:
-    """Return the name of a host of these drills: the machine has each name once."""
-    return f"{PREFIX or 'd'}-{name}"
+    """Return the name of a host of these drills, so that nobody takes it for one of their own."""
+    return f"d-{name}"
 
 
 HOST = lab_host("host")  # the converged host that cells share
