@@ -1,5 +1,5 @@
 # As root on Debian 12 or 13; each target installs what it needs, once. See README.md for using Signalbox itself.
-.PHONY: help demo test drill bench lint clean
+.PHONY: help demo check test drill bench lint clean
 PYTHON := .venv/bin/python
 
 help:  ## what there is
@@ -9,7 +9,11 @@ demo:  ## a converged Debian host on this machine, with simulated models, to loo
 	@scripts/bootstrap
 	@$(PYTHON) -m tests.demo
 
-test:  ## everything that must pass, in under 30 minutes (TIER=unit for one tier)
+check:  ## lint, unit, render and plan, while you work: in at most 150 seconds on two cores
+	@scripts/bootstrap
+	@$(PYTHON) -m tests --quick
+
+test:  ## everything that must pass, in under 25 minutes (TIER=unit for one tier)
 	@scripts/bootstrap
 	@$(PYTHON) -m tests $(if $(TIER),--tier $(TIER))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -221,11 +222,17 @@ def _present(records: Mapping[str, dict[str, Any] | None]) -> dict[str, dict[str
     return {name: record for name, record in records.items() if record is not None}
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what validates this kind: to make one costs more than all that it does for a host."""
+    return TypeAdapter(kind)
+
+
 def _check(
     into: dict[str, Any], key: str, kind: Any, value: Any, path: tuple[str, ...], problems: list[Problem]
 ) -> None:
     try:
-        into[key] = TypeAdapter(kind).validate_python(value)
+        into[key] = _adapter(kind).validate_python(value)
     except ValidationError as error:
         problems.extend(problems_of(error, path, kind))
 

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.drills import record
+from tests.drills import record, turns
 from tests.drills.drill import NAMES, Cell, Drill, load
 from tests.drills.run import run
 from tests.drills.stage import Stage
@@ -26,13 +26,17 @@ def _chosen(drills: Sequence[Drill], names: Sequence[str]) -> list[Cell]:
     return [cell for cell in cells if not names or cell.name in names]
 
 
+def _turn(drill: str) -> str:
+    return f"every {turns.PERIOD} days" if drill in turns.LONG else "every day"
+
+
 def _list(drills: Sequence[Drill], as_json: bool) -> None:
     rows = [
         {
             "drill": cell.drill,
             "cell": cell.name,
             "shows": cell.title,
-            "fixed": cell.fixed,
+            "in_make_test": cell.fixed and _turn(cell.drill),
             "passed": record.done(cell),
         }
         for drill in drills
@@ -75,8 +79,7 @@ def main(names: Sequence[str], cells: Sequence[str], again: bool, only_list: boo
     python -m tests.drills reboot fleet           two of them
     python -m tests.drills converged --cell unit  one cell
 
-    SIGNALBOX_DRILLS=x (at most 4 of a-z and 0-9) names the lab xdrills and its hosts x-..., so
-    that two runs do not meet.
+    SIGNALBOX_DRILLS=x (at most 4 of a-z and 0-9) names the lab xdrills, so that two runs do not meet.
     """
     drills = [load(name) for name in names or NAMES]
     if only_list:

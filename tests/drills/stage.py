@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
@@ -15,14 +16,14 @@ from tests.lab.instance import Lab, locked
 from tests.lab.machine import step
 from tests.lab.simulators import Client
 
-# The lab is drills, its hosts d-…; with SIGNALBOX_DRILLS=x they are xdrills and x-…, so that two runs do not meet.
+# The lab is drills, with SIGNALBOX_DRILLS=x xdrills, so that two runs do not meet.
 PREFIX = os.environ.get("SIGNALBOX_DRILLS", "")
 LAB = f"{PREFIX}drills"
 
 
 def lab_host(name: str) -> str:
-    """Return the name of a host of these drills: the machine has each name once."""
-    return f"{PREFIX or 'd'}-{name}"
+    """Return the name of a host of these drills, so that nobody takes it for one of their own."""
+    return f"d-{name}"
 
 
 HOST = lab_host("host")  # the converged host that cells share
@@ -31,10 +32,11 @@ HOST = lab_host("host")  # the converged host that cells share
 class Stage:
     """A lab named `drills`, apart from the one that people use; as a context manager it takes all of it away again.
 
-    Bringing it up waits until a cell asks for something.
+    Bringing it up waits until a cell asks for something. waited: seconds in which the shared host was made ready.
     """
 
     def __init__(self, *, keep: bool = False) -> None:
+        self.waited = 0.0
         self._keep = keep
         self._converged: set[str] = set()
         self._environment: str | None = None
@@ -100,6 +102,7 @@ class Stage:
     def converged(self, name: str = HOST) -> Site:
         """Return a host that a deploy with the lab's settings has converged; the first cell that asks waits for it."""
         if name not in self._converged:
+            started = time.monotonic()
             kept = Lab.current().host(name).directory / "converged"  # of an earlier run, with --keep
             if kept.exists():
                 self._up = True
@@ -110,5 +113,6 @@ class Stage:
                 self.site(name).deploy().ok()
             kept.touch()
             self._converged.add(name)
+            self.waited += time.monotonic() - started
         self.simulators.clear()
         return self.site(name)

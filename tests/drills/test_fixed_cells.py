@@ -1,12 +1,13 @@
-"""One cell of every drill, as `make test` runs it."""
+"""One cell of every drill, as `make test` runs it: the quick ones every day, the long ones by turns."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
-from tests.drills import record
+from tests.drills import record, turns
 from tests.drills.drill import NAMES, load
 from tests.drills.run import run
 from tests.drills.stage import Stage
@@ -23,6 +24,14 @@ def stage() -> Iterator[Stage]:
 @pytest.mark.timeout(1200)  # the first that needs a converged host waits for it
 @pytest.mark.parametrize("name", NAMES)
 def test_fixed_cell(name: str, stage: Stage) -> None:
-    cell = load(name).fixed
+    today = turns.today()
+    if (turn := turns.following(name, today)) != today:
+        pytest.skip(f"its turn is on {turn}; now: make drill NAME={name}")
+    cell, waited = load(name).fixed, stage.waited
     result = run(cell, stage)
     assert result.passed, record.log(cell).read_text()
+    took = result.seconds - (stage.waited - waited)
+    if took > turns.QUICK_SECONDS and name not in turns.LONG:
+        warnings.warn(
+            f"{took:.0f} s; if an idle machine takes as long, write it into tests/drills/turns.py", stacklevel=1
+        )

@@ -202,7 +202,6 @@ def _up_one(lab: Lab, name: str, tree: Path) -> None:
             sh(*inside(name, "sh", "-c", "umount /proc/kmsg 2>/dev/null || true"))
             return
         started = time.monotonic()
-        _refuse_twin(lab, host)
         if not host.record.exists():
             provision.create(lab, host, tree)
         access.refresh(lab)
@@ -214,6 +213,7 @@ def _up_one(lab: Lab, name: str, tree: Path) -> None:
 def _boot(lab: Lab, host: HostFiles) -> None:
     settings = {
         "name": host.name,
+        "machine": host.machine,
         "base": host.facts()["base"],
         "upper": str(host.upper),
         "work": str(host.directory / "work"),
@@ -249,13 +249,6 @@ def _ssh_answers(where: str) -> bool:
             return connection.recv(8).startswith(b"SSH-2.0")
     except OSError:
         return False
-
-
-def _refuse_twin(lab: Lab, host: HostFiles) -> None:
-    """Refuse a name that runs in another lab: cables are named after hosts, machine-wide."""
-    for other in labs_directory().glob(f"*/hosts/{host.name}/supervisor.json"):
-        if other != host.supervisor and Process.recorded(other):
-            raise LabError(f"{host.name} runs in lab {other.parents[2].name!r}; choose another name in {lab.name!r}")
 
 
 def _kill(host: HostFiles) -> None:
@@ -308,7 +301,8 @@ def _down_one(lab: Lab, host: HostFiles) -> None:
     with locked(f"{lab.name}.{host.name}"):
         if not host.directory.exists():
             return
-        _kill(host)
+        if host.number_file.exists():  # else its creation was interrupted, and nothing of it ever ran
+            _kill(host)
         # A process that is on its way out is in no list any more and still keeps its cgroup.
         if not wait_until(lambda: _remove_cgroups(host.cgroup), STOP_SECONDS):
             raise LabError(f"{host.name} is gone, but the kernel keeps {host.cgroup}; try again")

@@ -22,7 +22,7 @@ from tests.lab.machine import LabError, cgroup_root, progress, wait_until
 
 LOCKS = Path("/run/lock/signalbox-lab")
 LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
-HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,10}[a-z0-9]|[a-z]")
+HOST_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")  # a label of RFC 1123
 GLOBAL_ID = hashlib.sha256(b"signalbox lab").hexdigest()[:10]
 
 
@@ -93,10 +93,9 @@ class Lab:
         """Return where the named host keeps its files; LabError when the name cannot be one."""
         if not HOST_NAME.fullmatch(name):
             raise LabError(
-                f"{name!r} cannot name a host; write a letter, then up to 11 of a-z, 0-9 and -"
-                " (its interface vb-NAME has room for 15 characters)"
+                f"{name!r} cannot name a host; write a letter, then up to 62 of a-z, 0-9 and -, and no - at the end"
             )
-        return HostFiles(name, self.state / "hosts" / name, cgroup_root() / f"signalbox-{self.name}-{name}")
+        return HostFiles(name, self)
 
     def hosts(self) -> list[str]:
         """Return the names of all hosts that exist, running or not."""
@@ -105,11 +104,35 @@ class Lab:
 
 @dataclass(frozen=True)
 class HostFiles:
-    """Where one host keeps what; `cgroup` is its own, else hosts would see each other's units."""
+    """Where one host keeps what, and what this machine calls what is the host's."""
 
     name: str
-    directory: Path
-    cgroup: Path
+    lab: Lab
+
+    @property
+    def directory(self) -> Path:
+        """All that the host keeps."""
+        return self.lab.state / "hosts" / self.name
+
+    @property
+    def cgroup(self) -> Path:
+        """Its own, else hosts would see each other's units."""
+        return cgroup_root() / f"signalbox-{self.lab.name}-{self.name}"
+
+    @property
+    def number_file(self) -> Path:
+        """The host's number in its lab, written before anything else."""
+        return self.directory / "number"
+
+    @property
+    def machine(self) -> str:
+        """The name that systemd-nspawn knows it by: of numbers, so that each lab may have a host of any name."""
+        return f"{self.lab.number}-{self.number_file.read_text()}"
+
+    @property
+    def veth(self) -> str:
+        """This machine's end of the host's cable, as systemd-nspawn names it (at most 15 characters)."""
+        return f"vb-{self.machine}"
 
     @property
     def upper(self) -> Path:
@@ -142,11 +165,6 @@ class HostFiles:
     def log(self) -> Path:
         """The console."""
         return self.directory / "console.log"
-
-    @property
-    def veth(self) -> str:
-        """This machine's end of the host's cable, as systemd-nspawn names it."""
-        return f"vb-{self.name}"
 
 
 @contextmanager

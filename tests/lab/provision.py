@@ -37,7 +37,7 @@ def create(lab: Lab, host: HostFiles, tree: Path, disk: Path | None = None) -> N
     shutil.rmtree(host.directory, ignore_errors=True)  # what an interrupted creation left
     with locked(f"{lab.name}.numbers"):
         number = _free_number(lab)
-        write(host.directory / "number", str(number))
+        write(host.number_file, str(number))
     if disk is not None:
         sh("cp", "--archive", str(disk), str(host.upper))
         for own in (path for pattern in _OWN for path in host.upper.glob(pattern)):

@@ -30,9 +30,9 @@ def main(host: dict[str, str]) -> int:
     layers = f"lowerdir={host['base']},upperdir={host['upper']},workdir={host['work']}"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, host["root"]], check=True)
     nspawn = [
-        "systemd-nspawn", f"--directory={host['root']}", f"--machine={host['name']}", "--boot", "--keep-unit",
-        "--register=no", f"--network-bridge={host['bridge']}", "--resolv-conf=off", "--timezone=off",
-        "--capability=all", "--system-call-filter=add_key keyctl bpf @mount", "--console=pipe",
+        "systemd-nspawn", f"--directory={host['root']}", f"--machine={host['machine']}", f"--hostname={host['name']}",
+        "--boot", "--keep-unit", "--register=no", f"--network-bridge={host['bridge']}", "--resolv-conf=off",
+        "--timezone=off", "--capability=all", "--system-call-filter=add_key keyctl bpf @mount", "--console=pipe",
         *(f"--bind={device}" for device in ("/dev/fuse", "/dev/net/tun") if os.path.exists(device)),
     ]  # fmt: skip
     status = REBOOT

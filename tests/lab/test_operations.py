@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab import hosts
-from tests.lab.conftest import Hosts
 from tests.lab.inventory import write_inventory
 from tests.lab.machine import wait_until
 
@@ -23,9 +22,13 @@ Apply = Callable[[str], list[str]]
 
 
 @pytest.fixture(scope="module")
-def host(lab: Hosts) -> str:
-    lab.up(HOST, with_services=False)
-    return HOST
+def host() -> Iterator[str]:
+    """A host in a lab of its own: what somebody has up in theirs stays as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGNALBOX_LAB", f"o{os.getpid()}")
+        hosts.up([HOST], with_services=False)
+        yield HOST
+        hosts.down()
 
 
 @pytest.fixture

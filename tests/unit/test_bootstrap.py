@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ def project(tmp_path: Path) -> Path:
     for name in ("scripts", "pyproject.toml", "uv.lock"):
         source = PROJECT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents):
+        if Path(tempfile.gettempdir()) in parent.parents:
+            parent.chmod(0o755)
     return tmp_path
 
 
