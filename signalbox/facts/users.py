@@ -21,7 +21,8 @@ class UserState:
     """A user as the host knows it; `exists` False: nothing else is meaningful.
 
     subuids, subgids: how many it has; first_subid: where they begin, "" without any; subids_entry: what the manifest
-    says of that. free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is
+    says of that. uids: all user ids by which it can do a thing: its own, and those that newuidmap gives it, whether its
+    owner's name or number stands beside them or another source of nsswitch.conf has them. free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is
     free, because files in the user's containers belong to those ids.
     """
 
@@ -34,6 +35,7 @@ class UserState:
     subuids: int = 0
     subgids: int = 0
     first_subid: str = ""
+    uids: tuple[range, ...] = ()
     subids_entry: Entry | None = None
     free_subids: int = FIRST_SUBID
     linger: bool = False
@@ -69,6 +71,7 @@ class User(FactBase[UserState]):
             f" printf 'groups '; id -Gn {user} 2>/dev/null || echo;"
             f" case $(getent shadow {user}) in {user}:\\$*) echo 'password yes';; esac;"
             " sed 's/^/subuid /' /etc/subuid 2>/dev/null; sed 's/^/subgid /' /etc/subgid 2>/dev/null;"
+            f" getsubids {user} 2>/dev/null | sed 's/^/range /';"
             f" {show_entry(entry_path('subids', user))};"
             f" [ ! -e /var/lib/systemd/linger/{user} ] || echo 'linger yes';"
             f" [ ! -S /run/user/$(id -u {user} 2>/dev/null)/bus ] || echo 'bus yes';"
@@ -87,6 +90,9 @@ class User(FactBase[UserState]):
         name, _, uid, _, _, home, shell = values["passwd"][0].split(":")
         entry = Entry.from_json(values["entry"][0]) if "entry" in values else None
         ranges = {kind: list(_ranges(values.get(kind, []))) for kind in ("subuid", "subgid")}
+        # "0: claude 100000 65536": once the package uidmap is there.
+        known = [":".join(line.split()[1:]) for line in values.get("range", [])]
+        uids = {ids for owner, ids in (*ranges["subuid"], *_ranges(known)) if owner in (name, uid)}
         return UserState(
             exists=True,
             uid=int(uid),
@@ -97,6 +103,7 @@ class User(FactBase[UserState]):
             subuids=sum(len(ids) for owner, ids in ranges["subuid"] if owner == name),
             subgids=sum(len(ids) for owner, ids in ranges["subgid"] if owner == name),
             first_subid=next((str(ids.start) for owner, ids in ranges["subuid"] if owner == name), ""),
+            uids=(range(int(uid), int(uid) + 1), *sorted(uids, key=lambda ids: (ids.start, ids.stop))),
             subids_entry=entry,
             free_subids=_free(name, [*ranges["subuid"], *ranges["subgid"]], entry),
             linger="linger" in values,
