@@ -20,10 +20,11 @@ FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
 class UserState:
     """A user as the host knows it; `exists` False: nothing else is meaningful.
 
-    subuids, subgids: how many it has; first_subid: where they begin, "" without any; subids_entry: what the manifest
-    says of that. uids: all user ids by which it can do a thing: its own, and those that newuidmap gives it, whether its
-    owner's name or number stands beside them or another source of nsswitch.conf has them. free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is
-    free, because files in the user's containers belong to those ids.
+    subuids, subgids: how many it has; first_subid: where they begin, "" without any; subids_entry: what the
+    manifest says of that. uids: all user ids by which it can do a thing: its own, and those that newuidmap gives
+    it, whether its owner's name or number stands beside them or another source of nsswitch.conf has them.
+    free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is free,
+    because files in the user's containers belong to those ids.
     """
 
     exists: bool = False

@@ -154,6 +154,14 @@ class TestSubordinateIds:
         state = self.user(*both, "subuid claude:300000:10", "subuid broken", "subuid #claude:x:y")
         assert (state.subuids, state.subgids, state.first_subid) == (65546, 65536, "100000")
 
+    def test_its_ids_are_those_of_its_name_of_its_number_and_of_every_other_source(self) -> None:
+        lines = ("subuid claude:100000:65536", "subuid 1001:300000:10", "subuid other:165536:65536", "subuid 1002:1:5")
+        known = ("range 0: claude 100000 65536", "range 1: claude 500000 10")  # getsubids
+        assert self.user(*lines, *known).uids == (
+            range(1001, 1002), range(100000, 165536), range(300000, 300010), range(500000, 500010)
+        )  # fmt: skip
+        assert self.user().uids == (range(1001, 1002),)
+
     def test_a_range_that_was_lost_is_given_back(self) -> None:
         others = ("subuid other:165536:65536", "subgid other:165536:65536")
         assert self.user(*others, recorded="100000").free_subids == 100000
