@@ -33,6 +33,7 @@ def counted(calculate):
 
 ChunkProcessor.calculate_usage = counted(ChunkProcessor.calculate_usage)
 
+
 def fetches_nothing(url):
     """Refuse what a request asks LiteLLM to get, such as an image by its address: the agent may not reach it itself."""
     raise SSRFError(f"this gateway fetches nothing: send the image itself, in base64, not {url}")
