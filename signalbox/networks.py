@@ -15,6 +15,7 @@ NFTABLES = "/etc/systemd/system/nftables.service.d"
 ANY = "any"
 LAN = "lan"
 CONTROLLER = "controller"
+SENDERS = "@senders@"  # where a file of rules wants the user ids that are held: what they are, the host knows
 # Private and link-local addresses: RFC 1918, RFC 3927, RFC 4193, RFC 4291 2.5.6.
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 
@@ -91,6 +92,18 @@ def open_ports(rules: str) -> list[str]:
         if rule and "sport" not in line:  # that would be an answer to what the host asked
             found += [f"{rule[1]}/{port}" for port in re.findall(r"\d+", rule[2])]
     return found
+
+
+def id_set(ids: Iterable[range]) -> str:
+    """Return these ids as an anonymous set of nftables; ranges that meet are joined, which nft wants."""
+    joined: list[range] = []
+    for each in sorted((each for each in ids if each), key=lambda each: each.start):
+        if joined and each.start <= joined[-1].stop:
+            joined[-1] = range(joined[-1].start, max(joined[-1].stop, each.stop))
+        else:
+            joined.append(each)
+    words = [f"{each.start}-{each.stop - 1}" if len(each) > 1 else f"{each.start}" for each in joined]
+    return f"{{ {', '.join(words)} }}"
 
 
 def output_rules(

@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import NFTABLES, RULES, contains, input_rules, output_rules, resolved
+from signalbox.networks import NFTABLES, RULES, SENDERS, contains, input_rules, output_rules, resolved
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
@@ -48,29 +48,30 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     unit(name="the firewall is loaded at every boot before the network is up", unit=UNIT, running=False)
     unit(name="Debian's own is known with that", unit="nftables.service", running=False, at_boot=False)
     rules, lookups = output_rules(needed, settings.egress.allow, attached)
-    if settings.egress.enabled:
-        _lookups()
+    egress = {"senders": SENDERS, "rules": rules, "lookups": lookups} if settings.egress.enabled else None
+    if egress:
+        _lookups(user)
     firewall_rules(
         name="the firewall is as the settings say, and logins are proven",
         path=RULES,
         content=render(
             "firewall/firewall.nft",
             rules=input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others),
-            egress={"user": user, "rules": rules, "lookups": lookups} if settings.egress.enabled else None,
+            egress=egress,
         ),
         proof=proof,
         hint=hint,
-        lookups=settings.egress.enabled,
+        held=user if egress else None,
     )
 
 
-def _lookups() -> None:
+def _lookups(user: str) -> None:
     """Look names up as long as the host runs: a rule knows addresses alone, and those of names change."""
     directories(name="/usr/local/lib/signalbox exists", paths=["/usr/local/lib/signalbox"])
     file(
         name="what looks names up for the firewall is in place",
         path=LOOKUP,
-        content=render("firewall/egress", rules=RULES),
+        content=render("firewall/egress", rules=RULES, user=user),
         mode="755",
     )
     for suffix in ("service", "timer"):

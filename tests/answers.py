@@ -21,3 +21,16 @@ def claimed(text: str) -> str:
 def text_field(text: str) -> str:
     """Return a file's text as a `text` record has it."""
     return text.encode().hex()
+
+
+def user_answered(*lines: str) -> list[str]:
+    """Return the answer to facts.User that says what these lines say, each behind its tag: passwd, subuid, subgid, range
+    (of getsubids) or entry (of the manifest).
+    """
+    told = {tag: [line.removeprefix(f"{tag} ") for line in lines if line.startswith(f"{tag} ")]
+            for tag in ("passwd", "subuid", "subgid", "range", "entry")}  # fmt: skip
+    name = told["passwd"][0].partition(":")[0]
+    fields = ["passwd", told["passwd"][0]]
+    for tag, lines_of in (("subuid", "subuid"), ("subgid", "subgid"), ("known", "range")):
+        fields += [tag, "\n".join(told[lines_of])]
+    return answered(*fields, *(word for line in told["entry"] for word in ("entry", name, line)))

@@ -22,9 +22,11 @@ FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
 class UserState:
     """A user as the host knows it; `exists` False: nothing else is meaningful.
 
-    subuids, subgids: how many it has; first_subid: where they begin, "" without any; subids_entry: what the manifest
-    says of that. free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is
-    free, because files in the user's containers belong to those ids.
+    subuids, subgids: how many it has; first_subid: where they begin, "" without any; subids_entry: what the
+    manifest says of that. uids: all user ids by which it can do a thing: its own, and those that newuidmap gives
+    it, whether its owner's name or number stands beside them or another source of nsswitch.conf has them.
+    free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is free,
+    because files in the user's containers belong to those ids.
     """
 
     exists: bool = False
@@ -36,6 +38,7 @@ class UserState:
     subuids: int = 0
     subgids: int = 0
     first_subid: str = ""
+    uids: tuple[range, ...] = ()
     subids_entry: Entry | None = None
     free_subids: int = FIRST_SUBID
     linger: bool = False
@@ -72,7 +75,8 @@ class User(FactBase[UserState]):
                 "passwd=$(getent passwd {user}); home=${{passwd%:*}}; home=${{home##*:}};"
                 " printf 'passwd\\0%s\\0' \"$passwd\"; printf 'groups\\0%s\\0' \"$(id -Gn {user})\";"
                 " case $(getent shadow {user}) in {user}:\\$*) printf 'has\\0password\\0';; esac;"
-                " printf 'subuid\\0'; cat /etc/subuid; printf '\\0subgid\\0'; cat /etc/subgid; printf '\\0';"
+                " printf 'subuid\\0'; cat /etc/subuid; printf '\\0subgid\\0'; cat /etc/subgid;"
+                " printf '\\0known\\0'; getsubids {user}; printf '\\0';"
                 " {entry};"
                 " [ ! -e /var/lib/systemd/linger/{user} ] || printf 'has\\0linger\\0';"
                 " [ ! -S /run/user/\"$(id -u {user})\"/bus ] || printf 'has\\0bus\\0';"
@@ -87,7 +91,7 @@ class User(FactBase[UserState]):
 
     def process(self, output: list[str]) -> UserState:
         """Read the records."""
-        shapes = {**SHAPES, "passwd": 1, "groups": 1, "has": 1, "subuid": 1, "subgid": 1}
+        shapes = {**SHAPES, "passwd": 1, "groups": 1, "has": 1, "subuid": 1, "subgid": 1, "known": 1}
         told = list(records(output, shapes))
         values = {record[0]: record[1] for record in told if record[0] != "has"}
         has = {record[1] for record in told if record[0] == "has"}
@@ -99,6 +103,9 @@ class User(FactBase[UserState]):
         name, _, uid, _, _, home, shell = words
         entry = next((entry_of("subids", name, record[2]) for record in told if record[0] == "entry"), None)
         ranges = {kind: list(_ranges(values.get(kind, "").split("\n"))) for kind in ("subuid", "subgid")}
+        # "0: claude 100000 65536": once the package uidmap is there.
+        listed = [":".join(line.split()[1:]) for line in values.get("known", "").split("\n")]
+        uids = {ids for owner, ids in (*ranges["subuid"], *_ranges(listed)) if owner in (name, uid)}
         texts = [text_of(record[2]) for record in told if record[0] == "text"]
         return UserState(
             exists=True,
@@ -110,6 +117,7 @@ class User(FactBase[UserState]):
             subuids=sum(len(ids) for owner, ids in ranges["subuid"] if owner == name),
             subgids=sum(len(ids) for owner, ids in ranges["subgid"] if owner == name),
             first_subid=next((str(ids.start) for owner, ids in ranges["subuid"] if owner == name), ""),
+            uids=(range(number(uid), number(uid) + 1), *sorted(uids, key=lambda ids: (ids.start, ids.stop))),
             subids_entry=entry,
             free_subids=_free(name, [*ranges["subuid"], *ranges["subgid"]], entry),
             linger="linger" in has,

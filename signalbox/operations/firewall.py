@@ -5,8 +5,10 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
+from signalbox.facts import User
 from signalbox.facts.reach import FirewallLoaded, OpenPorts
-from signalbox.networks import open_ports
+from signalbox.facts.users import SUBIDS
+from signalbox.networks import SENDERS, id_set, open_ports
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
@@ -18,11 +20,15 @@ _UNDO = sh("{{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; 
 
 
 @operation()
-def firewall_rules(path: str, content: str, proof: Proof, hint: str, lookups: bool) -> Commands:
+def firewall_rules(path: str, content: str, proof: Proof, hint: str, held: str | None) -> Commands:
     """Have the rules `content` in `path` and loaded: checked, swapped in one transaction, proven by fresh logins.
 
-    + lookups: whether names in them are to be looked up, before anything else of this deploy needs them.
+    + held: the user whose ids take the place of SENDERS in them, if any; then names in them are to be looked up too,
+      before anything else of this deploy needs them.
     """
+    if held:
+        ids = _ids(held)
+        content = content.replace(SENDERS, id_set(ids) if ids else f'"{held}"')  # nft says that it is not there
     placing = list(file._inner(path=path, content=content))
     loaded = bool(placing) or host.get_fact(FirewallLoaded, path=path)
     if not placing and loaded:
@@ -34,7 +40,7 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, lookups: bo
         differs(port, "open" if port in now else "closed", "open" if port in then else "closed")
     change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
     load = sh("nft -c -f {} && systemctl reload-or-restart signalbox-firewall.service", path)
-    if lookups:
+    if held:
         # It goes on by itself: a name server that is slow to answer must not eat up the armed time.
         load = all_of(load, sh("{{ timeout 20 systemctl start signalbox-egress.service || [ $? = 124 ]; }}"))
 
@@ -42,3 +48,10 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, lookups: bo
         return None if host.get_fact(FirewallLoaded, path=path) else "the kernel holds other rules than were loaded"
 
     yield from confirmed(change, [*placing, load], proof, wrong)
+
+
+def _ids(user: str) -> list[range]:
+    """Return the user's ids; where some were lost that it had from us, those that it is given back before this."""
+    now = host.get_fact(User, user=user)
+    lost = now.subids_entry and now.subuids < SUBIDS
+    return [*now.uids, *([range(now.free_subids, now.free_subids + SUBIDS)] if lost else [])]

@@ -7,7 +7,9 @@ import failover as ours
 import guard
 import refused as closed
 import tell
+from litellm.litellm_core_utils import url_utils
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
+from litellm.litellm_core_utils.url_utils import SSRFError, validate_url  # noqa: F401 (told where LiteLLM has it no more)
 from litellm.proxy import proxy_server
 
 failover = ours.plugin
@@ -30,6 +32,14 @@ def counted(calculate):
 
 
 ChunkProcessor.calculate_usage = counted(ChunkProcessor.calculate_usage)
+
+
+def fetches_nothing(url):
+    """Refuse what a request asks LiteLLM to get, such as an image by its address: the agent may not reach it itself."""
+    raise SSRFError(f"this gateway fetches nothing: send the image itself, in base64, not {url}")
+
+
+url_utils.validate_url = fetches_nothing
 
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:

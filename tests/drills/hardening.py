@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from tests.drills import looks
+from tests.drills import looks, ways_out
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
@@ -345,4 +345,49 @@ def egress(stage: Stage) -> Figures:
         "logins": f"{len(logins_work)} of 2",
         "firewall restarted": "names are looked up again",
         "control": control,
+    }
+
+
+@drill.cell("ways-out")
+def all_ways_out(stage: Stage) -> Figures:
+    """No way past the egress filter: another host watches the cable while the service user tries each of them."""
+    stage.converged()
+    _other(stage)
+    _small_image()
+    serve = "systemd-run --quiet --unit=drill-web python3 -m http.server"
+    looks.answer(f"systemctl is-active drill-web || {serve} 8080", host=OTHER, user="root")
+    allowed = {f"udp/{ways_out.ALLOWED}": [f"{hosts.address(OTHER, 6)}/128"]}
+    site = stage.site(settings={"firewall": {"egress": {"enabled": True, "allow": allowed}}})
+    site.deploy().ok()
+    ways_out.place(OTHER)
+    every = [way.name for way in ways_out.WAYS]
+    load = "systemctl restart signalbox-firewall.service && systemctl start signalbox-egress.service"
+    with ways_out.ids_given():
+        free = ways_out.came_out(OTHER, "true")
+        assert free == every, f"without rules these did not come out: {[each for each in every if each not in free]}"
+        past = ways_out.came_out(OTHER, load)
+        assert not past, f"past the filter: {past}"
+        alone = ways_out.by_uid_alone(looks.answer(f"cat {ways_out.RULES}", user="root"))
+        hosts.run(HOST, "cat > /run/drill-alone.nft", stdin=alone)
+        control = ways_out.came_out(OTHER, "nft -f /run/drill-alone.nft")
+        assert ways_out.UNSHARE in control, f"by the user id alone, these got out: {control}"
+        asked = ways_out.fetched(OTHER)
+        assert not asked, "the gateway fetches what a request names"
+        # Given ids are a difference, and after the next deploy they are held wherever the user has them.
+        looks.answer(load, user="root")
+        named = [each for each in site.plan().ok().planned(HOST) if "firewall" in each]
+        assert named, "the plan does not name the ids that the user was given"
+        site.deploy().ok()
+        rules = looks.answer("nft list chain inet signalbox output", user="root")
+        assert f"{ways_out.LATER}-" in rules, rules
+    assert [each for each in site.plan().ok().planned(HOST) if "firewall" in each] == named, "not named once more"
+    stage.site().deploy().ok()
+    assert not stage.site().plan().ok().planned(HOST)
+    looks.answer("systemctl stop drill-web", host=OTHER, user="root")
+    return {
+        **{way: f"held{' (by the user id alone: out)' if way in control else ''}" for way in every},
+        "not held": ", ".join(way.name for way in ways_out.FREE),
+        "an image that the gateway is told to fetch": "not fetched; the gateway's user itself reaches it",
+        "ids given since": f"the plan names them: {named[0]}",
+        "control": f"without rules all {len(free)} come out; by the user's id alone {len(control)}, unshare among them",
     }

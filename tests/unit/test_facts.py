@@ -22,7 +22,7 @@ from signalbox.manifest import Entry, entry_path, original_path
 from signalbox.routes import required_secrets
 from signalbox.settings import Settings
 from signalbox.settings.layers import merge
-from tests.answers import answered, claimed, text_field
+from tests.answers import answered, claimed, text_field, user_answered
 from tests.good_settings import layers
 
 
@@ -141,19 +141,24 @@ def test_a_unit_whose_file_came_back_must_be_read_again(properties: tuple[str, .
 
 
 class TestSubordinateIds:
-    LINE = "claude:x:1001:1001::/home/claude:/bin/bash"
+    LINE = "passwd claude:x:1001:1001::/home/claude:/bin/bash"
 
     def user(self, *lines: str, recorded: str | None = None) -> facts.UserState:
         entry = Entry("subids", "claude", hash=recorded).to_json() if recorded is not None else ""
-        files = {kind: "\n".join(line.removeprefix(f"{kind} ") for line in lines if line.startswith(kind))
-                 for kind in ("subuid", "subgid")}  # fmt: skip
-        told = ["passwd", self.LINE, *(word for pair in files.items() for word in pair)]
-        return facts.User().process(answered(*told, *(("entry", "claude", entry) if entry else ())))
+        return facts.User().process(user_answered(self.LINE, *lines, *([f"entry {entry}"] if entry else [])))
 
     def test_of_this_user_alone_are_counted(self) -> None:
         both = ("subuid claude:100000:65536", "subgid claude:100000:65536", "subuid other:165536:65536")
         state = self.user(*both, "subuid claude:300000:10", "subuid broken", "subuid #claude:x:y")
         assert (state.subuids, state.subgids, state.first_subid) == (65546, 65536, "100000")
+
+    def test_its_ids_are_those_of_its_name_of_its_number_and_of_every_other_source(self) -> None:
+        lines = ("subuid claude:100000:65536", "subuid 1001:300000:10", "subuid other:165536:65536", "subuid 1002:1:5")
+        known = ("range 0: claude 100000 65536", "range 1: claude 500000 10")  # getsubids
+        assert self.user(*lines, *known).uids == (
+            range(1001, 1002), range(100000, 165536), range(300000, 300010), range(500000, 500010)
+        )  # fmt: skip
+        assert self.user().uids == (range(1001, 1002),)
 
     def test_a_range_that_was_lost_is_given_back(self) -> None:
         others = ("subuid other:165536:65536", "subgid other:165536:65536")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from signalbox.addresses import of_backends, of_service_user
-from signalbox.networks import accepting, contains, input_rules, open_ports, output_rules, resolved
+from signalbox.networks import accepting, contains, id_set, input_rules, open_ports, output_rules, resolved
 from signalbox.render import render
 from signalbox.settings import Settings
 from signalbox.settings.protection import Ssh
@@ -96,7 +96,7 @@ def test_one_classic_exchange_stays_for_the_deploy() -> None:
 def test_open_ports_are_read_from_our_file_as_from_what_the_kernel_lists() -> None:
     networks = {"tcp/8080": None, "udp/51820": ["10.0.0.0/8", "fe80::/10"]}
     rules = input_rules(["192.0.2.0/24"], [22, 2222], ["eth0"], networks)
-    egress = {"user": "claude", "rules": ["tcp dport { 443 } accept"], "lookups": []}
+    egress = {"senders": "{ 1000 }", "rules": ["tcp dport { 443 } accept"], "lookups": []}
     wanted = {"tcp/22", "tcp/2222", "tcp/8080", "udp/51820"}
     assert set(open_ports(render("firewall/firewall.nft", rules=rules, egress=egress))) == wanted
     listed = """table inet signalbox {
@@ -112,3 +112,29 @@ def test_open_ports_are_read_from_our_file_as_from_what_the_kernel_lists() -> No
 """
     assert open_ports(listed) == ["tcp/22", "tcp/2222", "tcp/8080"]
     assert open_ports("") == []
+
+
+def test_ids_are_a_set_whose_ranges_do_not_meet() -> None:
+    assert id_set([range(1000, 1001)]) == "{ 1000 }"
+    found = id_set(
+        [range(1000, 1001), range(165536, 231072), range(100000, 165536), range(200000, 200010), range(7, 7)]
+    )
+    assert found == "{ 1000, 100000-231071 }"
+
+
+def test_nobody_else_is_held_by_the_egress_rules_and_no_packet_for_being_of_a_connection_alone() -> None:
+    egress = {"senders": "{ 1000, 100000-165535 }", "rules": ["tcp dport { 443 } accept"], "lookups": []}
+    chains = render("firewall/firewall.nft", rules=[], egress=egress).split("chain ")
+    (output,) = [each for each in chains if each.startswith("output ")]
+    (sent,) = [each for each in chains if each.startswith("egress ")]
+    jumps = [line.strip() for line in output.splitlines() if "jump" in line]
+    assert jumps == [
+        "meta skuid { 1000, 100000-165535 } jump egress",
+        "meta skuid 65536-4294967294 socket cgroupv2 level 2 @sessions jump egress",
+    ]
+    accepted = [line.strip() for line in sent.splitlines() if line.strip().endswith("accept")]
+    assert accepted[:3] == ['oifname "lo" accept', "ct direction reply accept", "tcp dport { 443 } accept"]
+    assert all("@egress" in line for line in accepted[3:])
+    assert [line for line in sent.splitlines() if "reject" in line][
+        -1
+    ].strip() == "counter reject with icmpx admin-prohibited"
