@@ -15,7 +15,7 @@ import pytest
 from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
-OURS = ("audit", "context", "failover", "guard", "mend")
+OURS = ("audit", "context", "failover", "guard", "lines", "mend", "probe")
 
 
 class ServiceUnavailableError(Exception):
