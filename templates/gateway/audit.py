@@ -17,7 +17,7 @@ import sys
 import time
 
 import litellm
-from lines import Document, Lines, events, part, parsed, parts, text
+from lines import Document, Lines, part, parsed, parts, text
 from litellm.integrations.custom_logger import CustomLogger
 
 DIRECTORY = os.environ.get("SIGNALBOX_AUDIT", "/signalbox/audit")
@@ -151,7 +151,7 @@ class Answer:
 
     def take(self, chunk, stream):
         if stream:
-            for data in events(self._lines.take(chunk)):
+            for data in self._lines.take(chunk):
                 self._ended = self._ended or data == b"[DONE]"
                 self._event(parsed(data))
         else:
@@ -183,6 +183,8 @@ class Answer:
         return {"input": given, "output": output, "cached": cached, "written": written}
 
     def _event(self, event):
+        if not event:
+            return
         kind = event.get("type")
         if kind == "error" or event.get("error"):
             told = text(event.get("error"), "type")

@@ -41,7 +41,7 @@ class Reading:
         self._most = WHOLE if self.whole else STREAM
         self._until = time.monotonic() + (SECONDS if self.whole else STREAM_SECONDS)
         self._bytes = self._line = self._events = 0
-        self._tail = b""
+        self._tail = b"\n"
 
     def take(self, piece):
         """Count a piece; TooLongError: it is one too many. httpx.ReadTimeout: it comes too late."""
@@ -121,6 +121,9 @@ def decoded(read):
                 async for piece in pieces if reading.whole else in_turn(pieces):
                     count(piece)
                     yield piece
+        except httpx.TransportError:
+            await self.aclose()  # its reader may come to that late
+            raise
         finally:
             await pieces.aclose()
 

@@ -120,11 +120,11 @@ class Failover(CustomLogger):
         return [name for name in names if name not in {ident.partition("/")[2] for ident in answered}]
 
     def _failed(self, ident, error):
-        why = audit.error_class(error)
         request = audit.current()
-        for each in request.tried if request else ():
-            if each[0]["id"] == ident:
-                each[1] = why = each[1] or why
+        tries = [each for each in request.tried if each[0]["id"] == ident] if request else []
+        why = next((told for _, told in tries if told), None) or audit.error_class(error)
+        for each in tries:
+            each[1] = why
         if ident and why not in OF_THE_REQUEST:
             asked = retry_after(error) if ident.partition("/")[0] not in audit.LOCAL else None
             self._resting[ident] = (time.monotonic() + (asked or REST), why)
@@ -211,7 +211,7 @@ def unavailable(model, why, message):
 def retry_after(error):
     """Return for how many seconds a cloud wants to be left alone; None where it does not say."""
     headers = getattr(error, "litellm_response_headers", None) or {}
-    with contextlib.suppress(TypeError, ValueError):
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
         asked = float(headers.get("retry-after"))
         return min(max(asked, 1.0), LONGEST_REST) if asked == asked else None  # not NaN
     return None

@@ -9,7 +9,7 @@ import json
 import re
 
 import audit
-from lines import Document, Lines, events, part, parsed, parts, text
+from lines import Document, Lines, part, parsed, parts, text
 
 HELD = 2048  # characters; after so many it is an answer
 HELD_BYTES = 1 << 18  # of a stream, however little it says
@@ -51,7 +51,7 @@ class Judge:
             if self._document.too_long:
                 self.verdict = True  # too long to be looked at
             return
-        for data in events(self._lines.take(chunk)):
+        for data in self._lines.take(chunk):
             if self.verdict is None:
                 self._event(parsed(data))
         if self.verdict is None and self._length > HELD_BYTES:

@@ -1,4 +1,4 @@
-"""What is looked at of an answer on its way to the client: its lines, or one document, of a bounded length.
+"""What is looked at of an answer on its way to the client: its events, or one document, of a bounded length.
 
 Whatever an answer holds: looking at it takes time that is linear in its length, and raises nothing.
 """
@@ -9,23 +9,27 @@ MOST = 1 << 20  # bytes of a line or of a document: a longer one is passed on, a
 
 
 class Lines:
-    """Gives the lines of what comes in pieces, without their ends; of one that is too long, nothing."""
+    """Gives the data of the events of a stream that comes in pieces; of one that is too long, nothing.
+
+    An event is a line that begins with `data:`; whether blank lines are between them says nothing of their end.
+    """
 
     def __init__(self):
         self._open = bytearray()
         self._skipped = False
 
     def take(self, piece):
-        """Return the lines that end in this piece."""
-        *ends, rest = piece.split(b"\n")
-        lines = []
-        for end in ends:
-            self._keep(end)
-            if not self._skipped:
-                lines.append(bytes(self._open))
-            self._open, self._skipped = bytearray(), False
+        """Return the data of the events that end in this piece."""
+        end, *more = piece.split(b"\n")
+        self._keep(end)
+        if not more:
+            return []
+        *lines, rest = more
+        if not self._skipped:
+            lines.insert(0, bytes(self._open))
+        self._open, self._skipped = bytearray(), False
         self._keep(rest)
-        return lines
+        return [line[5:].strip() for line in lines if line.startswith(b"data:") and len(line) <= MOST]
 
     def _keep(self, part):
         self._skipped = self._skipped or len(self._open) + len(part) > MOST
@@ -62,15 +66,10 @@ class Document:
         self._data = bytearray()
 
 
-def events(lines):
-    """Yield the data of the events of a stream that these lines are of."""
-    for line in lines:
-        if line.startswith(b"data:"):
-            yield line[5:].strip()
-
-
 def parsed(data):
     """Return the object that this is in JSON; {} where it is none."""
+    if data[:1].isalnum():  # no object begins so; the parser's error costs more
+        return {}
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):  # the second: nested too deeply
