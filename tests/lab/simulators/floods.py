@@ -9,6 +9,7 @@ import itertools
 import json
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 PIECE = 1 << 16  # bytes that are sent at once
 DEPTH = 200_000  # of nesting: a parser that recurses has given up long before
@@ -30,11 +31,15 @@ def _forever(head: bytes, piece: bytes) -> Pieces:
     return itertools.chain([head], itertools.repeat(piece * max(1, PIECE // len(piece))))
 
 
-def _event(text: str = "word ") -> bytes:
-    delta = {"role": "assistant", "content": text}
+def _chunk(text: str = "word ", **more: Any) -> bytes:
+    delta = {} if "usage" in more else {"role": "assistant", "content": text}
     chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
-             "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}  # fmt: skip
-    return b"data: " + json.dumps(chunk).encode()
+             "choices": [{"index": 0, "delta": delta, "finish_reason": "stop" if "usage" in more else None}]}  # fmt: skip
+    return json.dumps(chunk | more).encode()
+
+
+def _event(text: str = "word ") -> bytes:
+    return b"data: " + _chunk(text)
 
 
 def _message(content: bytes) -> bytes:
@@ -63,7 +68,41 @@ def _bomb() -> Pieces:
 
 
 STREAM = "text/event-stream"
+USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+WORDS = "Hello from a server with habits."
+
+
+def _said(*data: bytes, before: bytes = b"data: ", after: bytes = b"\n\n", usage: Any = USAGE) -> Pieces:
+    """Yield a stream that ends as it should."""
+    yield _head(STREAM)
+    for each in (*(data or (_chunk(WORDS),)), _chunk(usage=usage), b"[DONE]"):
+        yield before + each + after
+
+
+def _long() -> Pieces:
+    """Yield what is no flood: an answer of 100000 tokens."""
+    return _said(*(_chunk(f"{number} ") for number in range(100_000)))
+
+
+# An answer that is odd, and whole: what servers and gateways are reported to send, and what others died of.
+ODD = {
+    "counts of null": lambda: _said(usage=dict.fromkeys(USAGE)),  # livekit/agents#6596, BerriAI/litellm#11920
+    "counts as text": lambda: _said(usage={name: str(count) for name, count in USAGE.items()}),
+    "counts left out": lambda: _said(usage={}),  # strands-agents/harness-sdk#3341
+    "no blank lines": lambda: _said(after=b"\n"),  # anomalyco/opencode#27365, ggml-org/llama.cpp#14268
+    "no space": lambda: _said(before=b"data:"),  # dataelement/Clawith#106, sgl-project/genai-bench#159
+    "an event's name apart": lambda: _said(before=b"event: delta\n\ndata: "),  # earendil-works/pi#8430
+    "carriage returns": lambda: _said(after=b"\r\n\r\n"),
+    "a long line": lambda: _said(_chunk(WORDS + "a" * 600_000)),  # microsoft/Agents-for-python#507
+    "long thoughts": lambda: _said(_chunk(WORDS, reasoning="a" * 200_000)),  # open-webui/open-webui#24928
+    "half a character": lambda: _said(_chunk(WORDS + "\ud83d")),  # BerriAI/litellm#24382
+    "nested twice": lambda: _said(_chunk(WORDS, extra=json.loads("[" * 900 + "]" * 900))),  # kirodotdev/KiroCrew#8218
+    "a long header": lambda: iter([_head(STREAM, more=f"X-Long: {'a' * 9000}\r\n")]),  # aio-libs/aiohttp#3862
+    "a null for each": lambda: _said(b"null", _chunk(WORDS)),  # Continuum-AI-Corp/OrcaRouter-Lite#102
+    "100000 tokens": _long,
+}
 FLOODS = {
+    **ODD,
     # an answer that is one document
     "endless": lambda: _forever(_head() + _message(b'"'), b"a"),
     "endless lists": lambda: _forever(_head() + b'{"models": [[]', b", []"),
