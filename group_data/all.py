@@ -215,6 +215,15 @@ gateway = {
         "old_files": 8,  # so many are kept; the oldest goes
         "compared_with": "claude-sonnet-4-6",  # what local work would have cost there; None: do not tell
     },
+    "limits": {  # whatever a model server sends, the gateway takes no more
+        "memory_mib": 2048,  # of each container; it takes about 400 idle, and two run while one replaces the other
+        "tasks": 512,  # processes and threads of each container, and of the unit
+        "files": 4096,  # that a process may have open: two a request
+        "answer_mib": 8,  # of an answer that comes as a whole; a longer one is an error, and the fallback is asked
+        "stream_mib": 64,  # of a streamed answer; a longer one ends in an error
+        "stream_events": 110000,  # of a streamed answer, about one a token; LiteLLM keeps each, some 5 KiB, to its end
+        "stream_seconds": 3600,  # for a whole streamed answer
+    },
 }
 
 # ---- records: what serves models, and who uses which ----

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 
 from signalbox.facts.secrets import reader
 from signalbox.routes import Container
-from signalbox.settings.sections import Gateway
+from signalbox.settings.sections import Gateway, Limits
 
 AUDIT = "/var/lib/signalbox/audit"
+TMPFS_MIB = 64  # of each place that a container may write to: it is memory
 
 
 def container_json(settings: Gateway, container: Container, key_files: Mapping[str, str]) -> str:
     """Return the file. `key_files`: path of each secret that the container gets, by its name."""
     wanted = {
-        "run": _run(container),
+        "run": _run(container, settings.limits),
         "secrets": {name: [path, reader(path)] for name, path in key_files.items()},
         "deployments": sorted(entry["model_info"]["id"] for entry in container.config["model_list"]),
         "start_timeout_seconds": settings.start_timeout_seconds,
@@ -24,10 +25,12 @@ def container_json(settings: Gateway, container: Container, key_files: Mapping[s
     return json.dumps(wanted, indent=2) + "\n"
 
 
-def _run(container: Container) -> list[str]:
+def _run(container: Container, limits: Limits) -> list[str]:
     """Return what `docker run` gets beside a name, a port, and what is staged for this start."""
-    words = ["--pull", "never", "--user", "0:0", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-    words += ["--read-only", "--tmpfs", "/tmp", "--tmpfs", "/app/cache", "--tmpfs", "/app/migrations"]  # noqa: S108
+    memory, files = f"{limits.memory_mib}m", f"nofile={limits.files}:{limits.files}"
+    words = ["--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits.tasks), "--ulimit", files]
+    words += ["--pull", "never", "--user", "0:0", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    words += ["--read-only", *(f"--tmpfs={path}:size={TMPFS_MIB}m" for path in ("/tmp", "/app/cache", "/app/migrations"))]  # noqa: S108
     words += ["--log-driver", "local"]
     if container.host_loopback:
         words += ["--add-host", "host.docker.internal:host-gateway"]

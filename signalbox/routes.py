@@ -108,6 +108,7 @@ def container_environment(settings: Settings) -> dict[str, str]:
         "HOME": "/tmp",  # noqa: S108 (all that a read-only container may write to)
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it fetches a price list at every start
         "PYTHONPATH": "/tmp/signalbox",  # noqa: S108 (where `start` puts the plug-in)
+        **_limits(settings),
         "SIGNALBOX_AUDIT_COMPARED_WITH": settings.gateway.audit.compared_with or "",
         "SIGNALBOX_AUDIT_FILES": str(settings.gateway.audit.old_files),
         "SIGNALBOX_AUDIT_MIB": str(settings.gateway.audit.max_mib),
@@ -124,6 +125,18 @@ def container_environment(settings: Settings) -> dict[str, str]:
     if settings.extra_ca_certificates:
         environment["SSL_CERT_FILE"] = _CA_BUNDLE
     return environment
+
+
+def _limits(settings: Settings) -> dict[str, str]:
+    """Return how much of an answer is read, for templates/gateway/bounds.py."""
+    limits = settings.gateway.limits
+    return {
+        "SIGNALBOX_ANSWER_MIB": str(limits.answer_mib),
+        "SIGNALBOX_REQUEST_SECONDS": str(settings.gateway.request_timeout_seconds),
+        "SIGNALBOX_STREAM_EVENTS": str(limits.stream_events),
+        "SIGNALBOX_STREAM_MIB": str(limits.stream_mib),
+        "SIGNALBOX_STREAM_SECONDS": str(limits.stream_seconds),
+    }
 
 
 def _clients(settings: Settings) -> dict[str, str]:

@@ -51,6 +51,7 @@ def gateway(
             "gateway/litellm.service",
             port=settings.port,
             start_timeout_seconds=settings.start_timeout_seconds,
+            limits=settings.limits,
             home=home,
             programs=f"{home}/supervisor",
             inputs=(unit, *programs),

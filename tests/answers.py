@@ -24,13 +24,14 @@ def text_field(text: str) -> str:
 
 
 def user_answered(*lines: str) -> list[str]:
-    """Return the answer to facts.User that says what these lines say, each behind its tag: passwd, subuid, subgid, range
-    (of getsubids) or entry (of the manifest).
+    """Return the answer to facts.User that says what these lines say, each behind its tag.
+
+    The tags are passwd, subuid, subgid, range (of getsubids) and entry (of the manifest).
     """
     told = {tag: [line.removeprefix(f"{tag} ") for line in lines if line.startswith(f"{tag} ")]
             for tag in ("passwd", "subuid", "subgid", "range", "entry")}  # fmt: skip
-    name = told["passwd"][0].partition(":")[0]
-    fields = ["passwd", told["passwd"][0]]
+    account = "".join(told["passwd"])
+    name, fields = account.partition(":")[0], ["passwd", account]
     for tag, lines_of in (("subuid", "subuid"), ("subgid", "subgid"), ("known", "range")):
         fields += [tag, "\n".join(told[lines_of])]
     return answered(*fields, *(word for line in told["entry"] for word in ("entry", name, line)))

@@ -1,7 +1,10 @@
 """What every test needs. Fixtures of a subject live beside its tests."""
 
+import os
+
 from hypothesis import settings
 
 # Machines that run tests are busy: how long an example takes proves nothing.
 settings.register_profile("signalbox", deadline=None)
-settings.load_profile("signalbox")
+settings.register_profile("drill", deadline=None, max_examples=10_000)
+settings.load_profile(os.environ.get("SIGNALBOX_HYPOTHESIS", "signalbox"))  # drill: of everything, many more examples

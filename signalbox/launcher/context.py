@@ -22,7 +22,7 @@ def loaded(answer: Any, reading: dict[str, Any]) -> int | None:
     for entry in entries if isinstance(entries, list) else ():
         named = not reading["names"] or reading["model"] in [_at(entry, path) for path in reading["names"]]
         context = _at(entry, reading["context"]) if named else None
-        if isinstance(context, int) and context > 0:
+        if type(context) is int and context > 0:  # true is no number
             return context
     return None
 

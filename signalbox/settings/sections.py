@@ -214,6 +214,18 @@ class Audit(Section):
     compared_with: ModelId | None
 
 
+class Limits(Section):
+    """What a container of the gateway may take, and a model server's answer, whatever it sends."""
+
+    memory_mib: Annotated[int, between(768, 65536, "MiB")]
+    tasks: Annotated[int, between(128, 32768, "tasks")]
+    files: Annotated[int, between(256, 524288, "files")]
+    answer_mib: Annotated[int, between(1, 256, "MiB")]
+    stream_mib: Annotated[int, between(1, 1024, "MiB")]
+    stream_events: Annotated[int, between(1000, 10_000_000, "events")]
+    stream_seconds: Seconds
+
+
 Limit = Annotated[int, between(1, 1 << 30, "a limit")]
 
 
@@ -245,6 +257,7 @@ class Gateway(Section):
     quota_fallbacks: dict[ModelName, list[ModelName]]
     clients: dict[RecordName, Client]
     audit: Audit
+    limits: Limits
 
 
 class Remove(Section):

@@ -17,6 +17,7 @@ import sys
 import time
 
 import litellm
+from lines import Document, Lines, part, parsed, parts, text
 from litellm.integrations.custom_logger import CustomLogger
 
 DIRECTORY = os.environ.get("SIGNALBOX_AUDIT", "/signalbox/audit")
@@ -31,10 +32,15 @@ CHARACTERS_A_TOKEN = 4  # for an estimate where a server does not count
 WORD = re.compile(r"[\w.:@/-]{1,128}")  # what a header may put into a line
 CLAUDE = re.compile(r"claude-(?:fable|opus|sonnet|haiku)-\d+(?:-\d+)?")  # in a model's name, as the vendor calls it
 OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
-QUOTA = re.compile(
-    r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .*quota|(?:usage|spend(?:ing)?) limit",
+QUOTA = re.compile(  # what is between two words has a bound: else a long answer takes time that is not linear
+    r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .{0,80}quota|(?:usage|spend(?:ing)?) limit",
     re.IGNORECASE,
 )
+WORDS = 1 << 13  # characters that are read of an error
+COUNT = 1 << 40  # a server that counts more tokens has not counted
+COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "prompt_tokens",
+          "completion_tokens", "cached_tokens")  # fmt: skip
+REQUEST = 1 << 26  # bytes of a request in which its model is looked for
 TIMED_OUT = re.compile(r"timeout on reading|timed out", re.IGNORECASE)
 BY_STATUS = {400: "bad_request", 401: "auth", 402: "quota", 403: "auth", 404: "not_found", 408: "timeout",
              413: "overflow", 429: "rate_limit", 499: "client_gone", 503: "unavailable", 504: "timeout",
@@ -46,6 +52,13 @@ BY_ERROR = {"ContextWindowExceededError": "overflow", "Timeout": "timeout", "API
 
 _current = contextvars.ContextVar("signalbox_audit", default=None)
 current = _current.get  # the request that this task serves; None outside of one
+
+
+def noticed(why):
+    """Take note of why the deployment that is asked now fails, before LiteLLM puts it in words of its own."""
+    request = _current.get()
+    if request and request.tried:
+        request.tried[-1][1] = request.tried[-1][1] or why
 
 
 def name_of(model):
@@ -63,7 +76,7 @@ class Request:
         self.started = time.monotonic()
         self.time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self.headers = headers(scope)
-        self.body = bytearray()
+        self._body = Document(REQUEST)
         self.asked = None
         self.client = self.may = None  # whose key it has, of gateway.clients, and which models that one may ask
         self.sent = {}  # headers of the answer
@@ -77,10 +90,10 @@ class Request:
 
     def asks(self, chunk, more):
         """Take a piece of the request's body."""
-        self.body += chunk
+        self._body.take(chunk)
         if not more and self.asked is None:
-            with contextlib.suppress(ValueError, AttributeError):
-                self.asked = name_of(str(json.loads(self.body).get("model")))[:128]
+            self.asked = name_of(text(self._body.value(), "model"))[:128] or None
+            self._body.forget()
 
     def line(self):
         """Return the record of the request, which has ended."""
@@ -89,7 +102,7 @@ class Request:
         counted = self.answer.counted() if answered else {"input": 0, "output": 0, "cached": 0, "written": 0}
         estimated = answered and (counted is None or bool(self.estimated))
         tokens = counted or {
-            "input": len(self.body) // CHARACTERS_A_TOKEN,
+            "input": self._body.length // CHARACTERS_A_TOKEN,
             "output": self.answer.characters // CHARACTERS_A_TOKEN,
             "cached": 0,
             "written": 0,
@@ -130,80 +143,81 @@ class Answer:
     """Counts tokens in an answer, a stream of server-sent events or one JSON document."""
 
     def __init__(self):
-        self._open = b""
+        self._lines, self._document = Lines(), Document()
         self._usage = {}
         self._ended = False
         self.characters = 0
         self.error = None
 
     def take(self, chunk, stream):
-        self._open += chunk
         if stream:
-            *frames, self._open = self._open.split(b"\n\n")
-            for frame in frames:
-                for line in frame.splitlines():
-                    if line.startswith(b"data:"):
-                        self._event(line[5:])
+            for data in self._lines.take(chunk):
+                self._ended = self._ended or data == b"[DONE]"
+                self._event(parsed(data))
+        else:
+            self._document.take(chunk)
 
     def end(self, stream):
         """Take note that the answer is over. An answer that was cut off has an error."""
         if stream:
+            self.take(b"\n", stream)
             self.error = self.error or (None if self._ended else "cut")
+        elif self._document.too_long:
+            self.characters = self._document.length
         else:
-            self._event(self._open)
+            self._event(self._document.value())
 
     def counted(self):
         """Return the tokens as the server counted them; None where it did not, or not to the end."""
         usage = self._usage
-        output = usage.get("output_tokens", usage.get("completion_tokens")) or 0
+        output = usage.get("output_tokens") or usage.get("completion_tokens") or 0
         if not self._ended or not (output or not self.characters):
             return None
-        details = usage.get("prompt_tokens_details") or {}
-        cached = usage.get("cache_read_input_tokens") or details.get("cached_tokens") or 0
+        written = usage.get("cache_creation_input_tokens", 0)
+        cached = usage.get("cache_read_input_tokens") or usage.get("cached_tokens") or 0
         given = usage.get("input_tokens")
         if given is None:  # OpenAI counts what was cached among the prompt's
-            given = max(0, (usage.get("prompt_tokens") or 0) - cached)
-        if not given and not cached and not usage.get("cache_creation_input_tokens"):
+            given = max(0, usage.get("prompt_tokens", 0) - cached)
+        if not given and not cached and not written:
             return None  # no request is empty: the server did not count
-        return {"input": given, "output": output, "cached": cached,
-                "written": usage.get("cache_creation_input_tokens") or 0}  # fmt: skip
+        return {"input": given, "output": output, "cached": cached, "written": written}
 
-    def _event(self, data):
-        if data.strip() == b"[DONE]":
-            self._ended = True
-            return
-        try:
-            event = json.loads(data)
-        except ValueError:
-            return
-        if not isinstance(event, dict):
+    def _event(self, event):
+        if not event:
             return
         kind = event.get("type")
-        if kind == "error" or "error" in event:
-            error = event.get("error")
-            told = error.get("type") if isinstance(error, dict) else None
+        if kind == "error" or event.get("error"):
+            told = text(event.get("error"), "type")
             self.error = {"overloaded_error": "overloaded", "rate_limit_error": "rate_limit",
                           "timeout_error": "timeout"}.get(told, "stream_error")  # fmt: skip
-        self._ended = self._ended or kind in ("message_stop", "message")
-        self._ended = self._ended or str(event.get("object", "")).endswith("completion")
-        message = event.get("message") if kind == "message_start" else event
-        usage = message.get("usage") if isinstance(message, dict) else None
-        if isinstance(usage, dict):
-            self._usage.update({name: value for name, value in usage.items() if value})
+        self._ended = self._ended or kind in ("message_stop", "message") or text(event, "object").endswith("completion")
+        usage = part(part(event, "message") if kind == "message_start" else event, "usage")
+        for each in (usage, part(usage, "prompt_tokens_details")):
+            self._usage |= {name: each[name] for name in COUNTS if is_count(each.get(name))}
         self.characters += spoken(event)
+
+
+def is_count(value):
+    """Return whether a value of a server's `usage` is a number of tokens."""
+    return type(value) is int and 0 < value < COUNT
 
 
 def spoken(event):
     """Return how many characters of an event are the model's own."""
-    count = 0
-    for each in (event.get("delta"), *(event.get("content") or ())):
-        if isinstance(each, dict):
-            count += sum(len(each.get(part) or "") for part in ("text", "thinking", "partial_json"))
-            count += len(json.dumps(each["input"])) if each.get("input") else 0
-    for choice in event.get("choices") or ():
-        said = choice.get("delta") or choice.get("message") or {}
-        count += len(said.get("content") or "") + len(json.dumps(said.get("tool_calls") or ""))
-    return count
+    said = [part(event, "delta"), *parts(event, "content")]
+    for choice in parts(event, "choices"):
+        message = part(choice, "delta") or part(choice, "message")
+        said += [message, *(part(call, "function") for call in parts(message, "tool_calls"))]
+    names = ("text", "thinking", "partial_json", "content", "arguments")
+    return sum(len(text(each, name)) for each in said for name in names) + sum(length(each.get("input")) for each in said)
+
+
+def length(value):
+    """Return how many characters a tool's input is long."""
+    try:
+        return len(json.dumps(value)) if value else 0
+    except (ValueError, RecursionError):
+        return 0
 
 
 def price(name, model, tokens):
@@ -235,8 +249,7 @@ def error_class(error):
     """Return our own word for what went wrong with a model."""
     if told := getattr(error, "signalbox_class", None):
         return told
-    name = type(error).__name__
-    words = f"{error} {getattr(error, 'body', '')}"  # read here, written nowhere
+    name, words = type(error).__name__, words_of(error)  # read here, written nowhere
     if QUOTA.search(words):
         return "quota"
     if name == "BadRequestError" and OVERFLOW.search(words):
@@ -247,6 +260,15 @@ def error_class(error):
         return "unreachable"  # LiteLLM calls it an InternalServerError
     status = getattr(error, "status_code", None)
     return BY_ERROR.get(name) or BY_STATUS.get(status, "server_error")
+
+
+def words_of(error):
+    """Return what a server says in an error, as far as it is read."""
+    told = []
+    for each in (error, getattr(error, "body", "")):
+        with contextlib.suppress(RecursionError, ValueError):  # nested too deeply; a number that is too long
+            told.append(str(each)[:WORDS])
+    return " ".join(told)
 
 
 class Audit(CustomLogger):
@@ -272,7 +294,8 @@ class Audit(CustomLogger):
                 request.fallback = request.fallback or request.asked
             request.estimated = None  # what was guessed of the answer that failed says nothing of the next
             cause = getattr(error, "original_exception", None) or error
-            request.error_class = request.error_class or error_class(cause)
+            told = request.tried[0][1] if request.tried else None
+            request.error_class = request.error_class or told or error_class(cause)
 
     def around(self, application):
         """Return the web application (ASGI) with the audit around it."""
@@ -308,6 +331,8 @@ class Audit(CustomLogger):
                 await application(scope, hear, say)
             finally:
                 _current.reset(token)
+                if request.answer.error and request.tried:
+                    request.answer.error = request.tried[-1][1] or request.answer.error
                 if request.answer.error and self.broke_off:  # not "cut": that may be the client
                     self.broke_off(request.sent.get("x-litellm-model-id"), request.answer.error)
                 request.answer.end(stream)

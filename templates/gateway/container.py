@@ -9,14 +9,19 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from http.client import HTTPException
 
 LABEL = "signalbox=gateway"
 PORTS = range(24000, 24100)  # of the loopback, for containers: below those that the kernel gives to clients
+ANSWER = 1 << 20  # bytes that are read of an answer of it
 STOP = 10  # seconds for a container without requests to end
 PIECE = 1 << 16  # bytes of its output that are passed on at once
 RELAY = "x-signalbox-relay"  # the header by which a container knows that we ask, and nobody past us
 WORDS = 6000  # bytes of its last output, which is told when it does not come up
 DECORATION = re.compile(r"INFO:|\s*#|[^A-Za-z]*$")  # no ERROR, LiteLLM's frames, and letters made of blocks
+
+
+FAILED = (OSError, HTTPException, ValueError, RecursionError)  # what comes of an answer that is none
 
 
 class RefusedError(Exception):
@@ -64,20 +69,20 @@ class Container:
     def _answers(self):
         try:
             self._get("/health/readiness")  # needs no key and costs nothing (/health would bill)
-        except (OSError, ValueError):
+        except FAILED:
             return False
         return True
 
     def _served(self):
         try:
             return set(self._get("/signalbox/models"))  # by record: LiteLLM lists a model once, whoever serves it
-        except (OSError, ValueError, TypeError) as error:
+        except (*FAILED, TypeError) as error:
             raise self._refused(f"the gateway does not tell its models: {error}") from None
 
     def _get(self, path):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={RELAY: self.relay})
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (the loopback)
-            return json.load(answer)
+            return json.loads(answer.read(ANSWER))
 
     async def _listen(self):
         """Hand its output on, until it ends."""

@@ -11,17 +11,14 @@ how much context each model is loaded: one that has less of it than Claude Code 
 
 import asyncio
 import contextlib
-import http.client
-import json
 import os
 import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import audit
 import context
 import mend
+import probe
 from litellm import ServiceUnavailableError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
@@ -29,8 +26,7 @@ from litellm.proxy import proxy_server
 INTERVAL = float(os.environ.get("SIGNALBOX_PROBE_SECONDS", "5"))  # between probes of a local server
 REST = float(os.environ.get("SIGNALBOX_COOLDOWN_SECONDS", "20"))  # for which one that failed is left alone
 LONGEST_REST = 600.0  # whatever a cloud's retry-after says
-PATIENCE = 2.0  # seconds until a local server that does not answer counts as gone
-POOL = ThreadPoolExecutor(64)  # its own: a server that is off keeps neither LiteLLM nor another server waiting
+THREADS = 64  # for names that nobody resolves: they keep neither LiteLLM nor another server waiting
 QUOTA = ("rate_limit", "quota")  # what only time heals
 # What may follow in a lane: all that `fallbacks` tell, clouds alone, or none; for lanes where it is not all.
 FALLBACKS_OF = dict(each.split("=") for each in os.environ.get("SIGNALBOX_LANE_FALLBACKS", "").split())
@@ -124,11 +120,11 @@ class Failover(CustomLogger):
         return [name for name in names if name not in {ident.partition("/")[2] for ident in answered}]
 
     def _failed(self, ident, error):
-        why = audit.error_class(error)
         request = audit.current()
-        for each in request.tried if request else ():
-            if each[0]["id"] == ident:
-                each[1] = each[1] or why
+        tries = [each for each in request.tried if each[0]["id"] == ident] if request else []
+        why = next((told for _, told in tries if told), None) or audit.error_class(error)
+        for each in tries:
+            each[1] = why
         if ident and why not in OF_THE_REQUEST:
             asked = retry_after(error) if ident.partition("/")[0] not in audit.LOCAL else None
             self._resting[ident] = (time.monotonic() + (asked or REST), why)
@@ -145,7 +141,7 @@ class Failover(CustomLogger):
     async def _look(self, url):
         """Probe a server, once for all who want to know at this moment."""
         if url not in self._looks:
-            self._looks[url] = asyncio.get_running_loop().run_in_executor(POOL, answers, url)
+            self._looks[url] = asyncio.create_task(probe.answers(url))
         try:
             there = await asyncio.shield(self._looks[url])
         finally:
@@ -156,6 +152,7 @@ class Failover(CustomLogger):
     def start(self):
         """Have the local servers looked at from now on."""
         if self._watch is None or self._watch.done():
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
             self._watch = asyncio.create_task(self.watch())
 
     async def watch(self):
@@ -168,8 +165,7 @@ class Failover(CustomLogger):
                 if there.get(info.get("probe_url")) and self._rest(info) == "unreachable":
                     del self._resting[info["id"]]
             read = [info for info in infos if info.get("reading") and there.get(info.get("probe_url"))]
-            loop = asyncio.get_running_loop()
-            told = await asyncio.gather(*(loop.run_in_executor(POOL, loaded, info["reading"]) for info in read))
+            told = await asyncio.gather(*(probe.loaded(info["reading"]) for info in read))
             self._loaded = {info["id"]: tokens for info, tokens in zip(read, told, strict=True)}
             short = {info["id"]: words for info in read if (words := too_little(self._loaded, info))}
             for words in set(short.values()) - set(self._short.values()):
@@ -215,31 +211,10 @@ def unavailable(model, why, message):
 def retry_after(error):
     """Return for how many seconds a cloud wants to be left alone; None where it does not say."""
     headers = getattr(error, "litellm_response_headers", None) or {}
-    with contextlib.suppress(TypeError, ValueError):
-        return min(max(float(headers.get("retry-after")), 1.0), LONGEST_REST)
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        asked = float(headers.get("retry-after"))
+        return min(max(asked, 1.0), LONGEST_REST) if asked == asked else None  # not NaN
     return None
-
-
-def answers(url):
-    """Return whether an HTTP server answers, whatever it says: even a 401 comes from a server that is there."""
-    try:
-        urllib.request.urlopen(url, timeout=PATIENCE).close()  # noqa: S310 (http or https, from the settings)
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, http.client.HTTPException):
-        return False
-    return True
-
-
-def loaded(reading):
-    """Return with how many tokens a server says that its model is loaded; None: it does not say."""
-    token = os.environ.get(reading["secret"] or "")
-    asked = urllib.request.Request(reading["url"], headers={"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310
-    try:
-        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:  # noqa: S310 (http or https, from the settings)
-            return context.loaded(json.load(answer), reading)
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
 
 
 def too_little(tokens, info):

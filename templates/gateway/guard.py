@@ -9,8 +9,11 @@ import json
 import re
 
 import audit
+from lines import Document, Lines, part, parsed, parts, text
 
 HELD = 2048  # characters; after so many it is an answer
+HELD_BYTES = 1 << 18  # of a stream, however little it says
+JUDGED = 1 << 14  # characters of its text at most
 # What models print when their server does not know their template. A call as plain JSON has both keys.
 LEFTOVERS = (
     "<unused",
@@ -36,25 +39,30 @@ class Judge:
 
     def __init__(self, stream, tools):
         self._stream, self._tools = stream, tools
-        self._open, self._text = b"", ""
+        self._lines, self._document, self._text = Lines(), Document(), ""
+        self._length = 0
         self._cut_short = False
         self.verdict = None
 
     def take(self, chunk):
-        self._open += chunk
-        if self._stream:
-            *frames, self._open = self._open.split(b"\n\n")
-            for frame in frames:
-                for line in frame.splitlines():
-                    if line.startswith(b"data:") and self.verdict is None:
-                        self._event(_json(line[5:]))
+        self._length += len(chunk)
+        if not self._stream:
+            self._document.take(chunk)
+            if self._document.too_long:
+                self.verdict = True  # too long to be looked at
+            return
+        for data in self._lines.take(chunk):
+            if self.verdict is None:
+                self._event(parsed(data))
+        if self.verdict is None and self._length > HELD_BYTES:
+            self.verdict = True
 
     def end(self):
         """Decide: it is over."""
         if self.verdict is None and not self._stream:
-            message = _json(self._open)
+            message = self._document.value()
             self._cut_short = message.get("stop_reason") == "max_tokens"
-            for block in message.get("content") or ():
+            for block in parts(message, "content"):
                 self._block(block)
         if self.verdict is None:
             self.verdict = self._cut_short or (bool(self._text.strip()) and not self._bad())
@@ -64,11 +72,11 @@ class Judge:
         if kind == "error":
             self.verdict = True  # an error is told as it is
         elif kind == "content_block_start":
-            self._block(event.get("content_block") or {})
+            self._block(part(event, "content_block"))
         elif kind == "content_block_delta":
-            self._block(event.get("delta") or {})
+            self._block(part(event, "delta"))
         elif kind == "message_delta":
-            self._cut_short = (event.get("delta") or {}).get("stop_reason") == "max_tokens"
+            self._cut_short = part(event, "delta").get("stop_reason") == "max_tokens"
         elif kind == "message_stop":
             self.end()
 
@@ -77,18 +85,19 @@ class Judge:
         if kind in ("tool_use", "input_json_delta") or block.get("thinking"):
             self.verdict = True
         elif kind in ("text", "text_delta"):
-            self._text += block.get("text") or ""
-            if self._text.strip():
+            self._text = (self._text + text(block, "text")).lstrip()
+            if self._text:
                 self.verdict = False if self._bad() else None if self._perhaps() else True
 
     def _bad(self):
-        text = self._text.lstrip()
+        text = self._text[:JUDGED]
         return text.startswith(LEFTOVERS) or (self._tools and bool(PRINTED_CALL.match(text)))
 
     def _perhaps(self):
-        text = self._text.lstrip()
-        beginning = any(each.startswith(text) for each in LEFTOVERS)
-        return len(text) < HELD and (beginning or (self._tools and bool(PERHAPS_CALL.match(text))))
+        if len(self._text) >= HELD:
+            return False
+        beginning = any(each.startswith(self._text) for each in LEFTOVERS)
+        return beginning or (self._tools and bool(PERHAPS_CALL.match(self._text)))
 
 
 def around(application, following):
@@ -101,13 +110,15 @@ def around(application, following):
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith("/messages"):
             await application(scope, receive, send)
             return
-        body, more = b"", True
+        body, more = bytearray(), True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return  # the client is gone
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        asked = _json(body)
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        body = bytes(body)
+        asked = parsed(body)
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
         alone, answered, asked_already = bool(asked.get("disable_fallbacks")), [], []
 
@@ -202,11 +213,3 @@ def _given(body, receive):
         return left.pop() if left else await receive()
 
     return hear
-
-
-def _json(data):
-    try:
-        value = json.loads(data)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

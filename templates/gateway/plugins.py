@@ -1,6 +1,7 @@
 """What LiteLLM loads of ours: `callbacks` in config.yaml names `failover`, `audited` and `refused` here."""
 
 import audit
+import bounds
 import client_gone
 import clients
 import failover as ours
@@ -15,6 +16,7 @@ from litellm.proxy import proxy_server
 failover = ours.plugin
 audited = audit.plugin
 refused = closed.plugin
+bounds.bound()
 authenticate = clients.authenticate  # where `custom_auth` names it
 audited.broke_off = failover.broke_off
 

@@ -15,7 +15,7 @@ import pytest
 from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
-OURS = ("audit", "context", "failover", "guard", "mend")
+OURS = ("audit", "bounds", "context", "failover", "guard", "lines", "mend", "probe", "tell")
 
 
 class ServiceUnavailableError(Exception):
@@ -35,16 +35,15 @@ def price(model: str, usage_object: Any) -> tuple[float, float]:
 @contextmanager
 def loaded(monkeypatch: pytest.MonkeyPatch, audit: Path) -> Iterator[types.SimpleNamespace]:
     """Our modules, loaded afresh, with the audit in this directory."""
-    names = ("litellm", "litellm.integrations", "litellm.integrations.custom_logger", "litellm.proxy", "httpx")
-    litellm, _, logger, proxy, httpx = (types.ModuleType(name) for name in names)
+    names = ("litellm", "litellm.integrations", "litellm.integrations.custom_logger", "litellm.proxy")
+    litellm, _, logger, proxy = (types.ModuleType(name) for name in names)
     litellm.Usage = types.SimpleNamespace  # type: ignore[attr-defined]
     litellm.cost_per_token = price  # type: ignore[attr-defined]
     litellm.ServiceUnavailableError = ServiceUnavailableError  # type: ignore[attr-defined]
     logger.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]
     router = types.SimpleNamespace(model_list=[])
     proxy.proxy_server = types.SimpleNamespace(llm_router=router)  # type: ignore[attr-defined]
-    httpx.Timeout = lambda seconds, connect: (seconds, connect)  # type: ignore[attr-defined]
-    for module in (litellm, logger, proxy, httpx):
+    for module in (litellm, logger, proxy):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(sys.modules, "litellm.integrations", types.ModuleType("litellm.integrations"))
     monkeypatch.syspath_prepend(str(FOLDER))

@@ -104,10 +104,10 @@ def test_a_server_that_is_gone_is_left_out_until_it_is_seen_again(plugins: Any) 
 
 
 def test_many_requests_wait_for_one_probe(plugins: Any, silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins.failover, "PATIENCE", 0.3)
+    monkeypatch.setattr(plugins.probe, "PATIENCE", 0.3)
     looked: list[str] = []
-    answers = plugins.failover.answers
-    monkeypatch.setattr(plugins.failover, "answers", lambda url: looked.append(url) or answers(url))
+    answers = plugins.probe.answers
+    monkeypatch.setattr(plugins.probe, "answers", lambda url: looked.append(url) or answers(url))
     url = f"http://127.0.0.1:{silent}/models"
 
     async def several() -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.unit.gateway_plugins import plugins as plugins
@@ -18,9 +19,9 @@ FOUNDRY = {"claude": True, "refuses": ["late_system", "efforts", "betas"]}
 
 def test_the_time_to_connect_is_bounded(plugins: Any) -> None:
     mended = plugins.mend.mended
-    assert mended({"timeout": 120.0}, {"probe_url": "http://x"})["timeout"] == (120.0, 3.0)
-    assert mended({"timeout": 120.0}, {})["timeout"] == (120.0, 5.0)
-    assert mended({"timeout": 2.0}, {})["timeout"] == (2.0, 2.0)
+    assert mended({"timeout": 120.0}, {"probe_url": "http://x"})["timeout"] == httpx.Timeout(120.0, connect=3.0)
+    assert mended({"timeout": 120.0}, {})["timeout"] == httpx.Timeout(120.0, connect=5.0)
+    assert mended({"timeout": 2.0}, {})["timeout"] == httpx.Timeout(2.0)
     assert mended({"timeout": None}, {}) is None
 
 

@@ -93,7 +93,7 @@ def serve(bind: str, state: Path | None, port: dict[str, int]) -> None:
 @click.option("--times", type=int, help="For so many requests. Without: until cleared.")
 @click.option("--after-chunks", type=int, help="Events of a stream that go out first.")
 @click.option("--retry-after", type=int, help="Seconds that 429 tells the client. [default: 1]")
-@click.option("--text", help="What garble makes the model say.")
+@click.option("--text", help="What garble makes the model say; which flood.")
 @click.option("--seconds", type=float, help="How long hang and stall last. Without: until cleared.")
 @control_option
 def fault(server: str, kind: str, control: str, **more: Any) -> None:
@@ -105,6 +105,7 @@ def fault(server: str, kind: str, control: str, **more: Any) -> None:
     hang, drop                     no answer; with drop the connection ends
     cut, stall                     half an answer; with cut the connection ends
     garble, uncounted              a malformed answer; one without usage
+    flood                          one without end, or too large; --text names which
 
     Clients also ask for /api/hello, /v1/models and the like: with --times, say which --path counts.
     """

@@ -8,6 +8,7 @@ from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tests.lab.simulators.floods import FLOODS
 from tests.lab.simulators.protocol import Call, FaultKind
 
 STATUS_KINDS = ("401", "402", "429", "500", "503", "529", "quota", "overflow")
@@ -23,12 +24,13 @@ class Fault(BaseModel):
         hang: the request is read and never answered. drop: the connection ends without an answer.
         cut: the connection ends in the middle of an answer. stall: an answer stops in its middle.
         garble: the model says `text` and no more. uncounted: the answer has no usage.
+        flood: an answer without end, too large, too deep or too slow; `text` names which, see floods.py.
     model, path: shell patterns; None: every one.
     times: for how many requests; None: until cleared.
     after_chunks: events of a stream that go out first; None: 3 for cut and stall, 0 for the others. A status kind
         after the first event is reported inside the stream, as the vendor does.
     retry_after: seconds told to the client, for 429.
-    text: what garble makes the model say; "" for an answer without content.
+    text: what garble makes the model say; "" for an answer without content. Which flood.
     seconds: how long hang and stall last before the answer comes after all; None: for ever.
     """
 
@@ -51,6 +53,8 @@ class Fault(BaseModel):
             raise ValueError("refuse closes the listener for everyone: times, model and path do not apply; clear it")
         if self.kind in ("402", "quota") and self.server not in BILLED:
             raise ValueError(f"{self.kind} is of an account that is billed: of {' or '.join(BILLED)}")
+        if self.kind == "flood" and self.text not in FLOODS:
+            raise ValueError(f"no flood {self.text!r}; there are: {', '.join(FLOODS)}")
         if self.seconds and self.kind not in ("hang", "stall"):
             raise ValueError("seconds is for hang and stall")
         return self

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 FaultKind = Literal[
     "401", "402", "429", "500", "503", "529", "quota", "overflow", "refuse", "hang", "drop", "cut", "stall", "garble",
-    "uncounted",
+    "uncounted", "flood",
 ]  # fmt: skip
 
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from tests.lab.simulators.faults import STATUS_KINDS, Fault, Faults
+from tests.lab.simulators.floods import flood
 from tests.lab.simulators.journal import Journal
 from tests.lab.simulators.model import SAYING, Saying
 from tests.lab.simulators.protocol import Answer, Call, Personality, Refused
@@ -91,6 +93,8 @@ class SimulatedServer:
             if not await self._wait(fault):
                 return _hang_up(request)
             fault = None
+        if fault and fault.kind == "flood":
+            return await self._flood(request, fault)
         saying = Saying(fault.text if fault and fault.kind == "garble" else None)
         SAYING.set(saying)  # of this request's own task
         answer = self._answer(call, fault)
@@ -111,6 +115,22 @@ class SimulatedServer:
             return self.personality.handle(call)
         except Refused as refused:
             return refused.answer
+
+    async def _flood(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        """Send bytes past the HTTP library, until they end, the client has gone or the fault is cleared."""
+        pieces, pause = flood(fault.text)
+        released, loop = self._released, asyncio.get_running_loop()
+        if not request.transport:
+            return web.Response()
+        with request.transport.get_extra_info("socket").dup() as connection:
+            connection.setblocking(False)
+            with suppress(OSError):
+                for piece in pieces:
+                    await loop.sock_sendall(connection, piece)
+                    await asyncio.sleep(pause)
+                    if released.is_set():
+                        break
+        return _hang_up(request)
 
     async def _wait(self, fault: Fault) -> bool:
         """Until the fault's time is over (True: go on) or it is cleared (False: end the connection)."""

@@ -1,0 +1,52 @@
+"""Asks a local model server whether it is there, and what it has loaded; bounded in time, bytes and nesting."""
+
+import asyncio
+import contextlib
+import json
+import os
+import ssl
+
+import aiohttp
+import context
+
+PATIENCE = 2.0  # seconds for a whole answer: one that takes longer is none, and its server counts as gone
+MOST = 2 << 20  # bytes of a list of models
+TLS = ssl.create_default_context()
+FAILED = (OSError, TimeoutError, aiohttp.ClientError, ValueError, RecursionError)
+
+
+@contextlib.asynccontextmanager
+async def asked(url, headers=None):
+    """Ask, and give the answer once its head is there; one of FAILED: there is none in time."""
+    # Each time anew: a connection that was kept tells nothing of a machine that is off.
+    connector = aiohttp.TCPConnector(ssl=TLS, force_close=True)
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+        plain = {**(headers or {}), "Accept-Encoding": "identity"}
+        async with session.get(url, headers=plain, allow_redirects=False) as answer:
+            yield answer
+
+
+async def answers(url):
+    """Return whether an HTTP server answers, whatever it says: even a 401 comes from a server that is there."""
+    try:
+        async with asked(url):
+            return True
+    except FAILED:
+        return False
+
+
+async def loaded(reading):
+    """Return with how many tokens a server says that its model is loaded; None: it does not say."""
+    token = os.environ.get(reading["secret"] or "")
+    try:
+        async with asked(reading["url"], {"Authorization": f"Bearer {token}"} if token else None) as answer:
+            if answer.status != 200:
+                return None
+            said = bytearray()
+            async for piece in answer.content.iter_chunked(1 << 16):
+                said += piece
+                if len(said) > MOST:
+                    return None
+            return context.loaded(json.loads(said), reading)
+    except FAILED:
+        return None
