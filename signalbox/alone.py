@@ -2,6 +2,8 @@
 
 Whatever is raised while one host is connected, asked, prepared or deployed to fails that host by its name, with one
 sentence, and the others go on. A traceback is kept in LOG, and told with -v. In runs that are Signalbox's alone.
+
+A fact may say of itself: `patience`, the seconds that its answer may take; `always_answers`: to be silent is to fail.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ from pyinfra import logger
 from pyinfra.api import FactBase, Host, State, facts, operations
 from pyinfra.api.exceptions import ConnectError, FactProcessError, NestedOperationError, PyinfraError
 from pyinfra.api.output import format_text
+from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import CommandOutput
 from pyinfra.context import ContextObject, ctx_host, ctx_state
@@ -36,6 +41,10 @@ _LOG_BYTES = 1_000_000  # then it begins anew
 _SENTENCE = 400  # letters of what is told of an error
 _LINES = 100  # of a command's output that are told when it fails; -vvv tells all
 _LETTERS = 1000  # of each
+
+
+# Whether the fact that is being asked had an answer to read: pyinfra takes none for its default, in silence.
+_read: ContextVar[bool] = ContextVar("signalbox_read", default=False)
 
 
 class RunEndedError(PyinfraError):
@@ -141,13 +150,25 @@ def _get_fact(original: Callable[..., Any]) -> Callable[..., Any]:
         if not is_guarded():
             return original(state, host, cls, *args, **kwargs)
         _foresee(cls)
-        with within(Limit(FACT.bytes, getattr(cls, "patience", FACT.seconds))):
-            answer = original(state, host, cls, *args, **kwargs)
+        token = _read.set(False)
+        try:
+            with within(Limit(FACT.bytes, getattr(cls, "patience", FACT.seconds))):
+                answer = original(state, host, cls, *args, **kwargs)
+            silent = not _read.get() and getattr(cls, "always_answers", False) and not _is_simulated(host)
+        finally:
+            _read.reset(token)
+        if silent and host not in state.failed_hosts:
+            tell(host, f"{cls.name}: the host answered nothing")
+            state.fail_hosts({host})  # type: ignore[no-untyped-call]
         if host in state.failed_hosts:
             raise _HostFailed  # what comes of the fact's default would be a lie
         return answer
 
     return get_fact
+
+
+def _is_simulated(host: Host) -> bool:
+    return not isinstance(host.connector, SSHConnector | LocalConnector)
 
 
 def _foresee(cls: type[FactBase[Any]]) -> None:
@@ -158,6 +179,7 @@ def _foresee(cls: type[FactBase[Any]]) -> None:
 
     @wraps(original)
     def process(self: FactBase[Any], output: list[str]) -> Any:
+        _read.set(True)
         try:
             return original(self, output)
         except FactProcessError:
@@ -198,12 +220,13 @@ def _run_host_op(original: Callable[..., bool]) -> Callable[..., bool]:
         try:
             with within(OPERATION):
                 return original(state, host, op_hash)
-        except (RunEndedError, NestedOperationError):
+        except NestedOperationError:
             raise
-        except _HostFailed:
-            pass
+        except (_HostFailed, RunEndedError):
+            pass  # it is told; that no host is left, pyinfra finds once all are through
         except Exception as error:
-            failed(state, host, error)
+            with suppress(RunEndedError):
+                failed(state, host, error)
         meta = state.get_op_data_for_host(host, op_hash).operation_meta
         if not meta.is_complete():
             meta.set_complete(False, [], CommandOutput([]))
@@ -222,10 +245,8 @@ def _run_host_ops(original: Callable[..., None]) -> Callable[..., None]:
             if not is_guarded():
                 raise
             # Run host by host, or all at once: pyinfra forgets there that a host has failed, or that all have.
-            try:
+            with suppress(RunEndedError):
                 state.fail_hosts({host})  # type: ignore[no-untyped-call]
-            except RunEndedError:
-                return
 
     return run_host_ops
 

@@ -99,6 +99,8 @@ def _confirm(original: Callable[[str], bool]) -> Callable[[str], bool]:
         try:
             return original(message)
         except EOFError:
+            if message.endswith("continue?"):
+                return True  # a host has failed, alone; nobody is there who would have the others stop
             raise alone.RunEndedError("nobody is there to answer; -y goes on unasked") from None
 
     return confirm

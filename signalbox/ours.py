@@ -18,6 +18,7 @@ from signalbox.settings.settings import SECTION_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 _TASKS = ROOT / "tasks"
+_BY_SETTINGS = ("settings", "deploys", "verify", "usage")  # facts, operations and the like are of use with any data
 _MAX_FILES = 300  # that are looked at, of those that a deploy imports or that lie in a directory
 _MAX_BYTES = 512 * 1024  # of one; more is no deploy
 
@@ -38,11 +39,12 @@ def is_ours(inventory: Inventory, operations: Sequence[str], directories: Iterab
 
 
 def _is_our_module(name: str) -> bool:
-    """Tell whether a dotted name is in one of our packages; a `tasks` of somebody else's has other modules."""
+    """Tell whether a dotted name is of a part of ours that goes by settings; `tasks` may be somebody else's, too."""
     package, _, rest = name.partition(".")
+    part = rest.partition(".")[0]
     if package == "tasks":
-        return bool(rest) and (_TASKS / f"{rest.partition('.')[0]}.py").exists()
-    return package == "signalbox"
+        return bool(part) and (_TASKS / f"{part}.py").exists()
+    return package == "signalbox" and part in _BY_SETTINGS
 
 
 def _leads_to_us(files: Sequence[Path]) -> bool:
@@ -52,7 +54,7 @@ def _leads_to_us(files: Sequence[Path]) -> bool:
         path = left.pop().resolve()
         if path in seen or not path.is_file():
             continue
-        if path.is_relative_to(ROOT / "signalbox") or path.parent == ROOT:
+        if path.parent in (ROOT, ROOT / "signalbox" / "deploys"):
             return True
         seen.add(path)
         for name in _uses(path):
@@ -60,7 +62,7 @@ def _leads_to_us(files: Sequence[Path]) -> bool:
                 left += [path.parent / name, Path(name)]
             elif _is_our_module(name):
                 return True
-            else:
+            elif not name.startswith("signalbox."):
                 beside = name.replace(".", "/")
                 places = (path.parent, Path())
                 left += [place / each for place in places for each in (f"{beside}.py", f"{beside}/__init__.py")]
@@ -95,14 +97,13 @@ def _is_project(directory: Path) -> bool:
 
 
 def _has_our_data(inventory: Inventory) -> bool:
-    """Tell whether a layer of an inventory has lanes, or all layers together two sections with nothing but our keys."""
+    """Tell whether a layer of an inventory's data has lanes, or two sections with nothing but our keys."""
     data: Any = inventory  # pyinfra's getters are untyped
     given = data.get_override_data() or {}
     layers = [data.get_data() or {}, {key.partition(".")[0]: _nested(key, value) for key, value in given.items()}]
     layers += [data.get_group_data(name) for name in inventory.groups]
     layers += [data.get_host_data(host.name) for host in inventory]
-    found = {name for layer in layers for name, value in layer.items() if _is_section(name, value)}
-    return "lanes" in found or len(found) > 1
+    return any("lanes" in layer or sum(map(_is_section, layer, layer.values())) > 1 for layer in layers)
 
 
 def _nested(key: str, value: Any) -> Any:
@@ -111,8 +112,6 @@ def _nested(key: str, value: Any) -> Any:
 
 
 def _is_section(name: str, value: Any) -> bool:
-    if name == "lanes":
-        return True
     if name not in SECTION_NAMES or not isinstance(value, Mapping) or not value:
         return False
     known = defaults().get(name)

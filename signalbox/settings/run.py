@@ -21,7 +21,7 @@ from signalbox.settings.settings import Settings
 
 _UNKNOWN = (
     "this run was not known as Signalbox's before it connected, so neither settings nor host keys were checked;"
-    " import signalbox, or a task of it, at the top of the deploy file that pyinfra is given"
+    " import signalbox.settings, or a task, at the top of the deploy file that pyinfra is given"
 )
 _validated: WeakKeyDictionary[Inventory, dict[str, Settings]] = WeakKeyDictionary()
 
