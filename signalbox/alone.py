@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
@@ -215,8 +215,18 @@ def _parallel_load_hosts(original: Callable[..., None]) -> Callable[..., None]:
 def _run_host_op(original: Callable[..., bool]) -> Callable[..., bool]:
     @wraps(original)
     def run_host_op(state: State, host: Host, op_hash: str) -> bool:
-        if not is_guarded():
+        if not is_guarded() or op_hash not in state.ops[host]:
             return original(state, host, op_hash)
+        data = state.get_op_data_for_host(host, op_hash)
+        generator, begun = data.command_generator, False
+
+        def commands() -> Iterator[Any]:
+            nonlocal begun
+            for command in generator():
+                begun = True
+                yield command
+
+        data.command_generator = commands
         try:
             with within(OPERATION):
                 return original(state, host, op_hash)
@@ -227,9 +237,10 @@ def _run_host_op(original: Callable[..., bool]) -> Callable[..., bool]:
         except Exception as error:
             with suppress(RunEndedError):
                 failed(state, host, error)
-        meta = state.get_op_data_for_host(host, op_hash).operation_meta
-        if not meta.is_complete():
-            meta.set_complete(False, [], CommandOutput([]))
+        finally:
+            data.command_generator = generator
+        if begun and not data.operation_meta.is_complete():  # else nothing was done
+            data.operation_meta.set_complete(False, [], CommandOutput([]))
             state.get_results_for_host(host).error_ops += 1
         return False
 
@@ -272,7 +283,7 @@ def _fact_error(original: Callable[..., None]) -> Callable[..., None]:
         if exception is None or ignore_errors or not is_guarded():
             original(host, ignore_errors, short, exception=exception, **kwargs)
         else:
-            what = short.removeprefix("could not process ").partition(" (")[0]
+            what = short.removeprefix("could not process fact: ").partition(" (")[0].strip()
             tell(host, f"{what}: {sentence(exception)}")
 
     return log_error_or_warning
