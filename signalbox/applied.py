@@ -20,7 +20,7 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 
-from signalbox import deployed, history
+from signalbox import alone, deployed, history
 from signalbox.history import Record
 from signalbox.lock import Lock, Owner
 from signalbox.readahead import install as readahead
@@ -128,9 +128,9 @@ def _take(state: State, run: str, now: datetime) -> dict[Host, Lock]:
     locks, failed = {}, set()
     for host, job in jobs.items():
         job.join()
-        if not job.successful():
+        if isinstance(job.value, Exception):
             failed.add(host)
-            host.log_styled(f"the lock cannot be taken: {job.exception}", log_func=logger.error, fg="red")
+            alone.tell(host, f"the lock cannot be taken: {alone.sentence(job.value)}")
         elif job.value.busy:
             failed.add(host)
             host.log_styled(f"another deploy runs: {job.value.busy}", log_func=logger.error, fg="red")
@@ -142,7 +142,14 @@ def _take(state: State, run: str, now: datetime) -> dict[Host, Lock]:
     return locks
 
 
-def _lock(host: Host, run: str, now: datetime) -> Lock:
+def _lock(host: Host, run: str, now: datetime) -> Lock | Exception:
+    try:
+        return _locked(host, run, now)
+    except Exception as error:  # raised in a greenlet, it would be printed with its traceback
+        return error
+
+
+def _locked(host: Host, run: str, now: datetime) -> Lock:
     settings = settings_for(host)
     expires = timedelta(minutes=settings.lock.expires_minutes)
     owner = Owner(who(), _reason(host), run, _iso(now), _iso(now + expires))

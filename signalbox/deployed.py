@@ -16,9 +16,11 @@ from pyinfra.api.inventory import Inventory
 from signalbox.history import state_directory
 from signalbox.settings import layers
 from signalbox.settings.settings import SECTION_NAMES
+from signalbox.untrusted import json_of
 
 # How a host is reached, and others are kept away from it: no part of what it has.
 HOW = ("connection", "lock")
+_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,14 @@ def remember(inventory: Inventory, host: str, commit: str, deploy: str, whole: b
 def recall(inventory: str, host: str) -> Last | None:
     """Return the last deploy to a host of this inventory's file, None if there was none from here."""
     try:
-        return Last(**json.loads(path("deployed", inventory, host).read_text()))
+        found = Last(**json_of(path("deployed", inventory, host).read_bytes(), max_bytes=_BYTES))
     except (OSError, ValueError, TypeError):
         return None
+    return (
+        found
+        if all(type(value) is (bool if name == "whole" else str) for name, value in asdict(found).items())
+        else None
+    )
 
 
 def path(kind: str, inventory: str, host: str) -> Path:

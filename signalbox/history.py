@@ -14,8 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from signalbox.untrusted import json_of
+
 Record = dict[str, Any]
 
+_RECORD_BYTES = 256 * 1024
 _BYTES = 1_000_000  # then the file begins anew, and what it was is history.jsonl.1
 
 
@@ -49,9 +52,9 @@ def read() -> list[Record]:
         _take_over()
     records = []
     for path in (_path().with_suffix(".jsonl.1"), _path()):
-        for line in path.read_text().splitlines() if path.exists() else ():
+        for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
             with suppress(ValueError):  # a line that a crash has cut off
-                records.append(json.loads(line))
+                records.append(json_of(line, max_bytes=_RECORD_BYTES))
     return [record for record in records if isinstance(record, dict)]
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import click
 import gevent
@@ -23,15 +24,17 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
+from pyinfra.context import ctx_state
 
-from signalbox import askpass, overhead, transport
+from signalbox import alone, askpass, bounds, overhead, transport
 from signalbox.applied import applied, commit
 from signalbox.lanes import lane_secrets
+from signalbox.ours import is_ours
 from signalbox.readahead import install as readahead
 from signalbox.routes import required_secrets
 from signalbox.secrets import SecretError
 from signalbox.settings import settings_for, validate_run
-from signalbox.settings.layers import layers_of, merged
+from signalbox.settings.layers import defaults, layers_of, merged
 
 # Files of ours that change nothing that a deploy would.
 _NO_DEPLOYS = ("verify.py", "deploys/lock.py")
@@ -44,6 +47,7 @@ _OURS = Path(__file__).with_name("deploys")
 
 # Hear of every deploy of this process, as pyinfra's own callbacks do; it forgets those with each State.
 watchers: list[BaseStateCallback] = []
+_known: WeakKeyDictionary[Inventory, bool] = WeakKeyDictionary()  # whether a run is ours, by its inventory
 
 
 class Hooks(BaseConnector):
@@ -57,11 +61,20 @@ class Hooks(BaseConnector):
         raise InventoryError(f"@signalbox/{name or ''} is no inventory; name a file such as inventory.py")
 
 
-def _deploy() -> str | None:
-    """Return the first deploy file that pyinfra was called with; None for `exec`, `fact` and the like."""
+def _given(name: str) -> Any:
     context = click.get_current_context(silent=True)
-    operations = [str(name) for name in (context.params.get("operations") if context else None) or ()]
-    return operations[0] if operations and all(name.endswith(".py") for name in operations) else None
+    return context.params.get(name) if context else None
+
+
+def _operations() -> list[str]:
+    """Return what pyinfra was given after the inventory."""
+    return [str(name) for name in _given("operations") or ()]
+
+
+def _deploys() -> list[str]:
+    """Return the deploy files that pyinfra was called with; none for `exec`, `fact` and the like."""
+    given = _operations()
+    return given if all(name.endswith(".py") for name in given) else []
 
 
 def _file(deploy: str) -> str:
@@ -70,23 +83,45 @@ def _file(deploy: str) -> str:
     return f"{_OURS.name}/{path.name}" if path.resolve().parent == _OURS else path.name
 
 
-def _ask_nothing() -> None:
-    """Have pyinfra's command line go on without a question: a run that only looks needs no leave."""
-    sys.modules["pyinfra_cli.cli"]._do_confirm = lambda _: True  # type: ignore[attr-defined]
+def _all_in(deploys: Sequence[str], files: Sequence[str]) -> bool:
+    return all(_file(deploy) in files for deploy in deploys)
 
 
-def _is_signalbox(inventory: Inventory) -> bool:
-    return "lanes" in (inventory.get_data() or {})  # type: ignore[no-untyped-call]
+def _confirm(original: Callable[[str], bool]) -> Callable[[str], bool]:
+    @wraps(original)
+    def confirm(message: str) -> bool:
+        state: State = ctx_state.get()  # type: ignore[no-untyped-call]
+        if not _is_signalbox(state.inventory):
+            return original(message)
+        deploys = _deploys()
+        if deploys and _all_in(deploys, ("verify.py",)) and not any(state.ops.values()):
+            return True  # it only looks: that needs no leave
+        try:
+            return original(message)
+        except EOFError:
+            if message.endswith("continue?"):
+                return True  # a host has failed, alone; nobody is there who would have the others stop
+            raise alone.RunEndedError("nobody is there to answer; -y goes on unasked") from None
+
+    return confirm
 
 
-def _check_secrets(hosts: list[Host], deploy: str) -> None:
+def _is_signalbox(inventory: Inventory, operations: Sequence[str] | None = None) -> bool:
+    if inventory not in _known:
+        given = str(_given("inventory") or "")
+        beside = [Path(given).parent] if given and Path(given).exists() else []
+        _known[inventory] = is_ours(inventory, _operations() if operations is None else operations, [Path(), *beside])
+    return _known[inventory]
+
+
+def _check_secrets(hosts: list[Host], deploys: Sequence[str]) -> None:
     """Have every secret of these hosts at hand, or end the run with all that is missing, told at once."""
     missing = []
     for host in hosts:
         settings = settings_for(host)
         own = (settings.connection.sudo_password, settings.service_user.password)
         names = [*required_secrets(settings), *lane_secrets(settings), *own]
-        if _file(deploy) in _WITHOUT_SECRETS:
+        if _all_in(deploys, _WITHOUT_SECRETS):
             names = [settings.connection.sudo_password]
         for name in dict.fromkeys(name for name in names if name):
             try:
@@ -97,17 +132,17 @@ def _check_secrets(hosts: list[Host], deploy: str) -> None:
         raise SecretError("secrets are missing; nothing was done on any host\n  " + "\n  ".join(missing))
 
 
-def check(state: State, deploy: str) -> None:
-    """Validate the settings of all selected hosts, and have their secrets at hand; an inventory that is ours alone.
+def check(state: State, *deploys: str) -> None:
+    """Validate the settings of all selected hosts, and have their secrets at hand; a run that is ours alone.
 
     Raises:
         SettingsError, SecretError: with all that is wrong; nothing was asked of any host.
     """
-    if _is_signalbox(state.inventory):
+    if _is_signalbox(state.inventory, deploys):
         hosts = [host for host in state.inventory if state.is_host_in_limit(host)]
         validate_run(state.inventory, hosts)
-        if _file(deploy) != "verify.py":
-            _check_secrets(hosts, deploy)
+        if not _all_in(deploys, ("verify.py",)):
+            _check_secrets(hosts, deploys)
 
 
 @cache
@@ -116,21 +151,27 @@ def _own_directory() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="signalbox-")
 
 
-def _trust_host_keys(inventory: Inventory) -> None:
+def _as_shipped(host: Host) -> None:
+    """Have pyinfra reach a host as the shipped group_data/all.py says where the project's own does not: strictly."""
+    for key, value in defaults().items():
+        if key in host.connector.data and host.data.get(key) is None:
+            setattr(host.data, key, value)
+            # The connector has its own copy of the host's data, made before anything connects.
+            host.connector.data[key] = value
+
+
+def _trust_host_key(host: Host) -> None:
     """Let a host with `connection.host_key` be reached with that key and no other."""
-    for host in inventory:
-        connection = merged(layers_of(inventory, host.name)).get("connection")
-        key = connection.get("host_key") if isinstance(connection, dict) else None
-        if not isinstance(key, str):
-            continue
-        address = host.data.get("ssh_hostname") or host.name
-        port = int(host.data.get("ssh_port") or 22)
-        known_hosts = Path(_own_directory().name, host.name.replace("/", "_"))
-        known_hosts.write_text(f"{address if port == 22 else f'[{address}]:{port}'} {key}\n")
-        # The connector has its own copy of the host's data, made before anything connects.
-        if isinstance(host.connector, SSHConnector):
-            host.connector.data["ssh_known_hosts_file"] = str(known_hosts)
-            host.connector.data["ssh_strict_host_key_checking"] = "yes"
+    connection = merged(layers_of(host.inventory, host.name)).get("connection")
+    key = connection.get("host_key") if isinstance(connection, dict) else None
+    if not isinstance(key, str) or not isinstance(host.connector, SSHConnector):
+        return
+    address = host.data.get("ssh_hostname") or host.name
+    port = int(host.data.get("ssh_port") or 22)
+    known_hosts = Path(_own_directory().name, host.name.replace("/", "_"))
+    known_hosts.write_text(f"{address if port == 22 else f'[{address}]:{port}'} {key}\n")
+    host.connector.data["ssh_known_hosts_file"] = str(known_hosts)
+    host.connector.data["ssh_strict_host_key_checking"] = "yes"
 
 
 class _AskAhead(BaseStateCallback):
@@ -138,8 +179,8 @@ class _AskAhead(BaseStateCallback):
 
     @staticmethod
     def host_connect(state: State, host: Host) -> None:
-        if state.current_stage == StateStage.Connect and (deploy := _deploy()):
-            readahead.begin(host, deploy, settings_for(host).privileges())
+        if state.current_stage == StateStage.Connect and (deploys := _deploys()):
+            readahead.begin(host, deploys[0], settings_for(host).privileges())
 
 
 def _meanwhile() -> None:
@@ -154,15 +195,15 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
     @wraps(original)
     def connect_all(state: State) -> None:
         if _is_signalbox(state.inventory):
-            deploy = _deploy()
-            if deploy:
-                check(state, deploy)
-                if _file(deploy) == "verify.py":
-                    _ask_nothing()
+            alone.guard(state)
+            if deploys := _deploys():
+                check(state, *deploys)
                 for watcher in (_AskAhead(), *watchers):
                     state.add_callback_handler(watcher)  # type: ignore[no-untyped-call]
                 gevent.spawn(_meanwhile)  # hosts take their time to let us in
-            _trust_host_keys(state.inventory)
+            for host in state.inventory:
+                _as_shipped(host)
+                _trust_host_key(host)
         original(state)
 
     connect_all.signalbox = True  # type: ignore[attr-defined]
@@ -172,10 +213,12 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
 def _around(original: Callable[..., None]) -> Callable[..., None]:
     @wraps(original)
     def run_ops(state: State, *args: Any, **kwargs: Any) -> None:
-        deploy = _deploy()
-        if not _is_signalbox(state.inventory) or deploy is None or _file(deploy) in _NO_DEPLOYS:
+        deploys = [_file(deploy) for deploy in _deploys()]
+        changing = [file for file in deploys if file not in _NO_DEPLOYS]
+        if not changing or not _is_signalbox(state.inventory):
             return original(state, *args, **kwargs)
-        with applied(state, None if _file(deploy).startswith(f"{_OURS.name}/") else _file(deploy)):
+        placing = [file for file in changing if not file.startswith(f"{_OURS.name}/")]
+        with applied(state, placing[0] if placing else None):
             return original(state, *args, **kwargs)
 
     return run_ops
@@ -186,7 +229,9 @@ def install() -> None:
     overhead.install()
     transport.install()
     askpass.install()
+    bounds.install()
     readahead.install()
+    alone.install()
     if getattr(connect.connect_all, "signalbox", False):
         return
     connect.connect_all = _before(connect.connect_all)  # type: ignore[assignment]
@@ -194,6 +239,7 @@ def install() -> None:
     if "pyinfra_cli.cli" in sys.modules:
         cli: Any = sys.modules["pyinfra_cli.cli"]
         cli.connect_all, cli.run_ops = connect.connect_all, operations.run_ops
+        cli._do_confirm = _confirm(cli._do_confirm)
 
 
 install()

@@ -9,22 +9,31 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import secrets
 import shlex
 import subprocess
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 import gevent
+from paramiko import SSHException
 from pyinfra.api import Host, StringCommand
 from pyinfra.connectors import ssh
 from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
+from signalbox.untrusted import json_of, plain
+
 PATH = "/run/signalbox/deploy.lock"
 LOG = "/var/log/signalbox/deploys.jsonl"
 WAITING_FOR = "waiting up to"
 _RELEASE_SECONDS = 5
+_ANSWER_SECONDS = 60  # a host that has not said by then who has its lock fails
+_LINE_BYTES = 8192  # of a line that a host says
+_GREETINGS = 100  # lines that a shell may say before the first of ours; .bashrc files greet
 _LOG_BYTES = 1_000_000  # then the log begins anew, and what it was is LOG.1
 
 
@@ -46,13 +55,27 @@ class Owner:
     def read(cls, line: str) -> Owner:
         """Read a lock's line; one that says nothing useful is an owner without a name."""
         try:
-            return cls(**json.loads(line))
-        except (ValueError, TypeError):
-            return cls("somebody", "no reason given", "", "an unknown time", "an unknown time")
+            found = json_of(line, max_bytes=_LINE_BYTES, max_depth=1)
+        except ValueError:
+            found = None
+        known = {each.name: int if each.name == "pid" else str for each in fields(cls)}
+        if not isinstance(found, dict) or {*found, "pid"} != {*known}:
+            return _NOBODY
+        if not all(type(value) is known[key] for key, value in found.items()):
+            return _NOBODY
+        told: dict[str, Any] = {key: plain(value) if isinstance(value, str) else value for key, value in found.items()}
+        return cls(**told)
+
+
+_NOBODY = Owner("somebody", "no reason given", "", "an unknown time", "an unknown time")
+
+
+class LockError(Exception):
+    """A host's shell does not say that it holds the lock, nor who does."""
 
 
 class _Pipe(Protocol):
-    def read(self) -> str: ...
+    def read(self) -> bytes: ...
     def write(self, line: str) -> None: ...
     def close(self) -> None: ...
 
@@ -62,10 +85,11 @@ class _Channel:
 
     def __init__(self, connector: SSHConnector, command: str) -> None:
         assert connector.client is not None
-        self._stdin, self._stdout, _ = connector.client.exec_command(command)
+        self._stdin, stdout, _ = connector.client.exec_command(command)
+        self._stdout = stdout.channel.makefile("rb")
 
-    def read(self) -> str:
-        return str(self._stdout.readline())
+    def read(self) -> bytes:
+        return bytes(self._stdout.readline(_LINE_BYTES))
 
     def write(self, line: str) -> None:
         self._stdin.write(f"{line}\n")
@@ -79,17 +103,15 @@ class _Process:
     """The shell's pipes on this machine."""
 
     def __init__(self, command: str) -> None:
-        self._process = subprocess.Popen(
-            ["sh", "-c", command], text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._process = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def read(self) -> str:
+    def read(self) -> bytes:
         assert self._process.stdout is not None
-        return self._process.stdout.readline()
+        return self._process.stdout.readline(_LINE_BYTES)
 
     def write(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.write(f"{line}\n".encode())
         self._process.stdin.close()
 
     def close(self) -> None:
@@ -97,13 +119,13 @@ class _Process:
         self._process.wait()
 
 
-def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: int) -> str:
+def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: int, word: str) -> str:
     """Return the shell (POSIX sh, as root) that holds the lock.
 
     It says `waiting OWNER` while somebody else has it, then `busy OWNER` and ends; or `taken MILLISECONDS`, for how
-    long nobody has had it, and `released` at its end. The line that it reads on stdin is the record of the run, for
-    LOG; `unfinished` is that of a run that ends, or whose time does, without one. The file descriptor is not passed on,
-    so killing the shell is enough to break the lock.
+    long nobody has had it, and `released` at its end, each behind `word`, which tells its lines from a greeting. The
+    line that it reads on stdin is the record of the run, for LOG; `unfinished` is that of a run that ends, or whose
+    time does, without one. The file descriptor is not passed on, so killing the shell is enough to break the lock.
     """
     info = json.dumps({key: value for key, value in asdict(owner).items() if key != "pid"})[:-1]
     directory, logs = PATH.rpartition("/")[0], LOG.rpartition("/")[0]
@@ -113,13 +135,14 @@ def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: in
     return (
         f"umask 022; install -d -m 755 {directory} && {{ [ -e {PATH} ] || touch -d @0 {PATH}; }} && exec 9>>{PATH}"
         " || exit 1;"
-        f" if ! flock -n 9; then printf 'waiting %s\\n' {other};"
-        f" if ! flock -w {wait_seconds} 9; then printf 'busy %s\\n' {other}; exit 0; fi; fi;"
-        f" quiet={quiet}; printf '%s, \"pid\": %s}}\\n' {shlex.quote(info)} $$ > {PATH}; echo taken $quiet;"
+        f" if ! flock -n 9; then printf '{word} waiting %s\\n' {other};"
+        f" if ! flock -w {wait_seconds} 9; then printf '{word} busy %s\\n' {other}; exit 0; fi; fi;"
+        f" quiet={quiet}; printf '%s, \"pid\": %s}}\\n' {shlex.quote(info)} $$ > {PATH}; echo {word} taken $quiet;"
         f" record=$(exec 9>&-; exec timeout {expires_seconds} head -n 1); : > {PATH};"
         f' install -d -m 750 {logs} && if [ "$(stat -c %s {LOG} 2>/dev/null)" -gt {_LOG_BYTES} ] 2>/dev/null;'
         f" then mv -f {LOG} {LOG}.1; fi;"
-        f' [ -n "$record" ] || record={shlex.quote(unfinished)}; printf \'%s\\n\' "$record" >> {LOG}; echo released'
+        f' [ -n "$record" ] || record={shlex.quote(unfinished)}; printf \'%s\\n\' "$record" >> {LOG};'
+        f" echo {word} released"
     )
 
 
@@ -132,24 +155,65 @@ class Lock:
     def __init__(
         self, host: Host, privileges: dict[str, Any], owner: Owner, unfinished: str, wait: int, expires: int
     ) -> None:
-        self._pipe = self._open(host, privileges, holder(owner, unfinished, wait, expires))
+        self._word = secrets.token_hex(8)
+        self._pipe = self._open(host, privileges, holder(owner, unfinished, wait, expires, self._word))
         self.busy: Owner | None = None
         self.quiet = math.inf
         self._watch: gevent.Greenlet | None = None
         if self._pipe is None:
             return
-        first = self._pipe.read().strip()
-        if first.startswith("waiting "):
+        try:
+            self._begin(host, wait)
+        except LockError:
+            self._pipe.close()
+            raise
+
+    def _begin(self, host: Host, wait: int) -> None:
+        said = self._said(_ANSWER_SECONDS)
+        if said.startswith("waiting"):
             if wait:
-                host.log(f"{WAITING_FOR} {wait} s for {Owner.read(first.removeprefix('waiting '))}")
-            first = self._pipe.read().strip()
-        if not first.startswith("taken "):
-            self.busy = Owner.read(first.removeprefix("busy "))
+                host.log(f"{WAITING_FOR} {wait} s for {Owner.read(said.removeprefix('waiting '))}")
+            said = self._said(wait + _ANSWER_SECONDS)
+        if said.startswith("busy"):
+            self.busy = Owner.read(said.removeprefix("busy "))
+            assert self._pipe is not None
             self._pipe.close()
             self._pipe = None
             return
-        self.quiet = int(first.removeprefix("taken ")) / 1000
-        self._watch = gevent.spawn(self._pipe.read)
+        taken = re.fullmatch(r"taken (-?[0-9]{1,15})", said)
+        if not taken:
+            raise LockError(f"its shell says {said[:80]!r} when it is asked for the lock")
+        self.quiet = int(taken[1]) / 1000
+        self._watch = gevent.spawn(self._until_its_end)
+
+    def _said(self, seconds: float) -> str:
+        """Return the next line of our script, without its word. Raises LockError: there is none."""
+        try:
+            with gevent.Timeout(seconds, TimeoutError()):
+                return self._next()
+        except TimeoutError:
+            raise LockError(f"its shell did not say within {seconds} s who has the lock") from None
+        except (OSError, EOFError, SSHException) as error:
+            raise LockError(f"its shell cannot be heard: {error}") from None
+
+    def _next(self) -> str:
+        pipe, other = self._pipe, ""
+        assert pipe is not None
+        for _ in range(_GREETINGS):
+            read = pipe.read()
+            line = read.decode(errors="replace").rstrip()
+            if line.startswith(f"{self._word} "):
+                return line.removeprefix(f"{self._word} ")
+            if not read:
+                break
+            other = other or line
+        raise LockError(
+            f"its shell says {plain(other)[:80]!r} in place of who has the lock" if other else "its shell ended"
+        )
+
+    def _until_its_end(self) -> None:
+        with suppress(OSError, EOFError, SSHException, LockError):
+            self._next()
 
     @staticmethod
     def _open(host: Host, privileges: dict[str, Any], script: str) -> _Pipe | None:
@@ -176,7 +240,7 @@ class Lock:
         try:
             pipe.write(record)
             self._watch.join(_RELEASE_SECONDS)
-        except OSError:
+        except (OSError, EOFError, SSHException):
             held = False  # the connection is gone, and the lock with it
         self._watch.kill()
         pipe.close()

@@ -21,6 +21,9 @@ _KEEPALIVE = {
     "TCP_KEEPCNT": _PROBES,
     "TCP_USER_TIMEOUT": _PROBE_SECONDS * _PROBES * 1000,  # milliseconds that sent data may stay unacknowledged
 }
+# What sshd answers by itself, as to the wish for a session: paramiko waits an hour for one, and forever for a command.
+_ANSWER_SECONDS = 60
+_UPLOAD_SECONDS = 300  # in which nothing of an upload moves
 
 
 def tune(sock: Any) -> None:
@@ -48,11 +51,15 @@ def install() -> None:
     @wraps(original)
     def tuned(self: paramiko.Transport, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
+        self.channel_timeout = _ANSWER_SECONDS  # type: ignore[attr-defined]
         tune(self.sock)
 
     tuned.signalbox = True  # type: ignore[attr-defined]
     paramiko.Transport.__init__ = tuned  # type: ignore[method-assign]
     paramiko.Transport.open_channel = _told(paramiko.Transport.open_channel)  # type: ignore[method-assign]
+    channel: Any = paramiko.Channel
+    channel._wait_for_event = _in_time(channel._wait_for_event)
+    paramiko.SFTPClient.__init__ = _moving(paramiko.SFTPClient.__init__)  # type: ignore[method-assign]
 
 
 def _told(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,3 +72,23 @@ def _told(original: Callable[..., Any]) -> Callable[..., Any]:
             raise paramiko.SSHException("the host has closed the connection") from error
 
     return open_channel
+
+
+def _in_time(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def wait_for_event(self: Any) -> None:
+        if not self.event.wait(_ANSWER_SECONDS):
+            self.close()
+            raise paramiko.SSHException(f"the host did not answer within {_ANSWER_SECONDS} s")
+        original(self)
+
+    return wait_for_event
+
+
+def _moving(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def init(self: paramiko.SFTPClient, sock: Any) -> None:
+        sock.settimeout(_UPLOAD_SECONDS)
+        original(self, sock)
+
+    return init

@@ -1,10 +1,15 @@
-"""JSON from hosts, model servers and files that others may write: bounded, and plain text all through."""
+"""What hosts, model servers and files that others may write say: JSON that is bounded, text that drives no terminal."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, NoReturn
+
+# Colours stay; all else that moves a cursor, sets a title or turns the direction of text goes.
+_COLOUR = re.compile(r"(\x1b\[[0-9;]{0,20}m)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 def json_of(text: str | bytes, *, max_bytes: int, max_depth: int = 32) -> Any:
@@ -46,3 +51,10 @@ def _finite(text: str) -> float:
 
 def _refused(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def plain(text: str, *, colours: bool = False) -> str:
+    """Return text as it may be shown: a space for what would drive a terminal, lines and tabs as they are."""
+    if not colours:
+        return _CONTROL.sub(" ", text)
+    return "".join(part if _COLOUR.fullmatch(part) else _CONTROL.sub(" ", part) for part in _COLOUR.split(text))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from pyinfra import host as current
 from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import deploys
 from signalbox.driver import drive
 from signalbox.run_as import run_as
 from signalbox.shell import Script, sh
+from signalbox.untrusted import json_of, plain
 
 _KEPT = "signalbox_usage"
+_ANSWER_BYTES = 4 * 1024 * 1024
 _DEPLOY = Path(deploys.__file__).with_name("usage.py")
 
 
@@ -28,8 +31,38 @@ class HostUsage:
     problem: str = ""
 
 
+_Count = Annotated[int, Field(ge=0, le=10**15)]
+_Dollars = Annotated[float, Field(ge=0, le=1e12)]
+_Name = Annotated[str, Field(max_length=200), AfterValidator(plain)]
+
+
+class _Row(BaseModel):
+    """What `launcher.usage.added_up` makes."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+
+    day: _Name
+    lane: _Name | None
+    backend: _Name | None
+    requests: _Count
+    failed_over: _Count
+    failed: _Count
+    estimated: _Count
+    unpriced: _Count
+    input_tokens: _Count
+    cached_tokens: _Count
+    output_tokens: _Count
+    cost_usd: _Dollars
+    compared_usd: _Dollars
+
+
+_ROWS = TypeAdapter(Annotated[list[_Row], Field(max_length=100_000)])
+
+
 class Usage(FactBase[list[dict[str, Any]]]):
-    """The rows of claude-usage, as the service user sees them."""
+    """The rows of claude-usage, as the service user sees them: that user's claim."""
+
+    always_answers = True
 
     def command(self, user: str, home: str, days: int) -> Script:
         """Return the command; `days` as claude-usage takes it, 0 for all."""
@@ -38,9 +71,15 @@ class Usage(FactBase[list[dict[str, Any]]]):
     default = list
 
     def process(self, output: list[str]) -> list[dict[str, Any]]:
-        """Read the JSON."""
-        rows: list[dict[str, Any]] = json.loads("\n".join(output))
-        return rows
+        """Read the JSON. Raises FactProcessError."""
+        text = "\n".join(output)
+        try:
+            # A shell may have greeted before; what claude-usage prints begins a line.
+            answer = text[max(f"\n{text}".rfind("\n["), 0) :]
+            rows = _ROWS.validate_python(json_of(answer, max_bytes=_ANSWER_BYTES))
+        except ValueError:
+            raise FactProcessError("claude-usage did not answer with what it prints") from None
+        return [row.model_dump() for row in rows]
 
 
 _days: list[int] = [0]

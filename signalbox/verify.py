@@ -14,20 +14,24 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pyinfra import host as current
 from pyinfra import logger
 from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import doctor, symptoms
 from signalbox.doctor.carried import BOOT, packed
 from signalbox.doctor.symptoms import FAILURE, WARNING
 from signalbox.driver import Outcome, drive
+from signalbox.untrusted import json_of, plain
 from signalbox.verdict import fail, warn
 
 OK, UNKNOWN = "ok", "unknown"
 LIMIT = 180  # seconds for one host
+_ANSWER_BYTES = 1024 * 1024
 _KEPT = "signalbox_verify"
 
 
@@ -103,19 +107,63 @@ def asking(request: Request) -> Iterator[None]:
         _wanted.request = before
 
 
-class Health(FactBase[dict[str, Any]]):
+class _Told(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+_Words = Annotated[str, Field(max_length=20_000), AfterValidator(plain)]
+
+
+class _Check(_Told):
+    title: _Words
+    problem: _Words
+
+
+class _Found(_Told):
+    symptom: _Words
+    level: Literal["failure", "warning"]
+    what: _Words
+    seen: _Words
+    cause: _Words
+    cure: _Words
+
+
+class _Drill(_Told):
+    model: _Words
+    answered_by: _Words
+    problem: _Words
+
+
+class Answer(_Told):
+    """What the checks print. epoch: the host's clock, seconds."""
+
+    epoch: Annotated[float, Field(ge=0, le=1e11)]
+    checks: list[_Check]
+    findings: list[_Found]
+    drills: list[_Drill] = []
+    undrilled: _Words = ""
+
+
+class Health(FactBase[Answer | None]):
     """What the checks see on a host. The program travels with the question and leaves nothing there."""
+
+    always_answers = True
+    patience = LIMIT + 30
 
     def command(self, request: str) -> str:
         """Return the command; `request` is JSON."""
         lines = f"{shlex.quote(_program())} {shlex.quote(request)}"
         return f"printf '%s\\n' {lines} | timeout {LIMIT} python3 -I -c {shlex.quote(BOOT)}"
 
-    default = dict
-
-    def process(self, output: list[str]) -> dict[str, Any]:
-        """Read the JSON."""
-        answer: dict[str, Any] = json.loads("\n".join(output))
+    def process(self, output: list[str]) -> Answer:
+        """Read the JSON, which is the last line: a shell may have greeted before. Raises FactProcessError."""
+        try:
+            answer = Answer.model_validate(json_of(output[-1], max_bytes=_ANSWER_BYTES))
+        except ValueError:
+            raise FactProcessError("the checks did not answer with what they print") from None
+        unknown = {each.symptom for each in answer.findings} - set(symptoms.known())
+        if unknown:
+            raise FactProcessError(f"the checks tell a symptom that is not known: {min(unknown)[:40]!r}")
         return answer
 
 
@@ -134,7 +182,7 @@ def verify_host(expected: dict[str, Any], clock_seconds: int, privileges: dict[s
     started, before = time.monotonic(), time.time()
     answer = current.get_fact(Health, request=json.dumps(request), **privileges)
     report = _report(current.name, answer, time.monotonic() - started)
-    skew = max(before - answer.get("epoch", before), answer.get("epoch", before) - time.time(), 0)
+    skew = max(before - answer.epoch, answer.epoch - time.time(), 0) if answer else 0
     if skew > clock_seconds:
         report = _with(report, "clock", f"the clock is {skew:.0f} s off from this machine's")
     current.connector_data[_KEPT] = report
@@ -150,21 +198,18 @@ def verify_host(expected: dict[str, Any], clock_seconds: int, privileges: dict[s
     return report
 
 
-def _report(name: str, answer: dict[str, Any], seconds: float) -> Report:
+def _report(name: str, answer: Answer | None, seconds: float) -> Report:
     if not answer:
         return Report(name, problem="the checks did not answer", seconds=seconds)
-    known = Finding.__dataclass_fields__
-    findings = [Finding(**{key: row[key] for key in known}) for row in answer["findings"]]
-    drills = answer.get("drills", ())
-    findings += [_finding("failover", f"{each['model']}: {each['problem']}") for each in drills if each["problem"]]
-    broken = [f"{check['title']}: {check['problem']}" for check in answer["checks"] if check["problem"]]
+    findings = [Finding(**each.model_dump()) for each in answer.findings]
+    findings += [_finding("failover", f"{each.model}: {each.problem}") for each in answer.drills if each.problem]
     return Report(
         name,
-        tuple(check["title"] for check in answer["checks"]),
+        tuple(check.title for check in answer.checks),
         tuple(findings),
-        "; ".join(broken),
-        tuple(f"{each['model']} was answered by {each['answered_by']}" for each in drills if not each["problem"]),
-        answer.get("undrilled", ""),
+        "; ".join(f"{check.title}: {check.problem}" for check in answer.checks if check.problem),
+        tuple(f"{each.model} was answered by {each.answered_by}" for each in answer.drills if not each.problem),
+        answer.undrilled,
         round(seconds, 2),
     )
 

@@ -22,6 +22,7 @@ from signalbox.readahead.question import Question
 
 MAX_ANSWER = 1024 * 1024  # bytes; more is no fact
 _CHUNK = 64 * 1024
+_LONGEST_END = 64  # bytes of the line that ends an answer
 _END = 1.0  # seconds that a reader may take to see that its channel is closed
 
 
@@ -115,10 +116,12 @@ class Stream:
 
     def _read(self) -> bool:
         """Take the answers as they come; return whether all came, in order and none too long."""
-        end = re.compile(rb"\n%s (\d+) (\d+)\n" % self._word.encode())
-        buffer = bytearray()
+        end = re.compile(rb"\n%s (\d{1,4}) (\d{1,3})\n" % self._word.encode())
+        buffer, looked = bytearray(), 0
         for number, question in enumerate(self.questions):
-            while not (found := end.search(buffer)):
+            while not (found := end.search(buffer, looked)):
+                # What is looked through is not looked through again: a host may send its bytes one by one.
+                looked = max(0, len(buffer) - _LONGEST_END)
                 data = self._channel.recv(_CHUNK)
                 if not data or len(buffer) > MAX_ANSWER:
                     return False
@@ -128,5 +131,6 @@ class Stream:
             lines = lines_of(bytes(buffer[: found.start()])) if int(found[2]) == 0 else None
             self._answers[question] = None if lines is None else Answer(lines, time.monotonic())
             del buffer[: found.end()]
+            looked = 0
             self._progress.set()
         return True

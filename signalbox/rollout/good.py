@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,9 @@ from pyinfra.api.inventory import Inventory
 from signalbox import deployed
 from signalbox.applied import code, commit
 from signalbox.settings import layers
+from signalbox.untrusted import json_of
+
+_BYTES = 4 * 1024 * 1024  # of the settings of one host
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def remember(file: str, inventory: Inventory, hosts: Iterable[str]) -> None:
 def way_back(file: str, deploy: str, host: str) -> WayBack:
     """Return the way back from a deploy that is about to be made to a host of this inventory's file."""
     try:
-        values = json.loads(deployed.path("good", file, host).read_text())
+        values = json_of(deployed.path("good", file, host).read_bytes(), max_bytes=_BYTES)
         settings, good = dict(values["settings"]), str(values["commit"])
     except (OSError, ValueError, KeyError, TypeError):
         return WayBack(None, why="there is no verified rollout of it to go back to")

@@ -9,7 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from signalbox.untrusted import json_of
+
 SCHEMA = 1
+_BYTES = 16 * 1024 * 1024
 
 # In the order in which a host goes through them.
 WAITING, DEPLOYING, VERIFYING, DONE = "waiting", "deploying", "verifying", "done"
@@ -28,6 +33,9 @@ class HostProgress:
     detail: str = ""
     commit: str = ""
     basis: str = ""
+
+
+_HOSTS = TypeAdapter(dict[str, HostProgress])
 
 
 @dataclass
@@ -79,11 +87,11 @@ class Progress:
     def load(cls, path: Path) -> Progress | None:
         """Read what an earlier rollout has left, None where there is nothing of this version."""
         try:
-            values = json.loads(path.read_text())
+            values = json_of(path.read_bytes(), max_bytes=_BYTES)
             if values["schema"] != SCHEMA:
                 return None
-            hosts = {host: HostProgress(**each) for host, each in values["hosts"].items()}
-            return cls(path, values["subject"], hosts)
+            hosts = _HOSTS.validate_python(values["hosts"])
+            return cls(path, dict(values["subject"]), hosts)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

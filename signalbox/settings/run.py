@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
+import pyinfra
+from pyinfra.api.exceptions import DeployError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
@@ -17,6 +19,10 @@ from signalbox.settings.layers import layers_of
 from signalbox.settings.problems import Problem, SettingsError
 from signalbox.settings.settings import Settings
 
+_UNKNOWN = (
+    "this run was not known as Signalbox's before it connected, so neither settings nor host keys were checked;"
+    " import signalbox.settings, or a task, at the top of the deploy file that pyinfra is given"
+)
 _validated: WeakKeyDictionary[Inventory, dict[str, Settings]] = WeakKeyDictionary()
 
 
@@ -55,9 +61,12 @@ def settings_for(host: Host) -> Settings:
 
     Raises:
         SettingsError: with every problem of every host.
+        DeployError: pyinfra's command line has connected to the host before we knew that this run is ours.
     """
     inventory = host.inventory
     if host.name not in _validated.get(inventory, {}):
+        if pyinfra.is_cli and host.connected and inventory not in _validated:
+            raise DeployError(_UNKNOWN)
         validate_run(inventory, _selected(host))
     return _validated[inventory][host.name]
 

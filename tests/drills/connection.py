@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pprint
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from tests.drills import looks, traces
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import AS_KEEPER
-from tests.lab import hosts
+from tests.lab import hosts, services
 from tests.lab.instance import Lab
 from tests.lab.machine import sh
 
@@ -23,6 +27,7 @@ drill = Drill(
     "changed host key stops the run; `host_key` in the inventory or known_hosts decides.",
 )
 
+WRONG = "gatewya"  # a section that there is not
 BARE = lab_host("keys")
 ADMIN = lab_host("admin")
 PASSWORD = "correct horse battery"  # noqa: S105 (of a lab host)
@@ -79,6 +84,69 @@ def host_keys(stage: Stage) -> Figures:
     control = must_fail(lambda: stopped(plan(f"{address} {_real_key(BARE)}\n")), "the right key in known_hosts")
     stage.discard(BARE)
     return {**figures, "right connection.host_key alone": f"{len(planned)} operations planned", "control": control}
+
+
+def _heard(host: str) -> int:
+    """Return how many lines the host's sshd has written: it does for each connection, well or not."""
+    journal = hosts.inside(host, "journalctl", "--no-pager", "-o", "cat", "-u", "ssh", "-t", "sshd-session")
+    return len(subprocess.run(journal, capture_output=True, text=True, check=False).stdout.splitlines())
+
+
+@drill.cell("own-project")
+def own_project(stage: Stage) -> Figures:
+    """A project with its own group_data/all.py, without lanes: wrong settings and host keys are refused there, too."""
+    stage.bare(BARE)
+    lab = Lab.current()
+    directory = lab.state / "own"
+    (directory / "group_data").mkdir(parents=True, exist_ok=True)
+    known = directory / "known_hosts"
+    known.write_text("")
+    (directory / "mine.py").write_text("from pyinfra import local\nlocal.include('parts.py')\n")
+    (directory / "parts.py").write_text("from tasks.base import base\nprint('no task is run')\n")
+    settings = {key: value for key, value in stage.site(BARE).settings.items() if key != "lanes"}
+    reach = {"ssh_hostname": hosts.address(BARE), "ssh_key": str(lab.key), "ssh_known_hosts_file": str(known)}
+
+    def run(deploy: str, *, more: dict[str, Any] | None = None, host_key: str | None = None) -> tuple[int, str]:
+        connection = {"connection": {"host_key": host_key}} if host_key else {}
+        data = pprint.pformat({**settings, **(more or {})})
+        (directory / "group_data" / "all.py").write_text(f"globals().update({data})\n")
+        (directory / "inventory.py").write_text(f"boxes = {[(BARE, {**reach, **connection})]!r}\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "pyinfra", "inventory.py", deploy, "--dry"],
+            cwd=directory,
+            env={**os.environ, **services.environment(), "PYTHONPATH": str(PROJECT), "PYINFRA_PROGRESS": "off"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def refused(word: str, deploy: str, **what: Any) -> str:
+        logins, lines = _logins(BARE), _heard(BARE)
+        status, told = run(deploy, **what)
+        assert status == 1, told[-3000:]
+        assert "Traceback" not in told, told[-3000:]
+        assert _logins(BARE) == logins, "there was a login"
+        assert word != WRONG or _heard(BARE) == lines, "there was a connection"
+        return next(line.strip() for line in told.splitlines() if word in line)
+
+    real, other = _real_key(BARE), _other_key(directory)
+    deploy, wrong = str(PROJECT / "deploy.py"), {"gatewya": {"port": 4000}}
+    figures = {}
+    for name, file in (("deploy.py", deploy), ("a deploy that includes a file with a task of ours", "mine.py")):
+        figures[f"{name}: wrong setting and host key"] = refused(WRONG, file, more=wrong, host_key=other)
+        figures[f"{name}: wrong host key"] = refused("key", file, host_key=other)
+        figures[f"{name}: unknown host key"] = refused("known_hosts", file)
+    before = _logins(BARE), _heard(BARE)
+    status, told = run(deploy, host_key=real)
+    assert status == 0, told[-3000:]
+    assert _logins(BARE) > before[0], "control: a login is not seen in the host's journal"
+    assert _heard(BARE) > before[1], "control: a connection is not seen in the host's journal"
+    control = must_fail(lambda: refused(WRONG, deploy, host_key=real), "nothing wrong")
+    stage.discard(BARE)
+    return {**figures, "control": control}
 
 
 @drill.cell("admin-nopasswd")

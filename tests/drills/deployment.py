@@ -92,6 +92,14 @@ class Running:
         """Return whether it has come to its end by itself."""
         return self._process.poll() is not None
 
+    def memory_mib(self) -> int:
+        """Return how much memory it has had at most, in MiB; 0 once it has ended."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
     def stop(self) -> None:
         """Have the controller stand still, as one whose network is gone: its connections stay, and say nothing."""
         self._process.send_signal(signal.SIGSTOP)

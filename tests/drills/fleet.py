@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from dataclasses import replace
 from typing import Any
 
 from tests.drills import looks
@@ -17,6 +20,21 @@ drill = Drill(
 )
 
 ONE, TWO, OFF = lab_host("one"), lab_host("two"), lab_host("off")
+ODD = lab_host("odd")
+# What a host's shell answers to whatever it is asked, with the exit status of success.
+ANSWERS = {
+    "garbage": "head -c 200000 /dev/urandom",
+    "a title and a bell": "printf '\\033]0;mine\\007%s\\r\\n' debian=debian-13 memory=eleven uid=0x0",
+    "deep JSON": "printf '%0200000d' 0 | tr 0 '['",
+    "another's lines": f"printf '[%s] nothing is wrong\\n' {HOST}",
+    "nothing": "true",
+    "its end": "kill -9 $PPID",
+    "lines without end": "exec yes nonsense",
+    "a line without end": "exec cat /dev/zero",
+    "both streams without end": "yes >&2 & exec yes",
+    "silence": "exec sleep 100000",
+}
+MEMORY_MIB = 700  # that a controller may take, whatever a host sends
 OTHER: dict[str, Any] = {
     "base": {"timezone": "Asia/Tokyo", "packages": ["git", "htop"]},
     "gateway": {"port": 4100},
@@ -110,3 +128,81 @@ def two_and_one_off(stage: Stage) -> Figures:
         "next run of the two": f"no change in {again.seconds:.1f} s",
         "control": control,
     }
+
+
+def _answering(script: str) -> None:
+    """Have the host's sshd run this in place of whatever it is asked; "": no more."""
+    forced = "ForceCommand sh /usr/local/bin/odd" if script else ""
+    places = {"/usr/local/bin/odd": script, "/etc/ssh/sshd_config.d/odd.conf": forced}
+    put = "; ".join(f"printf '%s\\n' {looks.quoted(text)} > {path}" for path, text in places.items())
+    subprocess.run(hosts.inside(ODD, "sh", "-c", f"{put}; systemctl reload ssh"), check=True, timeout=60)
+    time.sleep(1)
+
+
+def _watched(stage: Stage, **environment: str) -> tuple[Run, int]:
+    """Deploy to the sound host and the odd one; return the run, and how many MiB the controller had at most."""
+    running = replace(stage.site(HOST, ODD), environment=environment).start()
+    peak = 0
+    while not running.ended():
+        peak = max(peak, running.memory_mib())
+        time.sleep(0.1)
+    return running.wait(), peak
+
+
+def _named_once(run: Run, host: str) -> str:
+    """Return the one sentence that tells why this host failed: no traceback, nothing that drives a terminal."""
+    assert run.status == 1, f"ended with {run.status}"
+    for never in ("Traceback", "No hosts remaining", "hooks.py", "\x1b]", "\x07"):
+        assert never not in run.stderr, run.stderr[-3000:]
+    told = [line.split("]", 1)[1].strip() for line in run.stderr.splitlines() if line.strip().startswith(f"[{host}]")]
+    told = [line for line in told if not line.startswith(("Connected", "warning:", "remark:"))]
+    assert 0 < len(told) < 4, run.stderr[-3000:]
+    return told[0][:200]
+
+
+@drill.cell("nonsense")
+def nonsense(stage: Stage) -> Figures:
+    """A host whose shell answers garbage, without end, or nothing fails alone, by name, in time; the other is healed"""
+    stage.converged()
+    stage.bare(ODD)
+
+    def failed_alone(**environment: str) -> str:
+        looks.answer("rm -f /etc/signalbox/lanes.json", user="root")
+        run, peak = _watched(stage, **environment)
+        said = _named_once(run, ODD)
+        assert run.failed() == [ODD], run.failed()
+        assert run.changed(HOST), run.stderr[-2000:]
+        looks.answer("test -s /etc/signalbox/lanes.json", user="root")
+        assert run.seconds < 400, run.seconds
+        assert peak < MEMORY_MIB, f"{peak} MiB"
+        return f"{said} ({run.seconds:.0f} s, {peak} MiB)"
+
+    figures = {}
+    for kind, script in ANSWERS.items():
+        _answering(script)
+        figures[kind] = failed_alone()
+    _answering(ANSWERS["lines without end"])
+    figures["lines without end, nothing read ahead"] = failed_alone(SIGNALBOX_READ_AHEAD="0")
+    _answering("")
+    control = must_fail(lambda: _named_once(stage.site(HOST, ODD).plan(), ODD), "a shell that answers")
+    stage.discard(ODD)
+    return {**figures, "control": control}
+
+
+@drill.cell("refused")
+def refused(stage: Stage) -> Figures:
+    """What preflight refuses on the last host is one clear sentence, and status 1, with and without reading ahead."""
+    site = stage.converged()
+    too_much = ("--data", "preflight.min_memory_mib=16000000")
+    figures = {}
+    for words in (("-y",), ("--dry",)):
+        for ahead in ("1", "0"):
+            run = replace(site, environment={"SIGNALBOX_READ_AHEAD": ahead}).start(*words, *too_much).wait()
+            said = _named_once(run, HOST)
+            assert "preflight.min_memory_mib asks for 16000000" in said, said
+            ended = [line.strip() for line in run.stderr.splitlines() if "the run has ended" in line]
+            assert ended, run.stderr[-2000:]
+            assert HOST in ended[0], ended
+            figures[f"{words[0]}, {'read ahead' if ahead == '1' else 'asked anew'}"] = f"{said}; {ended[0]}"
+    control = must_fail(lambda: _named_once(site.plan(), HOST), "memory enough")
+    return {**figures, "control": control}

@@ -16,6 +16,7 @@ from signalbox import lock
 from signalbox.lock import Owner, holder
 
 ANN = Owner("ann@laptop", "it's an upgrade", "1", "noon", "night")
+WORD = "0123"
 UNFINISHED = '{"who": "ann", "said": "it\'s over", "result": "interrupted"}'
 
 
@@ -29,7 +30,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @contextmanager
 def shell(wait: int = 0, expires: int = 60) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        ["sh", "-c", holder(ANN, UNFINISHED, wait, expires)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ["sh", "-c", holder(ANN, UNFINISHED, wait, expires, WORD)],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     try:
         yield process
@@ -40,7 +44,9 @@ def shell(wait: int = 0, expires: int = 60) -> Iterator[subprocess.Popen[str]]:
 
 def said(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    return process.stdout.readline().strip()
+    word, _, said = process.stdout.readline().strip().partition(" ")
+    assert word == WORD
+    return said
 
 
 def ended(process: subprocess.Popen[str], line: str = "") -> str:
@@ -60,7 +66,7 @@ def test_the_line_that_releases_it_is_the_record(place: Path) -> None:
             told = [said(second), said(second)]
         assert [Owner.read(line.partition(" ")[2]) for line in told] == [held, held]
         assert [line.partition(" ")[0] for line in told] == ["waiting", "busy"]
-        assert ended(first, '{"result": "changed"}\n') == "released\n"
+        assert ended(first, '{"result": "changed"}\n') == f"{WORD} released\n"
     assert log(place) == ['{"result": "changed"}']
     with shell() as third:
         assert said(third).startswith("taken ")
@@ -69,7 +75,7 @@ def test_the_line_that_releases_it_is_the_record(place: Path) -> None:
 def test_a_run_that_is_gone_is_recorded_as_unfinished(place: Path) -> None:
     with shell() as process:
         assert said(process).startswith("taken ")
-        assert ended(process) == "released\n"
+        assert ended(process) == f"{WORD} released\n"
     assert [json.loads(line)["result"] for line in log(place)] == ["interrupted"]
 
 

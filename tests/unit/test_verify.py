@@ -15,14 +15,14 @@ from signalbox.doctor.check import CHECKS, Finding, Outcome, causes
 from signalbox.health import expected
 from signalbox.launcher.context import loaded
 from signalbox.settings import Settings
+from signalbox.verify import Answer, Health, Report
 from signalbox.verify import Finding as Told
-from signalbox.verify import Health, Report
 from tests.good_settings import layers
 
 EXPECTED: dict[str, Any] = {"user": "no-such-user", "gateway": {"user": "no-such-user"}, "failover": {}}
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: dict[str, Any]) -> Answer:
     fact = Health()
     done = subprocess.run(
         ["sh", "-c", fact.command(json.dumps(request))], capture_output=True, text=True, timeout=120, check=False
@@ -33,9 +33,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_program_runs_from_memory_and_tells_what_it_sees() -> None:
     answer = _answer({"do": "verify", "expected": EXPECTED, "billed": False, "quick": False, "drill_seconds": 0})
-    titles = [check["title"] for check in answer["checks"]]
+    titles = [check.title for check in answer.checks]
     assert "What the deploy placed is there and as it placed it" in titles
-    assert abs(answer["epoch"]) > 0
+    assert answer.epoch > 0
 
 
 def test_the_command_is_short_enough_for_one_argument() -> None:
