@@ -23,7 +23,7 @@ mirrors = {
     "docker": "https://download.docker.com/linux/debian",  # for rootless_docker.source = "docker"
     "mise": "https://github.com/jdx/mise/releases/download",  # holds v<version>/mise-v<version>-linux-x64.tar.gz
     "node": "https://nodejs.org/dist",  # a nodejs.org-style tree: index.json, v<version>/SHASUMS256.txt
-    "npm": None,  # URL of an npm registry; None: npm's own configuration decides
+    "npm": None,  # URL of an npm registry; None: npm's own, https://registry.npmjs.org
     "litellm": "ghcr.io/berriai/litellm",  # the gateway image's repository, without tag or digest
 }
 extra_ca_certificates = []  # PEM files on the controller that the hosts shall trust too (paths or PEM text)

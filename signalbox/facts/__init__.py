@@ -5,6 +5,7 @@ from signalbox.facts.context import ModelServers
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
 from signalbox.facts.placed import (
+    FINGERPRINT,
     Directories,
     DirectoryState,
     Manifest,
@@ -21,6 +22,7 @@ from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserU
 
 __all__ = [
     "BILLED",
+    "FINGERPRINT",
     "Directories",
     "DirectoryState",
     "FirstLine",

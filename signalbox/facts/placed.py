@@ -126,21 +126,27 @@ class Directories(FactBase[dict[str, DirectoryState]]):
         }
 
 
+FINGERPRINT = "%s-%C@"  # find's directives: bytes and change time, with what its clock has of a second
+
+
 @dataclass(frozen=True)
 class ToolState:
-    """A program's size and change time ("" where it is missing) and its manifest entry."""
+    """A program's fingerprint ("" where it is missing, or the link to it is another) and its manifest entry."""
 
     fingerprint: str = ""
     entry: Entry | None = None
 
 
 class Tool(FactBase[ToolState]):
-    """A pinned program as it is and as it was installed."""
+    """A pinned program of root's as it is and as it was installed; or the link in a home that leads to `target`."""
 
-    def command(self, ident: str, binary: str) -> str:
+    def command(self, ident: str, binary: str, target: str = "") -> str:
         """Return the command."""
-        entry = shlex.quote(entry_path("tool", ident))
-        return f"stat -L -c 'now %s-%Z' {shlex.quote(binary)} 2>/dev/null; {show_entry(entry)}"
+        path, entry = shlex.quote(binary), shlex.quote(entry_path("tool", ident))
+        look = f"find {path} -maxdepth 0 -type f -printf 'now {FINGERPRINT}\\n' 2>/dev/null"
+        if target:  # compared there: what a user has made the link lead to is not printed
+            look = f'[ "$(readlink {path})" != {shlex.quote(target)} ] || echo now linked'
+        return f"{look}; {show_entry(entry)}"
 
     default = ToolState
 

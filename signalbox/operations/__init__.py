@@ -19,13 +19,12 @@ from signalbox.operations.packages import docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_as_before, sshd_configuration
 from signalbox.operations.system import kernel_modules, trusted_certificates
-from signalbox.operations.tools import claude_code, mise, node
+from signalbox.operations.tools import node_of, tool
 from signalbox.operations.units import unit
 
 __all__ = [
     "absent",
     "authorized_keys",
-    "claude_code",
     "container_set_aside",
     "controllers_known",
     "directories",
@@ -47,9 +46,8 @@ __all__ = [
     "link",
     "links",
     "manager_environment",
-    "mise",
     "new_key",
-    "node",
+    "node_of",
     "nothing_waits",
     "only_unit",
     "packages",
@@ -64,6 +62,7 @@ __all__ = [
     "subordinate_ids",
     "sudo_rule",
     "taken_away",
+    "tool",
     "trusted_certificates",
     "unit",
     "user",
