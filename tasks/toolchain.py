@@ -62,21 +62,6 @@ def toolchain(settings: Toolchain, pins: Pins, mirrors: Mirrors, account: Accoun
         account=user,
         home=home,
     )
-    # Where npm would have it, by which it knows how it was installed.
-    claude_code = f"node_modules/@anthropic-ai/claude-code-linux-{architecture}"
-    # Its platform package alone: npm's main one is a stub whose install script links the binary of that.
-    tool(
-        name=f"Claude Code {pins.claude_code.version} is installed",
-        ident="claude-code",
-        version=pins.claude_code.version,
-        archive=f"@anthropic-ai/claude-code-linux-{architecture}",
-        registry=mirrors.npm or NPM,
-        checksum=integrity,
-        below=claude_code,
-        program="claude",
-        account=user,
-        home=home,
-    )
     below = [".config", ".config/signalbox", ".config/environment.d", ".config/mise", ".config/mise/conf.d"]
     below += [".local", ".local/bin", ".local/share", ".local/share/signalbox"]
     directories(
@@ -99,6 +84,21 @@ def toolchain(settings: Toolchain, pins: Pins, mirrors: Mirrors, account: Accoun
         archive=node_archive,
         checksum=node_sha256,
         env={"NODE_EXTRA_CA_CERTS": CA_BUNDLE} if extra_ca else {},
+    )
+    # Its platform package alone: npm's main one is a stub whose install script links the binary of that.
+    package = f"@anthropic-ai/claude-code-linux-{architecture}"
+    claude_code = f"node_modules/{package}"  # where npm would have it: by that it knows how it was installed
+    tool(
+        name=f"Claude Code {pins.claude_code.version} is installed",
+        ident="claude-code",
+        version=pins.claude_code.version,
+        archive=package,
+        registry=mirrors.npm or NPM,
+        checksum=integrity,
+        below=claude_code,
+        program="claude",
+        account=user,
+        home=home,
     )
     link(
         name=f"{user}: claude is Claude Code {pins.claude_code.version}",

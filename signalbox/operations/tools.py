@@ -107,7 +107,7 @@ def node_of(account: str, home: str, version: str, archive: str, checksum: str, 
     if not now.fingerprint:
         differs(ident, f"{program} is not root's", f"a link to {target}")
     else:
-        differs(ident, there, recorded)
+        differs(ident, there and "of another archive", f"{version} of the pinned archive")
     mirror = archive.rpartition("/v")[0]
     # mise takes the checksum from a lock file; one of our own keeps the user's mise.lock theirs.
     config = f'[tools]\nnode = "{version}"\n[settings]\nlockfile = true\n'
