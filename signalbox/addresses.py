@@ -27,7 +27,7 @@ def of_image(repository: str) -> str:
 def of_mirrors(settings: Settings) -> tuple[str, ...]:
     """Return where the enabled tasks download from."""
     mirrors = settings.mirrors
-    found = [mirrors.debian] if settings.base.enabled else []
+    found = [mirrors.debian, mirrors.debian_security] if settings.base.enabled and mirrors.debian else []
     if settings.rootless_docker.enabled and settings.rootless_docker.source == "docker":
         found.append(mirrors.docker)
     if settings.toolchain.enabled:

@@ -3,7 +3,7 @@
 from signalbox.facts.billing import BILLED, KeySetting, KeySettings
 from signalbox.facts.context import ModelServers
 from signalbox.facts.machine import FirstLine, Machine, MachineState, Reachable
-from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
+from signalbox.facts.packages import LoadableModules, Packages, SecurityUpdates, TrustedCertificates
 from signalbox.facts.placed import (
     FINGERPRINT,
     Directories,
@@ -41,6 +41,7 @@ __all__ = [
     "Reachable",
     "SecretFiles",
     "SecretState",
+    "SecurityUpdates",
     "Session",
     "Sessions",
     "Tool",

@@ -19,6 +19,23 @@ class Packages(FactBase[dict[str, str]]):
         return dict(line.split(" ", 1) for line in output)
 
 
+class SecurityUpdates(FactBase[bool]):
+    """Whether apt has a source of Debian's security updates, read or named in its sources."""
+
+    def command(self) -> str:
+        """Return the command. The label is what an archive says of itself, which its mirrors keep; "": it is unread."""
+        return "apt-get indextargets --format '$(RELEASE) $(LABEL)' 2>/dev/null || true"
+
+    default = bool
+
+    def process(self, output: list[str]) -> bool:
+        """Parse `suite label` lines."""
+        told = [line.partition(" ") for line in output]
+        return any(
+            label == "Debian-Security" or (not label and suite.endswith("-security")) for suite, _, label in told
+        )
+
+
 class LoadableModules(FactBase[list[str]]):
     """Those of the kernel modules that are neither loaded nor built in, but could be loaded."""
 

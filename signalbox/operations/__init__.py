@@ -15,7 +15,7 @@ from signalbox.operations.homes import private_home
 from signalbox.operations.kernel import kernel_settings
 from signalbox.operations.keys import generated_key, key_copy, new_key, secret_file
 from signalbox.operations.leftovers import docker_storage_gone, leftovers_gone, only_unit, state_gone, taken_away
-from signalbox.operations.packages import docker_repository, packages
+from signalbox.operations.packages import debian_sources, docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_as_before, sshd_configuration
 from signalbox.operations.system import kernel_modules, trusted_certificates
@@ -27,6 +27,7 @@ __all__ = [
     "authorized_keys",
     "container_set_aside",
     "controllers_known",
+    "debian_sources",
     "directories",
     "docker_repository",
     "docker_storage_gone",

@@ -51,6 +51,13 @@ def packages(wanted: list[str]) -> Commands:
     host.connector_data[_PREPARED] = True  # reached when that has been carried out, and only then
 
 
+@operation()
+def debian_sources(content: str) -> Commands:
+    """Have apt know Debian's archives by this deb822 text; it reads them anew before the next packages."""
+    host.connector_data.pop(_PREPARED, None)
+    yield from file._inner(path="/etc/apt/sources.list.d/debian.sources", content=content)
+
+
 DOCKER_KEY = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"  # https://docs.docker.com/engine/install/debian/
 _KEYRING = "/etc/apt/keyrings/docker.asc"
 

@@ -139,9 +139,6 @@ _PINNED = {
     rf"{TOOLS}/mise-[^/]+/bin/mise": "mise:",
     rf"{TOOLS}/node-[^/]+/bin/node": "node:",
     r"/home/claude/.*/installs/node/[^/]+/bin/node": "node of claude",
-}.*/claude": "claude-code of claude",
-    r"/usr/local/lib/signalbox/mise-[^/]+/bin/mise": "mise:",
-    r"/home/claude/.*/installs/node/[^/]+/bin/node": "node of claude",
 }
 
 
