@@ -8,9 +8,11 @@ from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts import Packages, Placed
+from signalbox.facts import Packages
 from signalbox.operations.commands import Commands
-from signalbox.operations.files import file
+from signalbox.operations.files import file, prepare
+from signalbox.operations.placed import placed
+from signalbox.operations.proven import record_as
 from signalbox.statements import differs, want
 
 # A run that was killed may have left apt running, or dpkg half way: wait for the one, finish the other.
@@ -60,25 +62,40 @@ def debian_sources(content: str) -> Commands:
 
 DOCKER_KEY = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"  # https://docs.docker.com/engine/install/debian/
 _KEYRING = "/etc/apt/keyrings/docker.asc"
+_KEY_BYTES = 1 << 20  # more is no key
 
 
 @operation()
-def docker_repository(url: str) -> Commands:
-    """Have apt know Docker's own repository at `url`, with its signing key only if it has the pinned fingerprint."""
+def docker_repository(url: str, fingerprint: str = DOCKER_KEY) -> Commands:
+    """Have apt know Docker's own repository at `url`, with its signing key: the one of the pinned fingerprint alone.
+
+    It needs gpg. A keyring that is there already counts if it is as root once proved and placed it.
+    """
     sources = "/etc/apt/sources.list.d/docker.sources"
     suite = f"Types: deb\nURIs: {url}\nSuites: trixie\nComponents: stable\nSigned-By: {_KEYRING}\n"
-    key = host.get_fact(Placed, path=_KEYRING, kind="file")
+    now = placed(_KEYRING, "file")
     want("file", _KEYRING)
     want("file", sources)
-    if key.type is None:
-        differs(_KEYRING, None, "Docker's signing key")
-        fingerprint = "gpg --show-keys --with-colons $k | awk -F: '$1==\"fpr\" {print $10; exit}'"
-        yield (
-            f"{_INSTALL} gnupg && k=$(mktemp) && curl -fsSL -o $k {shlex.quote(url)}/gpg"
-            f' && {{ [ "$({fingerprint})" = {DOCKER_KEY} ]'
-            f" || {{ echo 'the key at {url}/gpg is not {DOCKER_KEY}' >&2; exit 1; }}; }}"
-            f" && {manifest.record(manifest.Entry('file', _KEYRING))}"
-            f" && install -D -m 644 $k {_KEYRING} && rm $k"
+    proven = now.entry is not None and now.sha256 is not None and now.entry.hash == now.sha256
+    if not (proven and (now.type, now.mode, now.user, now.group) == ("file", "644", "root", "root")):
+        differs(_KEYRING, now.type and f"a {now.type} that nobody has proven", f"the key {fingerprint} alone")
+        original = now.entry.original if now.entry else now.type and manifest.original_path("file", _KEYRING)
+        gpg = "gpg --batch --quiet --no-options --homedir $d --no-default-keyring --keyring $d/keyring"
+        primary = 'awk -F: \'$1 == "fpr" && before == "pub" {print $10} {before = $1}\''
+        said = f"{url}/gpg holds the keys ${{found:-(none)}} and not {fingerprint} alone; look who changed it"
+        yield " && ".join(
+            [
+                "d=$(mktemp -d) && trap 'rm -rf $d' EXIT",
+                f"curl -fsSL --max-filesize {_KEY_BYTES} -o $d/key {shlex.quote(f'{url}/gpg')}",
+                f"{{ {gpg} --import $d/key || true; }}",
+                f"found=$({gpg} --list-keys --with-colons | {primary} | xargs)",
+                f'{{ [ "$found" = {fingerprint} ] || {{ echo "{said}" >&2; exit 1; }}; }}',
+                # Not as it came: apt reads it by another program, which may see more in it than gpg does.
+                f"{gpg} --armor --export {fingerprint} > $d/alone",
+                prepare("file", _KEYRING, now, ""),
+                f"install -d -m 755 {_KEYRING.rpartition('/')[0]} && install -m 644 $d/alone {_KEYRING}",
+                record_as("file", _KEYRING, original, f"$(sha256sum < {_KEYRING} | cut -c -64)"),
+            ]
         )
     host.connector_data.pop(_PREPARED, None)
     yield from file._inner(path=sources, content=suite)

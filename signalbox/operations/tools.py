@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import shlex
 
 from pyinfra import host
@@ -12,6 +11,7 @@ from pyinfra.api import operation
 from signalbox import manifest
 from signalbox.facts import FINGERPRINT, Tool
 from signalbox.operations.commands import Commands
+from signalbox.operations.proven import record_as
 from signalbox.run_as import run_as
 from signalbox.statements import differs, want
 
@@ -168,13 +168,7 @@ def _begin(ident: str) -> str:
 def _record(ident: str, binary: str, version: str, checksum: str) -> str:
     """Return shell that records the tool with its pin, and the size and change time of its binary as they are now."""
     # Hashing hundreds of megabytes on every run would cost a second. Nobody but root can change what lies there.
-    path = shlex.quote(manifest.entry_path("tool", ident))
-    start = json.dumps({"kind": "tool", "id": ident, "original": None})[:-1]
-    return (
-        f"{manifest.MAKE}"
-        f' && printf \'%s, "hash": "%s %s %s"}}\\n\' {shlex.quote(start)} {version} {shlex.quote(checksum)}'
-        f" \"$(find {binary} -maxdepth 0 -printf '{FINGERPRINT}')\" > {path}.new && mv {path}.new {path}"
-    )
+    return record_as("tool", ident, None, version, checksum, f"$(find {binary} -maxdepth 0 -printf '{FINGERPRINT}')")
 
 
 def _listed(registry: str, package: str, version: str) -> str:
