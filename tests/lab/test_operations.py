@@ -201,7 +201,8 @@ def test_a_keyring_of_apts_has_the_pinned_key_alone(apply: Apply) -> None:
         assert served != "other" or failed[0] == "failed"
     hosts.run(HOST, "cp /root/served/pinned.asc /root/served/gpg")
     # One of a person's, and one that somebody has added to: neither is believed.
-    for there in (f"rm -f /var/lib/signalbox/manifest/file-etc-apt-keyrings-*; cp /root/served/both-in-one.asc {keyring}",
+    forgotten = "rm -f /var/lib/signalbox/manifest/file-etc-apt-keyrings-*"
+    for there in (f"{forgotten}; cp /root/served/both-in-one.asc {keyring}",
                   f"cat /root/served/other.asc >> {keyring}", f"cp /root/served/both-in-one.asc {keyring}",
                   f"rm {keyring}"):  # fmt: skip
         hosts.run(HOST, there)
