@@ -23,33 +23,33 @@ _CONFIGS = ("litellm/config.yaml", ".config/litellm/config.yaml", "litellm/litel
 _VARIABLE = re.compile(r"os\.environ/(\w+)")
 _LITERAL = "FROM_CONFIG_{}"  # the name of a key that stands in config.yaml itself
 
-# As the user itself, from root or sudo: root does not follow links that an agent may have laid in its home. What listens
-# is told by the kernel, without names: a process is called what its owner likes.
+# As the user itself, from root or sudo: root does not follow links that an agent may have laid in its home. The
+# kernel tells what listens, without names: a process is called what its owner likes.
 _READ = r"""
 user=$1
 id -u "$user" >/dev/null 2>&1 || { echo nobody=; exit 0; }
 docker=unix:///run/user/$(id -u "$user")/docker.sock
 as() {
-    timeout 10 runuser -u "$user" -- env -i HOME="/home/$user" PATH="$PATH" DOCKER_HOST="$docker" sh -c "cd && $1" |
-        head -c 1000000
+    timeout 10 runuser -u "$user" -- env -i HOME="/home/$user" PATH="$PATH" DOCKER_HOST="$docker" sh -c "cd && $1"
 }
-tell() { printf '%s=%s\n' "$1" "$(head -c 1000000 | base64 -w0)"; }
+most() { head -c 1000000; }
+tell() { printf '%s=%s\n' "$1" "$(most | base64 -w0)"; }
 as 'cat .config/claude-secrets.env' 2>/dev/null | tell secrets
 as 'cat .bashrc .bash_aliases .profile .zshrc' 2>/dev/null | tell shells
 as 'cat .claude-routed/settings.json' 2>/dev/null | tell claude
 as 'cat .config/docker/daemon.json' 2>/dev/null | tell daemon
-as 'bash -ic "type -P claude" </dev/null' 2>/dev/null | tail -n 1 | tell program
+as 'bash -ic "type -P claude" </dev/null' 2>/dev/null | most | tail -n 1 | tell program
 id -nG "$user" | tell groups
 id -u "$user" | tell uid
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | tell sockets
 find /proc/[0-9]*/exe -maxdepth 0 '(' -lname /usr/sbin/sshd -o -lname '/usr/sbin/sshd (deleted)' ')' -printf '%h\n' |
     while read -r process; do find "$process/fd" -lname 'socket:*' -printf '%l\n'; done 2>/dev/null | tell sshd
 if systemctl is-active --quiet ssh.socket; then systemctl show --property=Listen --value ssh.socket | tell activated; fi
-container=$(as 'docker ps -a --format "{{.Names}} {{.Image}}"' 2>/dev/null |
+container=$(as 'docker ps -a --format "{{.Names}} {{.Image}}"' 2>/dev/null | most |
     awk '$1 == "litellm" {name = $1} $2 ~ /litellm/ && !other {other = $1} END {print name ? name : other}')
 printf '%s' "$container" | tell container
 if [ -n "$container" ]; then
-    source=$(as "docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' $container" |
+    source=$(as "docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' $container" | most |
         grep -E 'ya?ml$' | head -n 1)
     as "docker inspect --format '{{json .HostConfig.PortBindings}}' $container" | tell ports
 fi
@@ -227,11 +227,8 @@ def _listening(told: str) -> Iterator[tuple[int, str, str]]:
     """Yield what other machines reach, of /proc/net/tcp and tcp6: port, uid of who opened it, the socket's inode."""
     for line in told.splitlines():
         words = line.split()
-        if (
-            len(words) < 10
-            or words[3] != "0A"
-            or not (local := re.fullmatch(r"((?:[0-9A-F]{8}){1,4}):([0-9A-F]{4})", words[1]))
-        ):
+        local = re.fullmatch(r"([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})", words[1]) if len(words) > 9 else None
+        if not local or words[3] != "0A":
             continue
         # Words of 32 bits, each as the machine has it: ours have the lowest byte first.
         parts = [bytes.fromhex(local[1][at : at + 8])[::-1] for at in range(0, len(local[1]), 8)]
