@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from tests.drills import looks
+from tests.drills import looks, supplied
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
@@ -346,3 +346,6 @@ def egress(stage: Stage) -> Figures:
         "firewall restarted": "names are looked up again",
         "control": control,
     }
+
+
+drill.cell("security")(supplied.security)
