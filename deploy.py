@@ -35,7 +35,7 @@ keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(l
 # First, and read-only: a machine that cannot become a host is left as it is.
 preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, **root)
 # CAs and packages: every download after this needs them.
-base(s.base, tuple(s.extra_ca_certificates), s.mirrors.debian, **root)
+base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.
 login = s.secret(s.service_user.password) if s.service_user.password else None
 service_user(s.service_user, claude, (keeper,) if keeper != claude else (), login, **root)

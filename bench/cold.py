@@ -15,6 +15,7 @@ from bench.measure import Racer
 from bench.profiles import PROFILES
 from bench.racers import PYINFRA
 from bench.site import Site, Way, environment, inside
+from signalbox.addresses import NPM
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 from tests.lab import hosts, services
@@ -43,9 +44,9 @@ def script(reference: str, resources: dict[str, Any]) -> str:
         input=listing.encode(), capture_output=True, check=True, timeout=120,
     ).stdout  # fmt: skip
     user, home = account.name, account.home
-    version, npm = s.pins.claude_code.version, s.mirrors.npm
-    package = "@anthropic-ai/claude-code-linux-x64"
-    target = f"{home}/.local/share/signalbox/claude-code-{version}"
+    version, package = s.pins.claude_code.version, "@anthropic-ai/claude-code-linux-x64"
+    claude = f"/usr/local/lib/signalbox/claude-code-{version}/node_modules/{package}"
+    npm = f"{s.mirrors.npm or NPM}/{package}/-/claude-code-linux-x64-{version}.tgz"
     (image,) = {each["reference"] for each in resources["images"]}
     mise = f"/usr/local/lib/signalbox/mise-{s.pins.mise.version}"
     in_home = f"cd {home} && export HOME={home} XDG_RUNTIME_DIR=/run/user/$(id -u {user})"
@@ -72,11 +73,7 @@ def script(reference: str, resources: dict[str, Any]) -> str:
             f"MISE_NODE_MIRROR_URL={s.mirrors.node}/ MISE_USE_VERSIONS_HOST=0 {trust}"
             f" mise install --yes node@{s.pins.node.version} && mise reshim"
         ),
-        as_user(
-            f"export PATH={home}/.local/share/mise/shims:$PATH && mkdir -p {target} && cd {target}"
-            f" && {trust} npm install --ignore-scripts --no-audit --no-fund --loglevel=error"
-            f" {f'--registry={npm}' if npm else ''} {package}@{version}"
-        ),
+        f"mkdir -p {claude} && curl -fsSL {npm} | tar -xz -C {claude} --strip-components=1",
         as_user("systemctl --user daemon-reload && systemctl --user enable --now docker.service"),
         as_user(f"export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/docker.sock && docker pull -q {image}"),
         as_user("systemctl --user enable --now litellm.service"),  # started means that it answers

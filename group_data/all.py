@@ -20,10 +20,11 @@ connection = {
 # ---- where downloads come from; air-gapped and corporate networks change these ----
 mirrors = {
     "debian": None,  # base URL of a Debian mirror; None: keep the host's own apt sources
+    "debian_security": "https://security.debian.org/debian-security",  # with debian: Debian's security updates, which lie elsewhere; None: there are none
     "docker": "https://download.docker.com/linux/debian",  # for rootless_docker.source = "docker"
     "mise": "https://github.com/jdx/mise/releases/download",  # holds v<version>/mise-v<version>-linux-x64.tar.gz
     "node": "https://nodejs.org/dist",  # a nodejs.org-style tree: index.json, v<version>/SHASUMS256.txt
-    "npm": None,  # URL of an npm registry; None: npm's own configuration decides
+    "npm": None,  # URL of an npm registry; None: npm's own, https://registry.npmjs.org
     "litellm": "ghcr.io/berriai/litellm",  # the gateway image's repository, without tag or digest
 }
 extra_ca_certificates = []  # PEM files on the controller that the hosts shall trust too (paths or PEM text)

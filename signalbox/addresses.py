@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from signalbox.backends import kind_of
 from signalbox.settings import Settings
 
+NPM = "https://registry.npmjs.org"  # npm's own, where settings name no registry
 _PORTS = {"http": 80, "https": 443}
 # Where a registry sends for the layers of its images.
 _LAYERS = {"ghcr.io:443": "pkg-containers.githubusercontent.com:443"}
@@ -26,11 +27,11 @@ def of_image(repository: str) -> str:
 def of_mirrors(settings: Settings) -> tuple[str, ...]:
     """Return where the enabled tasks download from."""
     mirrors = settings.mirrors
-    found = [mirrors.debian] if settings.base.enabled else []
+    found = [mirrors.debian, mirrors.debian_security] if settings.base.enabled and mirrors.debian else []
     if settings.rootless_docker.enabled and settings.rootless_docker.source == "docker":
         found.append(mirrors.docker)
     if settings.toolchain.enabled:
-        found += [mirrors.mise, mirrors.node, mirrors.npm]
+        found += [mirrors.mise, mirrors.node, mirrors.npm or NPM]
     addresses = [of_url(url) for url in found if url]
     if settings.gateway.enabled:
         addresses.append(of_image(mirrors.litellm))
@@ -52,8 +53,6 @@ def of_clouds(settings: Settings) -> tuple[str, ...]:
 def of_service_user(settings: Settings) -> tuple[str, ...]:
     """Return what the service user must reach to do its work: mirrors, model servers and clouds."""
     found = [*of_mirrors(settings), *of_backends(settings), *of_clouds(settings)]
-    if settings.toolchain.enabled and not settings.mirrors.npm:
-        found.append("registry.npmjs.org:443")
     if settings.rootless_docker.enabled:
         found += map(of_url, settings.rootless_docker.registry_mirrors)
     found += [_LAYERS[each] for each in found if each in _LAYERS]

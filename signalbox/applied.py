@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import json
 import secrets
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +18,7 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 
-from signalbox import alone, deployed, history
+from signalbox import alone, deployed, git, history
 from signalbox.history import Record
 from signalbox.lock import Lock, Owner
 from signalbox.readahead import install as readahead
@@ -38,22 +36,19 @@ def who() -> str:
 @cache
 def commit() -> str:
     """Return the short id of the commit that is deployed, with a "+" for changes since; "" outside of git."""
-    return _git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*").strip()
+    head = git.head()
+    return f"{head}+" if head and _changes() else head
 
 
 @cache
 def code() -> str:
     """Return `commit`, and a hash of the changes since, so that no two states of tracked files have the same."""
-    changes = _git("diff", "HEAD", "--binary") if commit().endswith("+") else ""
-    return commit() + (hashlib.sha256(changes.encode()).hexdigest()[:12] if changes else "")
+    return commit() + (_changes()[:12] if commit() else "")
 
 
-def _git(*words: str) -> str:
-    try:
-        done = subprocess.run(["git", *words], capture_output=True, encoding="utf-8", errors="replace", check=False)
-    except OSError:
-        return ""  # there is no git
-    return done.stdout
+@cache
+def _changes() -> str:
+    return git.changes()
 
 
 @contextmanager

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 
+from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.operations import absent, directories, file, link, packages, trusted_certificates
+from signalbox import symptoms
+from signalbox.facts import SecurityUpdates
+from signalbox.operations import absent, debian_sources, directories, file, link, packages, trusted_certificates
 from signalbox.render import render
-from signalbox.settings.sections import Base
+from signalbox.settings.sections import Base, Mirrors
 from signalbox.statements import want
+from signalbox.verdict import warn
 
 # What tasks need: curl and its CAs to download, a bus for user managers, python3 for the launchers, a right clock.
 NEEDED = ["ca-certificates", "curl", "dbus-user-session", "python3", "systemd-timesyncd", "tzdata"]
@@ -17,7 +21,7 @@ CA_DIRECTORY = "/usr/local/share/ca-certificates"
 
 
 @deploy("Base")
-def base(settings: Base, ca_certificates: tuple[str, ...], debian_mirror: str | None) -> None:
+def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> None:
     """Bring the system to what every other task stands on. `ca_certificates` are PEM texts."""
     if not settings.enabled:
         for package in NEEDED:  # other tasks still stand on those that an earlier deploy installed
@@ -29,12 +33,13 @@ def base(settings: Base, ca_certificates: tuple[str, ...], debian_mirror: str | 
         directories(name=f"{CA_DIRECTORY} exists", paths=[CA_DIRECTORY])
     for certificate, pem in certificates.items():
         file(name=f"CA certificate {certificate} is in place", path=f"{CA_DIRECTORY}/{certificate}", content=pem)
-    if debian_mirror:
-        file(
-            name=f"apt uses {debian_mirror}",
-            path="/etc/apt/sources.list.d/debian.sources",
-            content=render("base/debian.sources", mirror=debian_mirror),
+    if mirrors.debian:
+        debian_sources(
+            name=f"apt uses {mirrors.debian}",
+            content=render("base/debian.sources", mirror=mirrors.debian, security=mirrors.debian_security),
         )
+    elif settings.unattended_upgrades and not host.get_fact(SecurityUpdates):
+        warn(symptoms.words("upgrades-no-source", "apt has no source of Debian's security updates (trixie-security)"))
     wanted = [*NEEDED, *settings.packages, *(["unattended-upgrades"] if settings.unattended_upgrades else [])]
     packages(name="base packages are installed", wanted=list(dict.fromkeys(wanted)))
     trusted_certificates(name="the system trusts extra_ca_certificates", names=sorted(certificates))

@@ -43,6 +43,7 @@ def rootless_docker(
     for unit in ("docker.service", "docker.socket", "containerd.service"):
         link(name=f"root's {unit} is off", path=f"/etc/systemd/system/{unit}", target="/dev/null")
     if settings.source == "docker":
+        packages(name="gpg is installed, for Docker's signing key", wanted=["gpg"])
         docker_repository(name=f"apt knows {repository}", url=repository)
     packages(name="Docker is installed", wanted=[*names, *COMMON])
     # An unprivileged engine cannot load modules itself.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.addresses import NPM
 from signalbox.facts import Machine
-from signalbox.operations import claude_code, directories, file, first_line, link, manager_environment, mise, node
+from signalbox.operations import directories, file, first_line, link, manager_environment, node_of, tool
 from signalbox.operations.files import sha256
 from signalbox.operations.system import CA_BUNDLE
-from signalbox.operations.tools import claude_binary
+from signalbox.operations.tools import place
 from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.sections import Mirrors, Pins, Toolchain
@@ -34,18 +35,32 @@ def toolchain(settings: Toolchain, pins: Pins, mirrors: Mirrors, account: Accoun
     if unset:
         fail([f"this host is {debian_architecture}, and {', '.join(unset)} is not set; run `signalbox pin`"])
         return
-    user, env = account.name, {"NODE_EXTRA_CA_CERTS": CA_BUNDLE} if extra_ca else {}
-
-    mise(
+    user, home = account.name, account.home
+    tool(
         name=f"mise {pins.mise.version} is installed",
+        ident="mise",
         version=pins.mise.version,
-        url=f"{mirrors.mise}/v{pins.mise.version}/mise-v{pins.mise.version}-linux-{architecture}.tar.gz",
-        sha256=mise_sha256,
+        archive=f"{mirrors.mise}/v{pins.mise.version}/mise-v{pins.mise.version}-linux-{architecture}.tar.gz",
+        checksum=mise_sha256,
+        program="bin/mise",
+        account=user,
+        home=home,
     )
     link(
         name="mise is on everyone's PATH",
         path="/usr/local/bin/mise",
-        target=f"/usr/local/lib/signalbox/mise-{pins.mise.version}/bin/mise",
+        target=f"{place('mise', pins.mise.version)}/bin/mise",
+    )
+    node_archive = f"{mirrors.node}/v{pins.node.version}/node-v{pins.node.version}-linux-{architecture}.tar.gz"
+    tool(
+        name=f"node {pins.node.version} is installed",
+        ident="node",
+        version=pins.node.version,
+        archive=node_archive,
+        checksum=node_sha256,
+        program="bin/node",
+        account=user,
+        home=home,
     )
     below = [".config", ".config/signalbox", ".config/environment.d", ".config/mise", ".config/mise/conf.d"]
     below += [".local", ".local/bin", ".local/share", ".local/share/signalbox"]
@@ -61,30 +76,34 @@ def toolchain(settings: Toolchain, pins: Pins, mirrors: Mirrors, account: Accoun
         content=render("toolchain/signalbox.toml", node=pins.node.version),
         user=user,
     )
-    node(
+    node_of(
         name=f"{user}: node {pins.node.version} is installed",
         account=user,
-        home=account.home,
+        home=home,
         version=pins.node.version,
-        mirror=mirrors.node,
-        archive=f"node-v{pins.node.version}-linux-{architecture}.tar.gz",
-        sha256=node_sha256,
-        env=env,
+        archive=node_archive,
+        checksum=node_sha256,
+        env={"NODE_EXTRA_CA_CERTS": CA_BUNDLE} if extra_ca else {},
     )
-    claude_code(
-        name=f"{user}: Claude Code {pins.claude_code.version} is installed",
-        account=user,
-        home=account.home,
+    # Its platform package alone: npm's main one is a stub whose install script links the binary of that.
+    package = f"@anthropic-ai/claude-code-linux-{architecture}"
+    claude_code = f"node_modules/{package}"  # where npm would have it: by that it knows how it was installed
+    tool(
+        name=f"Claude Code {pins.claude_code.version} is installed",
+        ident="claude-code",
         version=pins.claude_code.version,
-        architecture=architecture,
-        integrity=integrity,
-        registry=mirrors.npm,
-        env=env,
+        archive=package,
+        registry=mirrors.npm or NPM,
+        checksum=integrity,
+        below=claude_code,
+        program="claude",
+        account=user,
+        home=home,
     )
     link(
         name=f"{user}: claude is Claude Code {pins.claude_code.version}",
         path=account.path(".local/bin/claude"),
-        target=claude_binary(account.home, pins.claude_code.version, architecture),
+        target=f"{place('claude-code', pins.claude_code.version)}/{claude_code}/claude",
         user=user,
     )
     _environment(account, extra_ca)

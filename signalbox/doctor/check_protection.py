@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +152,11 @@ def upgrades(here: Here) -> Iterator[Finding]:
             words = f"{unit} is {state['ActiveState']} and {state['UnitFileState']}"
             yield Finding("upgrades-off", words, data={"unit": unit}, subjects=(unit,))
             return
+    # What a Debian host goes by that has not been told otherwise: origin and label of the archive itself.
+    status, told = run("apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(CODENAME)", "Created-By: Packages")
+    if not status and not re.search(r"^Debian Debian-Security trixie(-security)?$", told, re.M):
+        yield Finding("upgrades-no-source", "apt has read no index of Debian's security updates", subjects=("apt",))
+        return
     _, told = run("apt-config", "shell", "on", "APT::Periodic::Unattended-Upgrade")
     value = told.partition("=")[2].strip("'")
     if value in ("", "0"):

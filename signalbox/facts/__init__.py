@@ -3,8 +3,9 @@
 from signalbox.facts.billing import BILLED, KeySetting, KeySettings
 from signalbox.facts.context import ModelServers
 from signalbox.facts.machine import FileText, FirstLine, Machine, MachineState, Reachable
-from signalbox.facts.packages import LoadableModules, Packages, TrustedCertificates
+from signalbox.facts.packages import LoadableModules, Packages, SecurityUpdates, TrustedCertificates
 from signalbox.facts.placed import (
+    FINGERPRINT,
     Directories,
     DirectoryState,
     Manifest,
@@ -23,6 +24,7 @@ from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserU
 
 __all__ = [
     "BILLED",
+    "FINGERPRINT",
     "Directories",
     "DirectoryState",
     "FileText",
@@ -43,6 +45,7 @@ __all__ = [
     "Reachable",
     "SecretFiles",
     "SecretState",
+    "SecurityUpdates",
     "Session",
     "Sessions",
     "Tool",

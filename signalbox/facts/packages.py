@@ -23,6 +23,23 @@ class Packages(FactBase[dict[str, str]]):
         return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
+class SecurityUpdates(FactBase[bool]):
+    """Whether apt has a source of Debian's security updates, read or named in its sources."""
+
+    def command(self) -> Script:
+        """Return the command. The label is what an archive says of itself, which its mirrors keep; "": it is unread."""
+        return asked(sh("apt-get indextargets --format '$(RELEASE) $(LABEL)'; printf '\\0'"))
+
+    default = bool
+
+    def process(self, output: list[str]) -> bool:
+        """Read one field of `suite label` lines."""
+        told = [line.partition(" ") for field in fields(output) for line in field.split("\n")]
+        return any(
+            label == "Debian-Security" or (not label and suite.endswith("-security")) for suite, _, label in told
+        )
+
+
 class LoadableModules(FactBase[list[str]]):
     """Those of the kernel modules that are neither loaded nor built in, but could be loaded."""
 

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pyinfra.api import FactBase
 
 from signalbox.facts.answer import asked, records
-from signalbox.facts.look import SHAPES, Found, Look, found, looks, manifest_entries, manifest_paths
+from signalbox.facts.look import SHAPES, Look, found, looks, manifest_entries, manifest_paths
 from signalbox.kept import owner_of
 from signalbox.manifest import MANIFEST, Entry, entry_path
 from signalbox.shell import Script, each_of, sh
@@ -122,39 +122,44 @@ class Directories(FactBase[dict[str, DirectoryState]]):
         }
 
 
+FINGERPRINT = "%s-%C@"  # find's directives: bytes and change time, with what its clock has of a second
+
+
 @dataclass(frozen=True)
 class ToolState:
-    """A program's size and change time ("" where it is missing) and its manifest entry."""
+    """A program's fingerprint ("" where it is missing, or the link to it is another) and its manifest entry."""
 
     fingerprint: str = ""
     entry: Entry | None = None
 
 
 class Tool(FactBase[ToolState]):
-    """A pinned program as it is and as it was installed."""
+    """A pinned program of root's as it is and as it was installed; or the link in a home that leads to `target`."""
 
-    def command(self, ident: str, binary: str) -> Script:
+    def command(self, ident: str, binary: str, target: str = "") -> Script:
         """Return the command."""
-        ask = sh("printf 'tool\\0%s\\0' {}", ident)
-        return asked(each_of(ask, show_entries("tool", [ident]), looks([Look("stat", owner_of(binary), binary)])))
+        ask = sh("printf 'tool\\0%s\\0%s\\0' {} {}", ident, target)
+        if target:
+            look = looks([Look("stat", owner_of(binary), binary)])
+        else:
+            look = sh("printf 'now\\0'; find {} -maxdepth 0 -type f -printf {}; printf '\\0'", binary, FINGERPRINT)
+        return asked(each_of(ask, show_entries("tool", [ident]), look))
 
     default = ToolState
 
     def process(self, output: list[str]) -> ToolState:
         """Read its records."""
-        fingerprint, entry, ident = "", None, ""
-        for record in records(output, {**SHAPES, "tool": 1}):
+        fingerprint, entry, ident, target = "", None, "", ""
+        for record in records(output, {**SHAPES, "tool": 2, "now": 1}):
             if record[0] == "tool":
-                ident = record[1]
+                _, ident, target = record
             elif record[0] == "entry":
                 entry = entry_of("tool", ident, record[2])
-            elif record[0] == "at":
-                fingerprint = _fingerprint(found(record))
+            elif record[0] == "now":
+                fingerprint = record[1]
+            elif record[0] == "at" and found(record).type == "link" and found(record).target == target:
+                fingerprint = "linked"
         return ToolState(fingerprint, entry)
-
-
-def _fingerprint(binary: Found) -> str:
-    return f"{binary.size}-{binary.identity.rpartition('-')[2]}" if binary.type == "file" else ""
 
 
 @dataclass(frozen=True)

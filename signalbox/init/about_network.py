@@ -42,7 +42,13 @@ def mirrored(known: Known) -> bool:
     return known.said("network", "mirrors")
 
 
-def _mirror(name: str, words: str, check: Callable[[str, Known], str]) -> Question:
+def _mirrored_debian(known: Known) -> bool:
+    return mirrored(known) and not known.said("mirror_debian", "standard")
+
+
+def _mirror(
+    name: str, words: str, check: Callable[[str, Known], str], when: Callable[[Known], bool] = mirrored
+) -> Question:
     return Question(
         id=f"mirror_{name}",
         words=words,
@@ -50,7 +56,7 @@ def _mirror(name: str, words: str, check: Callable[[str, Known], str]) -> Questi
         default=str(_MIRRORS[name] or "standard"),
         more=f"The setting mirrors.{name}; docs/mirrors.md says what must be there.",
         check=check,
-        when=mirrored,
+        when=when,
     )
 
 
@@ -73,6 +79,7 @@ QUESTIONS = (
         when=mirrored,
     ),
     _mirror("debian", "Mirror of Debian (`standard`: what the host uses now)", standard_or(field(WebUrl))),
+    _mirror("debian_security", "Mirror of Debian's security updates", field(WebUrl), _mirrored_debian),
     _mirror("mise", "Mirror of mise's releases", field(WebUrl)),
     _mirror("node", "Mirror of Node", field(WebUrl)),
     _mirror("npm", "npm registry (`standard`: what npm itself uses)", standard_or(field(WebUrl))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import re
 import shlex
@@ -22,25 +23,33 @@ _CONFIGS = ("litellm/config.yaml", ".config/litellm/config.yaml", "litellm/litel
 _VARIABLE = re.compile(r"os\.environ/(\w+)")
 _LITERAL = "FROM_CONFIG_{}"  # the name of a key that stands in config.yaml itself
 
-# As the user itself, from root or sudo: root does not follow links that an agent may have laid in its home.
+# As the user itself, from root or sudo: root does not follow links that an agent may have laid in its home. The
+# kernel tells what listens, without names: a process is called what its owner likes.
 _READ = r"""
 user=$1
 id -u "$user" >/dev/null 2>&1 || { echo nobody=; exit 0; }
 docker=unix:///run/user/$(id -u "$user")/docker.sock
-as() { runuser -u "$user" -- env -i HOME="/home/$user" PATH="$PATH" DOCKER_HOST="$docker" sh -c "cd && $1"; }
-tell() { printf '%s=%s\n' "$1" "$(base64 -w0)"; }
+as() {
+    timeout 10 runuser -u "$user" -- env -i HOME="/home/$user" PATH="$PATH" DOCKER_HOST="$docker" sh -c "cd && $1"
+}
+most() { head -c 1000000; }
+tell() { printf '%s=%s\n' "$1" "$(most | base64 -w0)"; }
 as 'cat .config/claude-secrets.env' 2>/dev/null | tell secrets
 as 'cat .bashrc .bash_aliases .profile .zshrc' 2>/dev/null | tell shells
 as 'cat .claude-routed/settings.json' 2>/dev/null | tell claude
 as 'cat .config/docker/daemon.json' 2>/dev/null | tell daemon
-as 'bash -ic "type -P claude" </dev/null' 2>/dev/null | tail -n 1 | tell program
+as 'bash -ic "type -P claude" </dev/null' 2>/dev/null | most | tail -n 1 | tell program
 id -nG "$user" | tell groups
-ss -Hltnp 2>/dev/null | tell listening
-container=$(as 'docker ps -a --format "{{.Names}} {{.Image}}"' 2>/dev/null |
+id -u "$user" | tell uid
+cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | tell sockets
+find /proc/[0-9]*/exe -maxdepth 0 '(' -lname /usr/sbin/sshd -o -lname '/usr/sbin/sshd (deleted)' ')' -printf '%h\n' |
+    while read -r process; do find "$process/fd" -lname 'socket:*' -printf '%l\n'; done 2>/dev/null | tell sshd
+if systemctl is-active --quiet ssh.socket; then systemctl show --property=Listen --value ssh.socket | tell activated; fi
+container=$(as 'docker ps -a --format "{{.Names}} {{.Image}}"' 2>/dev/null | most |
     awk '$1 == "litellm" {name = $1} $2 ~ /litellm/ && !other {other = $1} END {print name ? name : other}')
 printf '%s' "$container" | tell container
 if [ -n "$container" ]; then
-    source=$(as "docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' $container" |
+    source=$(as "docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' $container" | most |
         grep -E 'ya?ml$' | head -n 1)
     as "docker inspect --format '{{json .HostConfig.PortBindings}}' $container" | tell ports
 fi
@@ -79,7 +88,7 @@ class Found:
     fallbacks: of the gateway's models. secrets: by the names in the file; a key that stood in the configuration has a
     name of its own. functions: launchers of the shell files, each with the variables that it sets. program: the claude
     that a prompt finds. port: where the gateway listens. groups: of the user. listening: ports that others reach,
-    without sshd's; ssh_ports: those.
+    without those of root's sshd, which are ssh_ports; of_user: those of them that the user itself has opened.
     """
 
     models: tuple[Entry, ...] = ()
@@ -96,6 +105,7 @@ class Found:
     groups: tuple[str, ...] = ()
     listening: tuple[int, ...] = ()
     ssh_ports: tuple[int, ...] = ()
+    of_user: tuple[int, ...] = ()
 
 
 def look(client: paramiko.SSHClient, user: str, sudo: str, password: Secret | None) -> Found:
@@ -142,7 +152,11 @@ def understood(told: Mapping[str, str], user: str) -> Found:
     if not isinstance(config, Mapping) or not isinstance(config.get("model_list"), list):
         raise ByHandError("LiteLLM's config.yaml there has no model_list; mend it first")
     models = tuple(_entry(number, each, secrets) for number, each in enumerate(config["model_list"], start=1))
-    listening = tuple(_listening(told.get("listening", "")))
+    listening = tuple(_listening(told.get("sockets", "")))
+    activated = {int(port) for port in re.findall(r":(\d{1,5}) \(Stream\)", told.get("activated", ""))}
+    owned = set(re.findall(r"^socket:\[(\d+)\]$", told.get("sshd", ""), re.M))
+    sshd = {port for port, uid, inode in listening if uid == "0" and (inode in owned or port in activated)}
+    program = told.get("program", "").strip()
     effort, daemon = _json(told.get("claude", "")).get("effortLevel"), _json(told.get("daemon", ""))
     return Found(
         models=models,
@@ -151,14 +165,15 @@ def understood(told: Mapping[str, str], user: str) -> Found:
         container=told.get("container", ""),
         functions=dict(_functions(told.get("shells", ""))),
         has_secrets_file=bool(told["secrets"]),
-        program=told.get("program", "").strip(),
+        program=program if program.isprintable() else "",
         docker=told.get("engine") or "debian",
         port=_port(_json(told.get("ports", ""))),
         effort=effort if isinstance(effort, str) else "",
         daemon=daemon,
         groups=tuple(told.get("groups", "").split()),
-        listening=tuple(sorted({port for port, program in listening if program != "sshd"})),
-        ssh_ports=tuple(sorted({port for port, program in listening if program == "sshd"})),
+        listening=tuple(sorted({port for port, _, _ in listening} - sshd)),
+        ssh_ports=tuple(sorted(sshd)),
+        of_user=tuple(sorted({port for port, uid, _ in listening if uid == told.get("uid", "").strip()} - sshd)),
     )
 
 
@@ -208,14 +223,19 @@ def _functions(shells: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield head[1], dict(re.findall(r"\b(ANTHROPIC_\w*MODEL)=[\"']?([\w.:/@-]+)", body))
 
 
-def _listening(told: str) -> Iterator[tuple[int, str]]:
-    """Yield the ports that other machines reach, each with its program."""
+def _listening(told: str) -> Iterator[tuple[int, str, str]]:
+    """Yield what other machines reach, of /proc/net/tcp and tcp6: port, uid of who opened it, the socket's inode."""
     for line in told.splitlines():
         words = line.split()
-        address, _, port = words[3].rpartition(":") if len(words) > 4 else ("", "", "")
-        if port.isdigit() and not re.match(r"127\.|\[::1\]|\[::ffff:127\.", address) and "%lo" not in address:
-            program = re.search(r'users:\(\("([^"]+)"', line)
-            yield int(port), program[1] if program else ""
+        local = re.fullmatch(r"([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})", words[1]) if len(words) > 9 else None
+        if not local or words[3] != "0A":
+            continue
+        # Words of 32 bits, each as the machine has it: ours have the lowest byte first.
+        parts = [bytes.fromhex(local[1][at : at + 8])[::-1] for at in range(0, len(local[1]), 8)]
+        address = ipaddress.ip_address(b"".join(parts))
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        if not mapped.is_loopback:
+            yield int(local[2], 16), words[7], words[9]
 
 
 def _port(bindings: Mapping[str, Any]) -> int:

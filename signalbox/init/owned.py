@@ -12,7 +12,7 @@ Data = dict[str, Any]
 Owned = Mapping[str, "Owned | None"]
 
 SHIPPED = "lmstudio"  # the one backend of group_data/all.py
-MIRRORS = ("debian", "mise", "node", "npm", "litellm")  # those that are asked for
+MIRRORS = ("debian", "debian_security", "mise", "node", "npm", "litellm")  # those that are asked for
 _LANES = ("routed", "local", "local-private", "cloud")
 _ACCOUNTS = ("anthropic", "foundry", "mistral")
 

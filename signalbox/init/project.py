@@ -66,7 +66,7 @@ def _network(answers: Mapping[str, str]) -> dict[str, Any]:
     if answers["network"] != "mirrors":
         return {}
     shipped = defaults()["mirrors"]
-    given = {name: answers[f"mirror_{name}"] for name in owned.MIRRORS}
+    given = {name: answers.get(f"mirror_{name}", "standard") for name in owned.MIRRORS}
     mirrors = {name: url for name, url in given.items() if url not in ("standard", shipped[name])}
     authorities = [str(Path(path).expanduser()) for path in ca_paths(answers["ca_certificates"])]
     return {"mirrors": mirrors} | ({"extra_ca_certificates": authorities} if authorities else {})

@@ -144,12 +144,15 @@ def _machine(found: Found, reached: Wishes, told: list[str]) -> dict[str, Any]:
     firewall: dict[str, Any] = {}
     if opened := [port for port in found.listening if port not in (found.port, reached.port)]:
         firewall["open"] = {f"tcp/{port}": ["lan"] for port in opened}
+        own = ", ".join(str(port) for port in opened if port in found.of_user)
         told.append(
             f"others reach the ports {', '.join(map(str, opened))} there: they stay open to your own networks "
             "(firewall.open), and close to all others, as UDP does"
+            + (f"; {reached.name} itself listens on {own}, so look whether that is meant" if own else "")
         )
     if set(found.ssh_ports) - {reached.port}:
         firewall["ssh_ports"] = sorted({*found.ssh_ports, reached.port})
+        told.append(f"sshd listens on {', '.join(map(str, firewall['ssh_ports']))}: all stay open (firewall.ssh_ports)")
     if firewall:
         settings["firewall"] = firewall
     if found.program and not found.program.endswith("/.local/bin/claude"):  # that one gives way, and is kept

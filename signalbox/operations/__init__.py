@@ -15,19 +15,19 @@ from signalbox.operations.homes import private_home
 from signalbox.operations.kernel import kernel_settings
 from signalbox.operations.keys import generated_key, key_copy, new_key, secret_file
 from signalbox.operations.leftovers import docker_storage_gone, leftovers_gone, only_unit, state_gone, taken_away
-from signalbox.operations.packages import docker_repository, packages
+from signalbox.operations.packages import debian_sources, docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_as_before, sshd_configuration
 from signalbox.operations.system import kernel_modules, trusted_certificates
-from signalbox.operations.tools import claude_code, mise, node
+from signalbox.operations.tools import node_of, tool
 from signalbox.operations.units import unit
 
 __all__ = [
     "absent",
     "authorized_keys",
-    "claude_code",
     "container_set_aside",
     "controllers_known",
+    "debian_sources",
     "directories",
     "docker_repository",
     "docker_storage_gone",
@@ -47,9 +47,8 @@ __all__ = [
     "link",
     "links",
     "manager_environment",
-    "mise",
     "new_key",
-    "node",
+    "node_of",
     "nothing_waits",
     "only_unit",
     "packages",
@@ -64,6 +63,7 @@ __all__ = [
     "subordinate_ids",
     "sudo_rule",
     "taken_away",
+    "tool",
     "trusted_certificates",
     "unit",
     "user",

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts import Packages, Placed
+from signalbox.facts import Packages
 from signalbox.operations.commands import Commands
-from signalbox.operations.files import file
+from signalbox.operations.files import file, prepare
+from signalbox.operations.placed import placed
+from signalbox.operations.proven import record_as
+from signalbox.shell import all_of, sh
 from signalbox.statements import differs, want
 
 # A run that was killed may have left apt running, or dpkg half way: wait for the one, finish the other.
-_FINISH = (
+_FINISH = sh(
     "timeout 600 sh -c 'until dpkg --configure -a; do sleep 2; done'"
     " && apt-get -y -o DPkg::Lock::Timeout=600 --fix-broken install"
 )
-_INSTALL = (
+_INSTALL = sh(
     "DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=600"
     " -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends install"
 )
+_UPDATE = sh("apt-get -o DPkg::Lock::Timeout=600 -q update")
 # In this run dpkg is in order and apt's lists are new; unset by what tells apt of a further source.
 _PREPARED = "signalbox_apt_prepared"
 
@@ -45,33 +47,58 @@ def packages(wanted: list[str]) -> Commands:
         for package in missing
         if status.get(package, "config-files") in ("config-files", "not-installed")
     ]
-    names = " ".join(map(shlex.quote, missing))
-    prepared = [] if host.connector_data.get(_PREPARED) else [_FINISH, "apt-get -o DPkg::Lock::Timeout=600 -q update"]
-    yield " && ".join(["export DEBIAN_FRONTEND=noninteractive", *records, *prepared, f"{_INSTALL} {names}"])
+    prepared = [] if host.connector_data.get(_PREPARED) else [_FINISH, _UPDATE]
+    export = sh("export DEBIAN_FRONTEND=noninteractive")
+    yield all_of(export, *records, *prepared, sh("{} {}", _INSTALL, missing))
     host.connector_data[_PREPARED] = True  # reached when that has been carried out, and only then
+
+
+@operation()
+def debian_sources(content: str) -> Commands:
+    """Have apt know Debian's archives by this deb822 text; it reads them anew before the next packages."""
+    host.connector_data.pop(_PREPARED, None)
+    yield from file._inner(path="/etc/apt/sources.list.d/debian.sources", content=content)
 
 
 DOCKER_KEY = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"  # https://docs.docker.com/engine/install/debian/
 _KEYRING = "/etc/apt/keyrings/docker.asc"
+_KEY_BYTES = 1 << 20  # more is no key
 
 
 @operation()
-def docker_repository(url: str) -> Commands:
-    """Have apt know Docker's own repository at `url`, with its signing key only if it has the pinned fingerprint."""
+def docker_repository(url: str, fingerprint: str = DOCKER_KEY) -> Commands:
+    """Have apt know Docker's own repository at `url`, with its signing key: the one of the pinned fingerprint alone.
+
+    It needs gpg. A keyring that is there already counts if it is as root once proved and placed it.
+    """
     sources = "/etc/apt/sources.list.d/docker.sources"
     suite = f"Types: deb\nURIs: {url}\nSuites: trixie\nComponents: stable\nSigned-By: {_KEYRING}\n"
-    key = host.get_fact(Placed, path=_KEYRING, kind="file")
+    now = placed(_KEYRING, "file")
     want("file", _KEYRING)
     want("file", sources)
-    if key.type is None:
-        differs(_KEYRING, None, "Docker's signing key")
-        fingerprint = "gpg --show-keys --with-colons $k | awk -F: '$1==\"fpr\" {print $10; exit}'"
-        yield (
-            f"{_INSTALL} gnupg && k=$(mktemp) && curl -fsSL -o $k {shlex.quote(url)}/gpg"
-            f' && {{ [ "$({fingerprint})" = {DOCKER_KEY} ]'
-            f" || {{ echo 'the key at {url}/gpg is not {DOCKER_KEY}' >&2; exit 1; }}; }}"
-            f" && {manifest.record(manifest.Entry('file', _KEYRING))}"
-            f" && install -D -m 644 $k {_KEYRING} && rm $k"
+    proven = now.entry is not None and now.sha256 is not None and now.entry.hash == now.sha256
+    if not (proven and (now.type, now.mode, now.user, now.group) == ("file", "644", "root", "root")):
+        differs(_KEYRING, now.type and f"a {now.type} that nobody has proven", f"the key {fingerprint} alone")
+        original = now.entry.original if now.entry else now.type and manifest.original_path("file", _KEYRING)
+        gpg = sh("gpg --batch --quiet --no-options --homedir $d --no-default-keyring --keyring $d/keyring")
+        primary = sh("awk -F: {}", '$1 == "fpr" && before == "pub" {print $10} {before = $1}')
+        yield all_of(
+            sh("d=$(mktemp -d) && trap 'rm -rf $d' EXIT"),
+            sh("curl -fsSL --max-filesize {} -o $d/key {}", _KEY_BYTES, f"{url}/gpg"),
+            sh("{{ {} --import $d/key || true; }}", gpg),
+            sh("found=$({} --list-keys --with-colons | {} | xargs)", gpg, primary),
+            sh(
+                "{{ [ \"$found\" = {} ] || {{ printf '%s holds the keys %s and not %s alone; look who changed it\\n'"
+                ' {} "${{found:-(none)}}" {} >&2; exit 1; }}; }}',
+                fingerprint,
+                f"{url}/gpg",
+                fingerprint,
+            ),
+            # Not as it came: apt reads it by another program, which may see more in it than gpg does.
+            sh("{} --armor --export {} > $d/alone", gpg, fingerprint),
+            prepare("file", _KEYRING, now, ""),
+            sh("install -d -m 755 {} && install -m 644 $d/alone {}", _KEYRING.rpartition("/")[0], _KEYRING),
+            record_as("file", _KEYRING, original, sh('"$(sha256sum < {} | cut -c -64)"', _KEYRING)),
         )
     host.connector_data.pop(_PREPARED, None)
     yield from file._inner(path=sources, content=suite)

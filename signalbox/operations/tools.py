@@ -1,171 +1,208 @@
-"""Pinned programs: fetched with a checksum, installed beside what runs, and recognised when tampered with."""
+"""Pinned programs: fetched, proven and kept by root, where no user can write; a home has links to them."""
 
 from __future__ import annotations
 
-import json
-import shlex
+import base64
 
 from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts import Tool
+from signalbox.facts import FINGERPRINT, Tool
 from signalbox.operations.commands import Commands
+from signalbox.operations.proven import record_as
 from signalbox.run_as import run_as
+from signalbox.shell import Script, all_of, sh
 from signalbox.statements import differs, want
 
-MISE_HOME = "/usr/local/lib/signalbox/mise"
-_CURL = "curl --fail --silent --show-error --location --retry 3 --connect-timeout 20"
+TOOLS = "/usr/local/lib/signalbox"
+_PATIENCE = 600  # seconds: what a user's own files can hold up ends then
+# ~/.netrc of root's, where a mirror wants a login. No time limit but one on standing still: lines differ.
+_CURL = sh(
+    "curl --fail --silent --show-error --location --globoff --netrc-optional --retry 3 --connect-timeout 20"
+    " --speed-limit 1000 --speed-time 60"
+)
+_ARCHIVE_BYTES, _LISTING_BYTES = 2 << 30, 64 << 20  # more is no such thing
 
-
-def _installed(ident: str, binary: str, version: str) -> bool:
-    now = host.get_fact(Tool, ident=ident, binary=binary)
-    want("tool", ident)
-    if now.entry and now.fingerprint and now.entry.hash == f"{version} {now.fingerprint}":
-        return True
-    there = now.entry.hash.partition(" ")[0] if now.entry else "of a version that the manifest does not know"
-    if not now.fingerprint:
-        differs(ident, None, version)
-    else:
-        differs(ident, f"{version}, but not as it was installed" if there == version else there, version)
-    return False
-
-
-def _begin(ident: str) -> str:
-    """Return shell that records the tool as not installed yet: an interrupted run leaves nothing that looks whole."""
-    return manifest.record(manifest.Entry("tool", ident))
-
-
-def _record(ident: str, binary: str, version: str) -> str:
-    """Return shell that records the tool with the size and change time of its binary as they are now."""
-    # Hashing hundreds of megabytes on every run would cost a second; size and ctime are free and hard to fake.
-    path = shlex.quote(manifest.entry_path("tool", ident))
-    start = json.dumps({"kind": "tool", "id": ident, "original": None})[:-1]
-    return (
-        f"{manifest.MAKE}"
-        f' && printf \'%s, "hash": "%s %s"}}\\n\' {shlex.quote(start)} {version}'
-        f" \"$(stat -L -c '%s-%Z' {binary} 2>/dev/null)\" > {path}.new && mv {path}.new {path}"
-    )
+# What npm itself makes of a package's listing: the archive's address, at the registry that was asked.
+_ADDRESS = r"""
+import json, re, sys
+package, version, registry = sys.argv[1:]
+try:
+    listed = json.load(sys.stdin)["versions"][version]["dist"]["tarball"]
+    url = re.sub(r"https?://registry\.npmjs\.org(?=/)", lambda _: registry, listed)
+    print(re.fullmatch(r"https?://[\w.:-]+/[\w.@/%+~:?=&-]*", url)[0])
+except (ValueError, LookupError, TypeError, RecursionError):
+    sys.exit(f"{registry} names no archive of {package} {version}; check mirrors.npm")
+"""
 
 
 @operation()
-def mise(version: str, url: str, sha256: str) -> Commands:
-    """Have mise `version` from the release archive at `url` as /usr/local/bin/mise, for every user."""
-    home = f"{MISE_HOME}-{version}"
-    binary = f"{home}/bin/mise"
-    if _installed("mise", binary, version):
-        host.noop(f"mise {version} is installed")
-        return
-    new = f"{home}.new"
-    yield " && ".join(
-        [
-            _begin("mise"),
-            f"rm -rf {new} && install -d -m 755 {new}",
-            f"{_CURL} -o {new}/archive.tar.gz {shlex.quote(url)}",
-            f"echo '{sha256}  {new}/archive.tar.gz' | sha256sum --check --quiet",
-            f"tar -xzf {new}/archive.tar.gz -C {new} --strip-components=1 --no-same-owner && rm {new}/archive.tar.gz",
-            f"rm -rf {home} && mv {new} {home}",
-            # mise keeps a cache in the home of whoever starts it.
-            f"t=$(mktemp -d) && HOME=$t {binary} --version > /dev/null && rm -rf $t",
-            _record("mise", binary, version),
-        ]
-    )
-
-
-@operation()
-def node(
-    account: str, home: str, version: str, mirror: str, archive: str, sha256: str, env: dict[str, str]
+def tool(
+    ident: str,
+    version: str,
+    archive: str,
+    checksum: str,
+    program: str,
+    account: str,
+    home: str,
+    below: str = "",
+    registry: str | None = None,
 ) -> Commands:
-    """Have Node `version` installed by mise for `account`, its archive checked against the pin.
+    """Have a pinned program in `place(ident, version)`, of root's own: what is there came from the archive of the pin.
+
+    + archive: URL of a .tar.gz with one directory; with `registry`, npm's URL, the name of its package there.
+    + checksum: sha256 in hexadecimal, or npm's integrity (sha512- and base64).
+    + below: path in `place(…)` to which that directory goes. program: path in it.
+    + account, home: of the user as whom it must start.
+    """
+    there = place(ident, version)
+    binary = "/".join(filter(None, (there, below, program)))
+    if _installed(ident, binary, version, checksum):
+        host.noop(f"{ident} {version} is installed")
+        return
+    new = f"{there}.new"
+    tree = "/".join(filter(None, (f"{new}/tree", below)))
+    yield all_of(
+        _begin(ident),
+        # Nobody else reads what comes before it is proven: root may have been sent anywhere for it.
+        sh("umask 022 && rm -rf {new} && install -d -m 755 {} && install -d -m 700 {new}", TOOLS, new=new),
+        sh("trap {} EXIT", str(sh("rm -rf {}", new))),
+        _listed(registry, archive, version) if registry else sh("url={}", archive),
+        sh('{} --max-filesize {} -o {} "$url"', _CURL, _ARCHIVE_BYTES, f"{new}/archive"),
+        _proof(f"{new}/archive", checksum),
+        sh(
+            "mkdir -p {tree} && tar -xzf {new}/archive -C {tree} --strip-components=1 --no-same-owner"
+            " --no-same-permissions && rm {new}/archive && chmod 755 {new}",
+            tree=tree,
+            new=new,
+        ),
+        # As the user, with a home for the moment: mise keeps a cache where it is started.
+        sh("timeout {} {}", _PATIENCE, run_as(account, home, _starts(f"{tree}/{program}"))),
+        sh("rm -rf {there} && mv {} {there}", f"{new}/tree", there=there),
+        _record(ident, binary, version, checksum),
+    )
+
+
+def place(ident: str, version: str) -> str:
+    """Return the directory of one version of a tool."""
+    return f"{TOOLS}/{ident}-{version}"
+
+
+@operation()
+def node_of(account: str, home: str, version: str, archive: str, checksum: str, env: dict[str, str]) -> Commands:
+    """Have Node `version` installed by mise for `account`, for npm to write to, with root's program in it.
 
     One that is there already gives way; packages that the user has installed into it with npm are kept.
 
-    + mirror: URL of a nodejs.org-style tree without a trailing slash. archive: file name below v<version>/.
-    + env: more environment for mise, such as a CA bundle.
+    + archive: its URL, as of `tool`. checksum: its sha256. env: more environment for mise, such as a CA bundle.
     """
     ident = f"node of {account}"
-    binary = f"{home}/.local/share/mise/installs/node/{version}/bin/node"
-    if _installed(ident, binary, version):
+    below = f"{home}/.local/share/mise/installs/node/{version}"
+    program, target, recorded = f"{below}/bin/node", f"{place('node', version)}/bin/node", f"{version} {checksum}"
+    want("tool", ident)
+    now = host.get_fact(Tool, ident=ident, binary=program, target=target)
+    there = now.entry.hash if now.entry else None
+    if now.fingerprint and there == recorded:
         host.noop(f"node {version} of {account} is installed")
         return
+    if not now.fingerprint:
+        differs(ident, f"{program} is not root's", f"a link to {target}")
+    else:
+        differs(ident, there and "of another archive", f"{version} of the pinned archive")
+    mirror = archive.rpartition("/v")[0]
     # mise takes the checksum from a lock file; one of our own keeps the user's mise.lock theirs.
     config = f'[tools]\nnode = "{version}"\n[settings]\nlockfile = true\n'
     lock = (
         f'lockfile_version = 2\n\n[[tools.node]]\nversion = "{version}"\nbackend = "core:node"\n'
         f'specifiers = ["{version}"]\n\n[tools.node.options]\nmirror_url = "{mirror}/"\n\n'
         f'[tools.node."platforms.linux-{archive.rsplit("-", 1)[1].split(".")[0]}"]\n'
-        f'checksum = "sha256:{sha256}"\nurl = "{mirror}/v{version}/{archive}"\n'
+        f'checksum = "sha256:{checksum}"\nurl = "{archive}"\n'
     )
-    environment = {
-        "MISE_CONFIG_DIR": "$d",
-        "MISE_NODE_MIRROR_URL": f"{mirror}/",
-        "MISE_USE_VERSIONS_HOST": "0",
-        **env,
-    }
-    exports = " ".join(f'{key}="{value}"' for key, value in environment.items())
-    there = f"$HOME/.local/share/mise/installs/node/{version}"
-    kept = f"$HOME/.local/share/signalbox/node-{version}.kept"
-    script = (
+    environment = {"MISE_NODE_MIRROR_URL": f"{mirror}/", "MISE_USE_VERSIONS_HOST": "0", **env}
+    exports = sh('MISE_CONFIG_DIR="$d" {}', [sh("{}={}", key, value) for key, value in environment.items()])
+    script = sh(
         # Not over what an interrupted run has kept; what is new stays as it came.
-        f"back() {{ [ ! -d {kept}/$1 ] || cp -a --update=none {kept}/$1/. {there}/$1/; }};"
-        f" {{ [ ! -d {there} ] || [ -e {kept} ] || mv {there} {kept}; }}"
-        f" && d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {shlex.quote(config)} > $d/config.toml"
-        f" && printf %s {shlex.quote(lock)} > $d/mise.lock"
-        f" && {{ env {exports} mise uninstall --yes node@{version} >/dev/null 2>&1 || true; }}"
-        f" && env {exports} mise install --yes --locked"
-        f" && back lib/node_modules && back bin && rm -rf {kept} && mise reshim && {binary} --version >/dev/null"
+        "back() {{ [ ! -d {kept}/$1 ] || cp -a --update=none {kept}/$1/. {below}/$1/; }};"
+        " {{ [ ! -d {below} ] || [ -e {kept} ] || mv {below} {kept}; }}"
+        " && d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {config} > $d/config.toml"
+        " && printf %s {lock} > $d/mise.lock"
+        " && {{ env {exports} mise uninstall --yes node@{version} >/dev/null 2>&1 || true; }}"
+        " && env {exports} mise install --yes --locked"
+        " && back lib/node_modules && back bin && rm -rf {kept}"
+        # npm would work out its own place from the program's, which is root's.
+        " && echo {prefix} > {below}/lib/node_modules/npm/npmrc"
+        " && ln -sfT {target} {program} && mise reshim && PATH={below}/bin:$PATH npm --version >/dev/null",
+        kept=f"{home}/.local/share/signalbox/node-{version}.kept",
+        below=below,
+        config=config,
+        lock=lock,
+        exports=exports,
+        version=version,
+        prefix=f"prefix = {below}",
+        target=target,
+        program=program,
     )
-    yield f"{_begin(ident)} && {run_as(account, home, script)} && {_record(ident, binary, version)}"
+    started = manifest.record(manifest.Entry("tool", ident, version))  # by which it is taken away
+    done = manifest.record(manifest.Entry("tool", ident, recorded))
+    yield all_of(started, sh("timeout {} {}", _PATIENCE, run_as(account, home, script)), done)
 
 
-@operation()
-def claude_code(
-    account: str,
-    home: str,
-    version: str,
-    architecture: str,
-    integrity: str,
-    registry: str | None,
-    env: dict[str, str],
-) -> Commands:
-    """Have Claude Code `version` installed for `account` below ~/.local/share/signalbox, without running any script.
+def _installed(ident: str, binary: str, version: str, checksum: str) -> bool:
+    now = host.get_fact(Tool, ident=ident, binary=binary)
+    want("tool", ident)
+    if now.entry and now.fingerprint and now.entry.hash == f"{version} {checksum} {now.fingerprint}":
+        return True
+    there, _, proven = now.entry.hash.partition(" ") if now.entry else ("of a version that the manifest lacks", "", "")
+    if not now.fingerprint:
+        differs(ident, None, version)
+    elif there != version:
+        differs(ident, there, version)
+    elif proven.partition(" ")[0] != checksum:
+        differs(ident, f"{version} of another archive", f"{version} of the pinned archive")
+    else:
+        differs(ident, f"{version}, but not as it was installed", version)
+    return False
 
-    npm's package is a stub whose install script links the native binary of a platform package. That package is
-    installed by itself, from a lock file that holds its pinned integrity, and linked by the caller.
 
-    + architecture: as npm writes it, x64 or arm64. integrity: npm's sha512 of the platform package.
-    + registry: URL, None: npm's own configuration. env: more environment for npm, such as a CA bundle.
-    """
-    ident = f"claude-code of {account}"
-    binary = claude_binary(home, version, architecture)
-    if _installed(ident, binary, version):
-        host.noop(f"Claude Code {version} of {account} is installed")
-        return
-    package = f"@anthropic-ai/claude-code-linux-{architecture}"
-    root = {"name": "signalbox-claude-code", "private": True, "dependencies": {package: version}}
-    lock = {
-        "name": root["name"],
-        "lockfileVersion": 3,
-        "requires": True,
-        "packages": {"": root, f"node_modules/{package}": {"version": version, "integrity": integrity}},
-    }
-    target = f"{home}/.local/share/signalbox/claude-code-{version}"
-    exports = " ".join(f'{key}="{value}"' for key, value in env.items())
-    npm = (
-        f"npm ci --ignore-scripts --no-audit --no-fund --loglevel=error{f' --registry={registry}' if registry else ''}"
+def _begin(ident: str) -> Script:
+    """Return shell that records the tool as not installed yet: an interrupted run leaves nothing that looks whole."""
+    return manifest.record(manifest.Entry("tool", ident))
+
+
+def _record(ident: str, binary: str, version: str, checksum: str) -> Script:
+    """Return shell that records the tool with its pin, and the size and change time of its binary as they are now."""
+    # Hashing hundreds of megabytes on every run would cost a second. Nobody but root can change what lies there.
+    now = sh('{}"$(find {} -maxdepth 0 -printf {})"', f"{version} {checksum} ", binary, FINGERPRINT)
+    return record_as("tool", ident, None, now)
+
+
+def _listed(registry: str, package: str, version: str) -> Script:
+    """Return shell that sets $url to where a registry says that a package is."""
+    return sh(
+        "listed=$({curl} --max-filesize {size} -H {accept} {listing})"
+        ' && url=$(printf %s "$listed" | python3 -I -c {address})',
+        curl=_CURL,
+        size=_LISTING_BYTES,
+        accept="Accept: application/vnd.npm.install-v1+json",
+        listing=f"{registry}/{package.replace('/', '%2f')}",
+        address=(_ADDRESS, package, version, registry),
     )
-    script = (
-        f"export PATH=$HOME/.local/share/mise/shims:$PATH && rm -rf {target}.new {target} && mkdir -p {target}.new"
-        f" && cd {target}.new && printf %s {shlex.quote(json.dumps(root))} > package.json"
-        f" && printf %s {shlex.quote(json.dumps(lock))} > package-lock.json"
-        f" && env {exports} {npm} && mv {target}.new {target} && {binary} --version >/dev/null"
-    )
-    yield f"{_begin(ident)} && {run_as(account, home, script)} && {_record(ident, binary, version)}"
 
 
-def claude_binary(home: str, version: str, architecture: str) -> str:
-    """Return the path of Claude Code's native binary of one version."""
-    return (
-        f"{home}/.local/share/signalbox/claude-code-{version}"
-        f"/node_modules/@anthropic-ai/claude-code-linux-{architecture}/claude"
+def _proof(path: str, checksum: str) -> Script:
+    """Return shell that fails unless a file is that of the pin."""
+    kind, digest = "sha256", checksum
+    if checksum.startswith("sha512-"):
+        kind, digest = "sha512", base64.b64decode(checksum.removeprefix("sha512-")).hex()
+    said = f": what came is not what is pinned ({kind} {digest[:12]}…); look who changed it"
+    return sh(
+        "{{ echo {line} | {program} --check --status || {{ printf '%s%s\\n' \"$url\" {said} >&2; exit 1; }}; }}",
+        line=f"{digest}  {path}",
+        program=f"{kind}sum",
+        said=said,
     )
+
+
+def _starts(binary: str) -> Script:
+    return sh("t=$(mktemp -d) && trap 'rm -rf $t' EXIT && HOME=$t {} --version >/dev/null", binary)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from signalbox import backends
 from signalbox.settings import lane_rules, protection_rules, text_rules
 from signalbox.settings.fields import PLACEHOLDER, address_of
-from signalbox.settings.layers import Path
+from signalbox.settings.layers import Path, defaults
 from signalbox.settings.names import CLAUDE, known_models, model_names, taken_for_claude
 from signalbox.settings.problems import Problem, show
 from signalbox.settings.records import Backend
@@ -79,6 +79,20 @@ def pins(settings: Settings, _: Raw) -> Iterator[Problem]:
     if settings.gateway.enabled and pins.litellm.digest is None:
         version = pins.litellm.version
         yield Problem(("pins", "litellm", "digest"), f"the digest of LiteLLM {version} is not known; {run}")
+
+
+def mirrors(settings: Settings, _: Raw) -> Iterator[Problem]:
+    """Security updates come from somewhere, as far as they are wanted."""
+    mirrors, base = settings.mirrors, settings.base
+    at: Path = ("mirrors", "debian_security")
+    if not mirrors.debian and mirrors.debian_security not in (None, defaults()["mirrors"]["debian_security"]):
+        yield Problem(at, "is not used while mirrors.debian is None, which keeps the host's own sources; name both")
+    if base.enabled and base.unattended_upgrades and mirrors.debian and not mirrors.debian_security:
+        yield Problem(
+            at,
+            "None leaves unattended upgrades without security updates; name a mirror of Debian's security archive, "
+            "or write base.unattended_upgrades = False",
+        )
 
 
 def records_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
@@ -274,6 +288,7 @@ RULES: list[Rule] = [
     doctor,
     service_user,
     pins,
+    mirrors,
     records_complete,
     names,
     claude_names,

@@ -65,6 +65,7 @@ class Mirrors(Section):
     """Base URLs of downloads, without a trailing slash; None: the default of the tool that downloads."""
 
     debian: WebUrl | None
+    debian_security: WebUrl | None
     docker: WebUrl
     mise: WebUrl
     node: WebUrl

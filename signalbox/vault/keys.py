@@ -10,6 +10,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+from signalbox.git import git
 from signalbox.secrets.secret import SecretError
 from signalbox.vault.crypto import PASSPHRASE_MINIMUM, generated_key, is_generated
 from signalbox.vault.storage import to_disk
@@ -144,20 +145,17 @@ def is_tracked(path: Path) -> bool:
         KeySourceError: git cannot tell.
     """
     real = path.resolve()
-    # The repository that the file is in, whatever the environment points at, and whosever it is: it is only read.
-    words = ["git", "-C", str(real.parent), "-c", "safe.directory=*", "ls-files", "--error-unmatch", "--", real.name]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(
-            words, env={**environment, "LC_ALL": "C"}, capture_output=True, check=False, timeout=30, text=True
-        )
+        # Whosever repository it is in: it is only read, and nothing of it is run.
+        done = git("ls-files", "--error-unmatch", "--", real.name, directory=real.parent, anyones=True)
     except FileNotFoundError:
         return False
     except (OSError, subprocess.TimeoutExpired) as error:
         raise KeySourceError(f"{path}: git cannot be asked whether it tracks the key file ({error})") from None
     if done.returncode in (0, 1):  # 1: there is no such file in the index
         return done.returncode == 0
-    said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[0]
+    told = done.stderr.decode(errors="replace").strip().splitlines()
+    said = (told or [f"exit status {done.returncode}"])[0]
     if "not a git repository" in said:
         return False
     raise KeySourceError(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ drill = Drill(
 HAND = lab_host("hand")
 SETUP = Path(__file__).parents[1] / "lab" / "by_hand" / "setup.sh"
 _SET_ASIDE = "By hand"
+HOME = "/home/claude"
 
 
 def by_hand(stage: Stage, cloud: str) -> None:
@@ -159,10 +163,9 @@ KEPT = (
 DOCKER = "DOCKER_HOST=unix:///run/user/$(id -u)/docker.sock"
 
 
-@drill.cell("settings", fixed=True)
-def settings(stage: Stage) -> Figures:
-    """What a converged host has by hand beside it becomes settings, vault and a plan; without it adopt refuses."""
-    stage.converged()
+@contextmanager
+def _by_hand_beside(project: Path, home: Path) -> Iterator[str]:
+    """Give the shared host what somebody has by hand; the refusal without it."""
     lab, secrets = services.lab_settings(), services.environment()
     config = {
         "model_list": [
@@ -170,28 +173,82 @@ def settings(stage: Stage) -> Figures:
             _model("claude-sonnet", "anthropic/claude-sonnet-4-6", lab["clouds"]["anthropic"]["url"], "CLAUDE_KEY"),
         ]
     }
-    with person_at(key=True) as (project, home):
-        refused = must_fail(lambda: _adopted(project, home), "no configuration of LiteLLM there")
-        looks.answer("mkdir -p litellm && cp .bashrc bashrc.kept", host=HOST)
-        try:
-            hosts.run(HOST, "cat > litellm/config.yaml", user="claude", stdin=yaml.safe_dump(config))
-            key = f"CLAUDE_KEY={secrets['ANTHROPIC_DIRECT_KEY']}\nLMSTUDIO=none\nLITELLM_MASTER_KEY=sk-old\n"
-            hosts.run(HOST, "umask 077; cat > .config/claude-secrets.env", user="claude", stdin=key)
-            hosts.run(HOST, "cat >> .bashrc", user="claude", stdin="claude-routed() {\n  claude\n}\n")
-            changes = _adopted(project, home)
-            group = literals(project / "group_data" / "claude_hosts.py")
-            ((_, beside),) = literals(project / "inventory.py")["claude_hosts"]
-            assert beside["by_hand"] == {"files": [".config/claude-secrets.env"], "functions": ["claude-routed"]}, (
-                beside
-            )
-            assert group["backends"]["lmstudio"]["models"]["local"]["id"] == "qwen/qwen3.6-35b-a3b"
-            vault = (project / "secrets" / "all.yml").read_text()
-            assert "ANTHROPIC_DIRECT_KEY" in vault
-            assert secrets["ANTHROPIC_DIRECT_KEY"] not in vault
-            assert "sk-old" not in vault
-        finally:
-            looks.answer("mv bashrc.kept .bashrc; rm -r litellm .config/claude-secrets.env", host=HOST)
+    refused = must_fail(lambda: _adopted(project, home), "no configuration of LiteLLM there")
+    looks.answer("mkdir -p litellm && cp .bashrc bashrc.kept", host=HOST)
+    try:
+        hosts.run(HOST, "cat > litellm/config.yaml", user="claude", stdin=yaml.safe_dump(config))
+        key = f"CLAUDE_KEY={secrets['ANTHROPIC_DIRECT_KEY']}\nLMSTUDIO=none\nLITELLM_MASTER_KEY=sk-old\n"
+        hosts.run(HOST, "umask 077; cat > .config/claude-secrets.env", user="claude", stdin=key)
+        hosts.run(HOST, "cat >> .bashrc", user="claude", stdin="claude-routed() {\n  claude\n}\n")
+        yield refused
+    finally:
+        looks.answer("mv bashrc.kept .bashrc; rm -r litellm .config/claude-secrets.env", host=HOST)
+
+
+@drill.cell("settings", fixed=True)
+def settings(stage: Stage) -> Figures:
+    """What a converged host has by hand beside it becomes settings, vault and a plan; without it adopt refuses."""
+    stage.converged()
+    secrets = services.environment()
+    with person_at(key=True) as (project, home), _by_hand_beside(project, home) as refused:
+        changes = _adopted(project, home)
+        group = literals(project / "group_data" / "claude_hosts.py")
+        ((_, beside),) = literals(project / "inventory.py")["claude_hosts"]
+        assert beside["by_hand"] == {"files": [".config/claude-secrets.env"], "functions": ["claude-routed"]}, beside
+        assert group["backends"]["lmstudio"]["models"]["local"]["id"] == "qwen/qwen3.6-35b-a3b"
+        vault = (project / "secrets" / "all.yml").read_text()
+        assert "ANTHROPIC_DIRECT_KEY" in vault
+        assert secrets["ANTHROPIC_DIRECT_KEY"] not in vault
+        assert "sk-old" not in vault
     return {"plan": ", ".join(changes), "without it": refused}
+
+
+# What listens on all addresses by its own name for itself, which a line of `ss` would repeat as it is.
+_POSES = """
+import socket, sys, time
+with open("/proc/self/comm", "w") as file:
+    file.write(sys.argv[2])
+server = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+time.sleep(300)
+"""
+_FORGED = "x\n0 1 0 :9999 x"  # a line of its own
+
+
+@drill.cell("listeners")
+def listeners(stage: Stage) -> Figures:
+    """sshd's ports are those of root's sshd; what the agent calls sshd is not, nor an sshd that it runs itself."""
+    stage.converged()
+    hosts.run(HOST, "cat > poses.py", user="claude", stdin=_POSES)
+    own = "ssh-keygen -q -t ed25519 -N '' -f ~/hostkey && exec /usr/sbin/sshd -D -f /dev/null -h ~/hostkey -p 2223"
+    units = {
+        "drill-poses": f"--uid=claude python3 {HOME}/poses.py 2222 sshd",
+        "drill-forges": f"--uid=claude python3 {HOME}/poses.py 2225 {looks.quoted(_FORGED)}",
+        "drill-own": f"--uid=claude --setenv=HOME={HOME} sh -c {looks.quoted(own)}",
+        "drill-second": "/usr/sbin/sshd -D -p 2224",
+    }
+    looks.answer(f"rm -f {HOME}/hostkey*", user="root")
+    try:
+        for unit, words in units.items():
+            looks.answer(f"systemd-run --quiet --collect --unit={unit} {words}", user="root")
+        ports = "2222 2223 2224 2225"
+        wait = f'for port in {ports}; do timeout 20 sh -c "until ss -Hltn | grep -q :$port; do sleep 0.2; done"; done'
+        looks.answer(wait, user="root")
+        told = looks.answer("ss -Hltnp", user="root")
+        named = sorted(set(re.findall(r":(222\d) .*\(\(\"sshd\"", told)))
+        assert named == ["2222", "2223", "2224"], f"control: by name, sshd listens on {named}: {told}"
+        with person_at(key=True) as (project, home), _by_hand_beside(project, home):
+            done = adopt(project, home, HOST, "--json")
+            assert done.returncode == 2, f"{done.returncode}: {done.stderr[-1500:]}"
+            ((_, beside),) = literals(project / "inventory.py")["claude_hosts"]
+    finally:
+        looks.answer(f"systemctl stop {' '.join(units)}; rm -f {HOME}/hostkey* {HOME}/poses.py", user="root")
+    firewall = beside["firewall"]
+    assert firewall["ssh_ports"] == [22, 2224], firewall
+    assert firewall["open"] == {f"tcp/{port}": ["lan"] for port in (2222, 2223, 2225)}, firewall
+    said = " ".join((done.stdout + done.stderr).split())
+    for words in ("claude itself listens on 2222, 2223, 2225", "sshd listens on 22, 2224"):
+        assert words in said, f"not told: {words}: {done.stderr[-2000:]}"
+    return {"by name": f"sshd on {', '.join(named)}", "taken over": "ssh_ports 22, 2224; the agent's own are told"}
 
 
 def _adopted(project: Path, home: Path) -> list[str]:

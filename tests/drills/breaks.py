@@ -196,6 +196,13 @@ BREAKS: dict[str, Break] = {
     "upgrades-timer": Break(
         "apt's timer was turned off", "upgrades-off", "systemctl disable --now apt-daily-upgrade.timer", FIX, agent=""
     ),
+    "upgrades-source": Break(
+        "apt's sources lost Debian's security archive",
+        "upgrades-no-source",
+        "sed -i 's/^Suites: trixie-security$/Suites: trixie-none/' /etc/apt/sources.list.d/debian.sources",
+        "sed -i 's/^Suites: trixie-none$/Suites: trixie-security/' /etc/apt/sources.list.d/debian.sources",
+        agent="",
+    ),
     "upgrades-setting": Break(
         "another file turns unattended upgrades off",
         "upgrades-off",

@@ -12,7 +12,7 @@ from tests.drills.inspection import Difference, Inspection
 
 USERS = ("claude", "litellm")
 ENGINE = "runuser -u litellm -- env DOCKER_HOST=unix:///run/user/$(id -u litellm)/docker.sock docker"
-CLAUDE = "/home/claude/.local/share/signalbox/claude-code-"
+TOOLS = "/usr/local/lib/signalbox"
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ EXCEPTED = {
     "copied from /etc/skel with the user, and the user's own": r"file /home/[^/]+/\.(bash_logout|bashrc|profile)",
     "which package brings it is a row": r"unit (acct|apt-listchanges|containerd\.service|systemd-time|unattended).*"
     r"|unit dbus-org\.freedesktop\..*",
-    "beside a pinned program, which is a row": rf"file {CLAUDE}[^/]+/(?!.*/claude$).*|file {CLAUDE}[^/]+"
-    r"|file /usr/local/lib/signalbox/mise-[^/]+(/(?!bin/mise$).*)?",
+    "beside a pinned program, which is a row": rf"file {TOOLS}/claude-code-[^/]+(/(?!.*/claude$).*)?"
+    rf"|file {TOOLS}/(mise|node)-[^/]+(/(?!bin/(mise|node)$).*)?",
     "links that update-ca-certificates makes of the certificates, which are rows": r"file /etc/ssl/certs/.*",
     "the state of a unit that is a row": r"file /etc/systemd/system/(docker|containerd)\.(service|socket)"
     r"|file /(etc|home/[^/]+/\.config)/systemd/(system|user)/[^/]+\.wants/.*",
@@ -135,8 +135,9 @@ def tamperings(each: Difference) -> Iterator[Tampering]:
 
 # Programs are named by what is pinned.
 _PINNED = {
-    rf"{CLAUDE}.*/claude": "claude-code of claude",
-    r"/usr/local/lib/signalbox/mise-[^/]+/bin/mise": "mise:",
+    rf"{TOOLS}/claude-code-[^/]+/.*/claude": "claude-code:",
+    rf"{TOOLS}/mise-[^/]+/bin/mise": "mise:",
+    rf"{TOOLS}/node-[^/]+/bin/node": "node:",
     r"/home/claude/.*/installs/node/[^/]+/bin/node": "node of claude",
 }
 

@@ -131,9 +131,7 @@ def floods_of_lists(stage: Stage, names: tuple[str, ...], single: float) -> Figu
                 times += others()
             (told,) = ask()
         slow, peak = statistics.median(times) / single, memory()
-        words = (
-            f"{peak} MiB, another lane x{slow:.1f}, {'the server' if 'LM Studio' in told['text'] else 'the fallback'}"
-        )
+        words = f"{peak} MiB, another lane x{slow:.1f}, {'the server' if 'LM Studio' in told['text'] else 'the fallback'}"
         assert peak < MIB and slow <= 2 and told["ended"], f"{name}: {words}: {told}"
         figures[f"list: {name}"] = words
         local_again(kinds(urls(stage))["lm_studio"])

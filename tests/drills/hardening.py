@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from tests.drills import looks, ways_out
+from tests.drills import looks, supplied, ways_out
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
@@ -391,3 +391,6 @@ def all_ways_out(stage: Stage) -> Figures:
         "ids given since": f"the plan names them: {named[0]}",
         "control": f"without rules all {len(free)} come out; by the user's id alone {len(control)}, unshare among them",
     }
+
+
+drill.cell("security")(supplied.security)

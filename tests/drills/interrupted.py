@@ -128,7 +128,7 @@ def mise_install(stage: Stage) -> Figures:
     """Killed while mise installs Node, with Claude Code to follow."""
     site = stage.converged()
     installs = f"{HOME}/.local/share/mise/installs/node"
-    looks.answer(f"rm -rf {installs}/* {HOME}/.local/share/signalbox/claude-code-*", user="root")
+    looks.answer(f"rm -rf {installs}/* /usr/local/lib/signalbox/claude-code-*", user="root")
     unrecorded = f"! {FOR_CLAUDE} HOME={HOME} {HOME}/.local/bin/claude --version"
     killed = _kill(site, Moment("pgrep -x mise", unrecorded), HOST)
     return {"killed after": f"{killed:.1f} s", **_finished(stage, site, HOST)}

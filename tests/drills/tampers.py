@@ -138,6 +138,19 @@ TAMPERS: dict[str, Tamper] = {
         f"{FOR_CLAUDE} {BINARY} --version | grep -q 'Claude Code'",
         ("Claude Code", "is installed"),
     ),
+    "claude-link": Tamper(
+        "the agent's claude was made a program of its own",
+        f"{FOR_CLAUDE} sh -c 'ln -sfT /bin/true {HOME}/.local/bin/claude'",
+        f"{FOR_CLAUDE} {HOME}/.local/bin/claude --version | grep -q 'Claude Code'",
+        ("claude is Claude Code",),
+    ),
+    "node-own": Tamper(
+        "the agent put a node of its own in the place of the pinned one",
+        f"{FOR_CLAUDE} sh -c 'b=$(ls -d {HOME}/.local/share/mise/installs/node/*.*.*/bin/node)"
+        " && cp /bin/true $b.x && mv -f $b.x $b'",
+        f"{FOR_CLAUDE} sh -c '{HOME}/.local/share/mise/installs/node/*.*.*/bin/node --version' | grep -q ^v",
+        ("claude: node", "is installed"),
+    ),
     "node-removed": Tamper(
         "Node was removed",
         f"rm -rf {HOME}/.local/share/mise/installs/node/*",

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.drills import looks
+from tests.drills import looks, npm_registry, supplied
 from tests.drills.deployment import LIMIT_SECONDS, Run
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
@@ -79,46 +73,18 @@ class Fleet:
         return run, {each["host"]: each["state"] for each in json.loads(run.stdout)["hosts"]}
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _npm(bind: str, directory: Path) -> Iterator[str]:
-    """Serve a registry that has the pinned Claude Code, the one before, and one whose program does not start."""
-    pinned = _pinned()["claude_code"]
-    with ThreadingHTTPServer((bind, 0), partial(_Quiet, directory=str(directory))) as server:
-        url = f"http://{bind}:{server.server_port}"
-        packages: dict[str, dict[str, Any]] = {name: {} for name in claude_code.PARTS.values()}
-        (directory / claude_code.PACKAGE).parent.mkdir()
-        for name, versions in packages.items():
-            for version in (OLD["claude_code"], pinned):
-                archive = npm_pack(f"{name}@{version}", directory / f"{name.split('/')[1]}-{version}")
-                versions[version] = _described(archive, url, directory)
-            broken = _broken_package(archive, directory / f"{name.split('/')[1]}-broken")
-            versions[BROKEN["claude_code"]] = _described(broken, url, directory)
-            told = {"name": name, "dist-tags": {"latest": BROKEN["claude_code"]}, "versions": versions}
-            (directory / name).write_text(json.dumps(told))
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield url
-        finally:
-            server.shutdown()
-
-
-def _described(archive: Path, url: str, directory: Path) -> dict[str, Any]:
-    """Return what a registry tells of one version: https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md"""
-    data = archive.read_bytes()
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        described = tar.extractfile("package/package.json")
-        assert described, archive
-        package: dict[str, Any] = json.loads(described.read())
-    integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-    dist = {"tarball": f"{url}/{archive.relative_to(directory)}", "integrity": integrity}
-    package["dist"] = {**dist, "shasum": hashlib.sha1(data).hexdigest()}  # noqa: S324 (npm's field)
-    return package
+def _archives(directory: Path) -> dict[str, dict[str, Path]]:
+    """Return the pinned Claude Code, the one before, and one whose program does not start, by package and version."""
+    pinned, found = _pinned()["claude_code"], {}
+    for name in claude_code.PARTS.values():
+        below = directory / name.split("/")[1]
+        versions = {
+            version: npm_pack(f"{name}@{version}", below.with_name(f"{below.name}-{version}"))
+            for version in (OLD["claude_code"], pinned)
+        }
+        broken = _broken_package(versions[pinned], below.with_name(f"{below.name}-broken"))
+        found[name] = {**versions, BROKEN["claude_code"]: broken}
+    return found
 
 
 def _broken_package(archive: Path, directory: Path) -> Path:
@@ -206,7 +172,7 @@ def _fleet(stage: Stage) -> Iterator[Fleet]:
     with (
         clone() as project,
         tempfile.TemporaryDirectory(prefix="signalbox-upgrade-") as directory,
-        _npm(bind, _made(Path(directory, "npm"))) as npm,
+        npm_registry.serving(bind, files := _made(Path(directory, "npm")), _archives(files)) as npm,
         _images(bind, _made(Path(directory, "images"))) as images,
     ):
         settings = services.lab_settings()
@@ -318,3 +284,7 @@ def versions(stage: Stage) -> Figures:
     told = ", ".join(f"{name} {OLD[name]} → {pinned[name]} → {OLD[name]}" for name in OLD)
     return {"hosts": len(NAMES), "upgraded and returned": told, "gateway": gateway, "claude": claude,
             "control": control}  # fmt: skip
+
+
+drill.cell("swapped")(supplied.swapped)
+drill.cell("repacked")(supplied.repacked)

@@ -169,6 +169,58 @@ def test_an_unknown_package_fails_with_apts_own_words(apply: Apply) -> None:
     assert "Unable to locate package no-such-package-anywhere" in said
 
 
+def test_a_keyring_of_apts_has_the_pinned_key_alone(apply: Apply) -> None:
+    """What apt's own verifier takes decides: Debian 13's is sqv, not gpg."""
+    make = """
+    apt-get -qq update && apt-get -qqy --no-install-recommends install gpg gpg-agent sqv
+    export GNUPGHOME=/root/keys && install -d -m 700 $GNUPGHOME /root/served && cd /root/served && echo text > signed
+    for name in pinned other; do
+        gpg --batch --quiet --passphrase '' --quick-generate-key $name default default never
+        gpg --armor --export $name > $name.asc
+        gpg --batch --yes --local-user $name --detach-sign --output signed.$name signed
+    done
+    gpg --armor --export > both-in-one.asc
+    cat pinned.asc other.asc > one-after-the-other.asc
+    cat other.asc pinned.asc > other-first.asc
+    """
+    hosts.run(HOST, make)
+    listed = see("GNUPGHOME=/root/keys gpg --list-keys --with-colons pinned")
+    fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+    keyring = "/etc/apt/keyrings/docker.asc"
+    call = f"docker_repository(url='file:///root/served', fingerprint='{fingerprint}')"
+
+    def takes(name: str) -> bool:
+        verify = f"cd /root/served && sqv --keyring {keyring} --signature-file signed.{name} signed"
+        return hosts.run(HOST, verify, check=False).returncode == 0
+
+    for served in ("both-in-one", "one-after-the-other", "other-first", "other"):
+        hosts.run(HOST, f"rm -f {keyring}; cp /root/served/{served}.asc /root/served/gpg")
+        failed = apply(call)
+        if failed[0] == "failed":
+            assert "holds the keys" in failed[1], failed
+            assert see(f"ls {keyring} 2>/dev/null || true") == ""
+        else:  # gpg saw one key in it, and nothing else was placed
+            assert (takes("pinned"), takes("other")) == (True, False), served
+        assert served != "other" or failed[0] == "failed"
+    hosts.run(HOST, "cp /root/served/pinned.asc /root/served/gpg")
+    # One of a person's, and one that somebody has added to: neither is believed.
+    forgotten = "rm -f /var/lib/signalbox/manifest/file-etc-apt-keyrings-*"
+    for there in (f"{forgotten}; cp /root/served/both-in-one.asc {keyring}",
+                  f"cat /root/served/other.asc >> {keyring}", f"cp /root/served/both-in-one.asc {keyring}",
+                  f"rm {keyring}"):  # fmt: skip
+        hosts.run(HOST, there)
+        assert not there.startswith(("rm -f", "cp")) or takes("other"), "the control: sqv takes the second key"
+        assert apply(call)[0] == "changed", there
+        assert (takes("pinned"), takes("other")) == (True, False), there
+        assert apply(call) == ["unchanged"], there
+    assert manifest("file", keyring)["hash"] == see(f"sha256sum < {keyring} | cut -c -64")
+    original = manifest("file", keyring)["original"]
+    assert see(f"cmp {original} /root/served/both-in-one.asc && echo kept") == "kept"
+    assert apply(f"absent(path='{keyring}')") == ["changed"]
+    assert apply("absent(path='/etc/apt/sources.list.d/docker.sources')") == ["changed"]
+    hosts.run(HOST, f"rm {keyring}")
+
+
 def test_a_key_made_on_the_host_stays_and_is_nobody_elses(apply: Apply) -> None:
     call = "generated_key(path='/home/agent/made.key', account='agent', home='/home/agent')"
     assert apply(call) == ["changed"]

@@ -214,6 +214,27 @@ def test_an_odd_configuration_is_told(config: str, why: str) -> None:
         by_hand.understood({"config": config, "secrets": ""}, "claude")
 
 
+HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+
+
+def _socket(local: str, uid: int, inode: int, state: str = "0A") -> str:
+    return f"   0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 {uid:5d} 0 {inode} 1 0 100\n"
+
+
+def test_a_listener_of_the_agents_is_no_sshd_whatever_it_calls_itself() -> None:
+    """Its own /usr/sbin/sshd neither, at a port of sshd's or another."""
+    taken = _taken(
+        [BOX, *DIRECT],
+        uid="1000\n",
+        sockets=HEAD + _socket("00000000:0016", 0, 1) + _socket("00000000:08AE", 1000, 2),
+        sshd="socket:[1]\nsocket:[2]\n",
+    )
+    made = _settings(taken)
+    assert made.firewall.ssh_ports == [22]
+    assert made.firewall.open == {"tcp/2222": ["lan"]}
+    assert "claude itself listens on 2222" in taken.told[0]
+
+
 def test_what_else_the_machine_does_goes_on() -> None:
     taken = _taken(
         [BOX, *DIRECT],
@@ -222,11 +243,18 @@ def test_what_else_the_machine_does_goes_on() -> None:
         ports='{"4000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "4100"}]}',
         claude='{"effortLevel": "medium"}',
         daemon='{"registry-mirrors": ["https://mirror.example.org/"], "data-root": "/srv"}',
-        listening='LISTEN 0 128 0.0.0.0:2222 0.0.0.0:* users:(("sshd",pid=1,fd=3))\n'
-        'LISTEN 0 4096 *:22 *:* users:(("systemd",pid=1,fd=9))\n'  # ssh.socket
-        'LISTEN 0 4096 *:8080 *:* users:(("rootlesskit",pid=2,fd=9))\n'
-        'LISTEN 0 4096 127.0.0.1:4100 0.0.0.0:* users:(("rootlesskit",pid=2,fd=9))\n'
-        "LISTEN 0 4096 127.0.0.53%lo:53 0.0.0.0:*\nLISTEN 0 4096 [::1]:631 [::]:*\n",
+        uid="1000\n",
+        sockets=HEAD
+        + _socket("00000000:08AE", 0, 11)
+        + _socket("0" * 32 + ":0016", 0, 12)  # ssh.socket
+        + _socket("0" * 32 + ":1F90", 1000, 13)
+        + _socket("0100007F:1004", 1001, 14)
+        + _socket("3500007F:0035", 991, 15)
+        + _socket("00000000000000000000000001000000:0277", 0, 16)
+        + _socket("0000000000000000FFFF00000100007F:0278", 0, 17)
+        + _socket("00000000:0279", 0, 18, state="01"),  # no listener
+        sshd="socket:[10]\nsocket:[11]\n",
+        activated="[::]:22 (Stream)\n",
     )
     made = _settings(taken)
     assert made.gateway.port == 4100
@@ -234,7 +262,14 @@ def test_what_else_the_machine_does_goes_on() -> None:
     assert made.rootless_docker.registry_mirrors == ["https://mirror.example.org"]
     assert made.firewall.open == {"tcp/8080": ["lan"]}
     assert made.firewall.ssh_ports == [22, 2222]
-    for word in ("data-root", "8080", "group sudo", "npm uninstall"):
+    for word in (
+        "data-root",
+        "8080",
+        "claude itself listens on 8080",
+        "sshd listens on 22, 2222",
+        "group sudo",
+        "npm un",
+    ):
         assert any(word in line for line in taken.told), word
     of_the_native_installer = _taken([BOX, *DIRECT], program="/home/claude/.local/bin/claude\n")
     assert of_the_native_installer.told == []  # the link that takes its place keeps it

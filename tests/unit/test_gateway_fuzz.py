@@ -44,19 +44,14 @@ EVENT = st.fixed_dictionaries(
         "delta": BLOCK,
         "content": BLOCK,
         "content_block": BLOCK,
-        "choices": st.lists(st.fixed_dictionaries({}, optional={"delta": BLOCK, "message": BLOCK}) | ODD, max_size=3)
-        | ODD,
+        "choices": st.lists(st.fixed_dictionaries({}, optional={"delta": BLOCK, "message": BLOCK}) | ODD, max_size=3) | ODD,
         "error": st.fixed_dictionaries({"type": ODD}) | ODD,
         "object": st.just("chat.completion") | ODD,
         "stop_reason": ODD,
     },
 )
-LINE = (
-    EVENT.map(lambda event: b"data: " + json.dumps(event).encode())
-    | st.binary(max_size=60)
-    | st.sampled_from(
-        [b"", b"data: [DONE]", b"data:", b"data: " + b"[" * DEEP, b"data: " + b'{"usage":' * DEEP, b"event: ping"]
-    )
+LINE = EVENT.map(lambda event: b"data: " + json.dumps(event).encode()) | st.binary(max_size=60) | st.sampled_from(
+    [b"", b"data: [DONE]", b"data:", b"data: " + b"[" * DEEP, b"data: " + b'{"usage":' * DEEP, b"event: ping"]
 )
 STREAM = st.lists(st.tuples(LINE, st.sampled_from([b"\n", b"\n\n", b"\r\n\r\n", b"\r"])), max_size=8).map(
     lambda lines: b"".join(line + end for line, end in lines)
@@ -118,17 +113,13 @@ def test_each_answer_leaves_a_line(plugins: SimpleNamespace, given: tuple[bytes,
 
 
 @given(STREAM, CUTS)
-def test_a_stream_is_passed_on_or_the_next_model_is_asked(
-    plugins: SimpleNamespace, answer: bytes, cuts: list[int]
-) -> None:
+def test_a_stream_is_passed_on_or_the_next_model_is_asked(plugins: SimpleNamespace, answer: bytes, cuts: list[int]) -> None:
     got, asked = converse(plugins, cut(answer, cuts))
     assert (got, asked) in ((answer, ["local"]), (b"".join(said("cloud")), ["local", "haiku"]))
 
 
 @given(WHOLE, CUTS)
-def test_a_document_is_passed_on_or_the_next_model_is_asked(
-    plugins: SimpleNamespace, answer: bytes, cuts: list[int]
-) -> None:
+def test_a_document_is_passed_on_or_the_next_model_is_asked(plugins: SimpleNamespace, answer: bytes, cuts: list[int]) -> None:
     got, asked = converse(plugins, cut(answer, cuts), kind="application/json")
     assert (got, asked) in ((answer, ["local"]), (b"".join(said("cloud")), ["local", "haiku"]))
 
@@ -140,20 +131,10 @@ def nested(depth: int) -> Any:
     return value
 
 
-@given(
-    st.text(max_size=200) | st.sampled_from(["exceeded your " * 100_000, "x" * 1_000_000]),
-    ODD | st.just(nested(5000)),
-    ODD,
-)
+@given(st.text(max_size=200) | st.sampled_from(["exceeded your " * 100_000, "x" * 1_000_000]), ODD | st.just(nested(5000)), ODD)
 def test_an_error_is_one_of_our_own_words(plugins: SimpleNamespace, words: str, body: Any, retry: Any) -> None:
-    error = type("BadRequestError", (Exception,), {"body": body, "litellm_response_headers": {"retry-after": retry}})(
-        words
-    )
-    assert plugins.audit.error_class(error) in {
-        *plugins.audit.BY_ERROR.values(),
-        *plugins.audit.BY_STATUS.values(),
-        "quota",
-    }
+    error = type("BadRequestError", (Exception,), {"body": body, "litellm_response_headers": {"retry-after": retry}})(words)
+    assert plugins.audit.error_class(error) in {*plugins.audit.BY_ERROR.values(), *plugins.audit.BY_STATUS.values(), "quota"}
     rest = plugins.failover.retry_after(error)
     assert rest is None or 1 <= rest <= plugins.failover.LONGEST_REST
 
@@ -171,9 +152,7 @@ def test_what_is_loaded_is_told(plugins: SimpleNamespace, tokens: dict[str, int 
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize(
-    "piece", [b"a" * (1 << 16), b"\n" * (1 << 16), b"data: a\n" * (1 << 13), b": a\n\n" * (1 << 13)]
-)
+@pytest.mark.parametrize("piece", [b"a" * (1 << 16), b"\n" * (1 << 16), b"data: a\n" * (1 << 13), b": a\n\n" * (1 << 13)])
 def test_what_is_kept_of_an_answer_has_a_bound(plugins: SimpleNamespace, piece: bytes, stream: bool) -> None:
     """6 MiB come; of an answer that is not yet one the client gets nothing, so it must be let go of."""
     answer, judge = plugins.audit.Answer(), plugins.guard.Judge(stream, True)
