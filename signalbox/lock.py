@@ -11,7 +11,6 @@ import json
 import math
 import re
 import secrets
-import shlex
 import subprocess
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -19,12 +18,13 @@ from typing import Any, Protocol
 
 import gevent
 from paramiko import SSHException
-from pyinfra.api import Host, StringCommand
+from pyinfra.api import Host
 from pyinfra.connectors import ssh
 from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
+from signalbox.shell import Script, command_of, sh
 from signalbox.untrusted import json_of, plain
 
 PATH = "/run/signalbox/deploy.lock"
@@ -119,7 +119,7 @@ class _Process:
         self._process.wait()
 
 
-def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: int, word: str) -> str:
+def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: int, word: str) -> Script:
     """Return the shell (POSIX sh, as root) that holds the lock.
 
     It says `waiting OWNER` while somebody else has it, then `busy OWNER` and ends; or `taken MILLISECONDS`, for how
@@ -129,20 +129,32 @@ def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: in
     """
     info = json.dumps({key: value for key, value in asdict(owner).items() if key != "pid"})[:-1]
     directory, logs = PATH.rpartition("/")[0], LOG.rpartition("/")[0]
-    other = f'"$(cat {PATH})"'  # between two owners it is empty, and is a line all the same
+    other = sh('"$(cat {})"', PATH)  # between two owners it is empty, and is a line all the same
     # What is written there last is its end; a file that is new says that nobody has had it since the host started.
-    quiet = f"$(( ($(date +%s%N) - $(stat -c %.9Y {PATH} | tr -d .)) / 1000000 ))"
-    return (
-        f"umask 022; install -d -m 755 {directory} && {{ [ -e {PATH} ] || touch -d @0 {PATH}; }} && exec 9>>{PATH}"
+    quiet = sh("$(( ($(date +%s%N) - $(stat -c %.9Y {} | tr -d .)) / 1000000 ))", PATH)
+    return sh(
+        "umask 022; install -d -m 755 {directory} && {{ [ -e {path} ] || touch -d @0 {path}; }} && exec 9>>{path}"
         " || exit 1;"
-        f" if ! flock -n 9; then printf '{word} waiting %s\\n' {other};"
-        f" if ! flock -w {wait_seconds} 9; then printf '{word} busy %s\\n' {other}; exit 0; fi; fi;"
-        f" quiet={quiet}; printf '%s, \"pid\": %s}}\\n' {shlex.quote(info)} $$ > {PATH}; echo {word} taken $quiet;"
-        f" record=$(exec 9>&-; exec timeout {expires_seconds} head -n 1); : > {PATH};"
-        f' install -d -m 750 {logs} && if [ "$(stat -c %s {LOG} 2>/dev/null)" -gt {_LOG_BYTES} ] 2>/dev/null;'
-        f" then mv -f {LOG} {LOG}.1; fi;"
-        f' [ -n "$record" ] || record={shlex.quote(unfinished)}; printf \'%s\\n\' "$record" >> {LOG};'
-        f" echo {word} released"
+        " if ! flock -n 9; then printf '%s waiting %s\\n' {word} {other};"
+        " if ! flock -w {wait} 9; then printf '%s busy %s\\n' {word} {other}; exit 0; fi; fi;"
+        " quiet={quiet}; printf '%s, \"pid\": %s}}\\n' {info} $$ > {path}; echo {word} taken $quiet;"
+        " record=$(exec 9>&-; exec timeout {expires} head -n 1); : > {path};"
+        ' install -d -m 750 {logs} && if [ "$(stat -c %s {log} 2>/dev/null)" -gt {size} ] 2>/dev/null;'
+        " then mv -f {log} {log}.1; fi;"
+        ' [ -n "$record" ] || record={unfinished}; printf \'%s\\n\' "$record" >> {log};'
+        " echo {word} released",
+        directory=directory,
+        logs=logs,
+        path=PATH,
+        log=LOG,
+        word=word,
+        other=other,
+        quiet=quiet,
+        wait=wait_seconds,
+        expires=expires_seconds,
+        size=_LOG_BYTES,
+        info=info,
+        unfinished=unfinished,
     )
 
 
@@ -216,8 +228,8 @@ class Lock:
             self._next()
 
     @staticmethod
-    def _open(host: Host, privileges: dict[str, Any], script: str) -> _Pipe | None:
-        command = StringCommand(script)
+    def _open(host: Host, privileges: dict[str, Any], script: Script) -> _Pipe | None:
+        command = command_of(script)
         if isinstance(host.connector, SSHConnector):
             # The name as our askpass has replaced it: a sudo password never is in a command.
             unix = ssh.make_unix_command_for_host(host.state, host, command, **privileges)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from signalbox import doctor, symptoms
 from signalbox.doctor.carried import BOOT, packed
 from signalbox.doctor.symptoms import FAILURE, WARNING
 from signalbox.driver import Outcome, drive
+from signalbox.shell import Script, sh
 from signalbox.untrusted import json_of, plain
 from signalbox.verdict import fail, warn
 
@@ -150,10 +150,9 @@ class Health(FactBase[Answer | None]):
     always_answers = True
     patience = LIMIT + 30
 
-    def command(self, request: str) -> str:
+    def command(self, request: str) -> Script:
         """Return the command; `request` is JSON."""
-        lines = f"{shlex.quote(_program())} {shlex.quote(request)}"
-        return f"printf '%s\\n' {lines} | timeout {LIMIT} python3 -I -c {shlex.quote(BOOT)}"
+        return sh("printf '%s\\n' {} {} | timeout {} python3 -I -c {}", _program(), request, LIMIT, BOOT)
 
     def process(self, output: list[str]) -> Answer:
         """Read the JSON, which is the last line: a shell may have greeted before. Raises FactProcessError."""

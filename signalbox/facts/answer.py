@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
+from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
 from signalbox.run_as import run_as
@@ -25,6 +27,15 @@ _END = "end"
 
 class UnreadableError(FactProcessError):
     """A host's answer is not what was asked for; the message says how. pyinfra fails that host, and no other."""
+
+
+T = TypeVar("T")
+
+
+class HostFact(FactBase[T]):
+    """A fact of ours: a host that is silent has not answered."""
+
+    always_answers = True  # see signalbox.alone
 
 
 def asked(script: Script, *, seconds: int = SECONDS, max_bytes: int = MAX_BYTES) -> Script:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import asked, claim, fields, said_by
+from signalbox.facts.answer import HostFact, asked, claim, fields, said_by
 from signalbox.shell import Script, sh
 
 _MAX_KIB = 2048  # of a file; a shell's or Claude Code's own are not as large
@@ -44,7 +42,7 @@ class KeySetting:
     variable: str
 
 
-class KeySettings(FactBase[list[KeySetting]]):
+class KeySettings(HostFact[list[KeySetting]]):
     """Where shells, units or Claude Code of a user would be given variables of these names."""
 
     def command(self, user: str, home: str, names: tuple[str, ...]) -> Script:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import asked, claim, records
+from signalbox.facts.answer import HostFact, asked, claim, records
 from signalbox.shell import Script, each_of, sh
 from signalbox.untrusted import json_of
 
 MAX_BYTES = 90 * 1024  # of an answer; more is no list of models
 
 
-class ModelServers(FactBase[dict[str, Any]]):
+class ModelServers(HostFact[dict[str, Any]]):
     """By URL what a model server answers to a GET, parsed from JSON; without those that are off or want a key."""
 
     def command(self, urls: tuple[str, ...], seconds: int) -> Script:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import asked, fields
+from signalbox.facts.answer import HostFact, asked, fields
 from signalbox.lock import PATH, Owner
 from signalbox.shell import Script, sh
 
 
-class LockOwner(FactBase[Owner | None]):
+class LockOwner(HostFact[Owner | None]):
     """The owner of the host's lock, None if nobody has it."""
 
     def command(self) -> Script:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import UnreadableError, asked, fields, number, records, text_of
+from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, number, records, text_of
 from signalbox.facts.look import SHAPES, Look, looks
 from signalbox.kept import owner_of
 from signalbox.manifest import MANIFEST
@@ -29,7 +27,7 @@ class MachineState:
     uid: int = 0
 
 
-class Machine(FactBase[MachineState]):
+class Machine(HostFact[MachineState]):
     """The machine: Debian release, architecture, init, disk, memory, clock; and whether we were here before."""
 
     def command(self) -> Script:
@@ -70,7 +68,7 @@ class Machine(FactBase[MachineState]):
         )
 
 
-class Reachable(FactBase[dict[str, bool]]):
+class Reachable(HostFact[dict[str, bool]]):
     """Which of these addresses ("host:port") take a TCP connection from the host, all tried side by side."""
 
     def command(self, addresses: tuple[str, ...], seconds: int) -> Script:
@@ -94,7 +92,7 @@ class Reachable(FactBase[dict[str, bool]]):
         return dict.fromkeys(fields(output), True)
 
 
-class FirstLine(FactBase[str]):
+class FirstLine(HostFact[str]):
     """The first line of a file, "" where there is none."""
 
     def command(self, path: str) -> Script:
@@ -108,7 +106,7 @@ class FirstLine(FactBase[str]):
         return next(iter(FileText().process(output)), "")
 
 
-class FileText(FactBase[list[str]]):
+class FileText(HostFact[list[str]]):
     """The lines of a small file, with its owner's rights; [] where it cannot be read."""
 
     def command(self, path: str) -> Script:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import asked, fields
+from signalbox.facts.answer import HostFact, asked, fields
 from signalbox.shell import Script, sh
 
 
-class Packages(FactBase[dict[str, str]]):
+class Packages(HostFact[dict[str, str]]):
     """dpkg's status of each package that it knows: "installed", "half-configured", …"""
 
     def command(self) -> Script:
@@ -23,7 +21,7 @@ class Packages(FactBase[dict[str, str]]):
         return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
-class SecurityUpdates(FactBase[bool]):
+class SecurityUpdates(HostFact[bool]):
     """Whether apt has a source of Debian's security updates, read or named in its sources."""
 
     def command(self) -> Script:
@@ -40,7 +38,7 @@ class SecurityUpdates(FactBase[bool]):
         )
 
 
-class LoadableModules(FactBase[list[str]]):
+class LoadableModules(HostFact[list[str]]):
     """Those of the kernel modules that are neither loaded nor built in, but could be loaded."""
 
     def command(self, modules: tuple[str, ...]) -> Script:
@@ -61,7 +59,7 @@ class LoadableModules(FactBase[list[str]]):
         return fields(output)
 
 
-class TrustedCertificates(FactBase[dict[str, bool]]):
+class TrustedCertificates(HostFact[dict[str, bool]]):
     """Our CA files in /usr/local/share/ca-certificates by name: whether the system's bundle is newer than the file."""
 
     def command(self) -> Script:

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import asked, records
+from signalbox.facts.answer import HostFact, asked, records
 from signalbox.facts.look import SHAPES, Look, found, looks, manifest_entries, manifest_paths
 from signalbox.kept import owner_of
 from signalbox.manifest import MANIFEST, Entry, entry_path
@@ -59,7 +57,7 @@ def states(told: Sequence[tuple[str, ...]]) -> dict[str, PlacedState]:
     return seen
 
 
-class Placed(FactBase[PlacedState]):
+class Placed(HostFact[PlacedState]):
     """The path's type, owner, mode (octal), content hash or link target, with its manifest entry."""
 
     def command(self, path: str, kind: str) -> Script:
@@ -73,7 +71,7 @@ class Placed(FactBase[PlacedState]):
         return next(iter(PlacedEach().process(output).values()), PlacedState())
 
 
-class PlacedEach(FactBase[dict[str, PlacedState]]):
+class PlacedEach(HostFact[dict[str, PlacedState]]):
     """What `Placed` tells, of several paths of one kind for little more than the price of one."""
 
     def command(self, paths: tuple[str, ...], kind: str) -> Script:
@@ -104,7 +102,7 @@ class DirectoryState:
     ours: bool
 
 
-class Directories(FactBase[dict[str, DirectoryState]]):
+class Directories(HostFact[dict[str, DirectoryState]]):
     """Those of the paths that are directories, or links to one."""
 
     def command(self, paths: tuple[str, ...]) -> Script:
@@ -133,7 +131,7 @@ class ToolState:
     entry: Entry | None = None
 
 
-class Tool(FactBase[ToolState]):
+class Tool(HostFact[ToolState]):
     """A pinned program of root's as it is and as it was installed; or the link in a home that leads to `target`."""
 
     def command(self, ident: str, binary: str, target: str = "") -> Script:
@@ -178,7 +176,7 @@ class ManifestState:
         return self._entries.get((kind, ident))
 
 
-class Manifest(FactBase[ManifestState]):
+class Manifest(HostFact[ManifestState]):
     """All that Signalbox has placed on the host; what it prints is root's own and nothing else."""
 
     def command(self) -> Script:
@@ -212,7 +210,7 @@ class ManifestPathsState:
     there: Mapping[str, PlacedState] = field(default_factory=dict)
 
 
-class ManifestPaths(FactBase[ManifestPathsState]):
+class ManifestPaths(HostFact[ManifestPathsState]):
     """A converged host in one look: what lies at every path that the manifest names."""
 
     def command(self) -> Script:

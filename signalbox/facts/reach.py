@@ -5,9 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import UnreadableError, asked, fields, records, values
+from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, records, values
 from signalbox.facts.users import UNIT_PROPERTIES, digests_of, is_stale, properties_of
 from signalbox.guard import STATE
 from signalbox.manifest import CONTROLLERS
@@ -26,7 +24,7 @@ class GuardState:
     restored: str = ""
 
 
-class Guard(FactBase[GuardState]):
+class Guard(HostFact[GuardState]):
     """Whether a change waits to be confirmed, and whether one was taken back since the last that was."""
 
     def command(self) -> Script:
@@ -58,7 +56,7 @@ class SessionState:
     port: int = 0
 
 
-class Session(FactBase[SessionState]):
+class Session(HostFact[SessionState]):
     """From where the deploy comes and which port it came to. Ask it without sudo, which drops what sshd says."""
 
     def command(self) -> Script:
@@ -84,7 +82,7 @@ def _address(text: str) -> str:
         raise UnreadableError("the host told something else than an address") from None
 
 
-class Controllers(FactBase[list[str]]):
+class Controllers(HostFact[list[str]]):
     """Where deploys have come from, the newest last; see signalbox/operations/controllers.py."""
 
     def command(self) -> Script:
@@ -98,7 +96,7 @@ class Controllers(FactBase[list[str]]):
         return [_address(line) for each in fields(output) for line in each.split("\n") if line]
 
 
-class Networks(FactBase[list[str]]):
+class Networks(HostFact[list[str]]):
     """The networks that the host is attached to, as CIDR; not those of containers and tunnels without a carrier."""
 
     def command(self) -> Script:
@@ -128,7 +126,7 @@ class Networks(FactBase[list[str]]):
         return sorted(network for network in found if not network.startswith("fe80:"))
 
 
-class FirewallLoaded(FactBase[bool]):
+class FirewallLoaded(HostFact[bool]):
     """Whether the kernel's table `inet signalbox` is what this file would make of it.
 
     The file is loaded into a network namespace of its own, so the two listings are made by the same nft. What is in
@@ -148,7 +146,7 @@ class FirewallLoaded(FactBase[bool]):
         return fields(output) == ["yes"]
 
 
-class OpenPorts(FactBase[list[str]]):
+class OpenPorts(HostFact[list[str]]):
     """What the kernel's rules of ours let in by port, such as "tcp/22"; nothing where they are not loaded."""
 
     def command(self) -> Script:
@@ -177,7 +175,7 @@ class SshdState:
     effective: dict[str, str] = field(default_factory=dict)
 
 
-class Sshd(FactBase[SshdState]):
+class Sshd(HostFact[SshdState]):
     """What sshd makes of its files for a login of `user` from `address`, and which of them it has not read yet.
 
     sshd writes its pid file when it starts and again when it reloads. One that systemd starts for each connection
@@ -225,7 +223,7 @@ class SystemUnitState:
     touched: tuple[str, ...] = ()
 
 
-class SystemUnit(FactBase[SystemUnitState]):
+class SystemUnit(HostFact[SystemUnitState]):
     """State of a unit; one that has inputs notes their hashes in /run/signalbox/<unit>.inputs when it starts."""
 
     def command(self, unit: str, inputs: tuple[str, ...] = ()) -> Script:
@@ -267,7 +265,7 @@ class KernelSetting:
     writable: bool
 
 
-class KernelSettings(FactBase[dict[str, KernelSetting]]):
+class KernelSettings(HostFact[dict[str, KernelSetting]]):
     """Those of the sysctl keys that this kernel has; in a container most are there and not writable."""
 
     def command(self, keys: tuple[str, ...]) -> Script:

@@ -8,9 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cache
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import asked, claim, records, said_by
+from signalbox.facts.answer import HostFact, asked, claim, records, said_by
 from signalbox.facts.placed import entry_of, show_entries
 from signalbox.manifest import Entry
 from signalbox.shell import Script, each_of, sh
@@ -83,7 +81,7 @@ _SAID = re.compile(
 )
 
 
-class SecretFiles(FactBase[dict[str, SecretState]]):
+class SecretFiles(HostFact[dict[str, SecretState]]):
     """Files of secrets, by path, as their owner can read them: nothing that could be compared is stored on the host."""
 
     def command(self, paths: tuple[str, ...], user: str, home: str) -> Script:

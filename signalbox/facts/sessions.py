@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import asked, claim, fields, said_by
+from signalbox.facts.answer import HostFact, asked, claim, fields, said_by
 from signalbox.shell import Script, sh
 
 _MAX = 1000  # sessions that are told
@@ -25,7 +23,7 @@ class Session:
     lane: str
 
 
-class Sessions(FactBase[list[Session]]):
+class Sessions(HostFact[list[Session]]):
     """The sessions of a user that go to the gateway on this port of the host's loopback, and so hold its key."""
 
     def command(self, user: str, port: int) -> Script:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
-
-from signalbox.facts.answer import UnreadableError, asked, claim, fields, number, records, said_by, text_of
+from signalbox.facts.answer import HostFact, UnreadableError, asked, claim, fields, number, records, said_by, text_of
 from signalbox.facts.look import SHAPES, Look, found, looks
 from signalbox.facts.placed import entry_of, show_entries
 from signalbox.kept import owner_of
@@ -64,7 +62,7 @@ def _free(name: str, ranges: Sequence[tuple[str, range]], entry: Entry | None) -
     return max([FIRST_SUBID, *(ids.stop for _, ids in ranges)])
 
 
-class User(FactBase[UserState]):
+class User(HostFact[UserState]):
     """All that tasks ask about one user, in one command."""
 
     def command(self, user: str) -> Script:
@@ -160,7 +158,7 @@ def digests_of(text: str) -> dict[str, str]:
     return {words[1]: words[0] for words in lines if len(words) == 2}
 
 
-class UserUnit(FactBase[UnitState]):
+class UserUnit(HostFact[UnitState]):
     """State of a user unit, with the hashes of its input files when it started and now.
 
     A unit notes what it started with in %t/<unit>.inputs (SHA-256 of each input, or inode and change time of a `.key`,
@@ -207,7 +205,7 @@ class UserUnit(FactBase[UnitState]):
         )
 
 
-class UserCommand(FactBase[list[str]]):
+class UserCommand(HostFact[list[str]]):
     """The lines that a read-only command prints as a user; [] where the user or the program is missing."""
 
     def command(self, user: str, home: str, script: Script) -> Script:

@@ -75,6 +75,11 @@ def script_of(command: StringCommand) -> Script:
     return Script(command.get_raw_value())
 
 
+def command_of(script: Script) -> StringCommand:
+    """Return the script as pyinfra's connectors take it."""
+    return StringCommand(script)
+
+
 def fed(script: Script, stdin: str) -> StringCommand:
     """Return the command that runs `script` with this on its stdin: what may be long, or must not be seen."""
     return StringCommand(script, _stdin=stdin)
