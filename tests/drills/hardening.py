@@ -21,7 +21,8 @@ drill = Drill(
     "hard to get into for everyone but its owner",
     "A brute force from a second host is banned within the set number of tries, the controller never is; SSH from "
     "outside the allowed networks is dropped, also over IPv6; a port of a container is not reachable unless listed; "
-    "what is tampered with is named and healed in one run.",
+    "what is tampered with is named and healed in one run; 12 ways out past the egress filter: none, and the control "
+    "gets out.",
 )
 
 OTHER = lab_host("other")  # who wants to get in
