@@ -13,6 +13,8 @@ from tests.drills.run import run
 from tests.drills.stage import Stage
 from tests.lab.machine import require_machine
 
+TODAY = turns.today()  # one day for the whole run
+
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
@@ -24,8 +26,7 @@ def stage() -> Iterator[Stage]:
 @pytest.mark.timeout(1200)  # the first that needs a converged host waits for it
 @pytest.mark.parametrize("name", NAMES)
 def test_fixed_cell(name: str, stage: Stage) -> None:
-    today = turns.today()
-    if (turn := turns.following(name, today)) != today:
+    if (turn := turns.following(name, TODAY)) != TODAY:
         pytest.skip(f"its turn is on {turn}; now: make drill NAME={name}")
     cell, waited = load(name).fixed, stage.waited
     result = run(cell, stage)

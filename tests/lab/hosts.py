@@ -57,7 +57,7 @@ def clone(source: str, names: Sequence[str]) -> None:
         raise LabError(f"{source} runs: power it off before its disk is copied")
     with locked(lab.name, shared=True), step(f"copying {source} to {', '.join(names)}"):
         for name in names:
-            with locked(f"{lab.name}.{name}"):
+            with locked(f"{lab.name}.host.{name}"):
                 provision.create(lab, lab.host(name), Path(original.facts()["base"]), original.upper)
 
 
@@ -196,7 +196,7 @@ def add_admin(name: str, user: str, password: str | None = None) -> None:
 
 def _up_one(lab: Lab, name: str, tree: Path) -> None:
     host = lab.host(name)
-    with locked(f"{lab.name}.{name}"):
+    with locked(f"{lab.name}.host.{name}"):
         if Process.recorded(host.supervisor):
             # One that was made before it had lab-kmsg.service.
             sh(*inside(name, "sh", "-c", "umount /proc/kmsg 2>/dev/null || true"))
@@ -298,7 +298,7 @@ def _remove_cgroups(top: Path) -> bool:
 
 
 def _down_one(lab: Lab, host: HostFiles) -> None:
-    with locked(f"{lab.name}.{host.name}"):
+    with locked(f"{lab.name}.host.{host.name}"):
         if not host.directory.exists():
             return
         if host.number_file.exists():  # else its creation was interrupted, and nothing of it ever ran

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lab.instance import Lab, labs_directory, locked
 from tests.lab.machine import LabError, sh, write
 
-LOCK = "network"
+LOCK = "labs-network"  # no lab's name
 INOTIFY = 4096  # instances of inotify(7)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.lab import base, hosts, inventory, services
+from tests.lab import base, hosts, inventory, network, services
 from tests.lab.__main__ import main
-from tests.lab.instance import Lab, cache_directory, labs_directory
+from tests.lab.instance import LAB_NAME, Lab, cache_directory, labs_directory
 from tests.lab.machine import LabError, Process, cgroup_root, require_machine, sh
 
 NAME = f"t{os.getpid()}"
@@ -201,11 +201,13 @@ def test_list_tells_the_hosts() -> None:
 
 
 def test_down_of_one_host_leaves_the_other(own_lab: Lab) -> None:
-    hosts.up(["test-c"], with_services=False)
-    veth, boot = own_lab.host("test-c").veth, hosts.boot_id(A)
+    assert not LAB_NAME.fullmatch(network.LOCK)
+    name = "access"  # also what a lock of the lab is for: they must not be one
+    hosts.up([name], with_services=False)
+    veth, boot = own_lab.host(name).veth, hosts.boot_id(A)
     assert Path("/sys/class/net", veth).exists()
-    hosts.down(["test-c"])
-    assert not hosts.exists("test-c")
+    hosts.down([name])
+    assert not hosts.exists(name)
     assert not Path("/sys/class/net", veth).exists()
     assert hosts.boot_id(A) == boot
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import pytest
 
-from tests.drills import turns
+from tests.drills import record, turns
 from tests.drills.drill import NAMES
 
 NEW_YEAR = date(2027, 12, 30)  # of a leap year
@@ -29,8 +30,12 @@ def test_a_drill_that_is_not_known_to_be_long_runs_every_day(monkeypatch: pytest
     assert all("new" in turns.on(NEW_YEAR + timedelta(number)) for number in range(turns.PERIOD))
 
 
-def test_only_drills_are_long() -> None:
+def test_only_drills_are_long_and_the_page_names_them() -> None:
     assert set(turns.LONG) <= set(NAMES)
+    page = " ".join((record.DOCS / "README.md").read_text().split())
+    named = re.search(r"the longer ones: ([\w, ]+), each every fourth day", page)
+    assert named is not None
+    assert set(re.split(r", | and ", named[1])) == set(turns.LONG)
 
 
 def test_the_day_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
