@@ -175,15 +175,17 @@ def security(stage: Stage) -> Figures:
 
 def _older() -> str:
     """Install an older version of a package of which the security archive has a newer one; "" where there is none."""
+    # Those that are alone of their source, so that nothing else must go with them.
     script = r"""
-    installed=$(dpkg-query -W -f '${Package}\n')
-    for name in $(sed -n 's/^Package: //p' /var/lib/apt/lists/*security*Packages | sort -u); do
-        echo "$installed" | grep -qx "$name" || continue
+    dpkg-query -W -f '${source:Package} ${Package}\n' |
+        awk '{count[$1]++; name[$1] = $2} END {for (each in count) if (count[each] == 1) print name[each]}' |
+        sort >/run/alone
+    for name in $(sed -n 's/^Package: //p' /var/lib/apt/lists/*security*Packages | sort -u | comm -12 - /run/alone); do
         old=$(apt-cache madison $name | awk '$6 ~ /^trixie\// {print $3; exit}')
-        [ -n "$old" ] || continue
-        would=$(apt-get -s --allow-downgrades install $name=$old 2>/dev/null | grep -cE '^(Inst|Remv)')
-        [ "$would" = 1 ] || continue
-        apt-get -qqy --allow-downgrades install $name=$old >/dev/null 2>&1 && echo $name && exit
+        new=$(apt-cache madison $name | awk '$6 ~ /^trixie-security\// {print $3; exit}')
+        [ -n "$old" ] && dpkg --compare-versions "$old" lt "$new" || continue  # a point release may have it already
+        apt-get -qqy --no-remove --allow-downgrades install $name=$old >/dev/null 2>&1 || continue
+        apt-cache policy $name | grep -q "Installed: $old" && echo $name && exit
     done
     """
     return looks.answer(script, user="root", timeout=600)
