@@ -33,6 +33,7 @@ ANSWERS = {
     "a line without end": "exec cat /dev/zero",
     "both streams without end": "yes >&2 & exec yes",
     "silence": "exec sleep 100000",
+    "nothing, and no end": "exec >&- 2>&-; sleep 100000",
 }
 MEMORY_MIB = 700  # that a controller may take, whatever a host sends
 OTHER: dict[str, Any] = {
