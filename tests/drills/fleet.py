@@ -11,7 +11,8 @@ from tests.drills import looks
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.lab import hosts
+from tests.lab import access, hosts
+from tests.lab.instance import Lab
 
 drill = Drill(
     "fleet",
@@ -188,6 +189,32 @@ def nonsense(stage: Stage) -> Figures:
     control = must_fail(lambda: _named_once(stage.site(HOST, ODD).plan(), ODD), "a shell that answers")
     stage.discard(ODD)
     return {**figures, "control": control}
+
+
+@drill.cell("greets")
+def greets(stage: Stage) -> Figures:
+    """A host whose shell greets whoever comes, with colours and bytes that are no text, is deployed to all the same."""
+    site = stage.converged()
+    greeting = "echo '[motd] Welcome! {1}'; printf '\\033[1;31mlate\\033[0m\\n\\377\\n'"
+    keep, put_back = "cp -p /root/.bashrc /root/.bashrc.was", "mv /root/.bashrc.was /root/.bashrc"
+    looks.answer(f"{keep}; {{ echo {looks.quoted(greeting)}; cat .bashrc.was; }} > .bashrc", user="root")
+    try:
+        heard = subprocess.run(
+            [*access.ssh(Lab.current(), HOST, "root"), "true"], capture_output=True, check=True
+        ).stdout
+        assert heard.endswith(b"late\x1b[0m\n\xff\n"), f"control: it does not greet: {heard!r}"
+        subprocess.run(hosts.inside(HOST, "rm", "/etc/signalbox/lanes.json"), check=True)
+        healed = site.deploy().ok().changed(HOST)
+        assert not site.deploy().ok().changed(HOST)
+        told = {}
+        for command in ("verify", "usage", "lock"):
+            ran = site.signalbox(command)
+            assert ran.status == 0, ran.stdout + ran.stderr
+            assert "somebody" not in ran.stdout, ran.stdout
+            told[command] = f"{ran.seconds:.1f} s"
+    finally:
+        subprocess.run(hosts.inside(HOST, "sh", "-c", put_back), check=True)
+    return {"greeting": repr(heard), "healed": "; ".join(healed), **told}
 
 
 @drill.cell("refused")
