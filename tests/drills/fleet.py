@@ -17,7 +17,8 @@ from tests.lab.instance import Lab
 drill = Drill(
     "fleet",
     "several hosts in one run",
-    "Two hosts with different settings converge in one run; a third that is switched off fails alone and is named.",
+    "Two hosts with different settings converge in one run; a third that is switched off fails alone and is named. So does "
+    "one whose shell answers nonsense, or nothing; one that greets is no worse for it.",
 )
 
 ONE, TWO, OFF = lab_host("one"), lab_host("two"), lab_host("off")
@@ -157,7 +158,7 @@ def _named_once(run: Run, host: str) -> str:
     for never in ("Traceback", "No hosts remaining", "hooks.py", "\x1b]", "\x07"):
         assert never not in run.stderr, run.stderr[-3000:]
     told = [line.split("]", 1)[1].strip() for line in run.stderr.splitlines() if line.strip().startswith(f"[{host}]")]
-    told = [line for line in told if not line.startswith(("Connected", "warning:", "remark:"))]
+    told = [line for line in told if not line.startswith(("Connected", "Ready:", "warning:", "remark:"))]
     assert 0 < len(told) < 4, run.stderr[-3000:]
     return told[0][:200]
 
