@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -255,8 +255,8 @@ def _run_host_ops(original: Callable[..., None]) -> Callable[..., None]:
         except PyinfraError:
             if not is_guarded():
                 raise
-            # Run host by host, or all at once: pyinfra forgets there that a host has failed, or that all have.
-            with suppress(RunEndedError):
+            # Where all hosts run at once, pyinfra forgets that one has failed, and nobody hears a greenlet that raises.
+            with suppress(RunEndedError) if gevent.getcurrent() in state.pool else nullcontext():
                 state.fail_hosts({host})  # type: ignore[no-untyped-call]
 
     return run_host_ops

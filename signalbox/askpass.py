@@ -6,6 +6,7 @@ read it in the list of processes (pyinfra 3.10.0, connectors/util.py, make_unix_
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -16,6 +17,7 @@ from pyinfra.connectors.util import make_unix_command_for_host
 
 # Takes the password's place in the command; pyinfra only asks whether there is one.
 _PLACEHOLDER = "in-askpass-file"
+_PATH = re.compile(r"/[\w./-]{1,200}/signalbox-askpass-\w{8}")
 # Memory-backed, and gone with the user's last session if nobody gets to remove it.
 _CREATE = (
     'umask 077 && f=$(mktemp "${XDG_RUNTIME_DIR:-/dev/shm}/signalbox-askpass-XXXXXXXX")'
@@ -28,9 +30,11 @@ def _askpass_path(host: Host, password: str) -> str:
     if path is None:
         script = f"#!/bin/sh\nprintf '%s\\n' {shlex.quote(password)}\n"
         done, output = host.run_shell_command(StringCommand(_CREATE), _stdin=script)
-        if not done or not output.stdout_lines:
+        # A shell may greet before, and what it says is made part of commands.
+        path = next(filter(_PATH.fullmatch, output.stdout_lines), None) if done else None
+        if path is None:
             raise ConnectError(f"the host keeps no file for sudo's password: {output.stderr}")
-        path = host.connector_data["signalbox_askpass"] = output.stdout_lines[-1]
+        host.connector_data["signalbox_askpass"] = path
     return str(path)
 
 

@@ -100,6 +100,7 @@ def _read(name: str, stream: Any, budget: _Budget, lines: list[OutputLine], show
     chunks, begun = _chunks(stream, name), bytearray()
     while data := chunks():
         budget.take(data)
+        gevent.sleep(0)  # who sends without a pause keeps nobody else from being heard
         first, *more = data.split(b"\n")
         begun += first
         for each in more:

@@ -10,8 +10,11 @@ from typing import Any
 from pyinfra import host as current
 from pyinfra.api import Host
 
+from signalbox.untrusted import plain
+
 _DIFFERENCES = "signalbox_differences"
 _WANTED = "signalbox_wanted"
+_LETTERS = 200  # of a value that is told
 
 
 def differs(what: str, now: object, wanted: object) -> None:
@@ -42,4 +45,5 @@ def wanted(host: Host) -> set[tuple[str, str]]:
 
 
 def _word(value: object) -> str:
-    return "nothing" if value in (None, "", (), []) else str(value)
+    text = " ".join(plain(str(value)).splitlines())  # a host says what is
+    return "nothing" if value in (None, "", (), []) else text if len(text) <= _LETTERS else f"{text[:_LETTERS]}…"

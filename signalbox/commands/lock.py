@@ -43,15 +43,23 @@ def lock(inventory: str, selectors: list[str], broken: bool, yes: bool, as_json:
         if not yes and not click.confirm("End these locks?", err=True):
             sys.exit(FAILED)
         arguments = ["-y", "--data", f"_break={json.dumps(runs)}", "--data", "lock.enabled=false", *selectors]
-        _owners(drive(inventory, _DEPLOY, arguments))
+        breaking = drive(inventory, _DEPLOY, arguments)
+        _all_answered(breaking)
         note("the locks are free")
+    _all_answered(outcome)
     sys.exit(OK)
 
 
 def _owners(outcome: Outcome) -> dict[str, Owner | None]:
+    """Return who has the lock of each host that told."""
+    if outcome.state is None:
+        _all_answered(outcome)
+    state = outcome.state
+    hosts = sorted(state.active_hosts, key=str) if state else ()
+    return {host.name: host.connector_data.get("signalbox_lock") for host in hosts}
+
+
+def _all_answered(outcome: Outcome) -> None:
     problems = [f"{host}: {text}" if host else text for host, texts in outcome.errors.items() for text in texts]
     if outcome.state is None or outcome.error or outcome.state.failed_hosts:
         raise Failure("\n  ".join([outcome.error or "not every host answered", *problems]))
-    return {
-        host.name: host.connector_data.get("signalbox_lock") for host in outcome.state.inventory.iter_activated_hosts()
-    }

@@ -17,4 +17,4 @@ class LockOwner(HostFact[Owner | None]):
     def process(self, output: list[str]) -> Owner | None:
         """Read the lock's line."""
         told = fields(output)
-        return Owner.read(told[0].rstrip("\n")) if told else None
+        return Owner.read(told[0].rstrip("\n")) if told and told[0] else None

@@ -24,7 +24,7 @@ drill = Drill(
     "connection",
     "as root or through sudo, and only to the host that was meant",
     "Connecting works as root by key and as an admin user with sudo, with and without a password. An unknown or "
-    "changed host key stops the run; `host_key` in the inventory or known_hosts decides.",
+    "changed host key stops the run; `host_key` in the inventory or known_hosts decides, in a project of its own, too.",
 )
 
 WRONG = "gatewya"  # a section that there is not

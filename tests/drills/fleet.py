@@ -11,12 +11,14 @@ from tests.drills import looks
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.lab import hosts
+from tests.lab import access, hosts
+from tests.lab.instance import Lab
 
 drill = Drill(
     "fleet",
     "several hosts in one run",
-    "Two hosts with different settings converge in one run; a third that is switched off fails alone and is named.",
+    "Two hosts with different settings converge in one run; a third that is switched off fails alone and is named. So "
+    "does one whose shell answers nonsense, or nothing; one that greets is no worse for it.",
 )
 
 ONE, TWO, OFF = lab_host("one"), lab_host("two"), lab_host("off")
@@ -33,6 +35,7 @@ ANSWERS = {
     "a line without end": "exec cat /dev/zero",
     "both streams without end": "yes >&2 & exec yes",
     "silence": "exec sleep 100000",
+    "nothing, and no end": "exec >&- 2>&-; sleep 100000",
 }
 MEMORY_MIB = 700  # that a controller may take, whatever a host sends
 OTHER: dict[str, Any] = {
@@ -153,9 +156,10 @@ def _named_once(run: Run, host: str) -> str:
     """Return the one sentence that tells why this host failed: no traceback, nothing that drives a terminal."""
     assert run.status == 1, f"ended with {run.status}"
     for never in ("Traceback", "No hosts remaining", "hooks.py", "\x1b]", "\x07"):
-        assert never not in run.stderr, run.stderr[-3000:]
+        place = run.stderr.find(never)
+        assert place < 0, f"{never!r} is told: {run.stderr[max(0, place - 500) : place + 2500]}"
     told = [line.split("]", 1)[1].strip() for line in run.stderr.splitlines() if line.strip().startswith(f"[{host}]")]
-    told = [line for line in told if not line.startswith(("Connected", "warning:", "remark:"))]
+    told = [line for line in told if not line.startswith(("Connected", "Ready:", "warning:", "remark:"))]
     assert 0 < len(told) < 4, run.stderr[-3000:]
     return told[0][:200]
 
@@ -187,6 +191,32 @@ def nonsense(stage: Stage) -> Figures:
     control = must_fail(lambda: _named_once(stage.site(HOST, ODD).plan(), ODD), "a shell that answers")
     stage.discard(ODD)
     return {**figures, "control": control}
+
+
+@drill.cell("greets")
+def greets(stage: Stage) -> Figures:
+    """A host whose shell greets whoever comes, with colours and bytes that are no text, is deployed to all the same."""
+    site = stage.converged()
+    greeting = "echo '[motd] Welcome! {1}'; printf '\\033[1;31mlate\\033[0m\\n\\377\\n'"
+    keep, put_back = "cp -p /root/.bashrc /root/.bashrc.was", "mv /root/.bashrc.was /root/.bashrc"
+    looks.answer(f"{keep}; {{ echo {looks.quoted(greeting)}; cat .bashrc.was; }} > .bashrc", user="root")
+    try:
+        heard = subprocess.run(
+            [*access.ssh(Lab.current(), HOST, "root"), "true"], capture_output=True, check=True
+        ).stdout
+        assert heard.endswith(b"late\x1b[0m\n\xff\n"), f"control: it does not greet: {heard!r}"
+        subprocess.run(hosts.inside(HOST, "rm", "/etc/signalbox/lanes.json"), check=True)
+        healed = site.deploy().ok().changed(HOST)
+        assert not site.deploy().ok().changed(HOST)
+        told = {}
+        for command in ("verify", "usage", "lock"):
+            ran = site.signalbox(command)
+            assert ran.status == 0, ran.stdout + ran.stderr
+            assert "somebody" not in ran.stdout, ran.stdout
+            told[command] = f"{ran.seconds:.1f} s"
+    finally:
+        subprocess.run(hosts.inside(HOST, "sh", "-c", put_back), check=True)
+    return {"greeting": repr(heard), "healed": "; ".join(healed), **told}
 
 
 @drill.cell("refused")

@@ -130,6 +130,13 @@ def test_an_operation_that_raises_on_one_host_fails_it_alone(place: Place, argum
     assert "Traceback" not in ran.err
 
 
+def test_more_failures_than_may_be_end_a_run_host_by_host(place: Place) -> None:
+    ran = place.run(SOUND, "-y", "--serial", "--fail-percent", "0", a="explodes", b="explodes", c="explodes")
+    assert ran.status == 1
+    assert ran.err.count("IndexError: list index out of range") == 1
+    assert "Over 0% of hosts failed" in next(line for line in ran.err.splitlines() if "the run has ended" in line)
+
+
 def test_what_a_deploy_raises_for_one_host_fails_it_alone_and_v_tells_where(place: Place) -> None:
     raises = f'if host.name == "@fake/bad": raise ZeroDivisionError("of this host")\n{SOUND}'
     ran = place.run(raises, "-y", good="yes", bad="yes")

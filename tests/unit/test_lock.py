@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import lock
+from signalbox.facts.lock import LockOwner
 from signalbox.lock import Owner, holder
 
 ANN = Owner("ann@laptop", "it's an upgrade", "1", "noon", "night")
@@ -23,6 +25,7 @@ UNFINISHED = '{"who": "ann", "said": "it\'s over", "result": "interrupted"}'
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(lock, "PATH", str(tmp_path / "run" / "deploy.lock"))
+    monkeypatch.setattr("signalbox.facts.lock.PATH", str(tmp_path / "run" / "deploy.lock"))
     monkeypatch.setattr(lock, "LOG", str(tmp_path / "log" / "deploys.jsonl"))
     return tmp_path
 
@@ -70,6 +73,23 @@ def test_the_line_that_releases_it_is_the_record(place: Path) -> None:
     assert log(place) == ['{"result": "changed"}']
     with shell() as third:
         assert said(third).startswith("taken ")
+
+
+def test_the_fact_tells_who_has_it_whatever_a_shell_greets_with() -> None:
+    def told() -> Owner | None:
+        command = ["sh", "-c", f"echo '[motd] hello'; {LockOwner().command()}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return LockOwner().process(done.stdout.splitlines())
+
+    assert told() is None
+    with shell() as first:
+        assert said(first).startswith("taken ")
+        owner = told()
+        assert owner
+        assert (owner.who, owner.pid) == (ANN.who, first.pid)
+    assert told() is None
+    with pytest.raises(FactProcessError):
+        LockOwner().process(["hello"])
 
 
 def test_a_run_that_is_gone_is_recorded_as_unfinished(place: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import paramiko
+import pytest
 
 from signalbox import transport
 
@@ -45,6 +47,38 @@ def test_installing_twice_wraps_once() -> None:
     first = paramiko.Transport.__init__
     transport.install()
     assert paramiko.Transport.__init__ is first
+
+
+def test_an_sshd_that_never_answers_is_not_waited_for_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport.install()
+    monkeypatch.setattr(transport, "_ANSWER_SECONDS", 0.1)
+    waiting: Any = paramiko.Channel(1)
+    with pytest.raises(paramiko.SSHException, match="did not answer"):
+        waiting._wait_for_event()
+    answered: Any = paramiko.Channel(2)
+    answered.event.set()
+    answered.event_ready = True
+    answered._wait_for_event()
+
+
+def test_an_upload_that_stands_still_is_not_waited_for_without_an_end() -> None:
+    class Channel:
+        """Stands still."""
+
+        seconds: float | None = None
+
+        def settimeout(self, seconds: float) -> None:
+            self.seconds = seconds
+
+        def send(self, data: bytes) -> int:
+            return len(data)
+
+        def recv(self, _size: int) -> bytes:
+            raise TimeoutError if self.seconds else AssertionError("without an end")
+
+    transport.install()
+    with pytest.raises(TimeoutError):
+        paramiko.SFTPClient(Channel())  # type: ignore[arg-type]
 
 
 def test_a_wrong_checksum_is_still_wrong() -> None:
