@@ -16,9 +16,9 @@ Body = Callable[["Stage"], Figures]
 # In the order of a full run: drills that can use a host that an earlier one has converged come after it.
 NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
-    "skills", "sessions", "backends", "real_model", "certify", "converged", "break_and_tell", "failover", "flood", "swap",
-    "private", "usage", "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet", "pull",
-    "plan", "locks", "drift", "remove", "rollout", "upgrade", "init", "adopt", "demo",
+    "skills", "sessions", "backends", "real_model", "certify", "converged", "break_and_tell", "failover", "flood",
+    "swap", "private", "usage", "readahead", "interrupted", "lockout", "hardening", "measured", "reboot", "fleet",
+    "pull", "plan", "locks", "drift", "remove", "rollout", "upgrade", "init", "adopt", "demo",
 )  # fmt: skip
 
 
