@@ -10,7 +10,8 @@ from signalbox.routes import Container
 from signalbox.settings.sections import Gateway, Limits
 
 AUDIT = "/var/lib/signalbox/audit"
-TMPFS_MIB = 64  # of each place that a container may write to: it is memory
+TMPFS = ("/tmp", "/app/cache", "/app/migrations")  # noqa: S108 (all that a read-only container may write to)
+TMPFS_MIB = 64  # of each: it is memory
 
 
 def container_json(settings: Gateway, container: Container, key_files: Mapping[str, str]) -> str:
@@ -30,7 +31,7 @@ def _run(container: Container, limits: Limits) -> list[str]:
     memory, files = f"{limits.memory_mib}m", f"nofile={limits.files}:{limits.files}"
     words = ["--memory", memory, "--memory-swap", memory, "--pids-limit", str(limits.tasks), "--ulimit", files]
     words += ["--pull", "never", "--user", "0:0", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-    words += ["--read-only", *(f"--tmpfs={path}:size={TMPFS_MIB}m" for path in ("/tmp", "/app/cache", "/app/migrations"))]  # noqa: S108
+    words += ["--read-only", *(f"--tmpfs={path}:size={TMPFS_MIB}m" for path in TMPFS)]
     words += ["--log-driver", "local"]
     if container.host_loopback:
         words += ["--add-host", "host.docker.internal:host-gateway"]

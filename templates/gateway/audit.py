@@ -17,7 +17,7 @@ import sys
 import time
 
 import litellm
-from lines import Document, Lines, part, parsed, parts, text
+from lines import Document, Lines, parsed, part, parts, text
 from litellm.integrations.custom_logger import CustomLogger
 
 DIRECTORY = os.environ.get("SIGNALBOX_AUDIT", "/signalbox/audit")
@@ -33,7 +33,8 @@ WORD = re.compile(r"[\w.:@/-]{1,128}")  # what a header may put into a line
 CLAUDE = re.compile(r"claude-(?:fable|opus|sonnet|haiku)-\d+(?:-\d+)?")  # in a model's name, as the vendor calls it
 OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
 QUOTA = re.compile(  # what is between two words has a bound: else a long answer takes time that is not linear
-    r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .{0,80}quota|(?:usage|spend(?:ing)?) limit",
+    r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .{0,80}quota"
+    r"|(?:usage|spend(?:ing)?) limit",
     re.IGNORECASE,
 )
 WORDS = 1 << 13  # characters that are read of an error
@@ -209,7 +210,8 @@ def spoken(event):
         message = part(choice, "delta") or part(choice, "message")
         said += [message, *(part(call, "function") for call in parts(message, "tool_calls"))]
     names = ("text", "thinking", "partial_json", "content", "arguments")
-    return sum(len(text(each, name)) for each in said for name in names) + sum(length(each.get("input")) for each in said)
+    words = sum(len(text(each, name)) for each in said for name in names)
+    return words + sum(length(each.get("input")) for each in said)
 
 
 def length(value):

@@ -9,7 +9,7 @@ import json
 import re
 
 import audit
-from lines import Document, Lines, part, parsed, parts, text
+from lines import Document, Lines, parsed, part, parts, text
 
 HELD = 2048  # characters; after so many it is an answer
 HELD_BYTES = 1 << 18  # of a stream, however little it says

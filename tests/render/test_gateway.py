@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -147,6 +148,7 @@ def unit(each: Settings) -> str:
         "gateway/litellm.service",
         port=each.gateway.port,
         start_timeout_seconds=each.gateway.start_timeout_seconds,
+        limits=each.gateway.limits,
         home=home,
         programs=f"{home}/supervisor",
         inputs=(each.gateway_account.path(".config/systemd/user/litellm.service"), f"{home}/supervisor/stage.py"),
@@ -208,8 +210,20 @@ def test_systemd_would_tell(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_no_command_of_the_container_holds_a_secret(case: str) -> None:
     run = json.loads(container(settings(case)))["run"]
-    given = [word for word in run if "=" in word and not word.startswith("type=")]
+    given = [word for before, word in itertools.pairwise(run) if before == "--env"]
+    assert len(given) == run.count("--env")
     assert {word.split("=", 1)[0] for word in given} == set(routes.container_environment(settings(case)))
+
+
+def test_the_container_and_the_unit_have_limits() -> None:
+    each = settings("guide")
+    limits = each.gateway.limits.model_copy(update={"memory_mib": 1024, "tasks": 300, "files": 500})
+    each = replace(each, gateway=each.gateway.model_copy(update={"limits": limits}))
+    words = " ".join(json.loads(container(each))["run"])
+    assert "--memory 1024m --memory-swap 1024m --pids-limit 300 --ulimit nofile=500:500" in words
+    assert words.count(":size=64m") == words.count("--tmpfs") == 3
+    lines = unit(each).splitlines()
+    assert {"MemoryMax=1024M", "TasksMax=300", "LimitNOFILE=500"} <= set(lines)
 
 
 def test_more_authorities_are_those_of_the_host() -> None:

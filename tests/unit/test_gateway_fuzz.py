@@ -6,8 +6,10 @@ SIGNALBOX_HYPOTHESIS=drill tries 10000 answers of each.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,14 +46,19 @@ EVENT = st.fixed_dictionaries(
         "delta": BLOCK,
         "content": BLOCK,
         "content_block": BLOCK,
-        "choices": st.lists(st.fixed_dictionaries({}, optional={"delta": BLOCK, "message": BLOCK}) | ODD, max_size=3) | ODD,
+        "choices": st.lists(st.fixed_dictionaries({}, optional={"delta": BLOCK, "message": BLOCK}) | ODD, max_size=3)
+        | ODD,
         "error": st.fixed_dictionaries({"type": ODD}) | ODD,
         "object": st.just("chat.completion") | ODD,
         "stop_reason": ODD,
     },
 )
-LINE = EVENT.map(lambda event: b"data: " + json.dumps(event).encode()) | st.binary(max_size=60) | st.sampled_from(
-    [b"", b"data: [DONE]", b"data:", b"data: " + b"[" * DEEP, b"data: " + b'{"usage":' * DEEP, b"event: ping"]
+LINE = (
+    EVENT.map(lambda event: b"data: " + json.dumps(event).encode())
+    | st.binary(max_size=60)
+    | st.sampled_from(
+        [b"", b"data: [DONE]", b"data:", b"data: " + b"[" * DEEP, b"data: " + b'{"usage":' * DEEP, b"event: ping"]
+    )
 )
 STREAM = st.lists(st.tuples(LINE, st.sampled_from([b"\n", b"\n\n", b"\r\n\r\n", b"\r"])), max_size=8).map(
     lambda lines: b"".join(line + end for line, end in lines)
@@ -70,15 +77,15 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
 def cut(answer: bytes, cuts: list[int]) -> list[bytes]:
     """Return the answer in the pieces in which it comes."""
     ends = [0, *sorted(cuts), len(answer)]
-    return [answer[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [answer[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def audited(plugins: SimpleNamespace, answer: bytes, cuts: list[int], stream: bool) -> dict[str, Any]:
     """Serve it, and return the one line that is left of it; what the client gets is checked in `serve`."""
-    file = f"{plugins.audit.DIRECTORY}/{plugins.audit.FILE}"
-    open(file, "w").close()
+    file = Path(plugins.audit.DIRECTORY, plugins.audit.FILE)
+    file.write_text("")
     assert serve(plugins.audit, cut(answer, cuts), stream=stream, headers=CLOUD)
-    (line,) = open(file).read().splitlines()
+    (line,) = file.read_text().splitlines()
     told: dict[str, Any] = json.loads(line, parse_constant=pytest.fail)
     return told
 
@@ -113,13 +120,17 @@ def test_each_answer_leaves_a_line(plugins: SimpleNamespace, given: tuple[bytes,
 
 
 @given(STREAM, CUTS)
-def test_a_stream_is_passed_on_or_the_next_model_is_asked(plugins: SimpleNamespace, answer: bytes, cuts: list[int]) -> None:
+def test_a_stream_is_passed_on_or_the_next_model_is_asked(
+    plugins: SimpleNamespace, answer: bytes, cuts: list[int]
+) -> None:
     got, asked = converse(plugins, cut(answer, cuts))
     assert (got, asked) in ((answer, ["local"]), (b"".join(said("cloud")), ["local", "haiku"]))
 
 
 @given(WHOLE, CUTS)
-def test_a_document_is_passed_on_or_the_next_model_is_asked(plugins: SimpleNamespace, answer: bytes, cuts: list[int]) -> None:
+def test_a_document_is_passed_on_or_the_next_model_is_asked(
+    plugins: SimpleNamespace, answer: bytes, cuts: list[int]
+) -> None:
     got, asked = converse(plugins, cut(answer, cuts), kind="application/json")
     assert (got, asked) in ((answer, ["local"]), (b"".join(said("cloud")), ["local", "haiku"]))
 
@@ -131,10 +142,20 @@ def nested(depth: int) -> Any:
     return value
 
 
-@given(st.text(max_size=200) | st.sampled_from(["exceeded your " * 100_000, "x" * 1_000_000]), ODD | st.just(nested(5000)), ODD)
+@given(
+    st.text(max_size=200) | st.sampled_from(["exceeded your " * 100_000, "x" * 1_000_000]),
+    ODD | st.just(nested(5000)),
+    ODD,
+)
 def test_an_error_is_one_of_our_own_words(plugins: SimpleNamespace, words: str, body: Any, retry: Any) -> None:
-    error = type("BadRequestError", (Exception,), {"body": body, "litellm_response_headers": {"retry-after": retry}})(words)
-    assert plugins.audit.error_class(error) in {*plugins.audit.BY_ERROR.values(), *plugins.audit.BY_STATUS.values(), "quota"}
+    error = type("BadRequestError", (Exception,), {"body": body, "litellm_response_headers": {"retry-after": retry}})(
+        words
+    )
+    assert plugins.audit.error_class(error) in {
+        *plugins.audit.BY_ERROR.values(),
+        *plugins.audit.BY_STATUS.values(),
+        "quota",
+    }
     rest = plugins.failover.retry_after(error)
     assert rest is None or 1 <= rest <= plugins.failover.LONGEST_REST
 
@@ -152,7 +173,9 @@ def test_what_is_loaded_is_told(plugins: SimpleNamespace, tokens: dict[str, int 
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("piece", [b"a" * (1 << 16), b"\n" * (1 << 16), b"data: a\n" * (1 << 13), b": a\n\n" * (1 << 13)])
+@pytest.mark.parametrize(
+    "piece", [b"a" * (1 << 16), b"\n" * (1 << 16), b"data: a\n" * (1 << 13), b": a\n\n" * (1 << 13)]
+)
 def test_what_is_kept_of_an_answer_has_a_bound(plugins: SimpleNamespace, piece: bytes, stream: bool) -> None:
     """6 MiB come; of an answer that is not yet one the client gets nothing, so it must be let go of."""
     answer, judge = plugins.audit.Answer(), plugins.guard.Judge(stream, True)

@@ -32,9 +32,10 @@ def _forever(head: bytes, piece: bytes) -> Pieces:
 
 
 def _chunk(text: str = "word ", **more: Any) -> bytes:
-    delta = {} if "usage" in more else {"role": "assistant", "content": text}
-    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
-             "choices": [{"index": 0, "delta": delta, "finish_reason": "stop" if "usage" in more else None}]}  # fmt: skip
+    last = "usage" in more
+    delta = {} if last else {"role": "assistant", "content": text}
+    choice = {"index": 0, "delta": delta, "finish_reason": "stop" if last else None}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
     return json.dumps(chunk | more).encode()
 
 
