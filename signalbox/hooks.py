@@ -24,7 +24,7 @@ from pyinfra.api.state import BaseStateCallback, StateStage
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 
-from signalbox import askpass, overhead, transport
+from signalbox import askpass, overhead, printed, transport
 from signalbox.applied import applied, commit
 from signalbox.lanes import lane_secrets
 from signalbox.readahead import install as readahead
@@ -186,6 +186,7 @@ def install() -> None:
     overhead.install()
     transport.install()
     askpass.install()
+    printed.install()
     readahead.install()
     if getattr(connect.connect_all, "signalbox", False):
         return

@@ -6,10 +6,9 @@ import os
 import sys
 from collections.abc import Mapping
 
-import click
 from rich.text import Text
 
-from signalbox.console import Failure, note, stderr, working
+from signalbox.console import Failure, asked, note, stderr, working
 from signalbox.init.answers import Kept
 from signalbox.init.question import Known, Question, WrongAnswerError, told
 from signalbox.secrets import Secret
@@ -120,15 +119,8 @@ class Interview:
             console.print(Text(f"  {number}  {choice}"), soft_wrap=True)
         default = told(question.default, known)
         while True:
-            answer = str(
-                click.prompt(
-                    f"{question.id}{f' [{default}]' if default else ''}",
-                    default=default,
-                    show_default=False,
-                    hide_input=question.secret is not None,
-                    err=True,
-                )
-            )
+            words = f"{question.id}{f' [{default}]' if default else ''}"
+            answer = asked(words, default=default, hidden=question.secret is not None)
             if answer.strip() != "?":
                 return answer
             console.print(Text(told(question.more, known) or "There is no more to say of this."), soft_wrap=True)
