@@ -22,14 +22,13 @@ from pyinfra.api import output
 from signalbox.launcher.speak import shown
 
 _OURS = str(10**9 + randbelow(9 * 10**9))  # no terminal knows such a parameter of a colour, so none minds it
-_PLAIN_STYLE = re.compile(r"\x1b\[([0-9;]*)m")
 _OUR_STYLE = re.compile(rf"\x1b\[{_OURS};([0-9;]*)m")
 _INDENT = " " * 8  # deeper than any line of pyinfra's own
 
 
 def style(text: object, *words: Any, **more: Any) -> str:
     """Return a text in a colour, as click.style does."""
-    before, _, after = (_PLAIN_STYLE.sub(rf"\x1b[{_OURS};\1m", each) for each in _around(words, more))
+    before, _, after = (each.replace("\x1b[", f"\x1b[{_OURS};") for each in _around(words, more))
     return f"{before}{text}{after}"
 
 

@@ -40,7 +40,7 @@ def _of_host(host: HostReport) -> Iterator[Text]:
     for remark in host.remarks:
         yield Text(f"  remark: {_inside(remark)}", style="dim")
     for task, changes in groupby(host.changes, key=lambda change: change.task):
-        yield Text(f"  {task}" if task else "  (no task)")
+        yield Text(f"  {shown(task)}" if task else "  (no task)")
         for change in changes:
             yield from _of_change(change)
 
