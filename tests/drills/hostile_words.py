@@ -17,7 +17,7 @@ from tests.drills.deployment import LIMIT_SECONDS, Site
 from tests.drills.drill import Figures, must_fail
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage
-from tests.drills.told import doctor, drill, seen, well_again
+from tests.drills.told import doctor, drill, seen, verify, well_again
 from tests.lab import hosts, services
 
 CLIPBOARD, TITLE = "\x1b]52;c;cm0gLXJmIH4K\x07", "\x1b]0;taken\x07"
@@ -44,10 +44,24 @@ sed -i 's/^Description=.*/Description={ATTACK}/' ~/.config/systemd/user/docker.s
 mv ~/.claude/skills ~/skills.kept; ln -s {WORD} ~/.claude/skills
 """
 TAKE_BACK = """
-rm -f ~/.config/environment.d/*.conf ~/.claude/skills ~/.claude-routed/settings.json
+rm -f ~/.config/environment.d/$'\\x1b'*.conf ~/.claude/skills ~/.claude-routed/settings.json
 mv ~/skills.kept ~/.claude/skills
 mv ~/docker.kept ~/.config/systemd/user/docker.service
 [ ! -e ~/settings.kept ] || mv ~/settings.kept ~/.claude-routed/settings.json
+"""
+# A model server that calls its models, and every error, by such words.
+PORT = 18765
+SERVER = f"""
+import http.server, json
+class Hostile(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({{"data": [{{"id": {ATTACK!a}}}], "error": {{"message": {ATTACK!a}}}}}).encode()
+        self.send_response(200 if self.path.endswith("/models") else 500)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_GET
+http.server.ThreadingHTTPServer(("", {PORT}), Hostile).serve_forever()
 """
 LAUNCH = "/usr/local/lib/signalbox/launcher"
 STATUS = json.dumps({"session_id": "drill-words", "model": {"id": ATTACK}, "context_window": {"used_percentage": 1}})
@@ -73,6 +87,8 @@ ON_CONTROLLER: Mapping[str, tuple[str, ...]] = {
 }
 # The same programs with the function taken out, before anybody takes it from its module.
 WITHOUT = "import signalbox.launcher.speak as s; s.shown = lambda text, lines=False: str(text); "
+# Those that come across what is planted.
+TELLING = ("claude-logs", "claude-usage", "status line", "plan", "usage", "verify", "claude-doctor, by root")
 MAINS = {
     "signalbox": "from signalbox.cli import main; main()",
     "pyinfra": "import sys; sys.argv[0] = 'pyinfra'; from pyinfra_cli.main import main; main()",
@@ -136,17 +152,21 @@ def escapes(stage: Stage) -> Figures:
         f"cp -a {AUDIT} {AUDIT}.kept && printf '%s\\n' {looks.quoted(json.dumps(ENTRY))} >> {AUDIT}", user="root"
     )
     looks.answer(PLANT)
+    quiet = "</dev/null >/dev/null 2>&1 &"
+    looks.answer(f"nohup python3 -c {looks.quoted(SERVER)} {quiet} echo $! > $XDG_RUNTIME_DIR/drill-words; sleep 1")
+    url = f"http://{hosts.address(HOST, 4)}:{PORT}"
+    box = {"kind": "openai_compatible", "url": url, "models": {"drill-words": {"id": "any"}}}
+    hostile = stage.site(settings={"backends": {"drill": box}})  # not deployed: who looks compares with it
     try:
-        told = {**_on_host(), **_on_controller(site)}
+        told = {**_on_host(), **_on_controller(hostile)}
         _silent(told)
         showing = [what for what, text in told.items() if r"\x1b]" in text or r"\u001b]" in text]
-        assert {"claude-logs", "claude-usage", "status line", "plan", "usage", "claude-doctor, by root"} <= set(
-            showing
-        ), showing
-        control = _controls(site)
+        missing = [each for each in TELLING if each not in showing]
+        assert not missing, "; ".join(f"{each} tells nothing of it: {told[each][-600:]!a}" for each in missing)
+        control = _controls(hostile)
     finally:
         looks.answer(f"cat {AUDIT}.kept > {AUDIT}; rm {AUDIT}.kept", user="root")  # the gateway has it open
-        looks.answer(TAKE_BACK)
+        looks.answer(f"kill $(cat $XDG_RUNTIME_DIR/drill-words); {TAKE_BACK}")
     looks.answer("systemctl --user daemon-reload")
     well_again(site)
     return {
@@ -169,7 +189,7 @@ def _controls(site: Site) -> str:
     for what in ("claude-logs", "claude-usage", "status line"):
         must_fail(lambda what=what: _silent({what: loose[what]}), "the function taken out")
     looks.answer("rm -rf /tmp/drill-words", user="root")
-    screens = _on_controller(site, WITHOUT, ("plan", "usage"))
+    screens = _on_controller(site, WITHOUT, ("plan", "usage"))  # verify tells what the host made safe before
     for what, text in screens.items():
         must_fail(lambda what=what, text=text: _silent({what: text}), "the function taken out")
     return f"fails with the function taken out: claude-logs, claude-usage, status line, {', '.join(screens)}"
@@ -191,6 +211,7 @@ PLACES = (
     "~/.local/state/signalbox/sessions/drill.json", "~/.config/systemd/user/claude-doctor.timer",
     "$XDG_RUNTIME_DIR/docker.service.inputs", "~/.config/signalbox/gateway.cred", "~/.ssh/authorized_keys",
 )  # fmt: skip
+ENDLESS = ("a pipe", "a link to /dev/zero")
 LONGEST = 170.0  # seconds: less than what root gives a user's process, and what verify gives a host
 CALLED = {
     "claude-logs": "claude-logs --no-follow",
@@ -224,6 +245,12 @@ def traps(stage: Stage) -> Figures:
             assert seconds < LONGEST, f"{trap}: {seconds:.0f} s"
             assert "Traceback" not in words, words
             _keeps(json.dumps(answer), secrets)
+            if trap in ENDLESS:
+                figures.setdefault("read without bounds", must_fail(_plain_read, "it: no end"))
+                started = time.monotonic()
+                _, report = verify(site)
+                assert time.monotonic() - started < LONGEST, "verify does not end"
+                _keeps(json.dumps(report), secrets)
             for what, called in CALLED.items():
                 told = _as_claude(f"timeout 20 sh -c {looks.quoted(called)} 2>&1; echo status $?")
                 assert "status 124" not in told, f"{trap}: {what} does not end"
@@ -238,6 +265,12 @@ def traps(stage: Stage) -> Figures:
         lambda: _keeps(looks.answer("cat /etc/shadow", user="root"), secrets), "root's own look at /etc/shadow"
     )
     return figures
+
+
+def _plain_read() -> None:
+    """AssertionError where a program that minds nothing would read for ever."""
+    told = _as_claude("timeout 3 cat ~/.claude/settings.json >/dev/null; echo status $?")
+    assert "status 124" not in told, told
 
 
 def _as_claude(command: str) -> str:

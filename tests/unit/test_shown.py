@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import io
-import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -17,11 +16,9 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyinfra import logger
-from pyinfra_cli.log import LogFormatter
 from rich.text import Text
 
-from signalbox import console, printed
+from signalbox import console
 from signalbox.launcher import speak
 from signalbox.launcher.speak import shown
 from signalbox.plan.report import Change, HostReport, Report
@@ -184,58 +181,6 @@ def test_a_plan_has_a_line_for_each_thing(words: str) -> None:
 @given(TEXT)
 def test_junit_is_xml_whatever_was_said(words: str) -> None:
     assert ElementTree.fromstring(junit(_report(words))).tag == "testsuites"  # noqa: S314 (our own)
-
-
-# ---- pyinfra's own printing ----
-
-
-def logged(message: str, level: int = logging.INFO) -> str:
-    printed.install()
-    return LogFormatter().format(logger.makeRecord("pyinfra", level, "pyinfra/x.py", 1, message, None, None))
-
-
-@given(TEXT)
-def test_pyinfra_logs_what_a_host_says_as_words(text: str) -> None:
-    told = logged(f"[{printed.style('box1', bold=True)}] {printed.style(text, 'red')} {text}")
-    rest = told.removeprefix("    [\x1b[1mbox1\x1b[0m] \x1b[31m")
-    assert rest != told, "pyinfra's own colours are kept"
-    said = shown(text, lines=True).replace("\n", "\n        ")
-    assert rest == f"{said}\x1b[0m {said}"
-
-
-def test_a_host_cannot_use_our_colours() -> None:
-    for attack in ("\x1b[32mok\x1b[0m", "\x1b[1;32mok"):
-        assert "\x1b" not in logged(f"[box1] {attack}")
-    assert "\x1b[31m" in logged("bad", logging.ERROR)  # pyinfra's own, of the whole line
-
-
-def test_pyinfra_prints_lines_and_tracebacks_as_words(capsys: pytest.CaptureFixture[str]) -> None:
-    attack = PAYLOADS["clipboard (OSC 52, daintree #3703)"]
-    printed.echo(f"{printed.style('[box1]', 'blue')} {attack}", err=True)
-    printed.tell_exception(ValueError, ValueError(attack), None)
-    from pyinfra_cli import exceptions
-
-    printed.install()
-    error = ValueError(attack)
-    try:
-        raise error
-    except ValueError:
-        wrapped = exceptions.UnexpectedExternalError(error, "deploy.py")
-    wrapped.show()
-    told = "".join(capsys.readouterr())
-    assert told.count(r"\x1b]52;c;") == 3
-    assert not unsafe(told)
-
-
-def test_what_is_relied_on_in_pyinfra_is_there() -> None:
-    from pyinfra.api import output
-    from pyinfra_cli import exceptions, log, prints
-
-    assert callable(log.LogFormatter.format)
-    assert {"set_formatter", "set_echo", "is_output_active"} <= set(dir(output))
-    for module in (exceptions, prints):
-        used = set(re.findall(r"(?<![\w.])click\.(\w+)", Path(str(module.__file__)).read_text()))
-        assert used <= {"style", "echo", "ClickException"}, used
 
 
 # ---- every place that prints ----
