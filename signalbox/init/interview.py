@@ -11,6 +11,7 @@ from rich.text import Text
 from signalbox.console import Failure, asked, note, stderr, working
 from signalbox.init.answers import Kept
 from signalbox.init.question import Known, Question, WrongAnswerError, told
+from signalbox.launcher.speak import shown
 from signalbox.secrets import Secret
 from signalbox.settings.fields import PLACEHOLDER
 
@@ -99,7 +100,7 @@ class Interview:
         answer = answer.strip() if not question.secret else answer
         if not answer:
             raise WrongAnswerError(f"an answer is needed here{_such_as(question, known)}")
-        if any(ord(letter) < 32 or ord(letter) == 127 for letter in answer):
+        if shown(answer) != answer:  # also where it is what a server calls its model
             raise WrongAnswerError("the answer holds a control character, as arrow keys leave; write it again")
         if PLACEHOLDER.search(answer):
             raise WrongAnswerError(f"what stands in angle brackets is for you to fill in{_such_as(question, known)}")
