@@ -267,6 +267,51 @@ def traps(stage: Stage) -> Figures:
     return figures
 
 
+OPENS = "openat,open,openat2,execve,readlink,readlinkat"
+BEGINS = "clone,clone3,fork,vfork"
+BEGUN = re.compile(r"(?:<\.\.\. )?v?(?:clone3?|fork)\b.*= (\d+)$")
+OF_USERS = re.compile(r"/(?:home|run/user)/[^/\"]+/")  # and what lies there, but not the home itself
+
+
+@drill.cell("root-looks")
+def root_looks(stage: Stage) -> Figures:
+    """Root's claude-doctor opens nothing in a home or a runtime directory: processes that have become the user do."""
+    site = stage.converged()
+    well_again(site)
+    looks.answer("command -v strace >/dev/null || { apt-get -q update && apt-get -yq install strace; }", user="root")
+    try:
+        by_root, by_users = _opened_by("claude-doctor")
+        assert by_users, "the trace holds nothing"
+        assert not by_root, f"root opened {by_root[:5]}"
+        control, _ = _opened_by("head -c 1 ~claude/.bashrc")
+        assert control, "the trace does not see what root opens"
+    finally:
+        looks.answer("apt-get -yq purge strace; rm -f /run/drill-opens", user="root")
+    return {
+        "opened by users' processes": len(by_users),
+        "by root": "nothing",
+        "control": "a head of root's own is seen",
+    }
+
+
+def _opened_by(command: str) -> tuple[list[str], list[str]]:
+    """Return what root opened of users' files while the command ran, and what processes of users did."""
+    trace = f"strace -f -qq -e trace={OPENS},{BEGINS},setresuid -o /run/drill-opens"
+    looks.answer(f"{trace} sh -c {looks.quoted(command)} >/dev/null 2>&1; true", user="root")
+    lines = [line.split(maxsplit=1) for line in looks.answer("cat /run/drill-opens", user="root").splitlines()]
+    since: dict[str, int] = {}  # the line from which on a process is a user's
+    for number, (pid, call) in enumerate(lines):
+        if call.startswith("setresuid(") and not call.startswith("setresuid(0") and call.endswith("= 0"):
+            since[pid] = number
+        elif (begun := BEGUN.match(call)) and since.get(pid, number) < number:
+            since[begun[1]] = 0  # what it does may stand before the line that tells of it
+    opened: tuple[list[str], list[str]] = ([], [])
+    for number, (pid, call) in enumerate(lines):
+        if OF_USERS.search(call):
+            opened[since.get(pid, number) < number].append(call)
+    return opened
+
+
 def _plain_read() -> None:
     """AssertionError where a program that minds nothing would read for ever."""
     told = _as_claude("timeout 3 cat ~/.claude/settings.json >/dev/null; echo status $?")
