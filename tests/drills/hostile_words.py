@@ -269,6 +269,7 @@ def traps(stage: Stage) -> Figures:
 
 OPENS = "openat,open,openat2,execve,readlink,readlinkat"
 BEGINS = "clone,clone3,fork,vfork"
+BECOMES = re.compile(r"setresuid\(([1-9]\d+), \1, \1\b")
 BEGUN = re.compile(r"(?:<\.\.\. )?v?(?:clone3?|fork)\b.*= (\d+)$")
 OF_USERS = re.compile(r"/(?:home|run/user)/[^/\"]+/")  # and what lies there, but not the home itself
 
@@ -300,11 +301,14 @@ def _opened_by(command: str) -> tuple[list[str], list[str]]:
     looks.answer(f"{trace} sh -c {looks.quoted(command)} >/dev/null 2>&1; true", user="root")
     lines = [line.split(maxsplit=1) for line in looks.answer("cat /run/drill-opens", user="root").splitlines()]
     since: dict[str, int] = {}  # the line from which on a process is a user's
-    for number, (pid, call) in enumerate(lines):
-        if call.startswith("setresuid(") and not call.startswith("setresuid(0") and call.endswith("= 0"):
-            since[pid] = number
-        elif (begun := BEGUN.match(call)) and since.get(pid, number) < number:
-            since[begun[1]] = 0  # what it does may stand before the line that tells of it
+    known = -1
+    while known != len(since):  # what a process does may stand before the line that tells that it has begun
+        known = len(since)
+        for number, (pid, call) in enumerate(lines):
+            if BECOMES.match(call):
+                since[pid] = number
+            elif (begun := BEGUN.match(call)) and since.get(pid, number) < number:
+                since.setdefault(begun[1], -1)
     opened: tuple[list[str], list[str]] = ([], [])
     for number, (pid, call) in enumerate(lines):
         if OF_USERS.search(call):
