@@ -94,7 +94,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def note(message: str) -> None:
-    """One line about what was done, on stderr; what follows a line end is set in, so that it looks like no other note."""
+    """One line about what was done, on stderr; lines that follow in it are set in, and look like no other note."""
     stderr().print(Text(message[:1] + message[1:].replace("\n", "\n  ")), soft_wrap=True)
 
 
