@@ -71,7 +71,7 @@ class _Formatter(logging.Formatter):
 
 def _logged(original: Any) -> Any:
     def format(self: Any, record: logging.LogRecord) -> str:
-        record.msg, record.args = printed(record.getMessage()).replace("\n", f"\n{_INDENT}"), None
+        record.msg, record.args = printed(record.getMessage()).replace("\n", f"\n{_INDENT}").rstrip(" "), None
         text: str = original(self, record)
         return text
 

@@ -24,7 +24,7 @@ from .backends_env import with_lanes
 from .conversation import kept_in
 from .keys import key_of
 from .records import lane_named, read_records, require_user
-from .speak import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, fail, say, tell
+from .speak import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, ask, fail, say, tell
 
 USAGE = """\
 claude-session NAME [--lane LANE] [--detached] [-- what claude takes]   open it, or go back to it
@@ -92,7 +92,8 @@ def run(arguments: Sequence[str]) -> NoReturn:
     while (status := subprocess.run(command).returncode) == EX_UNAVAILABLE and time.monotonic() < deadline and resumed:
         time.sleep(2)
     if status:
-        input(f"claude-{wanted['lane']} ended with {status}; Enter closes this session ")
+        ask(f"claude-{wanted['lane']} ended with {status}; Enter closes this session ")
+        sys.stdin.readline()
     _forget(name)
     sys.exit(0)
 

@@ -41,10 +41,11 @@ echo ANTHROPIC_API_KEY=x > ~/.config/environment.d/{WORD}.conf
 printf '%s' {looks.quoted(SETTINGS)} > ~/.claude-routed/settings.json
 cp -a ~/.config/systemd/user/docker.service ~/docker.kept
 sed -i 's/^Description=.*/Description={ATTACK}/' ~/.config/systemd/user/docker.service
+printf '%s\\n' '{ATTACK}' > ~/drill-words
 mv ~/.claude/skills ~/skills.kept; ln -s {WORD} ~/.claude/skills
 """
 TAKE_BACK = """
-rm -f ~/.config/environment.d/$'\\x1b'*.conf ~/.claude/skills ~/.claude-routed/settings.json
+rm -f ~/.config/environment.d/$'\\x1b'*.conf ~/.claude/skills ~/.claude-routed/settings.json ~/drill-words
 mv ~/skills.kept ~/.claude/skills
 mv ~/docker.kept ~/.config/systemd/user/docker.service
 [ ! -e ~/settings.kept ] || mv ~/settings.kept ~/.claude-routed/settings.json
@@ -76,6 +77,7 @@ ON_HOST: Mapping[str, tuple[str, str]] = {  # what is called: as whom, and how
         f"printf '%s' {looks.quoted(STATUS)} | SIGNALBOX_LANE=local {LAUNCH}/launch.py statusline",
     ),
 }  # fmt: skip
+WORDS = "/home/claude/drill-words"  # a file that holds the attack
 # What a person types on the controller.
 ON_CONTROLLER: Mapping[str, tuple[str, ...]] = {
     "plan": ("signalbox", "plan", "INVENTORY", "-vv"),
@@ -84,11 +86,17 @@ ON_CONTROLLER: Mapping[str, tuple[str, ...]] = {
     "usage": ("signalbox", "usage", "INVENTORY"),
     "deploy --dry": ("pyinfra", "INVENTORY", "deploy.py", "--dry"),
     "verify.py": ("pyinfra", "INVENTORY", "verify.py", "--dry"),
+    "exec": ("pyinfra", "-y", "INVENTORY", "exec", "--", "cat", WORDS),
+    "exec that fails": ("pyinfra", "-y", "INVENTORY", "exec", "--", f"cat {WORDS} >&2; false"),
+    "fact": ("pyinfra", "INVENTORY", "fact", "server.Command", f"cat {WORDS}"),
 }
 # The same programs with the function taken out, before anybody takes it from its module.
 WITHOUT = "import signalbox.launcher.speak as s; s.shown = lambda text, lines=False: str(text); "
 # Those that come across what is planted.
-TELLING = ("claude-logs", "claude-usage", "status line", "plan", "usage", "verify", "claude-doctor, by root")
+TELLING = (
+    "claude-logs", "claude-usage", "status line", "plan", "usage", "verify", "claude-doctor, by root", "exec",
+    "exec that fails", "fact",
+)  # fmt: skip
 MAINS = {
     "signalbox": "from signalbox.cli import main; main()",
     "pyinfra": "import sys; sys.argv[0] = 'pyinfra'; from pyinfra_cli.main import main; main()",
@@ -189,7 +197,7 @@ def _controls(site: Site) -> str:
     for what in ("claude-logs", "claude-usage", "status line"):
         must_fail(lambda what=what: _silent({what: loose[what]}), "the function taken out")
     looks.answer("rm -rf /tmp/drill-words", user="root")
-    screens = _on_controller(site, WITHOUT, ("plan", "usage"))  # verify tells what the host made safe before
+    screens = _on_controller(site, WITHOUT, ("plan", "usage", "exec"))  # verify tells what the host made safe before
     for what, text in screens.items():
         must_fail(lambda what=what, text=text: _silent({what: text}), "the function taken out")
     return f"fails with the function taken out: claude-logs, claude-usage, status line, {', '.join(screens)}"

@@ -194,7 +194,7 @@ MAY_PRINT = {
     "signalbox/settings/manual.py",  # the same
     "signalbox/facts/secrets.py",  # a program for a host; hexadecimal digits
 }
-PRINTS = {"print", "echo", "secho", "prompt", "confirm", "echo_via_pager", "pprint", "Console", "rprint"}
+PRINTS = {"print", "echo", "secho", "prompt", "confirm", "echo_via_pager", "pprint", "Console", "rprint", "input"}
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 
 
