@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -69,4 +70,5 @@ def main() -> None:
     # pyinfra's command line patches the standard library for gevent on import, which must come before
     # anything else is imported.
     import_module("pyinfra_cli")
+    sys.excepthook = import_module("signalbox.printed").tell_exception
     cli()

@@ -4,6 +4,8 @@
 - Colour only on a terminal, and not with NO_COLOR (https://no-color.org); rich sees to both.
 - `--json`: the result as one JSON document on stdout, no question asked.
 - `-v`: more about what is done. Without it a command that has nothing to say says nothing.
+- What a host, a server or a file said passes `shown` on its way to the terminal, wherever it is printed: nothing in it
+  drives the terminal, or is taken for markup.
 - Exit status: 0 done, 1 failed, 2 wrong usage; where a command's 2 is drift, wrong usage is 1.
 """
 
@@ -16,15 +18,33 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from signalbox.launcher.speak import shown
 
 _PIPE_WIDTH = 400  # columns where no terminal sets a limit: what is read by a program is not cut
 
 OK, FAILED, USAGE, DRIFT = 0, 1, 2, 2
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Console(Console):
+    """A console whose control sequences are rich's own; the way of all that it prints is `render`."""
+
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        stream = sys.stderr if to_stderr else sys.stdout
+        super().__init__(
+            stderr=to_stderr, highlight=False, markup=False, emoji=False, width=None if stream.isatty() else _PIPE_WIDTH
+        )
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is printed."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(shown(segment.text, lines=True), segment.style)
 
 
 class Failure(click.ClickException):
@@ -49,17 +69,17 @@ def verbose_option(command: Command) -> Command:
 
 def stdout() -> Console:
     """Where results go."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    return _Console()
 
 
 def stderr() -> Console:
     """Where progress, questions and errors go."""
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+    return _Console(to_stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """A result as JSON, on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """A result as JSON, on stdout; in ASCII, so that nothing in it reaches a terminal."""
+    click.echo(json.dumps(value, indent=2))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -68,14 +88,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(shown(cell)) for cell in row))  # before its width is measured
     if table.row_count:
         stdout().print(table)
 
 
 def note(message: str) -> None:
-    """One line about what was done, on stderr."""
-    stderr().print(Text(message), soft_wrap=True)
+    """One line about what was done, on stderr; lines that follow in it are set in, and look like no other note."""
+    stderr().print(Text(message[:1] + message[1:].replace("\n", "\n  ")), soft_wrap=True)
 
 
 def agreed(question: str) -> bool:
@@ -85,9 +105,26 @@ def agreed(question: str) -> bool:
         Failure: there is nobody to ask.
     """
     try:
-        return click.confirm(question, default=True, err=True)
+        return confirmed(question, default=True)
     except click.Abort:
         raise Failure("nothing was written; run with --yes to write without a question") from None
+
+
+def confirmed(question: str, *, default: bool | None = False) -> bool:
+    """Ask a question of yes or no, on stderr. Raises click.Abort where nobody answers."""
+    return click.confirm(shown(question, lines=True), default=default, err=True)
+
+
+def asked(question: str, *, default: str = "", hidden: bool = False) -> str:
+    """Ask for a text, on stderr; hidden: what is typed is not seen. Raises click.Abort where nobody answers."""
+    return str(
+        click.prompt(shown(question, lines=True), default=default, show_default=False, hide_input=hidden, err=True)
+    )
+
+
+def reveal(secret: str) -> None:
+    """Print a secret that was asked for, as it is."""
+    click.echo(secret)
 
 
 @contextmanager
@@ -107,7 +144,7 @@ def downloading() -> Iterator[Callable[[str, int, int], None]]:
     """Progress of downloads on stderr: call it with a name, the bytes so far and in all (0: unknown)."""
     console = stderr()
     bars: dict[str, Any] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
 
         def update(name: str, done: int, total: int) -> None:

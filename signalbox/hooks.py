@@ -26,7 +26,7 @@ from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_state
 
-from signalbox import alone, askpass, bounds, overhead, transport
+from signalbox import alone, askpass, bounds, overhead, printed, transport
 from signalbox.applied import applied, commit
 from signalbox.lanes import lane_secrets
 from signalbox.ours import is_ours
@@ -230,6 +230,7 @@ def install() -> None:
     transport.install()
     askpass.install()
     bounds.install()
+    printed.install()
     readahead.install()
     alone.install()
     if getattr(connect.connect_all, "signalbox", False):

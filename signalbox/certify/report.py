@@ -53,5 +53,5 @@ class Report:
         words = "-".join(word for word in (self.kind, self.model, self.quantisation) if word)
         name = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in words)
         file = directory / f"{name}.json"
-        file.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
         return file

@@ -6,13 +6,16 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import requests
 
 from signalbox.certify import chat
+from signalbox.launcher.within import json_of
 
 Json = dict[str, Any]
+LONGEST = 16 << 20  # bytes of an answer, and of a stream's line
 
 
 class Refused(Exception):  # noqa: N818 (it is what the server did)
@@ -103,9 +106,11 @@ class Server:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             verb = "GET" if body is None else "POST"
-            answer = requests.request(verb, f"{self.url}{path}", json=body, headers=headers, timeout=(10, 10))
-            read = answer.json() if answer.status_code == 200 else {}
-        except (requests.RequestException, ValueError):
+            answer = requests.request(
+                verb, f"{self.url}{path}", json=body, headers=headers, timeout=(10, 10), stream=True
+            )
+            read = json_of(_body(answer, time.monotonic() + 20)) if answer.status_code == 200 else {}
+        except (requests.RequestException, Refused, ValueError):
             return {}
         return read if isinstance(read, dict) else {}
 
@@ -160,6 +165,8 @@ def _body(answer: requests.Response, deadline: float) -> bytes:
         for part in answer.iter_content(65536):
             read += part
             _in_time(deadline)
+            if len(read) > LONGEST:
+                raise Refused(200, f"the answer has more than {LONGEST >> 20} MiB")
     except requests.RequestException as error:
         raise Refused(0, f"the answer broke off: {error}") from None
     return bytes(read)
@@ -168,10 +175,15 @@ def _body(answer: requests.Response, deadline: float) -> bytes:
 def _lines(answer: requests.Response, deadline: float) -> Iterator[Json]:
     try:
         # As bytes: text would also be cut at the other line ends of Unicode, which may stand in what a model says.
-        for line in answer.iter_lines():
-            if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
-                yield json.loads(line[5:])
+        rest = b""
+        for part in chain(answer.iter_content(512), (b"\n",)):  # small, so that the first token is seen when it comes
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
+                    yield json_of(line[5:])
             _in_time(deadline)
+            if len(rest) > LONGEST:
+                raise Refused(200, f"a line of the stream has more than {LONGEST >> 20} MiB")
     except (requests.RequestException, ValueError) as error:
         raise Refused(200, f"the stream broke: {error}") from None
 
@@ -183,7 +195,7 @@ def _in_time(deadline: float) -> None:
 
 def _json(body: bytes) -> Json:
     try:
-        read = json.loads(body)
+        read = json_of(body)
     except ValueError:
         raise Refused(200, f"no JSON: {body[:200].decode(errors='replace')}") from None
     if not isinstance(read, dict) or "error" in read:
@@ -209,7 +221,7 @@ def _whole(block: Json) -> Json:
     text = block.pop("json")
     if block.get("type") == "tool_use" and text:
         try:
-            block["input"] = json.loads(text)
+            block["input"] = json_of(text)
         except ValueError:
             block["input"] = {}
     return block

@@ -11,7 +11,7 @@ import click
 
 from signalbox import deploys
 from signalbox.commands.options import selector_options
-from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table
+from signalbox.console import FAILED, OK, Failure, confirmed, json_option, note, print_json, print_table
 from signalbox.driver import Outcome, drive
 from signalbox.lock import Owner
 
@@ -40,7 +40,7 @@ def lock(inventory: str, selectors: list[str], broken: bool, yes: bool, as_json:
         print_table(["host", "owner", "since", "expires", "reason"], rows)
     runs = sorted({owner.run for owner in owners.values() if owner})
     if broken and runs:
-        if not yes and not click.confirm("End these locks?", err=True):
+        if not yes and not confirmed("End these locks?"):
             sys.exit(FAILED)
         arguments = ["-y", "--data", f"_break={json.dumps(runs)}", "--data", "lock.enabled=false", *selectors]
         breaking = drive(inventory, _DEPLOY, arguments)

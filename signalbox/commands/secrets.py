@@ -11,7 +11,17 @@ import click
 
 from signalbox.commands.options import inventory_options, read_layers
 from signalbox.commands.rotation import rotate_gateway_key
-from signalbox.console import FAILED, Failure, json_option, note, print_json, print_table, verbose_option
+from signalbox.console import (
+    FAILED,
+    Failure,
+    confirmed,
+    json_option,
+    note,
+    print_json,
+    print_table,
+    reveal,
+    verbose_option,
+)
 from signalbox.lanes import lane_secrets
 from signalbox.routes import required_secrets
 from signalbox.secrets import Secret, SecretError
@@ -148,7 +158,7 @@ def get(state: _State, name: str, scope: str, yes: bool) -> None:
     signalbox secrets --inventory inventory.py --host box1 get ANTHROPIC_DIRECT_KEY
     """
     asks = sys.stdout.isatty() and not yes
-    if asks and not click.confirm(f"Show {name} on this terminal?", default=False, err=True):
+    if asks and not confirmed(f"Show {name} on this terminal?"):
         raise Failure("nothing was shown; pipe it on, or use --yes")
     if state.host is not None and scope == "all":
         source = source_for(state.settings, groups_of(state.layers))
@@ -158,7 +168,7 @@ def get(state: _State, name: str, scope: str, yes: bool) -> None:
         found, place = state.keys.unlock(state.files.load(path), path).get(name), f"it is not in {path}"
     if found is None:
         raise Failure(f"there is no {name}; {place}")
-    click.echo(found.reveal())
+    reveal(found.reveal())
 
 
 @secrets.command("list")

@@ -27,8 +27,8 @@ from signalbox.console import (
     verbose_option,
     working,
 )
-from signalbox.doctor.check import plain
 from signalbox.doctor.symptoms import FAILURE, WARNING
+from signalbox.launcher.speak import shown
 from signalbox.verify import Report, Request
 
 
@@ -115,12 +115,12 @@ def junit(reports: Sequence[Report]) -> str:
             case = ElementTree.SubElement(suite, "testcase", classname=report.host, name=finding.symptom)
             kind = "failure" if finding.level == FAILURE else "system-out"
             told = ElementTree.SubElement(case, kind)
-            told.text = f"{finding.what}: {plain(finding.seen)}\n{finding.cure}"
+            told.text = f"{finding.what}: {shown(finding.seen)}\n{finding.cure}"
             if finding.level == FAILURE:
-                told.set("message", plain(finding.seen))
+                told.set("message", shown(finding.seen))
         if report.problem:
             case = ElementTree.SubElement(suite, "testcase", classname=report.host, name="the host is looked at")
-            ElementTree.SubElement(case, "error", message=plain(report.problem))
+            ElementTree.SubElement(case, "error", message=shown(report.problem))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

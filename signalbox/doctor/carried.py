@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from .command import row
 from .here import ROOT, Here
 from .people import People
+from .speak import tell
 
 # Run by `python3 -I -c`: takes this package from the first line of stdin, and the request from what follows it.
 BOOT = """
@@ -60,5 +61,5 @@ def main() -> int:
         answer["drills"] = list(drill(here, people, request["drill_seconds"])) if well else []
         if not answer["drills"]:
             answer["undrilled"] = "no local model has a fallback" if well else "not everything is well before it"
-    print(json.dumps(answer))
+    tell(json.dumps(answer))
     return 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .check import Finding, Outcome
 from .here import ask
+from .speak import shown, tell
 from .symptoms import FAILURE, symptoms
 
 # Priorities of sd-daemon(3): journald takes them from the start of a line.
@@ -42,8 +43,7 @@ def report(outcomes: Sequence[Outcome], findings: Sequence[Finding], settings: M
             continue
         told[channel] = now
     for problem in problems:
-        print(f"{WARNING}could not report it: {problem}")
-    sys.stdout.flush()
+        tell(f"{WARNING}could not report it: {problem}")
     state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = state.with_name(f".told.{os.getpid()}")
     fresh.write_text(json.dumps(told))
@@ -58,9 +58,10 @@ class _NotToldError(Exception):
 def _told(state: Path) -> dict[str, dict[str, str]]:
     """Return what each channel was told last, words by key."""
     try:
-        read = json.loads(state.read_text())
-        return {channel: dict(read[channel]) for channel in CHANNELS if channel in read}
-    except (OSError, ValueError, TypeError):
+        read = within.json_of(within.text_of(state))
+        kept = {channel: read[channel].items() for channel in CHANNELS if channel in read}
+        return {channel: {key: shown(words) for key, words in each} for channel, each in kept.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
@@ -69,9 +70,9 @@ def _journal(new: dict[str, str], over: list[str], _: Mapping[str, Any]) -> None
         symptom = symptoms().get(key.partition(":")[0])
         failure = symptom is None or symptom.level == FAILURE
         cure = f" | cure: {symptom.cure}" if symptom else ""
-        print(f"{ERROR if failure else WARNING}{words}{cure}")
+        tell(f"{ERROR if failure else WARNING}{words}{cure}")
     for words in over:
-        print(f"{NOTICE}over: {words}")
+        tell(f"{NOTICE}over: {words}")
 
 
 def _webhook(new: dict[str, str], over: list[str], settings: Mapping[str, Any]) -> None:

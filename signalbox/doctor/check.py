@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from time import monotonic
 from typing import Any
 
 from .here import KEEPER, Here
+from .speak import shown
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Finding:
         """What stays the same while figures in `seen` change."""
         return ":".join((self.symptom, self.path, *self.subjects))
 
+
+MANY = 200  # findings of one check: more nobody reads
+LONG = 2048  # characters of what one check has seen; more is cut
 
 Look = Callable[[Here], Iterator[Finding]]
 
@@ -88,25 +93,28 @@ class Outcome:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:
         """Read what to_json returned. Raises KeyError, TypeError or ValueError where it cannot have."""
+        if len(data["findings"]) > MANY:
+            raise ValueError("too many findings")
         findings = tuple(_finding(each) for each in data["findings"])
-        told = cls(**{**data, "problem": plain(data["problem"]), "findings": findings})
+        words = {name: _words(data[name]) for name in ("check", "role", "title", "problem")}
+        told = cls(**{**data, **words, "seconds": float(data["seconds"]), "findings": findings})
         if any((each.check, each.role) != (told.check, told.role) for each in findings):
             raise ValueError("a finding of another check")
         return told
 
 
 def _finding(data: dict[str, Any]) -> Finding:
-    told = Finding(**{**data, "seen": plain(data["seen"]), "subjects": tuple(map(str, data["subjects"]))})
+    words = {name: _words(data[name]) for name in ("symptom", "seen", "check", "role")}
+    told = Finding(**{**data, **words, "subjects": tuple(map(_words, data["subjects"]))})
     if not isinstance(told.path, str) or not isinstance(told.data, dict):
         raise TypeError("a finding has a path and data")
     return told
 
 
-def plain(text: str) -> str:
-    """Return the text without control characters, which would drive a terminal and break XML."""
-    if not isinstance(text, str):
-        raise TypeError("no text")
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def _words(text: object) -> str:
+    if not isinstance(text, str) or len(text) > LONG:
+        raise TypeError("no words, or too many")
+    return shown(text)
 
 
 def look(here: Here) -> list[Outcome]:
@@ -133,11 +141,11 @@ def _outcome(each: Check, here: Here) -> Outcome:
     found: list[Finding] = []
     problem = ""
     try:
-        for one in each.look(here):
+        for one in islice(each.look(here), MANY):
             about = one.subjects or ((here.user,) if each.own else ())
-            found.append(replace(one, seen=plain(one.seen), check=each.name, role=each.role, subjects=about))
+            found.append(replace(one, seen=shown(one.seen)[:LONG], check=each.name, role=each.role, subjects=about))
     except Exception as error:  # one look that breaks must not hide what the others see
-        problem = plain(f"{type(error).__name__}: {error}")
+        problem = shown(f"{type(error).__name__}: {error}")[:LONG]
     return Outcome(each.name, each.role, each.title, tuple(found), problem, round(monotonic() - started, 3))
 
 

@@ -13,8 +13,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .check import Finding, check
-from .here import AGENT, ROOT, Here, run
+from .here import AGENT, KEEPER, ROOT, Here, run
 
 MANIFEST = Path("/var/lib/signalbox/manifest")
 ROOT_DOCKER = ("docker.service", "docker.socket", "containerd.service")
@@ -124,8 +125,9 @@ def _subordinate_ids(path: Path, user: str) -> int:
 
 
 @check(ROOT, needs=("users",))
-def placed(_: Here) -> Iterator[Finding]:
+def placed(here: Here) -> Iterator[Finding]:
     """What the deploy placed is there and as it placed it"""
+    homes = [home for user in (here.expected["user"], here.expected["gateway"]["user"]) if (home := home_of(user))]
     for entry in sorted(MANIFEST.glob("*-????????")):
         try:
             thing = json.loads(entry.read_text())
@@ -133,8 +135,42 @@ def placed(_: Here) -> Iterator[Finding]:
         except (OSError, ValueError, KeyError):
             yield Finding("placed-changed", f"{entry} is no entry of the manifest", str(entry))
             continue
-        if look:
+        # What lies in a home its owner may exchange at any time: `placed_at_home` looks at it as that user.
+        if look and not any(_below(home, thing["id"]) for home in homes):
             yield from look(thing["id"], thing.get("hash") or "")
+
+
+@check(AGENT, KEEPER, needs=("users",))
+def placed_at_home(here: Here) -> Iterator[Finding]:
+    """What the deploy placed in the user's home is there and as it placed it"""
+    for kind, path, digest in here.placed:
+        yield from _LOOKS[kind](path, digest)
+
+
+def placed_below(home: str) -> tuple[tuple[str, str, str], ...]:
+    """Return kind, path and hash of what the manifest names below a home; only root can read it."""
+    found = []
+    for entry in sorted(MANIFEST.glob("*-????????")):
+        try:
+            thing = json.loads(entry.read_text())
+            told = thing["kind"], thing["id"], thing.get("hash") or ""
+        except (OSError, ValueError, KeyError):  # `placed` tells that
+            continue
+        if told[0] in _LOOKS and _below(home, told[1]):
+            found.append(told)
+    return tuple(found)
+
+
+def home_of(user: str) -> str | None:
+    """Return the home of a user; None where there is no such user."""
+    try:
+        return pwd.getpwnam(user).pw_dir
+    except KeyError:
+        return None
+
+
+def _below(home: str, path: str) -> bool:
+    return home != "/" and Path(path).is_relative_to(home)
 
 
 def _file(path: str, digest: str) -> Iterator[Finding]:
@@ -157,19 +193,12 @@ def _link(path: str, target: str) -> Iterator[Finding]:
 
 
 def _line(path: str, line: str) -> Iterator[Finding]:
-    # The agent owns it: what it puts there must not block us, and no device must notice that we looked.
     try:
-        handle = os.open(path, os.O_PATH)
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                yield Finding("placed-changed", f"{path} is no file any more", path)
-                return
-            with open(f"/proc/self/fd/{handle}", errors="replace") as text:
-                first = text.readline(4096).rstrip("\n")
-        finally:
-            os.close(handle)
-    except OSError:
-        yield Finding("placed-missing", f"{path} is gone", path)
+        with within.opened(path) as file:
+            first = file.readline(4096).decode(errors="replace").rstrip("\n")
+    except OSError as error:
+        symptom, words = ("placed-missing", "gone") if error.errno else ("placed-changed", "no file any more")
+        yield Finding(symptom, f"{path} is {words}", path)
         return
     if first != line:
         yield Finding("placed-changed", f"{path} does not begin with the line that loads our environment", path)
@@ -230,9 +259,8 @@ def _files() -> dict[str, str]:
 
 def digest_of(path: str) -> str:
     """Return the sha256 of a file as hexadecimal digits, "" where it cannot be read."""
-    # The agent owns some of these: what it puts in their place must neither block us nor fill the memory.
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
+        with within.opened(path) as file:
             return hashlib.sha256(file.read(LARGE)).hexdigest()
     except OSError:
         return ""

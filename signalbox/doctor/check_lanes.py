@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .check import Finding, check
 from .here import AGENT, Here, read, run
 from .shell_files import without
@@ -96,10 +97,15 @@ def shell_syntax(here: Here) -> Iterator[Finding]:
     """The user's shell files have no syntax error"""
     for name in (".bashrc", ".profile", ".bash_profile", ".bash_aliases"):
         file = here.home / name
-        if file.exists():
-            status, said = run("bash", "-n", str(file))
-            if status:
-                yield Finding("shell-syntax", said.splitlines()[0][:200], str(file))
+        try:
+            within.bytes_of(file)
+        except OSError as error:
+            if not error.errno:  # it is there, and shells wait for it
+                yield Finding("shell-syntax", f"{file}: {error.strerror}", str(file))
+            continue
+        status, said = run("bash", "-n", str(file))
+        if status:
+            yield Finding("shell-syntax", f"{said.splitlines()[0] if said else file}"[:200], str(file))
 
 
 @check(AGENT)
@@ -153,12 +159,12 @@ def _commented(here: Here, file: Path, number: int, line: str) -> dict[str, Any]
 
 
 def _shell_lines(here: Here) -> Iterator[tuple[Path, int, str]]:
-    system = [path for pattern in SYSTEM for path in sorted(Path("/").glob(pattern.removeprefix("/")))]
+    system = [path for pattern in SYSTEM for path in within.names_in(Path("/"), pattern.removeprefix("/"))]
     yield from _lines_of([*_startup_files(here), *system])
 
 
 def _startup_files(here: Here) -> list[Path]:
-    return [path for pattern in STARTUP for path in sorted(here.home.glob(pattern))]
+    return [path for pattern in STARTUP for path in within.names_in(here.home, pattern)]
 
 
 def _lines_of(files: list[Path]) -> Iterator[tuple[Path, int, str]]:
@@ -171,7 +177,7 @@ def _lines_of(files: list[Path]) -> Iterator[tuple[Path, int, str]]:
 def settings_files(here: Here) -> Iterator[Finding]:
     """No settings file beats a lane, and plain claude bills its subscription"""
     managed = Path(here.expected["managed"])
-    everywhere = [managed / "managed-settings.json", *sorted(managed.glob("managed-settings.d/*.json"))]
+    everywhere = [managed / "managed-settings.json", *within.names_in(managed, "managed-settings.d/*.json")]
     wanted = {name: value for lane in here.lanes.values() for name, value in lane["environment"].items()}
     for file in everywhere:
         yield from _settings(here, file, wanted, {}, lane=True)
@@ -208,7 +214,7 @@ def _settings(here: Here, file: Path, wanted: dict[str, str], more: dict[str, An
     if text is None or not text.strip():
         return
     try:
-        settings = json.loads(text)
+        settings = within.json_of(text)
     except ValueError as error:
         yield Finding("settings-not-json", f"{file} is not JSON ({error})", str(file))
         return
@@ -267,8 +273,9 @@ def owners(here: Here) -> Iterator[Finding]:
     places += [Path(lane["environment"]["CLAUDE_CONFIG_DIR"]) for lane in here.lanes.values()]
     for place in dict.fromkeys(places):
         # What a link leads to outside of the home is not this user's to have.
-        inside = place.is_dir() and os.access(place, os.R_OK) and place.resolve().is_relative_to(here.home.resolve())
-        for file in [place, *(sorted(place.resolve().glob("*")) if inside else [])]:
+        real = Path(os.path.realpath(place))  # in a circle of links it ends where it began
+        inside = place.is_dir() and os.access(place, os.R_OK) and real.is_relative_to(here.home.resolve())
+        for file in [place, *(within.names_in(real) if inside else [])]:
             try:
                 status = file.lstat()
             except OSError:

@@ -13,8 +13,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .check import Finding, check
-from .here import AGENT, KEEPER, Here, key_in, run
+from .here import AGENT, KEEPER, Here, key_in, read, run
 from .symptoms import explain, symptoms
 
 DAY = 86400
@@ -101,10 +102,7 @@ def gateway(here: Here) -> Iterator[Finding]:
 
 def _refused() -> list[str]:
     """Return why the gateway did not take what it was given last."""
-    try:
-        return Path(f"/run/user/{os.geteuid()}/litellm.service.refused").read_text().splitlines()
-    except OSError:
-        return []
+    return (read(Path(f"/run/user/{os.geteuid()}/litellm.service.refused")) or "").splitlines()
 
 
 def _named(said: list[str], who: str) -> Finding | None:
@@ -242,7 +240,7 @@ def _state(unit: dict[str, str]) -> str:
 def _stale(symptom: str, user: str, unit: str) -> Iterator[Finding]:
     """Tell when what the unit noted at its start is no longer what is on disk."""
     noted = Path(f"/run/user/{os.geteuid()}/{unit}.inputs")
-    for line in noted.read_text().splitlines() if noted.exists() else ():
+    for line in (read(noted) or "").splitlines():
         digest, _, path = line.partition("  ")
         try:
             now = _digest(Path(path))
@@ -257,4 +255,4 @@ def _digest(path: Path) -> str:
     if path.suffix == ".key":
         status = path.stat()
         return f"{status.st_ino}-{int(status.st_ctime)}"
-    return sha256(path.read_bytes()).hexdigest()
+    return sha256(within.bytes_of(path)).hexdigest()

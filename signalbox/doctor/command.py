@@ -11,30 +11,33 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from . import changes
+from . import changes, speak
 from .check import Finding, Outcome
 from .fixes import CannotFixError, fixable
 from .here import EXPECTED, Here
 from .people import People, roles_of
+from .speak import say, tell, tell_json
 from .symptoms import FAILURE, Symptom, explain, symptoms
 
+MESSAGE = 1 << 20  # characters of an error message to explain
 OK, FAILED, WARNED, USAGE = 0, 1, 2, 64
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit status."""
+    speak.program = "claude-doctor"
     options = _options(arguments)
     if options.explain is not None:
         return _explain(options.explain, options.json)
     try:
         expected = json.loads(EXPECTED.read_text())
     except (OSError, ValueError) as error:
-        print(f"claude-doctor: {EXPECTED} cannot be read ({error}); run the deploy again", file=sys.stderr)
+        say(f"{EXPECTED} cannot be read ({error}); run the deploy again")
         return FAILED
     me = pwd.getpwuid(os.geteuid()).pw_name
     roles = roles_of(me, expected)
     if not roles:
-        print(f"claude-doctor: you are {me}; run it as {expected['user']} or as root", file=sys.stderr)
+        say(f"you are {me}; run it as {expected['user']} or as root")
         return USAGE
     asked_from = None if os.geteuid() == 0 or options.changes else dict(os.environ)
     here = Here(expected, roles, options.billed, options.changes, asked_from)
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         if done:
             outcomes, findings = people.findings()
     if options.json:
-        print(json.dumps(document(outcomes, findings, done), indent=2))
+        tell_json(document(outcomes, findings, done))
     else:
         _tell(outcomes, findings, done)
     return status(outcomes, findings)
@@ -119,44 +122,44 @@ def _fix(people: People, findings: Sequence[Finding]) -> list[tuple[Finding, str
             try:
                 done.append((finding, people.fix(finding)))
             except CannotFixError as error:
-                print(f"claude-doctor: {finding.seen}: {error}", file=sys.stderr)
+                say(f"{finding.seen}: {error}")
     return done
 
 
 def _tell(outcomes: Sequence[Outcome], findings: Sequence[Finding], done: Sequence[tuple[Finding, str]]) -> None:
     for _, words in done:
-        print(f"fixed: {words}")
+        tell(f"fixed: {words}")
     for finding in findings:
         symptom = symptoms()[finding.symptom]
-        print(f"{symptom.level}: {symptom.symptom}  [{symptom.id}]")
-        print(f"  seen:  {finding.seen}")
-        print(f"  cause: {symptom.cause}")
-        print(f"  cure:  {symptom.cure}")
+        tell(f"{symptom.level}: {symptom.symptom}  [{symptom.id}]")
+        tell(f"  seen:  {finding.seen}")
+        tell(f"  cause: {symptom.cause}")
+        tell(f"  cure:  {symptom.cure}")
         if fixable(finding):
-            print("  claude-doctor --fix does it")
+            tell("  claude-doctor --fix does it")
     for each in outcomes:
         if each.problem:
-            print(f"failure: this could not be looked at: {each.title} ({each.problem})")
+            tell(f"failure: this could not be looked at: {each.title} ({each.problem})")
     if not findings and not any(each.problem for each in outcomes):
-        print(f"all is well ({len(outcomes)} checks)")
+        tell(f"all is well ({len(outcomes)} checks)")
 
 
 def _explain(message: str, as_json: bool) -> int:
-    text = sys.stdin.read() if message == "-" else message
+    text = sys.stdin.read(MESSAGE) if message == "-" else message
     found = explain(text)
     if as_json:
-        print(json.dumps([asdict(symptom) for symptom in found], indent=2))
+        tell_json([asdict(symptom) for symptom in found])
     elif found:
         for symptom in found[:3]:
             _tell_symptom(symptom)
     else:
-        print("no symptom has these words; try a shorter piece of the message", file=sys.stderr)
+        say("no symptom has these words; try a shorter piece of the message")
     return OK if found else FAILED
 
 
 def _tell_symptom(symptom: Symptom) -> None:
-    print(f"{symptom.symptom}  [{symptom.id}]")
-    print(f"  cause: {symptom.cause}")
-    print(f"  cure:  {symptom.cure}")
+    tell(f"{symptom.symptom}  [{symptom.id}]")
+    tell(f"  cause: {symptom.cause}")
+    tell(f"  cure:  {symptom.cure}")
     if symptom.check:
-        print(f"  claude-doctor looks at: {symptom.check}")
+        tell(f"  claude-doctor looks at: {symptom.check}")

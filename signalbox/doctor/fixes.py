@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .check import Finding
 from .check_protection import EGRESS, FAIL2BAN, FIREWALL, GUARD_UNIT, UPGRADE_TIMERS
 from .here import ROOT, Here, run
@@ -45,6 +46,8 @@ def apply(finding: Finding, here: Here) -> str:
         return FIXES[finding.symptom].do(finding, here)
     except OSError as error:
         raise CannotFixError(f"{error.filename or finding.path}: {error.strerror}") from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # the file or the finding is not what it was
+        raise CannotFixError(f"{finding.path}: {type(error).__name__}: {error}") from error
 
 
 def backup(file: Path) -> Path:
@@ -79,7 +82,7 @@ def _comment(finding: Finding, _: Here) -> str:
 
 def _settings(finding: Finding, _: Here) -> str:
     file, keys = Path(finding.path).resolve(), list(finding.data["keys"])
-    settings: dict[str, Any] = json.loads(file.read_text())
+    settings: dict[str, Any] = within.json_of(within.text_of(file))
     kept = backup(file)
     block = settings
     for key in keys[:-1]:

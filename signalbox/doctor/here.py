@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import select
+import signal
 import subprocess
-import urllib.error
+import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from . import within
+
 EXPECTED = Path("/etc/signalbox/doctor.json")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+OUTPUT = 1 << 20  # bytes that a command may print
 PATIENCE = 3  # seconds for an answer on the host or its network
 
 ROOT, AGENT, KEEPER = "root", "agent", "keeper"  # who looks: root, the service user, the gateway's user
@@ -27,7 +33,8 @@ class Here:
 
     expected: what the host shall be (signalbox/health.py makes it). roles: of this process. billed: requests that
     cost may be sent. quick: nothing that keeps a model busy. asked_from: environment of the shell that called.
-    unwell: model servers that are not to be asked for an answer.
+    unwell: model servers that are not to be asked for an answer. placed: kind, path and hash of what the deploy placed
+    in this user's home.
     """
 
     expected: Mapping[str, Any]
@@ -36,6 +43,7 @@ class Here:
     quick: bool = False
     asked_from: Mapping[str, str] | None = None
     unwell: frozenset[str] = frozenset()
+    placed: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def home(self) -> Path:
@@ -69,29 +77,60 @@ def environment() -> dict[str, str]:
 
 
 def run(*command: str, timeout: float = 15, bare: bool = False, stdin: str = "") -> tuple[int, str]:
-    """Run a command; return its status and all it printed. 127: not there, 124: it took too long.
+    """Run a command; return its status and all it printed. 127: not there, 124: it took too long, or printed too much.
 
+    It may be the user's own program: what it has started ends with it, and it has no terminal to write to.
     bare: without PATH and variables of our own, as a login shell starts.
     """
     variables = environment()
     if bare:
         variables = {name: variables[name] for name in ("HOME", "USER", "LOGNAME", "LANG")}
+    given = os.memfd_create("stdin")  # a pipe that is not read would block
     try:
-        done = subprocess.run(
+        os.write(given, stdin.encode(errors="surrogateescape"))
+        os.lseek(given, 0, os.SEEK_SET)
+        process = subprocess.Popen(
             command,
             env=variables,
             cwd="/",
-            input=stdin.encode(),
+            stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        return 124, f"no end within {timeout:g} s"
-    except OSError as error:
-        return 127, str(error.strerror)
-    return done.returncode, done.stdout.decode(errors="replace").strip()
+    except (OSError, ValueError) as error:
+        return 127, str(getattr(error, "strerror", None) or error)
+    finally:
+        os.close(given)
+    try:
+        said = _said(process, time.monotonic() + timeout)
+    except TimeoutError as error:
+        return 124, str(error) or f"no end within {timeout:g} s"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # it is not waited for yet, so the number is still its own
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
+    return process.returncode, said.decode(errors="replace").strip()
+
+
+def _said(process: subprocess.Popen[bytes], until: float) -> bytes:
+    """Return what a process prints until it ends. Raises TimeoutError, with words where it prints too much."""
+    assert process.stdout
+    output, said = process.stdout.fileno(), b""
+    while select.select([output], [], [], max(until - time.monotonic(), 0))[0]:
+        if not (more := os.read(output, 1 << 16)):
+            break
+        said += more
+        if len(said) > OUTPUT:
+            raise TimeoutError(f"it prints more than {OUTPUT >> 10} KiB")
+    with suppress(ChildProcessError):  # somebody else in this process has waited for it
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if time.monotonic() > until:
+                raise TimeoutError
+            time.sleep(0.002)
+    return said
 
 
 @dataclass(frozen=True)
@@ -105,7 +144,7 @@ class Answer:
     def json(self) -> Any:
         """The answer as JSON; None where it is none."""
         try:
-            return json.loads(self.text)
+            return within.json_of(self.text)
         except ValueError:
             return None
 
@@ -122,25 +161,17 @@ def ask(
     sent = {"content-type": "application/json", **(headers or {})} if data else dict(headers or {})
     request = urllib.request.Request(url, data=data, headers=sent)  # noqa: S310 (http or https, from the settings)
     try:
-        with _opener(proxies).open(request, timeout=timeout) as answer:
-            return Answer(answer.status, answer.read(1 << 20).decode(errors="replace"), dict(answer.headers))
-    except urllib.error.HTTPError as error:
-        return Answer(error.code, error.read(1 << 20).decode(errors="replace"), dict(error.headers))
-    except (OSError, ValueError) as error:
-        return Answer(0, str(getattr(error, "reason", error)), {})
-
-
-@cache
-def _opener(proxies: bool) -> urllib.request.OpenerDirector:
-    # Kept: reading the host's certificates costs more than most requests.
-    return urllib.request.build_opener(urllib.request.ProxyHandler(None if proxies else {}))
+        status, found, text = within.fetched(request, timeout, proxies)
+    except OSError as error:
+        return Answer(0, str(getattr(error, "reason", None) or error.strerror or error), {})
+    return Answer(status, text.decode(errors="replace"), found)
 
 
 @cache
 def key_in(path: str) -> str:
     """Return the key in a file of this user; `.cred` is decrypted. Raises OSError with the reason in words."""
     if not path.endswith(".cred"):
-        return Path(path).read_text().strip()
+        return within.text_of(path, within.LINE).strip()
     os.stat(path)  # systemd-creds says in words alone that it is gone
     name = Path(path).stem
     done = subprocess.run(
@@ -159,9 +190,8 @@ def key_in(path: str) -> str:
 
 
 def read(path: Path) -> str | None:
-    """Return a file's text; None where there is none that we may read. A pipe in its place does not block."""
+    """Return a file's text; None where there is none that we may read, or too much of it."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), errors="replace") as file:
-            return file.read()
+        return within.text_of(path)
     except OSError:
         return None

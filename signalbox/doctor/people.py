@@ -13,12 +13,17 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from . import check_host, check_lanes, check_models, check_protection, check_servers, check_services  # noqa: F401 (they register their checks)
-from .check import CHECKS, Finding, Outcome, causes, look, plain
+from .check import CHECKS, Finding, Outcome, causes, look
+from .check_host import home_of, placed_below
 from .fixes import CannotFixError, apply, fixable, who
 from .here import AGENT, KEEPER, ROOT, SYSTEM_PATH, Here
+from .speak import shown
 from .symptoms import symptoms
+from .within import json_of
 
 LIMIT = 150  # seconds that a user's process may take in all
+TOLD = 8 << 20  # bytes that it may tell
+DYING = 2  # seconds that one which was killed is waited for: it may hang in a file system of its user's
 
 
 def roles_of(user: str, expected: Mapping[str, Any]) -> frozenset[str]:
@@ -52,12 +57,13 @@ class People:
             if "outcomes" not in answer:
                 raise ValueError(answer.get("error", "it told nothing"))
             told = [Outcome.from_json(each) for each in answer["outcomes"]]
-            if any((each.check, each.role) not in CHECKS or each.role not in roles for each in told):
+            strange = any((each.check, each.role) not in CHECKS or each.role not in roles for each in told)
+            if strange or len(told) > len(CHECKS):
                 raise ValueError("it told of what is not its own")
             if any(finding.symptom not in symptoms() for each in told for finding in each.findings):
                 raise ValueError("it told of a symptom that there is not")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            return [Outcome("looking", min(roles), f"Looking as {user}", (), plain(f"{error}"), 0)]
+            return [Outcome("looking", min(roles), f"Looking as {user}", (), shown(f"{error}"), 0)]
         return told
 
     def findings(self) -> tuple[list[Outcome], list[Finding]]:
@@ -76,8 +82,8 @@ class People:
             if role in roles_of(user, self._here.expected):
                 told = self.ask_as(user, {"do": "fix", "finding": asdict(finding)})
                 if "error" in told:
-                    raise CannotFixError(plain(str(told["error"])))
-                return plain(str(told.get("done")))
+                    raise CannotFixError(shown(str(told["error"])))
+                return shown(str(told.get("done")))
         raise CannotFixError(f"only {role} can do that; run claude-doctor --fix as root")
 
     def ask_as(self, user: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +102,7 @@ class _Process:
 
     def __init__(self, user: str, here: Here, request: dict[str, Any]) -> None:
         self._user, self._until = user, time.monotonic() + LIMIT
+        things = placed_below(home_of(user) or "/nowhere") if request["do"] == "look" else ()
         self._pipe, answer = os.pipe()
         self._pid = os.fork()
         if self._pid:
@@ -104,36 +111,45 @@ class _Process:
         try:
             _leave_all_files_but(answer)
             _become(user)
-            told = _served(replace(here, roles=roles_of(user, here.expected)), request)
+            told = _served(replace(here, roles=roles_of(user, here.expected), placed=things), request)
         except BaseException as error:  # whatever it is, nothing else of root's may go on in a user's process
             told = {"error": f"the look as {user} broke off: {type(error).__name__}: {error}"}
         try:
             with open(answer, "w") as out:
-                json.dump(told, out)
+                out.write(json.dumps(told) + "\n")
         finally:
             os._exit(0)
 
     def answer(self) -> dict[str, Any]:
         """Wait for what it tells; {"error": why} where there is nothing."""
         try:
-            told = json.loads(self._read())
+            told = json_of(self._read())
         except ValueError:
             return {"error": f"the look as {self._user} broke off"}
         except TimeoutError as error:
-            os.kill(self._pid, signal.SIGKILL)
             return {"error": str(error)}
         finally:
             os.close(self._pipe)
-            os.waitpid(self._pid, 0)
+            self._end()
         return told if isinstance(told, dict) else {"error": f"the look as {self._user} told no object"}
 
     def _read(self) -> bytes:
         read = b""
         while select.select([self._pipe], [], [], max(self._until - time.monotonic(), 0))[0]:
-            if not (more := os.read(self._pipe, 1 << 16)):
-                return read
+            more = os.read(self._pipe, 1 << 16)
             read += more
+            if not more or more.endswith(b"\n"):
+                return read
+            if len(read) > TOLD:
+                raise TimeoutError(f"it tells more than {TOLD >> 20} MiB")
         raise TimeoutError(f"no end within {LIMIT} s")
+
+    def _end(self) -> None:
+        """Have the process gone; one that cannot be ended now goes when it can."""
+        os.kill(self._pid, signal.SIGKILL)  # not waited for yet, so the number is its own; it has told all
+        until = time.monotonic() + DYING
+        while os.waitpid(self._pid, os.WNOHANG) == (0, 0) and time.monotonic() < until:
+            time.sleep(0.01)
 
 
 def _leave_all_files_but(one: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from . import within
 from .here import run
 
 MARK = "# taken out by claude-doctor: "
@@ -16,7 +17,7 @@ def without(file: Path, number: int, line: str) -> str | None:
     first line of several.
     """
     try:
-        text = file.read_text()
+        text = within.bytes_of(file).decode()
     except (OSError, ValueError):
         return None
     lines = text.splitlines(keepends=True)

@@ -15,7 +15,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from signalbox.console import DRIFT, FAILED, OK, Failure, agreed, note, print_json, stderr, stdout, working
+from signalbox.console import DRIFT, FAILED, OK, Failure, agreed, confirmed, note, print_json, stderr, stdout, working
 from signalbox.init import files, pinning, project
 from signalbox.init.answers import Kept
 from signalbox.init.interview import complain, somebody_there
@@ -116,7 +116,7 @@ def _others_agreed(draft: project.Draft, wishes: Wishes, *, asks: bool) -> None:
     if not asks:
         raise Failure(f"{what}; nothing was written: {other}")
     note(f"\n{what[0].upper()}{what[1:]}.")
-    if not click.confirm("Change them, too?", default=False, err=True):
+    if not confirmed("Change them, too?"):
         raise Failure(f"nothing was written; {other}. The next run goes on here, with --afresh from the start")
 
 
@@ -153,7 +153,7 @@ def _afterwards(wishes: Wishes, asked: int, deploy: bool | None, as_json: bool, 
             stdout().print(Text(line), soft_wrap=True)
         if deploy is None and status == DRIFT and somebody_there():
             with suppress(click.Abort):  # the files are written: what comes next is told all the same
-                deploy = click.confirm(f"Deploy to {wishes.address} now?", default=True, err=True)
+                deploy = confirmed(f"Deploy to {wishes.address} now?", default=True)
     deployed = bool(deploy) and status == DRIFT
     if deployed and (status := _deployed(wishes.address)) != OK:
         failure = "the deploy failed; above is why. Then: pyinfra inventory.py deploy.py"

@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 
-import click
 from rich.text import Text
 
-from signalbox.console import Failure, note, stderr, working
+from signalbox.console import Failure, asked, note, stderr, working
 from signalbox.init.answers import Kept
 from signalbox.init.question import Known, Question, WrongAnswerError, told
+from signalbox.launcher.speak import shown
 from signalbox.secrets import Secret
 from signalbox.settings.fields import PLACEHOLDER
 
@@ -100,7 +100,7 @@ class Interview:
         answer = answer.strip() if not question.secret else answer
         if not answer:
             raise WrongAnswerError(f"an answer is needed here{_such_as(question, known)}")
-        if any(ord(letter) < 32 or ord(letter) == 127 for letter in answer):
+        if shown(answer) != answer:  # also where it is what a server calls its model
             raise WrongAnswerError("the answer holds a control character, as arrow keys leave; write it again")
         if PLACEHOLDER.search(answer):
             raise WrongAnswerError(f"what stands in angle brackets is for you to fill in{_such_as(question, known)}")
@@ -120,15 +120,8 @@ class Interview:
             console.print(Text(f"  {number}  {choice}"), soft_wrap=True)
         default = told(question.default, known)
         while True:
-            answer = str(
-                click.prompt(
-                    f"{question.id}{f' [{default}]' if default else ''}",
-                    default=default,
-                    show_default=False,
-                    hide_input=question.secret is not None,
-                    err=True,
-                )
-            )
+            words = f"{question.id}{f' [{default}]' if default else ''}"
+            answer = asked(words, default=default, hidden=question.secret is not None)
             if answer.strip() != "?":
                 return answer
             console.print(Text(told(question.more, known) or "There is no more to say of this."), soft_wrap=True)

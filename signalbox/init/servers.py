@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +12,7 @@ from signalbox.backends import BACKENDS
 from signalbox.backends.shape import Listing, Reading
 from signalbox.init.found import Loaded, Server
 from signalbox.launcher.context import loaded
+from signalbox.launcher.within import ANSWER, json_of
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
 from signalbox.settings.records import Backend, BackendModel
@@ -33,8 +35,8 @@ class _Answers:
         """Return the status (0: no answer) and the JSON (None: there is none)."""
         if url not in self._known:
             try:
-                answer = self._session.get(url, timeout=_SECONDS, allow_redirects=False)
-                self._known[url] = (answer.status_code, _json(answer))
+                with self._session.get(url, timeout=_SECONDS, allow_redirects=False, stream=True) as answer:
+                    self._known[url] = (answer.status_code, _json(answer))
             except requests.RequestException:
                 self._known[url] = (0, None)
         return self._known[url]
@@ -104,7 +106,12 @@ def _wanted(name: str) -> BackendModel:
 
 
 def _json(answer: requests.Response) -> Any:
+    until, body = time.monotonic() + 2 * _SECONDS, b""
+    for piece in answer.iter_content(1 << 16):
+        body += piece
+        if len(body) > ANSWER or time.monotonic() > until:
+            return None
     try:
-        return answer.json()
+        return json_of(body)
     except ValueError:
         return None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .speak import EX_CONFIG, fail
 
 Entry = dict[str, Any]
+TEXTS = ("session", "lane", "asked", "model", "backend", "fallback", "error_class")
+NUMBERS = ("status", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "compared_usd", "seconds")
 TAIL = 512 << 10  # bytes that are read for the last entries; some 1500 of them
 
 
@@ -25,24 +29,41 @@ def last_of(path: Path, session: str) -> Entry | None:
 def newest(path: Path) -> Iterator[Entry]:
     """Yield the entries at the end of the file, oldest first; none when it is not there."""
     try:
-        with path.open("rb") as file:
+        with within.opened(path) as file:
             start = max(0, file.seek(0, os.SEEK_END) - TAIL)
             file.seek(start)
-            lines = file.read().split(b"\n")
+            lines = file.read(TAIL).split(b"\n")
     except OSError:
         return
     yield from parsed(lines[1:] if start else lines)
 
 
-def parsed(lines: list[bytes]) -> Iterator[Entry]:
+def parsed(lines: Iterable[bytes]) -> Iterator[Entry]:
     """Yield the entries of these lines, leaving out what is none."""
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry = within.json_of(line)
         except ValueError:
             continue
-        if isinstance(entry, dict):
+        if isinstance(entry, dict) and _sound(entry):
             yield entry
+
+
+def _sound(entry: Entry) -> bool:
+    """Whether each thing that is told of an entry is what it should be; the gateway's user is not believed blindly."""
+    try:
+        well = 1970 <= datetime.fromisoformat(entry["time"]).year < 9999
+    except (KeyError, TypeError, ValueError):
+        return False
+    return (
+        well
+        and all(isinstance(entry.get(name), str | None) for name in TEXTS)
+        and all(entry.get(name) is None or _counts(entry[name]) for name in NUMBERS)
+    )
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e15
 
 
 def follow(path: Path, wait: Any) -> Iterator[Entry]:
@@ -50,8 +71,9 @@ def follow(path: Path, wait: Any) -> Iterator[Entry]:
     file = _opened(path)
     rest = b""
     while True:
-        found = file.read()
+        found = file.read(TAIL)
         if found:
+            rest = rest if len(rest) < within.LINE else b""
             *lines, rest = (rest + found).split(b"\n")
             yield from parsed(lines)
             continue
@@ -68,7 +90,7 @@ def follow(path: Path, wait: Any) -> Iterator[Entry]:
 
 def _opened(path: Path, end: bool = True) -> Any:
     try:
-        file = path.open("rb")
+        file = within.opened(path)
     except OSError as error:
         fail(
             EX_CONFIG, f"{path} cannot be read ({error.strerror}); is the gateway running, and this user's deploy done?"

@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from . import within
 from .records import Lane
 from .speak import EX_CONFIG, fail, say
 
@@ -40,7 +41,7 @@ def read() -> dict[str, str]:
     """Return the file's variables; none when there is no file. Raises FileError."""
     try:
         mode = stat.S_IMODE(path().stat().st_mode)
-        lines = path().read_text().splitlines()
+        lines = within.bytes_of(path()).decode().splitlines()
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

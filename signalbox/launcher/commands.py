@@ -36,7 +36,7 @@ def _key(arguments: Sequence[str]) -> NoReturn:
     lane = lane_named(with_lanes(records, arguments[0]), arguments[0])
     if lane["key_variable"] is None:
         speak.fail(speak.EX_USAGE, f"{arguments[0]} has no key, but a login of its own")
-    print(key_of(lane) or "none")
+    speak.hand_over(key_of(lane) or "none")
     sys.exit(0)
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import lane as lanes
-from . import probes
+from . import probes, within
 from .keys import key_of
 from .records import Lane, lane_named
-from .speak import EX_CONFIG, EX_USAGE, fail, say
+from .speak import EX_CONFIG, EX_USAGE, fail, say, tell
 
 USAGE = """\
 claude-switch continue LANE [--from LANE] [--session ID] [--private-too] [-- what claude takes]
@@ -38,7 +38,7 @@ def main(records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
     while words:
         word = words.pop(0)
         if word in ("-h", "--help"):
-            print(USAGE)
+            tell(*USAGE.splitlines())
             sys.exit(0)
         if word in options and words:
             options[word] = words.pop(0)
@@ -102,7 +102,7 @@ def _find(records: dict[str, Any], target: str, origin: str, session: str, acros
         (name == here, path.stat().st_mtime, name, path)
         for name, lane in chosen.items()
         if name != target and (origin or across or name == here or not lane["private"])
-        for path in kept_in(lane).glob(f"{session or '*'}.jsonl")
+        for path in within.names_in(kept_in(lane), f"{session or '*'}.jsonl")
     ]
     return max(candidates)[2:] if candidates else None
 
@@ -144,11 +144,10 @@ def _copy(path: Path, directory: Path) -> None:
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open() as lines:
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # the end of a session that was killed
-            if isinstance(entry, dict):
-                yield entry
+    for line in within.lines_of(path, longest=within.FILE):
+        try:
+            entry = within.json_of(line)
+        except ValueError:
+            continue  # the end of a session that was killed
+        if isinstance(entry, dict):
+            yield entry

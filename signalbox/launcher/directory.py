@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .sources import TOO_HIGH
 from .speak import EX_CONFIG, fail
 
@@ -29,8 +30,8 @@ def _settings(path: Path, lane: dict[str, Any]) -> None:
     wanted: dict[str, Any] = {"effortLevel": lane["effort"]}
     if lane["status_line"]:
         wanted["statusLine"] = {"type": "command", "command": lane["status_line"]}
-    old = path.read_text() if path.exists() else ""
-    settings: dict[str, Any] = json.loads(old) if old.strip() else {}  # sources.py has read it
+    old = within.text_of(path) if path.exists() else ""
+    settings: dict[str, Any] = within.json_of(old) if old.strip() else {}  # sources.py has read it
     record = path.with_name(WRITTEN)
     written = _written(record, wanted if settings else {})
     ours = {key: value for key, value in wanted.items() if settings.get(key) == written.get(key)}
@@ -49,7 +50,7 @@ def _settings(path: Path, lane: dict[str, Any]) -> None:
 def _written(path: Path, unknown: dict[str, Any]) -> dict[str, Any]:
     """Return what was written last; `unknown` where nothing tells."""
     try:
-        written = json.loads(path.read_text())
+        written = within.json_of(within.text_of(path))
     except (OSError, ValueError):
         return unknown
     return written if isinstance(written, dict) else unknown

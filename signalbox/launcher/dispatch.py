@@ -6,7 +6,6 @@ the environment of the other lane, so nothing of it comes back but the answer.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -21,7 +20,7 @@ from typing import Any, NoReturn
 
 from . import lane as lanes
 from .records import lane_named, read_records, require_user
-from .speak import EX_UNAVAILABLE, EX_USAGE, fail, say
+from .speak import EX_UNAVAILABLE, EX_USAGE, fail, say, tell, tell_json, tell_text
 
 ESCALATE = """\
 claude-escalate [--timeout SECONDS] [--budget USD] PROMPT...    (or the prompt on stdin)
@@ -61,7 +60,7 @@ def escalate(arguments: Sequence[str]) -> NoReturn:
     ask = _asker(records, options, ["--tools", "", "--strict-mcp-config"])
     with tempfile.TemporaryDirectory() as empty:
         answer = ask(prompt, empty)
-    print(answer.text)
+    tell_text(answer.text)
     sys.exit(answer.status)
 
 
@@ -77,12 +76,12 @@ def dispatch(arguments: Sequence[str]) -> NoReturn:
     with ThreadPoolExecutor(int(options["parallel"])) as pool:
         answers = list(pool.map(lambda prompt: ask(prompt, os.getcwd()), prompts))
     if options["json"]:
-        print(json.dumps([asdict(answer) for answer in answers], indent=2))
+        tell_json([asdict(answer) for answer in answers])
     else:
         for number, answer in enumerate(answers, start=1):
             word = "done" if answer.status == 0 else f"FAILED with {answer.status}"
-            print(f"## {number} of {len(answers)}: {word} in {answer.seconds:.0f} s: {answer.prompt[:60]}")
-            print(f"{answer.text}\n")
+            tell(f"## {number} of {len(answers)}: {word} in {answer.seconds:.0f} s: {answer.prompt[:60]}")
+            tell_text(f"{answer.text}\n")
     sys.exit(max((answer.status for answer in answers), default=0))
 
 
@@ -102,7 +101,7 @@ def _called(
         option, given, value = word.partition("=")
         limit = option.removeprefix("--")
         if word in ("-h", "--help"):
-            print(usage)
+            tell(*usage.splitlines())
             sys.exit(0)
         if word == "--json" and section == "dispatch":
             options["json"] = True

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .speak import EX_CONFIG, fail
 
 PATIENCE = 30  # seconds
@@ -32,7 +33,7 @@ def read_key(lane: dict[str, Any]) -> str | None:
         return lane.get("key")
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        key = _decrypted(path) if path.endswith(".cred") else Path(path).read_text().strip()
+        key = _decrypted(path) if path.endswith(".cred") else within.text_of(path, within.LINE).strip()
     except OSError as error:
         raise BadKeyError(f"the key in {path} cannot be read ({error.strerror}); run the deploy again") from error
     if mode & 0o077:

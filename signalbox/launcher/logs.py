@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from . import audit
 from .records import read_records
-from .speak import EX_USAGE, fail
+from .speak import EX_USAGE, fail, tell
 
 USAGE = """\
 claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--no-follow] [--json]
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     while words:
         word = words.pop(0)
         if word in ("-h", "--help"):
-            print(USAGE)
+            tell(*USAGE.splitlines())
             sys.exit(0)
         if word in flags:
             flags[word] = True
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         return all(not value or entry.get(key) == value for key, value in asked_for.items())
 
     def show(entry: audit.Entry) -> None:
-        print(json.dumps(entry) if flags["--json"] else in_words(entry), flush=True)
+        tell(json.dumps(entry) if flags["--json"] else in_words(entry))
 
     try:
         last = [entry for entry in audit.newest(path) if wanted(entry)]

@@ -6,9 +6,10 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
-from . import context
+from . import context, within
 from .speak import EX_CONFIG, EX_UNAVAILABLE, fail, say
 
 PATIENCE = 3  # seconds; the gateway is on this host's loopback, a model server on its network
@@ -121,11 +122,12 @@ def ask(
 ) -> Any:
     """Return the JSON that `url` answers; raises HTTPError, or OSError or ValueError when nothing useful comes."""
     # What is on this host or its network is never asked through a proxy.
-    handler = urllib.request.ProxyHandler(None if proxies else {})
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers or {})  # noqa: S310
-    with urllib.request.build_opener(handler).open(request, timeout=patience) as answer:
-        return json.load(answer)
+    status, _, said = within.fetched(request, patience, proxies)
+    if not 200 <= status < 300:
+        raise urllib.error.HTTPError(url, status, "", Message(), None)
+    return within.json_of(said)
 
 
 def _of_gateway(gateway: dict[str, str], key: str, lane: dict[str, Any]) -> Trouble | None:

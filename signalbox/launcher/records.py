@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 from pathlib import Path
 from typing import Any
 
+from . import within
 from .speak import EX_CONFIG, EX_NOPERM, EX_USAGE, fail
 
 RECORDS = Path(os.environ.get("SIGNALBOX_LANES", "/etc/signalbox/lanes.json"))
@@ -18,7 +18,7 @@ Lane = dict[str, Any]
 def read_records() -> dict[str, Any]:
     """Return what the deploy wrote: user, claude, flags, gateway, lanes."""
     try:
-        records: dict[str, Any] = json.loads(RECORDS.read_text())
+        records: dict[str, Any] = within.json_of(within.text_of(RECORDS))
     except (OSError, ValueError) as error:
         fail(EX_CONFIG, f"{RECORDS} cannot be read ({error}); run the deploy again")
     return records

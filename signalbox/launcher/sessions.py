@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import lane as lanes
-from . import probes
+from . import probes, within
 from .backends_env import with_lanes
 from .conversation import kept_in
 from .keys import key_of
 from .records import lane_named, read_records, require_user
-from .speak import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, fail, say
+from .speak import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, ask, fail, say, tell
 
 USAGE = """\
 claude-session NAME [--lane LANE] [--detached] [-- what claude takes]   open it, or go back to it
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     words, rest = words[:cut], words[cut + 1 :]
     records = read_records()
     if words in ([], ["-h"], ["--help"]):
-        print(USAGE)
+        tell(*USAGE.splitlines())
         sys.exit(0 if words else EX_USAGE)
     require_user(records["user"])
     if words == ["list"]:
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> NoReturn:
     """Be what runs in a session's terminal: Claude Code in its lane, and the end of the session after it."""
     (name,) = arguments
     state = Path.home() / STATE / f"{name}.json"
-    wanted = json.loads(state.read_text())
+    wanted = _kept(state)
     resumed = wanted["boot"] != boot()
     records = with_lanes(read_records(), wanted["lane"])
     if resumed and not records["sessions_reopen"]:
@@ -92,7 +92,8 @@ def run(arguments: Sequence[str]) -> NoReturn:
     while (status := subprocess.run(command).returncode) == EX_UNAVAILABLE and time.monotonic() < deadline and resumed:
         time.sleep(2)
     if status:
-        input(f"claude-{wanted['lane']} ended with {status}; Enter closes this session ")
+        ask(f"claude-{wanted['lane']} ended with {status}; Enter closes this session ")
+        sys.stdin.readline()
     _forget(name)
     sys.exit(0)
 
@@ -115,7 +116,7 @@ def task(arguments: Sequence[str]) -> NoReturn:
     (name,) = arguments
     path = Path.home() / TASKS / f"{name}.toml"
     try:
-        wanted: dict[str, Any] = tomllib.loads(path.read_text())
+        wanted: dict[str, Any] = tomllib.loads(within.bytes_of(path).decode())
     except (OSError, ValueError) as error:
         fail(EX_CONFIG, f"{path} cannot be read ({error}); write lane = …, prompt = …, and directory = … into it")
     wanted = {"directory": "~", "arguments": [], **wanted}
@@ -182,11 +183,21 @@ def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -
 
 
 def _list() -> int:
-    for path in sorted((Path.home() / STATE).glob("*.json")):
-        wanted = json.loads(path.read_text())
+    for path in within.names_in(Path.home() / STATE, "*.json"):
+        wanted = _kept(path)
         active = _systemctl("is-active", "--quiet", unit(path.stem)) == 0
-        print(f"{path.stem:<16} {wanted['lane']:<14} {wanted['directory']:<30} {'runs' if active else 'does not run'}")
+        tell(f"{path.stem:<16} {wanted['lane']:<14} {wanted['directory']:<30} {'runs' if active else 'does not run'}")
     return 0
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """Return what was written down of a session when it was opened."""
+    try:
+        wanted = within.json_of(within.text_of(path))
+        texts = {name: str(wanted[name]) for name in ("lane", "directory", "boot", "conversation")}
+        return {**texts, "arguments": [str(word) for word in wanted["arguments"]]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fail(EX_CONFIG, f"{path} cannot be used ({error}); remove it, and open the session again")
 
 
 def _systemctl(*words: str) -> int:

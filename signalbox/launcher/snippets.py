@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from .keys import key_of
 from .records import Lane
-from .speak import EX_USAGE, fail, say
+from .speak import EX_USAGE, fail, say, tell_json
 
 USAGE = "claude-switch snippet settings|vscode LANE [--with-key]"
 KINDS = ("settings", "vscode")
@@ -34,11 +33,11 @@ def main(lanes: Mapping[str, Lane], arguments: Sequence[str]) -> NoReturn:
     if kind == "settings":
         say("for the settings.json of a project; the lane's own claude-LANE refuses to start beside it")
         helper = {} if told else {"apiKeyHelper": f"{PROGRAM} key {name}"}
-        print(json.dumps({"env": variables, **helper}, indent=2))
+        tell_json({"env": variables, **helper})
     else:
         say("for VS Code's settings.json, where it runs Claude Code on this host; a shell's variables do not reach it")
         if not told:
             variables[lane["key_variable"]] = f"<what `{PROGRAM} key {name}` prints>"
         pairs = [{"name": variable, "value": value} for variable, value in variables.items()]
-        print(json.dumps({"claudeCode.environmentVariables": pairs}, indent=2))
+        tell_json({"claudeCode.environmentVariables": pairs})
     sys.exit(0)

@@ -6,7 +6,6 @@ files, a stored login) beats the environment, so it stops the lane. Measured wit
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from . import within
 
 # Variables that change where requests go or who pays: https://code.claude.com/docs/en/env-vars
 PREFIXES = (
@@ -41,6 +42,7 @@ NAMES = (
     "CLAUDE_SECURESTORAGE_CONFIG_DIR",
     "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
 )
+PATH = 64 << 10  # bytes of a file that holds a path
 HARMLESS = ("ANTHROPIC_DIRECT_KEY",)  # a name of ours, which Claude Code does not read
 OF_EVERY_SHELL = ("DISABLE_UPDATES",)  # a lane has it, and so has a shell without one
 # What a lane of ~/.claude-backends.env sets beside the others' variables.
@@ -116,7 +118,7 @@ def settings_files(directory: Path, records: Mapping[str, Any]) -> Iterator[Path
     """Yield the settings files that Claude Code merges for the configuration directory and the current directory."""
     managed = Path(records["managed"])
     yield managed / "managed-settings.json"
-    yield from sorted(managed.glob("managed-settings.d/*.json"))
+    yield from within.names_in(managed, "managed-settings.d/*.json")
     yield directory / "remote-settings.json"
     yield directory / "settings.json"
     projects = [Path.cwd() / ".claude/settings.json"]
@@ -133,9 +135,9 @@ def _checkouts() -> Iterator[Path]:
         return
     yield root
     try:
-        git = root / (root / ".git").read_text().removeprefix("gitdir:").strip()
-        yield (git / (git / "commondir").read_text().strip()).resolve().parent
-    except (OSError, ValueError):
+        git = root / within.text_of(root / ".git", PATH).removeprefix("gitdir:").strip()
+        yield (git / within.text_of(git / "commondir", PATH).strip()).resolve().parent
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
         return  # no worktree
 
 
@@ -144,10 +146,10 @@ def where_set(name: str) -> str:
     setting = re.compile(rf"^\s*(?:export\s+|declare\s+-x\s+|set\s+-gx\s+)?{re.escape(name)}\s*[= ]")
     files = [Path.cwd() / ".env", Path.cwd() / ".envrc"]
     for pattern in (*(f"{Path.home()}/{each}" for each in STARTUP), *SYSTEM):
-        files += sorted(Path("/").glob(pattern.removeprefix("/")))
+        files += within.names_in(Path("/"), pattern.removeprefix("/"))
     for path in files:
         try:
-            lines = path.read_text(errors="replace").splitlines()
+            lines = within.text_of(path).splitlines()
         except OSError:
             continue
         for number, line in enumerate(lines, start=1):
@@ -178,7 +180,7 @@ def _of_path(records: Mapping[str, Any]) -> Iterator[Source]:
 def _of_settings(wanted: Mapping[str, str], files: Iterator[Path], proxied: bool = False) -> Iterator[Source]:
     for path in files:
         try:
-            text = path.read_text()
+            text = within.bytes_of(path).decode()
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
@@ -192,7 +194,7 @@ def _of_settings(wanted: Mapping[str, str], files: Iterator[Path], proxied: bool
 def _of_settings_text(wanted: Mapping[str, str], text: str, where: str, proxied: bool) -> Iterator[Source]:
     """Yield what in a settings file's text decides; proxied: whether a proxy would stand between lane and server."""
     try:
-        settings = json.loads(text) if text.strip() else {}
+        settings = within.json_of(text) if text.strip() else {}
     except ValueError as error:
         yield Source("it is not JSON", where, f"mend it, or move it away ({error})", beats=True)
         return
@@ -238,9 +240,12 @@ def _of_login(lane: Mapping[str, Any]) -> Iterator[Source]:
     if credentials.exists():
         yield Source("a stored login", str(credentials), cure, beats=True)
     try:
-        text = config.read_text()
-        state = json.loads(text)
-    except (OSError, ValueError):
+        text = within.text_of(config)
+        state = within.json_of(text)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return  # of a damaged one Claude Code begins a new one
+    except OSError as error:
+        yield Source("it cannot be read", str(config), f"mend it, or move it away ({error.strerror})", beats=True)
         return
     for key, what in (("primaryApiKey", "a stored API key"), ("oauthAccount", "a stored login's account")):
         if isinstance(state, dict) and state.get(key):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from . import probes, sources
 from .keys import BadKeyError, read_key
 from .records import Lane
+from .speak import tell, tell_json
 
 PLAIN = "plain claude"
 SLOTS = {
@@ -24,7 +24,7 @@ def main(records: Mapping[str, Any], arguments: Sequence[str]) -> int:
     """Print it (--json: as JSON) and return the exit status: 2 if something is in the way."""
     found = _of_shell(records)
     if "--json" in arguments:
-        print(json.dumps(found, indent=2))
+        tell_json(found)
     else:
         _print(found)
     return 2 if found["trouble"] or found["beaten_by"] or any(not each["answers"] for each in found["servers"]) else 0
@@ -82,4 +82,4 @@ def _print(found: Mapping[str, Any]) -> None:
     if found["lane"]:
         rows += [(PLAIN, f"diverted by {each}") for each in found["plain_claude_diverted_by"]]
     for label, value in rows:
-        print(f"{label:<13} {value}")
+        tell(f"{label:<13} {value}")

@@ -5,44 +5,50 @@ Claude Code runs it with JSON on stdin (https://code.claude.com/docs/en/statusli
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import audit
+from . import audit, within
 from .records import read_records
+from .speak import DIM, GREEN, RED, YELLOW, tell_coloured
 
-PLAIN, DIM, GREEN, YELLOW, RED = "\x1b[0m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[1;31m"
+Piece = tuple[str, str]  # a colour, "" for none, and what has it
+SESSION = 1 << 20  # characters of what Claude Code tells of its session
 HIGH = 80  # percent of the context: Claude Code will compact soon
 
 
 def main(_: Sequence[str]) -> NoReturn:
     """Print the line."""
     try:
-        session = json.load(sys.stdin)
+        session = within.json_of(sys.stdin.read(SESSION))
     except ValueError:
-        session = {}
-    print(line(session, read_records(), os.environ.get("SIGNALBOX_LANE", "")))
+        session = None
+    tell_coloured(*pieces(_object(session), read_records(), os.environ.get("SIGNALBOX_LANE", "")))
     sys.exit(0)
 
 
-def line(session: Mapping[str, Any], records: Mapping[str, Any], name: str) -> str:
-    """Return the status line of a session in the lane `name`, in colour."""
+def pieces(session: Mapping[str, Any], records: Mapping[str, Any], name: str) -> list[Piece]:
+    """Return the status line of a session in the lane `name`."""
     lane = records["lanes"].get(name)
-    parts = [f"{GREEN}{name or 'no lane'}{PLAIN}", _asked(session.get("model") or {})]
+    model, window = (_object(session.get(each)) for each in ("model", "context_window"))
+    parts = [(GREEN, name or "no lane"), ("", _asked(model))]
     if lane and lane["via"] == "gateway":
         entry = audit.last_of(Path(records["audit"]), str(session.get("session_id")))
         if entry is not None:
             parts.append(_answered(entry))
     elif lane:
-        parts.append(f"{DIM}straight to {lane['goes_to']}{PLAIN}")
-    used = (session.get("context_window") or {}).get("used_percentage")
-    if isinstance(used, int | float):
-        parts.append(f"{YELLOW if used >= HIGH else ''}context {used:.0f} %{PLAIN}")
-    return " | ".join(parts)
+        parts.append((DIM, f"straight to {lane['goes_to']}"))
+    used = window.get("used_percentage")
+    if isinstance(used, int | float) and 0 <= used < 1e6:
+        parts.append((YELLOW if used >= HIGH else "", f"context {used:.0f} %"))
+    return [piece for part in parts for piece in (("", " | "), part)][1:]
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _asked(model: Mapping[str, Any]) -> str:
@@ -51,8 +57,8 @@ def _asked(model: Mapping[str, Any]) -> str:
     return str(model.get("display_name" if made else "id") or "?")
 
 
-def _answered(entry: Mapping[str, Any]) -> str:
+def _answered(entry: Mapping[str, Any]) -> Piece:
     who = audit.answered_by(entry)
     if audit.failed_over(entry):
-        return f"{RED}{entry['fallback']} failed ({entry.get('error_class') or 'error'}): {who} answered{PLAIN}"
-    return f"{RED}{who} answered{PLAIN}" if audit.unanswered(entry) else f"{who} answered"
+        return RED, f"{entry['fallback']} failed ({entry.get('error_class') or 'error'}): {who} answered"
+    return RED if audit.unanswered(entry) else "", f"{who} answered"

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from . import backends_env, conversation, lane, snippets, sources, status
 from .backends_env import with_lanes
 from .records import Lane, read_records, require_user
-from .speak import EX_CONFIG, EX_USAGE, fail, say
+from .speak import EX_CONFIG, EX_USAGE, ask, fail, hand_over, say, tell
 
 HELP = """\
 claude-switch LANE            this shell's claude goes to LANE; also: source claude-switch LANE
@@ -39,15 +39,15 @@ def main(arguments: Sequence[str]) -> NoReturn:
     in_shell = "--shell" in arguments[:1]
     word, *rest = arguments[in_shell:] or ["menu"]
     if word in ("help", "-h", "--help"):
-        print(HELP)
+        tell(*HELP.splitlines())
         sys.exit(0)
     records = read_records()
     if word == "--complete":
-        print("\n".join(_completions(records, rest)))
+        tell(*_completions(records, rest))
         sys.exit(0)
     if word == "list":
         for name, each in with_lanes(records)["lanes"].items():
-            print(f"{name:<14} {each['goes_to']:<30} bills {each['billed']}")
+            tell(f"{name:<14} {each['goes_to']:<30} bills {each['billed']}")
         sys.exit(0)
     require_user(records["user"])
     if word == "status":
@@ -102,7 +102,7 @@ def _change(records: dict[str, Any], word: str) -> NoReturn:
     else:
         there = ", ".join([*with_lanes(records)["lanes"], OFF])
         fail(EX_USAGE, backends_env.missing(word) or f"no lane is called {word!r}; there are {there}")
-    print("\n".join(_code(current, original, wanted)))
+    hand_over("\n".join(_code(current, original, wanted)))
     sys.exit(0)
 
 
@@ -123,8 +123,8 @@ def _menu(known: Mapping[str, Lane]) -> str:
         fail(EX_USAGE, f"there is no terminal for a menu; name a lane: {', '.join(choices)}")
     for number, name in enumerate(choices, start=1):
         words = f"bills {known[name]['billed']}" if name in known else f"plain claude, {LOGIN}"
-        print(f"{number}) {name:<14} {words}", file=sys.stderr)
-    print("which? ", end="", flush=True, file=sys.stderr)
+        ask(f"{number}) {name:<14} {words}\n")
+    ask("which? ")
     answer = sys.stdin.readline().strip()
     if answer.isdigit() and 1 <= int(answer) <= len(choices):
         answer = choices[int(answer) - 1]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import audit, usage_page
+from . import audit, usage_page, within
 from .records import read_records
-from .speak import EX_CONFIG, EX_USAGE, fail
+from .speak import EX_CONFIG, EX_USAGE, fail, shown, tell, tell_json
 
 USAGE = """\
 claude-usage [--days NUMBER] [--json] [--html FILE]
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     while words:
         word = words.pop(0)
         if word in ("-h", "--help"):
-            print(USAGE)
+            tell(*USAGE.splitlines())
             sys.exit(0)
         if word == "--json":
             as_json = True
@@ -49,17 +48,17 @@ def main(arguments: Sequence[str]) -> NoReturn:
         except OSError as error:
             fail(EX_CONFIG, f"{page} cannot be written ({error.strerror})")
     if as_json:
-        print(json.dumps(rows, indent=2))
+        tell_json(rows)
     elif not page:
-        print("\n".join(table(rows)) if rows else "no request yet")
+        tell(*table(rows)) if rows else tell("no request yet")
     sys.exit(0)
 
 
 def entries(path: Path) -> Iterator[audit.Entry]:
     """Yield every entry of the audit, those of files that were moved aside too."""
-    for file in sorted(path.parent.glob(f"{path.stem}*{path.suffix}")):
+    for file in within.names_in(path.parent, f"{path.stem}*{path.suffix}"):
         try:
-            yield from audit.parsed(file.read_bytes().splitlines())
+            yield from audit.parsed(within.lines_of(file))
         except OSError as error:
             fail(EX_CONFIG, f"{file} cannot be read ({error.strerror}); run the deploy again")
 
@@ -108,7 +107,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
 def table(rows: Sequence[Row]) -> list[str]:
     """Return the rows as lines of text, with their sum and what local work would have cost."""
     head = ("day", "lane", "backend", "requests", "failed over", "failed", "tokens in", "cached", "out", "cost")
-    lines = [head, *(_cells(row) for row in rows)]
+    lines = [head, *(tuple(map(shown, _cells(row))) for row in rows)]  # before their widths are measured
     (total,) = merged({**row, "day": "all", "lane": "", "backend": ""} for row in rows)
     lines.append(_cells({**total, "backend": ""}))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from .speak import shown
+
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 70, 24  # of a chart, in its own units
 COLOURS = ("#2f6f4f", "#b5532a", "#3b5b92", "#8a6d1f", "#7a3b69", "#4a4a4a")  # dark on white, told apart in grey too
 STYLE = """
@@ -20,6 +22,7 @@ th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left; }
 .key span { display: inline-block; width: .8em; height: .8em; margin: 0 .4em 0 1.2em; }
 .figures { display: flex; gap: 3rem; flex-wrap: wrap; } .figures b { display: block; font-size: 1.8rem; }
 """
+NOTHING_ELSE = "default-src 'none'; style-src 'unsafe-inline'"  # no script, and nothing that is loaded
 COLUMNS = {
     "day": "day", "lane": "lane", "backend": "backend", "requests": "requests", "failed_over": "failed over",
     "failed": "failed", "input_tokens": "tokens in", "cached_tokens": "cached", "output_tokens": "tokens out",
@@ -41,8 +44,9 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "Claude usage") -> str:
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>",
-            f"<h1>{escape(title)}</h1>",
+            f'<meta http-equiv="Content-Security-Policy" content="{NOTHING_ELSE}">',
+            f"<title>{_text(title)}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{_text(title)}</h1>",
             '<div class="figures">' + "".join(f"<p><b>{value}</b>{name}</p>" for name, value in figures) + "</div>",
             *(f"<p>{note}</p>" for note in _notes(rows)),
             "<h2>Tokens a day, by backend</h2>",
@@ -56,6 +60,11 @@ def page(rows: Sequence[Mapping[str, Any]], title: str = "Claude usage") -> str:
             "</body></html>\n",
         ]
     )
+
+
+def _text(words: str) -> str:
+    """Return words for a page's text or attribute; what is hidden in them is written out."""
+    return escape(shown(words))
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -102,21 +111,21 @@ def _chart(rows: Sequence[Mapping[str, Any]], by: str, what: Sequence[str], form
             told = f"{day}, {group}: {form(value)}"
             parts.append(
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{value * scale:.1f}"'
-                f' fill="{COLOURS[colour % len(COLOURS)]}"><title>{escape(told)}</title></rect>'
+                f' fill="{COLOURS[colour % len(COLOURS)]}"><title>{_text(told)}</title></rect>'
             )
         if number % max(1, len(days) // 10) == 0:
-            parts.append(f'<text x="{x + width / 2:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{day[5:]}</text>')
+            parts.append(f'<text x="{x + width / 2:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{_text(day[5:])}</text>')
     key = "".join(
-        f'<span style="background:{COLOURS[at % len(COLOURS)]}"></span>{escape(group)}'
+        f'<span style="background:{COLOURS[at % len(COLOURS)]}"></span>{_text(group)}'
         for at, group in enumerate(groups)
     )
-    label = escape(f"{' and '.join(what)} a day by {by}")
+    label = _text(f"{' and '.join(what)} a day by {by}")
     chart = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
     return f'{chart}<p class="key">{key}</p>'
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS.values())
+    head = "".join(f"<th>{_text(name)}</th>" for name in COLUMNS.values())
     body = "".join("<tr>" + "".join(f"<td>{_cell(row, name)}</td>" for name in COLUMNS) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -126,6 +135,6 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" + ("+" if name == "cost_usd" and row["unpriced"] else "")
     about = "~" if name.endswith("_tokens") and row["estimated"] else ""
-    return about + escape(
+    return about + _text(
         f"{value:,}" if isinstance(value, int) else str(value or ("nobody" if name == "backend" else "-"))
     )

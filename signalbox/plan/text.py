@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
+from signalbox.launcher.speak import shown
 from signalbox.plan.report import Change, HostReport, Report
 
 _STYLES = {"clean": "green", "drift": "yellow", "unknown": "red"}
@@ -17,7 +18,7 @@ _CERTAINTY = {"will": "will change", "may": "may change", "unknown": "cannot tel
 def lines(report: Report, *, everything: bool) -> Iterator[Text]:
     """Yield the plan by host and task; hosts that are clean and at rest only with `everything`."""
     for problem in report.problems:
-        yield Text.assemble(("unknown", "red"), f": {problem}")
+        yield Text.assemble(("unknown", "red"), f": {_inside(problem)}")
     for host in report.hosts:
         if host.verdict != "clean" or host.warnings or everything:
             yield from _of_host(host)
@@ -33,22 +34,27 @@ def summary(report: Report) -> str:
 def _of_host(host: HostReport) -> Iterator[Text]:
     yield Text.assemble((host.host, "bold"), ": ", (host.verdict, _STYLES[host.verdict]))
     for problem in host.problems:
-        yield Text(f"  {problem}", style="red")
+        yield Text(f"  {_inside(problem)}", style="red")
     for warning in host.warnings:
-        yield Text(f"  warning: {warning}", style="yellow")
+        yield Text(f"  warning: {_inside(warning)}", style="yellow")
     for remark in host.remarks:
-        yield Text(f"  remark: {remark}", style="dim")
+        yield Text(f"  remark: {_inside(remark)}", style="dim")
     for task, changes in groupby(host.changes, key=lambda change: change.task):
-        yield Text(f"  {task}" if task else "  (no task)")
+        yield Text(f"  {shown(task)}" if task else "  (no task)")
         for change in changes:
             yield from _of_change(change)
 
 
 def _of_change(change: Change) -> Iterator[Text]:
-    because = f" because of {', '.join(change.because)}" if change.because else ""
-    yield Text.assemble("    ", (_CERTAINTY[change.certainty], "yellow"), because, f": {change.operation}")
+    because = f" because of {shown(', '.join(change.because))}" if change.because else ""
+    yield Text.assemble("    ", (_CERTAINTY[change.certainty], "yellow"), because, f": {shown(change.operation)}")
     for difference in change.differences:
-        yield Text(f"      {difference}", style="dim")
+        yield Text(f"      {shown(difference)}", style="dim")
+
+
+def _inside(text: str) -> str:
+    """Return a text whose further lines are set in, so that none looks like the plan's own."""
+    return shown(text, lines=True).replace("\n", "\n        ")
 
 
 def junit(report: Report) -> str:
@@ -78,12 +84,7 @@ def junit(report: Report) -> str:
 
 
 def _case(suite: ElementTree.Element, task: str, name: str, kind: str, words: str) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname=task or "deploy", name=name)
+    case = ElementTree.SubElement(suite, "testcase", classname=shown(task) or "deploy", name=shown(name))
     if kind:
         first = words.split("\n", 1)[0]
-        ElementTree.SubElement(case, kind, message=_printable(first)).text = _printable(words)
-
-
-def _printable(text: str) -> str:
-    # XML 1.0 has no way to write control characters, and a host's error may hold some.
-    return "".join(character for character in text if character in "\t\n" or character >= " ")
+        ElementTree.SubElement(case, kind, message=shown(first)).text = shown(words, lines=True)

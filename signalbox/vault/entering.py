@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from signalbox.console import note
+from signalbox.console import asked, confirmed, note
 from signalbox.secrets.secret import Secret, SecretError
 from signalbox.secrets.text import assignments
 from signalbox.settings.fields import secret_name
@@ -31,7 +31,7 @@ def value_of(name: str) -> Secret:
     """
     if sys.stdin.isatty():
         try:
-            text = str(click.prompt(f"Value of {name}", hide_input=True, default="", show_default=False, err=True))
+            text = asked(f"Value of {name}", hidden=True)
         except click.Abort:
             raise SecretError("no value was given; nothing was written") from None
     else:
@@ -96,7 +96,7 @@ def edited(secrets: Mapping[str, Secret]) -> dict[str, Secret]:
                 found = assignments(text, "nothing was written")
                 checked(found)
             except SecretError as error:
-                if sys.stdin.isatty() and click.confirm(f"{error}\nEdit again?", default=True, err=True):
+                if sys.stdin.isatty() and confirmed(f"{error}\nEdit again?", default=True):
                     continue
                 raise
             return found

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.drills import hostile_words as _hostile_words  # noqa: F401 (it registers its cells)
 from tests.drills import looks
 from tests.drills import verify_runs as _verify_runs  # noqa: F401 (it registers its cells)
 from tests.drills.breaks import BREAKS, DEPLOY, FIX, Break

@@ -45,7 +45,8 @@ def look(tmp_path: Path) -> Look:
 
     def measure(page: str, width: int) -> dict[str, Any]:
         file = tmp_path / "page.html"
-        file.write_text(page.replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
+        allowed = page.replace("default-src 'none'", "default-src file: 'unsafe-inline'")  # else nothing runs here
+        file.write_text(allowed.replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
         words = [*QUIET, f"--window-size={width},1400", f"--user-data-dir={tmp_path}/profile"]
         words += [f"--screenshot={tmp_path}/page-{width}.png", "--dump-dom"]
         done = subprocess.run(
@@ -104,3 +105,30 @@ def test_the_look_sees_what_is_wrong(look: Look) -> None:
     told = look(wide, 800)
     assert told["width"][0] > told["width"][1]
     assert told["asks"] == ["file:///nonesuch.png"]
+
+
+TAKE = "document.title='taken'"
+ATTACK = f'<script>{TAKE}</script><img src=x onerror="{TAKE}">\'"></title><b>\x1b]0;t\x07\u202e'
+TEXTS = ("day", "lane", "backend")
+
+
+def test_words_of_others_are_words_in_the_page() -> None:
+    rows = usage.added_up([entry(lane=ATTACK, backend=ATTACK, time="2026-11-20T00:00:00+00:00")])
+    told = usage_page.page([{**row, "day": f"2026-{ATTACK}"} for row in rows], title=ATTACK)
+    for word in ("<script", "<img", "<b>\\x1b", "\x1b", "\x07", "\u202e"):
+        assert word not in told, word
+    assert told.count("&lt;script&gt;") >= 2 + len(TEXTS)
+
+
+def test_no_script_runs_in_the_page(tmp_path: Path) -> None:
+    """What got in all the same does not run: the page says that it has no script."""
+
+    def titles(text: str) -> str:
+        file = tmp_path / "page.html"
+        file.write_text(text.replace("<h1>", "<script>document.title = 'taken'</script><h1>"), encoding="utf-8")
+        words = ["chromium", *QUIET, f"--user-data-dir={tmp_path}/profile", "--dump-dom", file.as_uri()]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+        return re.findall(r"<title>(.*?)</title>", done.stdout)[0]
+
+    assert titles(page()) == "Claude usage"
+    assert titles(page().replace("Content-Security-Policy", "x")) == "taken"  # else the first line shows nothing

@@ -122,7 +122,7 @@ def test_a_users_process_tells_of_its_own_alone(monkeypatch: pytest.MonkeyPatch,
 def test_what_a_user_tells_does_not_drive_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "symptoms", symptoms.known)
     (told,) = People(HERE)._told("agent", {"outcomes": [_outcome(seen="a\x1b[2Jb\x9b1mc\nd")]})
-    assert told.findings[0].seen == "a [2Jb 1mc d"
+    assert told.findings[0].seen == r"a\x1b[2Jb\x9b1mc\nd"
 
 
 def test_the_first_copy_of_a_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

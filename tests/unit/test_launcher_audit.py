@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.launcher import audit, logs, statusline
+from signalbox.launcher import audit, logs, speak, statusline
 
 LANES = {
     "local": {"via": "gateway", "goes_to": "http://127.0.0.1:4000"},
@@ -35,14 +35,12 @@ def written(directory: Path, *entries: dict[str, Any]) -> Path:
 def line(directory: Path, *entries: dict[str, Any], lane: str = "local", used: float | None = None) -> str:
     records = {"lanes": LANES, "audit": str(written(directory, *entries))}
     session = {"session_id": "s1", "model": {"id": "local"}, "context_window": {"used_percentage": used}}
-    return statusline.line(session, records, lane)
+    return speak.coloured(*statusline.pieces(session, records, lane))
 
 
 def test_the_last_answer_of_the_session_counts(tmp_path: Path) -> None:
     told = line(tmp_path, {"backend": "other"}, {}, {"session": "s2", "backend": "another's"}, used=34.4)
-    assert told == f"{statusline.GREEN}local{statusline.PLAIN} | local | local at lmstudio answered | " + (
-        f"context 34 %{statusline.PLAIN}"
-    )
+    assert told == f"{speak.GREEN}local{speak.PLAIN} | local | local at lmstudio answered | " + ("context 34 %")
 
 
 @pytest.mark.parametrize(
@@ -54,12 +52,13 @@ def test_the_last_answer_of_the_session_counts(tmp_path: Path) -> None:
     ],
 )
 def test_a_failover_is_told_in_red(tmp_path: Path, entry: dict[str, Any], said: str) -> None:
-    assert f"{statusline.RED}{said}{statusline.PLAIN}" in line(tmp_path, entry)
+    assert f"{speak.RED}{said}{speak.PLAIN}" in line(tmp_path, entry)
 
 
 def test_a_model_of_the_gateways_list_is_told_by_its_own_name(tmp_path: Path) -> None:
     session = {"session_id": "s1", "model": {"id": "claude-router-6c6f63616c", "display_name": "local"}}
-    told = statusline.line(session, {"lanes": LANES, "audit": str(written(tmp_path, {}))}, "local")
+    records = {"lanes": LANES, "audit": str(written(tmp_path, {}))}
+    told = speak.coloured(*statusline.pieces(session, records, "local"))
     assert " | local | local at lmstudio answered" in told
 
 
@@ -69,7 +68,7 @@ def test_a_private_lane_is_not_looked_up(tmp_path: Path) -> None:
 
 def test_a_status_line_without_an_audit_is_short(tmp_path: Path) -> None:
     records = {"lanes": LANES, "audit": str(tmp_path / "none")}
-    assert statusline.line({}, records, "local") == f"{statusline.GREEN}local{statusline.PLAIN} | ?"
+    assert speak.coloured(*statusline.pieces({}, records, "local")) == f"{speak.GREEN}local{speak.PLAIN} | ?"
 
 
 def test_only_the_end_of_a_long_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
