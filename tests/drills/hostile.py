@@ -213,18 +213,22 @@ _LOOP = (
 ).replace("PATHS", " ".join(_SWAPPED))
 
 
+def _as_agent(script: str) -> None:
+    """Have the agent run this; not by a login, since what lets it in may be swapped."""
+    runtime = 'XDG_RUNTIME_DIR="/run/user/$(id -u claude)"'
+    looks.answer(f"runuser -u claude -- env HOME=/home/claude {runtime} sh -c {shlex.quote(script)}", user="root")
+
+
 @contextmanager
 def _swapping() -> Iterator[None]:
     """Have the agent swap what lies at our paths, 200 times round, as long as this lasts; then things are as before."""
-    kept = f"cd; rm -rf swap before; mkdir before; cp -a --parents {' '.join(_SWAPPED)} before/"
-    looks.answer(kept)
-    looks.answer(f"systemd-run --user --quiet --unit=swap sh -c {shlex.quote(_LOOP)}")
+    _as_agent(f"cd; rm -rf swap before; mkdir before; cp -a --parents {' '.join(_SWAPPED)} before/")
+    _as_agent(f"systemd-run --user --quiet --unit=swap sh -c {shlex.quote(_LOOP)}")
     try:
         yield
-        rounds = looks.answer("systemctl --user is-active swap || true")
-        assert rounds == "active", "the loop had ended before the run"
+        _as_agent("systemctl --user is-active swap")  # the run was quicker than the loop
     finally:
-        looks.answer(
+        _as_agent(
             "systemctl --user stop swap; systemctl --user reset-failed swap 2>/dev/null; cd;"
             f" rm -rf swap $(find . -maxdepth 4 -name '*.before-signalbox*') {' '.join(_SWAPPED)};"
             " cp -a before/. . && rm -rf before"
