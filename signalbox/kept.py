@@ -94,6 +94,18 @@ def is_as_placed(path: str, digest: str) -> Script:
     return sh('[ "$({})" = {} ]', as_owner(owner_of(path), look), f"{digest}  -")
 
 
+def readable(path: str) -> Script:
+    """Return shell, for the owner of a person's file, after which there is one to read at `path`, or nothing.
+
+    What cannot be read as a file, such as a pipe or a link to a file of root's, is kept beside.
+    """
+    return sh(
+        "{{ {{ [ -f {path} ] && [ -r {path} ]; }} || {{ [ ! -e {path} ] && [ ! -L {path} ]; }}"
+        " || mv -T --backup=numbered {path} {path}.before-signalbox; }}",
+        path=path,
+    )
+
+
 def replaced(path: str, edit: Script) -> Script:
     """Return shell, for the owner of a person's file, that puts what `edit` makes of it in its place, or leaves it.
 

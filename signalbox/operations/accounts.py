@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand, operation
 from signalbox import manifest
 from signalbox.facts import Placed, User
 from signalbox.facts.users import SUBIDS
-from signalbox.kept import replaced
+from signalbox.kept import readable, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
@@ -91,12 +91,10 @@ def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
 
 def _with_keys(account: str, home: str, missing: Sequence[str]) -> StringCommand:
     path = f"{home}/.ssh/authorized_keys"
-    # What is no file there lets nobody in; it is kept beside.
     make = sh(
-        "umask 077; mkdir -p {ssh} && chmod 700 {ssh}"
-        " && {{ [ -f {path} ] || {{ [ ! -e {path} ] && [ ! -L {path} ]; }}"
-        " || mv -T --backup=numbered {path} {path}.before-signalbox; }} && {{ [ -e {path} ] || : > {path}; }}",
+        "umask 077; mkdir -p {ssh} && chmod 700 {ssh} && {readable} && {{ [ -e {path} ] || : > {path}; }}",
         ssh=f"{home}/.ssh",
+        readable=readable(path),
         path=path,
     )
     # awk ends a last line that has no newline, which would swallow the first new key.

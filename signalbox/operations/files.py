@@ -10,7 +10,7 @@ from pyinfra.operations.util.files import generate_color_diff
 
 from signalbox import manifest
 from signalbox.facts import FileText, FirstLine, Placed, PlacedState
-from signalbox.kept import edited_of, keep, lines_without, original_of, replaced
+from signalbox.kept import edited_of, keep, lines_without, original_of, readable, replaced
 from signalbox.operations.commands import Commands
 from signalbox.operations.placed import directories_now, placed, placed_each
 from signalbox.removal import removal
@@ -262,6 +262,6 @@ def first_line(path: str, line: str, user: str) -> Commands:
     now = host.get_fact(Placed, path=path, kind="line")
     differs(f"{path}, first line", "other" if now.type else None, "loads our environment")
     # Whoever has nothing there gets a file of that line alone, and keeps the mode of one that is there.
-    make = sh("umask 022; {{ [ -e {path} ] || [ -L {path} ] || : > {path}; }}", path=path)
+    make = sh("umask 022; {readable} && {{ [ -e {path} ] || : > {path}; }}", readable=readable(path), path=path)
     edit = replaced(path, sh("printf '%s\\n' {} && {{ {}; }}", line, lines_without(line)))
     yield all_of(prepare("line", path, now, line), as_owner(user, all_of(make, edit)))
