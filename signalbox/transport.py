@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -56,22 +57,25 @@ def install() -> None:
 
     tuned.signalbox = True  # type: ignore[attr-defined]
     paramiko.Transport.__init__ = tuned  # type: ignore[method-assign]
-    paramiko.Transport.open_channel = _told(paramiko.Transport.open_channel)  # type: ignore[method-assign]
+    connection: Any = paramiko.Transport
+    for name in ("open_channel", "_send_user_message"):
+        setattr(connection, name, _told(getattr(connection, name)))
     channel: Any = paramiko.Channel
-    channel._wait_for_event = _in_time(channel._wait_for_event)
+    channel._wait_for_event = _in_time(_told(channel._wait_for_event))
+    channel.close = _closed(channel.close)
     paramiko.SFTPClient.__init__ = _moving(paramiko.SFTPClient.__init__)  # type: ignore[method-assign]
 
 
 def _told(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
-    def open_channel(*args: Any, **kwargs: Any) -> Any:
+    def told(*args: Any, **kwargs: Any) -> Any:
         try:
             return original(*args, **kwargs)
         except EOFError as error:
             # What else it says of a connection that was cut; pyinfra expects nothing but this, and fails the host.
             raise paramiko.SSHException("the host has closed the connection") from error
 
-    return open_channel
+    return told
 
 
 def _in_time(original: Callable[..., None]) -> Callable[..., None]:
@@ -83,6 +87,15 @@ def _in_time(original: Callable[..., None]) -> Callable[..., None]:
         original(self)
 
     return wait_for_event
+
+
+def _closed(original: Callable[..., None]) -> Callable[..., None]:
+    @wraps(original)
+    def close(self: Any) -> None:
+        with suppress(OSError, EOFError, paramiko.SSHException):  # the connection is gone, and the channel with it
+            original(self)
+
+    return close
 
 
 def _moving(original: Callable[..., None]) -> Callable[..., None]:

@@ -39,9 +39,12 @@ def shell(host: Host, arguments: Mapping[str, Any]) -> str:
 
 def open_channel(host: Host, command: str) -> Channel | None:
     """Start `command` in a session of the host's connection; None where the server grants none, or it is gone."""
-    transport = cast(ssh.SSHConnector, host.connector).client.get_transport()  # type: ignore[union-attr]
+    client = cast(ssh.SSHConnector, host.connector).client
+    transport = client.get_transport() if client else None
+    if transport is None:
+        return None
     try:
-        channel = transport.open_session()  # type: ignore[union-attr]
+        channel = transport.open_session()
         channel.exec_command(command)
     except (OSError, EOFError, SSHException):
         return None  # the ordinary way will tell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from typing import Any
 
 import paramiko
@@ -59,6 +60,28 @@ def test_an_sshd_that_never_answers_is_not_waited_for_without_an_end(monkeypatch
     answered.event.set()
     answered.event_ready = True
     answered._wait_for_event()
+
+
+def test_a_channel_of_a_connection_that_is_gone_is_closed_without_a_word() -> None:
+    transport.install()
+    client, peer = connected_pair()
+    connection: Any = paramiko.Transport(client)
+    channel: Any = paramiko.Channel(1)
+    channel._set_transport(connection)
+    channel.active = True
+
+    def cut(_data: object) -> None:
+        raise EOFError
+
+    connection.active, connection.clear_to_send = True, threading.Event()
+    connection.clear_to_send.set()
+    connection._send_message = cut
+    with pytest.raises(paramiko.SSHException, match="closed the connection"):
+        connection._send_user_message(paramiko.Message())
+    channel.close()
+    connection.active = False
+    connection.close()
+    peer.close()
 
 
 def test_an_upload_that_stands_still_is_not_waited_for_without_an_end() -> None:
