@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 from signalbox.settings.layers import merge
-from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.failures import CLOUD, FALLBACK, Kind, ask, audit, audited, fault, kinds, local_again, settings, urls
+from tests.drills.failures import FALLBACK, ask, audit, audited, fault, kinds, local_again, settings, urls
+from tests.drills.flooding import MIB, floods_of_lists, limited, memory, met, sound, unbounded
 from tests.drills.stage import Stage
 from tests.drills.swap import said as said_by_gateway
 from tests.lab.machine import wait_until
 from tests.lab.simulators.floods import FLOODS, ODD
+from tests.unit.gateway_plugins import loaded
 
 drill = Drill(
     "flood",
@@ -28,117 +28,8 @@ drill = Drill(
     "leaves a line in the audit, and ends for the client as an answer or an error.",
 )
 
-MIB = 1024  # that the gateway may take; the lab's kernel enforces no limit
-PROCESS = "$(pgrep -o -f '^/app/.venv/bin/python .*litellm --config')"
-START = "/home/litellm/.config/signalbox/gateway/start"
-RESTART = "systemctl --user --machine=litellm@.host restart litellm.service"
-UNIT = "systemctl --user --machine=litellm@.host show litellm.service -P MemoryMax -P TasksMax -P LimitNOFILE"
-LISTS = "*/models"  # the path of LM Studio's list
-LASTS = 5.0  # seconds of a flood at least
-COUNT = "count to 150"
+PIECE = 1 << 14  # bytes in which an answer comes
 SOON = {"gateway": {"cooldown_seconds": 1}}  # a drill cannot wait for the default after each flood
-ENDS = ("deep", "deep event", *ODD)  # what comes to an end by itself, at once
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was seen of one flood: what the client got, the audit's line, the gateway's memory (MiB), and how many times
-    as long another lane's answers took meanwhile as just before or after, whichever was longer: the machine is busy."""
-
-    told: dict[str, Any]
-    line: dict[str, Any]
-    memory: int
-    slow: float
-
-
-def memory() -> int:
-    """Return how much memory (MiB) the gateway has held at most since the last call."""
-    command = f"grep VmHWM /proc/{PROCESS}/status; echo 5 > /proc/{PROCESS}/clear_refs"
-    return int(looks.answer(command, user="root").split()[1]) // 1024
-
-
-def others(times: int = 3) -> list[float]:
-    """Return the seconds that another lane's answers take."""
-    told = ask(FALLBACK, COUNT, times=times)
-    assert all(CLOUD in each["text"] or "149" in each["text"] for each in told), told
-    return [each["total"] for each in told]
-
-
-def met(stage: Stage, kind: Kind, name: str, *, stream: bool = True, lasts: float = LASTS) -> Seen:
-    """Have a model asked whose answer is this flood; the flood ends after some seconds."""
-    before, alone = len(audit()), others()
-    memory()
-    with ThreadPoolExecutor(1) as pool:
-        with fault(stage, kind.server, "flood", text=name):
-            asked = pool.submit(ask, kind.model, stream=stream, patience=900)
-            started, times = time.monotonic(), others()
-            while not asked.done() and (time.monotonic() - started < lasts or name in ENDS):
-                times += others()
-        (told,) = asked.result()
-    (line,) = audited(before, 1, kind.model)
-    return Seen(told, line, memory(), 1.0 if name in ENDS else slower(times, alone))
-
-
-def slower(times: list[float], alone: list[float]) -> float:
-    """Return how many times as long answers took as those before, or as some now."""
-    return statistics.median(times) / max(map(statistics.median, (alone, others())))
-
-
-def sound(name: str, seen: Seen) -> str:
-    """AssertionError unless all went as it should; returns what was seen, in words."""
-    by = "the fallback" if seen.line["fallback"] else "itself"
-    words = (
-        f"{seen.memory} MiB, another lane x{seen.slow:.1f}, {seen.line['status']} {seen.line['error_class']} by {by}"
-    )
-    failed = f"{name}: {words}; {str(seen.told)[:600]}; {seen.line}"
-    assert seen.memory < MIB, failed
-    assert seen.slow <= 2, failed
-    assert seen.told["ended"], f"the client is left without an end: {failed}"
-    return words
-
-
-def limited() -> str:
-    """AssertionError unless unit and container have their limits; returns them."""
-    assert looks.answer(UNIT, user="root").split() == ["2147483648", "512", "4096"]
-    command = looks.answer("tr '\\0' ' ' < /proc/$(pgrep -o -f '^docker run')/cmdline", user="root")
-    wanted = "--memory 2048m --memory-swap 2048m --pids-limit 512 --ulimit nofile=4096:4096"
-    assert wanted in command, command
-    files = looks.answer(f"grep 'open files' /proc/{PROCESS}/limits", user="root").split()
-    assert files[3:5] == ["4096", "4096"], files
-    return wanted
-
-
-@contextmanager
-def unbounded(stage: Stage) -> Iterator[None]:
-    """Have a gateway that reads all that comes; afterwards it is as before."""
-    looks.answer(f"sed -i 's/^bounds.bound()/pass/' {START} && {RESTART}", user="root")
-    try:
-        assert looks.gateway_within(60)
-        ask(FALLBACK)
-        yield
-    finally:
-        stage.site().deploy().ok()
-
-
-def floods_of_lists(stage: Stage, names: tuple[str, ...]) -> Figures:
-    """Have the list of models flooded, while the model itself is as ever."""
-    figures = {}
-    for name in names:
-        alone = others()
-        memory()
-        with fault(stage, "lmstudio", "flood", LISTS, text=name):
-            started, times = time.monotonic(), others()
-            while time.monotonic() - started < 2 * LASTS:
-                times += others()
-            (told,) = ask()
-        slow, peak = slower(times, alone), memory()
-        words = (
-            f"{peak} MiB, another lane x{slow:.1f}, {'the server' if 'LM Studio' in told['text'] else 'the fallback'}"
-        )
-        assert (peak < MIB, slow <= 2, told["ended"]) == (True, True, True), f"{name}: {words}: {told}"
-        figures[f"list: {name}"] = words
-        local_again(kinds(urls(stage))["lm_studio"])
-    return figures
 
 
 @drill.cell("quick", fixed=True)
@@ -254,6 +145,50 @@ def long(stage: Stage) -> Figures:
     control = must_fail(arrives, "a bound of 50000 events")
     stage.site().deploy().ok()
     return {"100000 tokens": words, "control": control}
+
+
+@drill.cell("linear")
+def linear(stage: Stage) -> Figures:  # noqa: ARG001 (it needs no host)
+    """Looking at an answer takes time that is linear in its length: 16 MiB at most 32 times as long as 1 MiB."""
+
+    def joined(answer: bytes) -> None:
+        kept = b""
+        for at in range(0, len(answer), PIECE):
+            kept += answer[at : at + PIECE]
+            *_, kept = kept.split(b"\n\n")
+
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as audit, loaded(patch, Path(audit)) as plugins:
+
+        def looked_at(answer: bytes) -> None:
+            counting, judge = plugins.audit.Answer(), plugins.guard.Judge(True, True)
+            for at in range(0, len(answer), PIECE):
+                counting.take(answer[at : at + PIECE], True)
+                judge.take(answer[at : at + PIECE])
+
+        def times_as_long(look: Callable[[bytes], None], line: bytes) -> float:
+            def seconds(mib: int) -> float:
+                answer, best = line * ((mib << 20) // len(line)), float("inf")
+                for _ in range(3):
+                    started = time.process_time()
+                    look(answer)
+                    best = min(best, time.process_time() - started)
+                return best
+
+            return seconds(16) / seconds(1)
+
+        lines = {"one line": b"a", "no blank line": b"data: {}\n", "blank lines": b"\n", "events": b"data: {}\n\n"}
+        figures: dict[str, object] = {}
+        for name, line in lines.items():
+            longer = times_as_long(looked_at, line)
+            assert longer < 32, f"{name}: 16 MiB take {longer:.0f} times as long as 1 MiB"
+            figures[name] = f"x{longer:.0f}"
+
+        def as_before() -> None:
+            longer = times_as_long(joined, b"a")
+            figures["joined anew with each piece"] = f"x{longer:.0f}"
+            assert longer < 32
+
+        return {**figures, "control": must_fail(as_before, "pieces that are joined anew")}
 
 
 @drill.cell("again")

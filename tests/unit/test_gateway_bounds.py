@@ -157,6 +157,22 @@ def test_an_answer_that_trickles_has_a_bound_in_time(bounds: Any, monkeypatch: p
         assert 2 <= sent.count < 40
 
 
+def test_an_answer_that_does_not_begin_has_a_bound_in_time(bounds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "SECONDS", 0.2)
+
+    async def never(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        return httpx.Response(200)
+
+    async def go(stream: bool) -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as client:
+            await client.send(client.build_request("POST", "http://server/v1"), stream=stream)
+
+    for stream in (True, False):
+        with pytest.raises(httpx.ReadTimeout, match="takes too long"):
+            asyncio.run(go(stream))
+
+
 def test_a_flood_leaves_others_their_turn(bounds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one stream comes all at once, another task has its turn before the end."""
     clock = itertools.count()

@@ -21,6 +21,7 @@ from tests.unit.gateway_plugins import loaded
 from tests.unit.test_audit import CLOUD, FIELDS, STOP, TEXT, serve
 from tests.unit.test_guard import converse, said
 
+pytestmark = pytest.mark.timeout(7200)  # of the many examples on a busy machine
 DEEP = 100_000  # of nesting
 ODD = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(10**400) | st.just([[]])

@@ -45,7 +45,10 @@ class Answers(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         assert self.headers["x-signalbox-relay"] == relay
-        self.say(json.dumps(dict.fromkeys(models) if self.path == "/signalbox/models" else {{}}).encode())
+        if "deep" in models and self.path == "/signalbox/models":
+            self.say(b"[" * 3_000_000)
+        else:
+            self.say(json.dumps(dict.fromkeys(models) if self.path == "/signalbox/models" else {{}}).encode())
     def do_POST(self):
         assert self.headers["x-signalbox-relay"] == relay
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -220,6 +223,13 @@ def test_a_key_that_cannot_be_read_is_told(gateway: Host) -> None:
     assert gateway.ask() == b"litellm-1 hello"
     gateway.key.write_text("sk-two\n")
     assert gateway.swap().returncode == 0
+
+
+def test_one_whose_answer_is_none_replaces_nothing(gateway: Host) -> None:
+    gateway.want("deep", "local")
+    swapped = gateway.swap()
+    assert (swapped.returncode, "the gateway does not tell its models" in swapped.stderr) == (1, True), swapped.stderr
+    assert gateway.ask() == b"litellm-1 hello"
 
 
 def test_a_restart_takes_what_was_good_last(gateway: Host) -> None:
