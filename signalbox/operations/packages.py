@@ -8,7 +8,7 @@ from pyinfra.api import operation
 from signalbox import manifest
 from signalbox.facts import Packages
 from signalbox.operations.commands import Commands
-from signalbox.operations.files import file, prepare
+from signalbox.operations.files import file, prepare, sha256
 from signalbox.operations.placed import placed
 from signalbox.operations.proven import record_as
 from signalbox.shell import all_of, sh
@@ -72,16 +72,23 @@ def docker_repository(url: str, fingerprint: str = DOCKER_KEY) -> Commands:
     It needs gpg. A keyring that is there already counts if it is as root once proved and placed it.
     """
     sources = "/etc/apt/sources.list.d/docker.sources"
-    suite = f"Types: deb\nURIs: {url}\nSuites: trixie\nComponents: stable\nSigned-By: {_KEYRING}\n"
+    suite = (
+        f"# Signed by {fingerprint}\nTypes: deb\nURIs: {url}\nSuites: trixie\nComponents: stable\n"
+        f"Signed-By: {_KEYRING}\n"
+    )
     now = placed(_KEYRING, "file")
     want("file", _KEYRING)
     want("file", sources)
-    proven = now.entry is not None and now.sha256 is not None and now.entry.hash == now.sha256
+    # That the sources, placed after it, name the same key says which one was proven.
+    same = placed(sources, "file").sha256 == sha256(suite)
+    proven = same and now.entry is not None and now.sha256 is not None and now.entry.hash == now.sha256
     if not (proven and (now.type, now.mode, now.user, now.group) == ("file", "644", "root", "root")):
         differs(_KEYRING, now.type and f"a {now.type} that nobody has proven", f"the key {fingerprint} alone")
         original = now.entry.original if now.entry else now.type and manifest.original_path("file", _KEYRING)
-        gpg = sh("gpg --batch --quiet --no-options --homedir $d --no-default-keyring --keyring $d/keyring")
-        primary = sh("awk -F: {}", '$1 == "fpr" && before == "pub" {print $10} {before = $1}')
+        gpg = sh(
+            "gpg --batch --quiet --no-options --no-autostart --homedir $d --no-default-keyring --keyring $d/keyring"
+        )
+        primary = sh("awk -F: {}", '$1 == "pub" {first = 1} $1 == "fpr" && first {print $10; first = 0}')
         yield all_of(
             sh("d=$(mktemp -d) && trap 'rm -rf $d' EXIT"),
             sh("curl -fsSL --max-filesize {} -o $d/key {}", _KEY_BYTES, f"{url}/gpg"),

@@ -184,7 +184,8 @@ def test_a_keyring_of_apts_has_the_pinned_key_alone(apply: Apply) -> None:
     cat other.asc pinned.asc > other-first.asc
     """
     hosts.run(HOST, make)
-    listed = see("GNUPGHOME=/root/keys gpg --list-keys --with-colons pinned")
+    hosts.run(HOST, "apt-get -qqy purge gpg-agent")  # a host has none
+    listed = see("GNUPGHOME=/root/keys gpg --no-autostart --list-keys --with-colons pinned")
     fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
     keyring = "/etc/apt/keyrings/docker.asc"
     call = f"docker_repository(url='file:///root/served', fingerprint='{fingerprint}')"
@@ -216,6 +217,13 @@ def test_a_keyring_of_apts_has_the_pinned_key_alone(apply: Apply) -> None:
     assert manifest("file", keyring)["hash"] == see(f"sha256sum < {keyring} | cut -c -64")
     original = manifest("file", keyring)["original"]
     assert see(f"cmp {original} /root/served/both-in-one.asc && echo kept") == "kept"
+    # A key that names who may revoke it, as Debian's do.
+    debians = "/usr/share/keyrings/debian-archive-trixie-automatic.pgp"
+    hosts.run(HOST, f"cp {debians} /root/served/gpg")
+    listed = see(f"gpg --no-autostart --show-keys --with-colons {debians}")
+    assert "rvk:" in listed
+    other = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+    assert apply(call.replace(fingerprint, other)) == ["changed"]
     assert apply(f"absent(path='{keyring}')") == ["changed"]
     assert apply("absent(path='/etc/apt/sources.list.d/docker.sources')") == ["changed"]
     hosts.run(HOST, f"rm {keyring}")

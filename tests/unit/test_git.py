@@ -16,7 +16,7 @@ Run = Callable[..., str]
 # What git runs by itself, by the configuration that names it.
 TRAPS = {
     "core.fsmonitor": "{trap} fsmonitor",
-    "core.hooksPath": "hooks",
+    "core.hooksPath": "{hooks}",
     "core.pager": "{trap} pager",
     "core.editor": "{trap} editor",
     "core.sshCommand": "{trap} ssh",
@@ -66,11 +66,7 @@ class Hostile:
         for name, value in TRAPS.items():
             section, _, key = name.rpartition(".")
             head, _, sub = section.partition(".")
-            shown = (
-                value.format(trap=self.trap).replace("hooks", str(hooks))
-                if key == "hooksPath"
-                else value.format(trap=self.trap)
-            )
+            shown = value.format(trap=self.trap, hooks=hooks)
             config.append(f'[{head}{f" {chr(34)}{sub}{chr(34)}" if sub else ""}]\n\t{key} = "{shown}"\n')
         with (self.path / ".git/config").open("a") as file:
             file.write("".join(config))
