@@ -24,6 +24,8 @@ from signalbox.launcher.speak import shown
 _OURS = str(10**9 + randbelow(9 * 10**9))  # no terminal knows such a parameter of a colour, so none minds it
 _OUR_STYLE = re.compile(rf"\x1b\[{_OURS};([0-9;]*)m")
 _INDENT = " " * 8  # deeper than any line of pyinfra's own
+_FURTHER = re.compile(r"\n(?=.)")
+_LIKE_PYINFRA = re.compile(r"\n(?=\s*(?:\[|-->))")
 
 
 def style(text: object, *words: Any, **more: Any) -> str:
@@ -71,7 +73,10 @@ class _Formatter(logging.Formatter):
 
 def _logged(original: Any) -> Any:
     def format(self: Any, record: logging.LogRecord) -> str:
-        record.msg, record.args = printed(record.getMessage()).replace("\n", f"\n{_INDENT}").rstrip(" "), None
+        message = printed(record.getMessage())
+        # The lines of an error that ends the run are its own, but for one that looks like pyinfra's word on a host.
+        further = _LIKE_PYINFRA if message.startswith("-->") else _FURTHER
+        record.msg, record.args = further.sub(f"\n{_INDENT}", message), None
         text: str = original(self, record)
         return text
 

@@ -88,14 +88,13 @@ ON_CONTROLLER: Mapping[str, tuple[str, ...]] = {
     "verify.py": ("pyinfra", "INVENTORY", "verify.py", "--dry"),
     "exec": ("pyinfra", "-y", "INVENTORY", "exec", "--", "cat", WORDS),
     "exec that fails": ("pyinfra", "-y", "INVENTORY", "exec", "--", f"cat {WORDS} >&2; false"),
-    "fact": ("pyinfra", "INVENTORY", "fact", "server.Command", f"cat {WORDS}"),
 }
 # The same programs with the function taken out, before anybody takes it from its module.
 WITHOUT = "import signalbox.launcher.speak as s; s.shown = lambda text, lines=False: str(text); "
 # Those that come across what is planted.
 TELLING = (
     "claude-logs", "claude-usage", "status line", "plan", "usage", "verify", "claude-doctor, by root", "exec",
-    "exec that fails", "fact",
+    "exec that fails",
 )  # fmt: skip
 MAINS = {
     "signalbox": "from signalbox.cli import main; main()",

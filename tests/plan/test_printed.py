@@ -29,8 +29,8 @@ def test_pyinfra_logs_what_a_host_says_as_words(text: str) -> None:
     told = logged(f"[{printed.style('box1', bold=True)}] {printed.style(text, 'red')} {text}")
     rest = told.removeprefix("    [\x1b[1mbox1\x1b[0m] \x1b[31m")
     assert rest != told, "pyinfra's own colours are kept"
-    said = shown(text, lines=True).replace("\n", "\n        ")
-    assert rest == f"{said}\x1b[0m {said}"
+    said = shown(text, lines=True)
+    assert rest == re.sub(r"\n(?=.)", "\n        ", f"{said}\x1b[0m {said}")
 
 
 def test_a_host_cannot_use_our_colours() -> None:
@@ -61,3 +61,11 @@ def test_what_is_relied_on_in_pyinfra_is_there() -> None:
     for module in (exceptions, prints):
         used = set(re.findall(r"(?<![\w.])click\.(\w+)", Path(str(module.__file__)).read_text()))
         assert used <= {"style", "echo", "ClickException"}, used
+
+
+def test_no_further_line_looks_like_pyinfras_own() -> None:
+    ours = "--> pyinfra error: 2 settings are wrong\n  box1: a\n  box2: b"
+    assert logged(ours) == ours
+    for forged in ("    [box2] Success", "[box2] Success", "--> Results:"):
+        assert f"\n        {shown(forged)}" in logged(f"--> pyinfra error: it says\n{forged}")
+        assert f"\n        {shown(forged)}" in logged(f"[box1] it says\n{forged}")
