@@ -8,7 +8,6 @@ A fact may say of itself: `patience`, the seconds that its answer may take; `alw
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import traceback
@@ -302,14 +301,6 @@ def _combined_output(original: Callable[..., None]) -> Callable[..., None]:
     return print_host_combined_output
 
 
-class _Plain(logging.Filter):
-    """What pyinfra says holds what hosts have said: it drives no terminal."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = plain(record.getMessage(), colours=True), None
-        return True
-
-
 def _show(original: Callable[..., None]) -> Callable[..., None]:
     @wraps(original)
     def show(self: Any, file: Any = None) -> None:
@@ -330,7 +321,6 @@ def install() -> None:
     """Put it into pyinfra and its command line. Calling it again changes nothing."""
     if hasattr(State.fail_hosts, "__wrapped__"):
         return
-    logger.addFilter(_Plain())
     wrapped: list[tuple[Any, str, Callable[..., Any]]] = [
         (State, "fail_hosts", _fail_hosts),
         (SSHConnector, "connect", _connect),

@@ -16,13 +16,10 @@ from typing import Any
 from weakref import WeakSet
 
 import gevent
-from pyinfra.api import State
-from pyinfra.api.output import echo, format_text
+from pyinfra.api import State, output
 from pyinfra.connectors import ssh, util
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_state
-
-from signalbox.untrusted import plain
 
 _MIB = 1024 * 1024
 _CHUNK = 64 * 1024
@@ -95,7 +92,7 @@ def _read(name: str, stream: Any, budget: _Budget, lines: list[OutputLine], show
         text = data.decode(errors="replace")
         lines.append(OutputLine(name, text))
         if show:
-            show(plain(text))
+            show(text)
 
     chunks, begun = _chunks(stream, name), bytearray()
     while data := chunks():
@@ -120,9 +117,11 @@ def _output(original: Callable[..., CommandOutput]) -> Callable[..., CommandOutp
         seconds = min(limit.seconds, timeout or math.inf)
         budget, lines = _Budget(limit), list[OutputLine]()
 
+        say = output.echo  # signalbox.printed makes what it prints safe
+
         def show(color: str | None) -> Callable[[str], None] | None:
-            styled = (lambda text: format_text(text, color)) if color else str
-            return (lambda text: echo(f"{print_prefix}{styled(text)}", err=True)) if print_output else None
+            styled = (lambda text: output.format_text(text, color)) if color else str
+            return (lambda text: say(f"{print_prefix}{styled(text)}", err=True)) if print_output else None
 
         readers = [
             gevent.spawn(_caught, _read, "stdout", stdout_buffer, budget, lines, show(None)),

@@ -194,6 +194,7 @@ def _meanwhile() -> None:
 def _before(original: Callable[[State], None]) -> Callable[[State], None]:
     @wraps(original)
     def connect_all(state: State) -> None:
+        printed.colours()
         if _is_signalbox(state.inventory):
             alone.guard(state)
             if deploys := _deploys():

@@ -84,6 +84,13 @@ def _logged(original: Any) -> Any:
     return format
 
 
+def colours() -> None:
+    """Have pyinfra's colours be those of `style`; it sets its own when its command line begins."""
+    if output.is_output_active():  # not where a command of ours runs pyinfra, and prints itself
+        output.set_formatter(style)
+        output.set_echo(echo)
+
+
 def install() -> None:
     """Put it into pyinfra's command line, where that is what runs. Calling it again changes nothing."""
     if "pyinfra_cli.log" not in sys.modules:
@@ -92,12 +99,10 @@ def install() -> None:
     if getattr(log.LogFormatter.format, "signalbox", False):
         return
     log.LogFormatter.format = _logged(log.LogFormatter.format)
-    for name in ("exceptions", "prints"):  # they look click up when they print
+    for name in ("cli", "exceptions", "prints", "util"):  # they look click up when they print
         module: Any = import_module(f"pyinfra_cli.{name}")
-        module.click = SimpleNamespace(style=style, echo=echo)
-    if output.is_output_active():  # not where a command of ours runs pyinfra, and prints itself
-        output.set_formatter(style)
-        output.set_echo(echo)
+        module.click = SimpleNamespace(**{**vars(click), "style": style, "echo": echo})
+    colours()
     sys.excepthook = tell_exception
     gevent.get_hub().exception_stream = _Stream
     if logging.lastResort:  # paramiko's words, some of which are the server's

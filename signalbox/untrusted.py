@@ -8,7 +8,6 @@ import re
 from typing import Any, NoReturn
 
 # Colours stay; all else that moves a cursor, sets a title or turns the direction of text goes.
-_COLOUR = re.compile(r"(\x1b\[[0-9;]{0,20}m)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
@@ -53,8 +52,6 @@ def _refused(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def plain(text: str, *, colours: bool = False) -> str:
+def plain(text: str) -> str:
     """Return text as it may be shown: a space for what would drive a terminal, lines and tabs as they are."""
-    if not colours:
-        return _CONTROL.sub(" ", text)
-    return "".join(part if _COLOUR.fullmatch(part) else _CONTROL.sub(" ", part) for part in _COLOUR.split(text))
+    return _CONTROL.sub(" ", text)

@@ -37,7 +37,10 @@ TIERS: dict[str, tuple[str, tuple[Command, ...]]] = {
     ),
     "unit": ("each part by itself", _pytest("unit", *ON_ALL_CORES)),
     "render": ("rendered files are the golden ones", _pytest("render")),
-    "plan": ("the whole deploy is planned against simulated hosts", _pytest("plan", *ON_ALL_CORES)),
+    "plan": (
+        "the whole deploy is planned against simulated hosts",
+        (*_pytest("plan", *ON_ALL_CORES), *_pytest("pyinfra_cli")),
+    ),
     "lab": ("real Debian hosts, model servers and mirror work", _pytest("lab", "-s")),
     "drills": ("one cell of every drill, on real hosts", _pytest("drills", "-s", "-rs")),
 }

@@ -103,12 +103,12 @@ def test_memory_stays_within_the_limit_whatever_comes() -> None:
     [
         ("a\tb\nc", "a\tb\nc"),
         ("\x1b]0;title\x07", " ]0;title "),
-        ("\x1b[2J\x1b[31mred\x1b[0m\r", " [2J\x1b[31mred\x1b[0m "),
+        ("\x1b[2J\x1b[31mred\x1b[0m\r", " [2J [31mred [0m "),
         ("\u202eright to left", " right to left"),
         ("\x9b2J", " 2J"),
         ("Zürich ✓", "Zürich ✓"),
     ],
 )
 def test_text_that_is_shown_drives_no_terminal(text: str, shown: str) -> None:
-    assert plain(text, colours=True) == shown
+    assert plain(text) == shown
     assert "\x1b" not in plain(text)
