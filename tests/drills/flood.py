@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,6 +31,7 @@ drill = Drill(
 
 PIECE = 1 << 14  # bytes in which an answer comes
 SOON = {"gateway": {"cooldown_seconds": 1}}  # a drill cannot wait for the default after each flood
+SHORT = {"gateway": {"limits": {"stream_events": 5000}}}  # nor for 110000 events on a busy machine; `long` has them
 
 
 @drill.cell("quick", fixed=True)
@@ -57,9 +59,12 @@ def quick(stage: Stage) -> Figures:
     figures |= floods_of_lists(stage, ("endless lists",))
 
     def without() -> None:
-        held = met(stage, kind, "endless", stream=False, lasts=8).memory
-        figures["without the bounds"] = f"{held} MiB"
-        assert held < MIB
+        held = [memory()]
+        with ThreadPoolExecutor(1) as pool, fault(stage, kind.server, "flood", text="endless"):
+            pool.submit(ask, kind.model, stream=False, patience=900)
+            wait_until(lambda: held.append(memory()) or held[-1] >= MIB, 90, 0.5)
+        figures["without the bounds"] = f"{max(held)} MiB"
+        assert max(held) < MIB
 
     with unbounded(stage):
         control = must_fail(without, "a gateway that reads all that comes")
@@ -82,7 +87,7 @@ def every(stage: Stage, server: str, names: tuple[str, ...], streams: tuple[bool
     """Meet a kind of server with each of these; return what was seen."""
     stage.converged()
     all_kinds = kinds(urls(stage))
-    stage.site(settings=merge(settings(all_kinds), SOON)).deploy().ok()
+    stage.site(settings=merge(merge(settings(all_kinds), SOON), SHORT)).deploy().ok()
     kind = all_kinds[server]
     local_again(kind), ask(FALLBACK)
     figures, failed = {}, []

@@ -23,6 +23,7 @@ RESTART = "systemctl --user --machine=litellm@.host restart litellm.service"
 UNIT = "systemctl --user --machine=litellm@.host show litellm.service -P MemoryMax -P TasksMax -P LimitNOFILE"
 LISTS = "*/models"  # the path of LM Studio's list
 LASTS = 5.0  # seconds of a flood at least
+BRIEF = 2.0  # seconds within which a flood is over, and too few answers of another lane tell how long they take
 COUNT = "count to 150"
 ENDS = ("deep", "deep event", *ODD)  # what comes to an end by itself, at once
 
@@ -79,7 +80,7 @@ def sound(name: str, seen: Seen) -> str:
     )
     failed = f"{name}: {words}; {str(seen.told)[:600]}; {seen.line}"
     assert seen.memory < MIB, failed
-    assert seen.slow <= 2, failed
+    assert seen.slow <= 2 or seen.told["total"] < BRIEF, failed
     assert seen.told["ended"], f"the client is left without an end: {failed}"
     return words
 
