@@ -9,6 +9,7 @@ from signalbox.logins import deploy_user
 from signalbox.operations.guarded import Proof
 from signalbox.readings import readings
 from signalbox.settings import settings_for
+from signalbox.statements import may_replace
 from tasks import doctor as checks
 from tasks.base import base
 from tasks.by_hand import by_hand
@@ -32,6 +33,7 @@ root = s.privileges()
 claude, keeper = s.service_account, s.gateway_account
 keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(lane_secrets(s))
 
+may_replace(s.replaces)
 # First, and read-only: a machine that cannot become a host is left as it is.
 preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, **root)
 # CAs and packages: every download after this needs them.
