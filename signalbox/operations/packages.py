@@ -118,10 +118,10 @@ def _keeps(allowed: list[str], ours: list[str]) -> Script:
         " gone=$(printf '%s\\n' \"$t\" | grep -vxF -e '' {allowed} || [ $? = 1 ]) || return;"
         " if printf '%s\\n' \"$t\" | grep -qxF -e ' ' {ours}; then auto=$(apt-mark showauto) || return;"
         ' gone=$(printf \'%s\\n\' "$gone" | grep -vxF -e "$auto" || [ $? = 1 ]) || return; fi;'
-        ' [ -z "$gone" ] || {{ echo "apt-get $* would remove" $gone {told} >&2; return 1; }}; }}',
+        ' [ -z "$gone" ] || {{ echo "apt-get $* would remove $(echo $gone); if they may go, write them in replaces" >&2;'
+        " return 1; }}; }}",
         allowed=[word for name in allowed for word in ("-e", name)],
         ours=[word for name in ours for word in ("-e", name)],
-        told="; if they may go, write them in replaces",
     )
 
 
