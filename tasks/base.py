@@ -22,6 +22,13 @@ CLOCKS = ["systemd-timesyncd", "chrony", "ntpsec", "openntpd"]
 CA_DIRECTORY = "/usr/local/share/ca-certificates"
 
 
+def clocks(settings: Base) -> list[str]:
+    """Return the package that keeps the host's clock right: the one that is there, if it can."""
+    status = host.get_fact(Packages) if settings.enabled else {}
+    there = [each for each in CLOCKS[1:] if status.get(each) == "installed"]
+    return (there or CLOCKS)[:1] if settings.enabled else []
+
+
 @deploy("Base")
 def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> None:
     """Bring the system to what every other task stands on. `ca_certificates` are PEM texts."""
@@ -42,9 +49,12 @@ def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> 
         )
     elif settings.unattended_upgrades and not host.get_fact(SecurityUpdates):
         warn(symptoms.words("upgrades-no-source", "apt has no source of Debian's security updates (trixie-security)"))
-    status = host.get_fact(Packages)
-    clock = next((each for each in CLOCKS[1:] if status.get(each) == "installed"), CLOCKS[0])
-    wanted = [*NEEDED, clock, *settings.packages, *(["unattended-upgrades"] if settings.unattended_upgrades else [])]
+    wanted = [
+        *NEEDED,
+        *clocks(settings),
+        *settings.packages,
+        *(["unattended-upgrades"] if settings.unattended_upgrades else []),
+    ]
     packages(name="base packages are installed", wanted=list(dict.fromkeys(wanted)))
     trusted_certificates(name="the system trusts extra_ca_certificates", names=sorted(certificates))
     if settings.timezone:

@@ -6,11 +6,13 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts import Manifest
-from signalbox.operations import docker_storage_gone, nothing_mounted, sshd_as_before, state_gone, taken_away
+from signalbox.operations import docker_storage_gone, sshd_as_before, state_gone, taken_away
 from signalbox.operations.guarded import Proof
+from signalbox.operations.leftovers import mounted_below
 from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections import Remove
+from signalbox.verdict import fail
 
 
 @deploy("Remove")
@@ -20,13 +22,13 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
     `account`, the service user, keeps its home with sessions and projects, unless the settings say otherwise.
     proof: who must still log in when sshd is as it was.
     """
-    sshd_as_before(name="sshd is as it was, and logins are proven", proof=proof)
     made = {entry.id: entry.hash for entry in host.get_fact(Manifest).entries if entry.kind == "user"}
     earlier = [Account.named(name) for name, shell in made.items() if shell == NOLOGIN and name != account.name]
     users = [each.name for each in dict.fromkeys((*others, *earlier)) if each != account]
     if settings.homes:
         users.append(account.name)
-    nothing_mounted(name="nothing is mounted below homes that go", accounts=[each for each in users if each in made])
+    fail(mounted_below([each for each in users if each in made]))
+    sshd_as_before(name="sshd is as it was, and logins are proven", proof=proof)
     for each in dict.fromkeys((*others, *earlier, account)):
         docker_storage_gone(
             name=f"{each.name} has no storage of rootless Docker but what holds a person's",

@@ -51,11 +51,13 @@ class Transaction(HostFact[TransactionState]):
         simulate = sh("apt-get -s -o APT::Get::Show-User-Simulation-Note=no --no-install-recommends")
         return asked(
             sh(
-                "export LC_ALL=C; t=$({simulate} install {packages}); s=$?; printf 'would\\0%s\\0%s\\0' $s \"$t\";"
+                # Of those that its lists name: others may be known by the time they are installed.
+                "export LC_ALL=C; names=$(apt-cache pkgnames | grep -xF {packages});"
+                " t=$({simulate} install $names); s=$?; printf 'would\\0%s\\0%s\\0' $s \"$t\";"
                 " [ $s = 0 ] || {{ t=$({simulate} --fix-broken install); printf 'mend\\0%s\\0%s\\0' $? \"$t\"; }};"
                 " printf 'auto\\0%s\\0' \"$(apt-mark showauto)\"",
                 simulate=simulate,
-                packages=packages,
+                packages=[word for name in packages for word in ("-e", name)],
             ),
             seconds=120,
         )

@@ -17,7 +17,6 @@ from signalbox.operations.keys import generated_key, key_copy, new_key, secret_f
 from signalbox.operations.leftovers import (
     docker_storage_gone,
     leftovers_gone,
-    nothing_mounted,
     only_unit,
     state_gone,
     taken_away,
@@ -56,7 +55,6 @@ __all__ = [
     "manager_environment",
     "new_key",
     "node_of",
-    "nothing_mounted",
     "nothing_waits",
     "only_unit",
     "packages",

@@ -20,7 +20,7 @@ from signalbox.settings.account import NOLOGIN, Account
 from signalbox.shell import Script, sh
 from signalbox.sshd import DROP_IN
 from signalbox.statements import differs, wanted
-from signalbox.verdict import fail, remark, warn
+from signalbox.verdict import remark, warn
 
 
 @operation()
@@ -52,7 +52,7 @@ def leftovers_gone(proof: Proof) -> Commands:
     for entry in stale:
         differs(f"{entry.kind} {entry.id}", "there", _rest(entry))
     for entry in manifest.entries:
-        if entry.kind == "user" and entry.hash == NOLOGIN and entry.id not in busy and not state.is_executing:
+        if entry.kind == "user" and entry.hash == NOLOGIN and entry.id not in busy and _is_the_time():
             home = Account.named(entry.id).home
             remark(f"user {entry.id}, of an earlier gateway, stays with {home}; remove.py takes it away")
     if unreadable:
@@ -86,22 +86,20 @@ def _rest(entry: Entry) -> str | None:
     return "its original" if entry.original else None
 
 
-@operation()
-def nothing_mounted(accounts: Sequence[str]) -> Commands:
-    """Have nothing mounted below the homes of these users, which shall go: before anything is taken away."""
+def mounted_below(accounts: Sequence[str]) -> list[str]:
+    """Return what is wrong with taking the homes of these users away: that something is mounted in them."""
     there: list[str] = []
     for account in accounts:
-        home = Account.named(account).home
-        found = host.get_fact(UserCommand, user="root", home="/root", script=mounts_below(home))
+        look = mounts_below(Account.named(account).home)
+        found = host.get_fact(UserCommand, user="root", home="/root", script=look)
         there += found
-    if not there:
-        host.noop("nothing is mounted there")
-        return
-    words = f"something is mounted at {', '.join(there)}, which would stay; unmount it, and run remove.py again"
-    if not state.is_executing:
-        fail([words])
-        return
-    yield sh("{{ echo {} >&2; false; }}", words)
+    said = f"{', '.join(there)}: something else is mounted there; unmount it, and run remove.py again"
+    return [said] if there else []
+
+
+def _is_the_time() -> bool:
+    """Return whether what is known now is said now: while it is planned, or where nothing is planned before."""
+    return not (state.is_executing and state.check_for_changes)
 
 
 @operation()
@@ -123,8 +121,7 @@ def docker_storage_gone(account: str, home: str, whole: bool = False) -> Command
         yield run_as(account, home, sh("{{ timeout 60 systemctl --user start docker.service >/dev/null 2>&1; true; }}"))
         held, told = _held(account, home), True
     if held is None or held:
-        # Said once: while it is planned, or as soon as it is known.
-        if told == state.is_executing:
+        if told or _is_the_time():
             warn(f"{storage} stays: {', '.join(held) if held else 'its Docker does not say what it holds'}")
         if not told:
             host.noop(f"{storage} holds what is not ours, and stays")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pyinfra import host, state
+from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts import Manifest, Packages, Transaction
+from signalbox.facts import Manifest, Packages, Transaction, TransactionState
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file, prepare
 from signalbox.operations.placed import placed
 from signalbox.operations.proven import record_as
 from signalbox.shell import Script, all_of, sh
 from signalbox.statements import differs, replaceable, want
-from signalbox.verdict import fail
 
 # A run that was killed may have left apt running, or dpkg half way: wait for the one, finish the other.
 _FINISH = sh(
@@ -46,10 +45,7 @@ def packages(wanted: list[str]) -> Commands:
     if not missing:
         host.noop("packages are installed")
         return
-    found = _found(missing)
-    if found is None:
-        return
-    keeps, replaced = found
+    keeps, replaced = _found(missing)
     records = [
         manifest.record(
             manifest.Entry("package", package, original=had if (had := status.get(package)) == "config-files" else None)
@@ -64,37 +60,45 @@ def packages(wanted: list[str]) -> Commands:
     host.connector_data[_PREPARED] = True  # reached when that has been carried out, and only then
 
 
-def _found(missing: list[str]) -> tuple[Script, list[Script]] | None:
-    """State what apt would do to packages that are there; None, and the host fails, where one must not go.
+def refused(wanted: list[str]) -> list[str]:
+    """Return what is wrong with installing these: that apt would remove what is not ours and nobody has given up."""
+    status = host.get_fact(Packages)
+    missing = [package for package in wanted if status.get(package) != "installed"]
+    if not missing:
+        return []
+    would = host.get_fact(Transaction, packages=tuple(missing))
+    kept = [name for name in would.removed if name not in _ours(would) and name not in replaceable()]
+    if not kept:
+        return []
+    gone = ", ".join(f"{name} {would.removed[name]}" for name in kept)
+    why = "putting apt's packages in order (see `apt-get check`)" if would.broken else f"installing {' '.join(missing)}"
+    words = ", ".join(f'"{name}"' for name in [*replaceable(), *kept])
+    return [
+        f"{why} would remove {gone}, which Signalbox has not installed; if they may go, write replaces = [{words}];"
+        " remove.py installs them again"
+    ]
+
+
+def _ours(would: TransactionState) -> set[str]:
+    """Return the packages that Signalbox has installed, with those that go with them as they came."""
+    ours = {entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "package"}
+    return ours | set(would.automatic if would.removed.keys() & ours else ())
+
+
+def _found(missing: list[str]) -> tuple[Script, list[Script]]:
+    """State what apt would do to packages that are there.
 
     Returns what defines `keeps`, and what records those that the settings give up.
     """
     would = host.get_fact(Transaction, packages=tuple(missing))
     ours = [entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "package"]
     given_up = [name for name in replaceable() if name in would.removed]
-    # What came as a dependency goes with what needed it.
-    mine = {*ours, *(would.automatic if would.removed.keys() & set(ours) else ())}
-    refused = [name for name in would.removed if name not in mine and name not in given_up]
+    mine = _ours(would)
     for name, version in would.removed.items():
         differs(name, version, None)
     for name, (version, new) in would.changed.items():
         if name not in missing:
             differs(name, version, new)
-    if refused and not state.is_executing:
-        gone = ", ".join(f"{name} {would.removed[name]}" for name in refused)
-        why = (
-            "putting apt's packages in order (see `apt-get check`)"
-            if would.broken
-            else f"installing {' '.join(missing)}"
-        )
-        words = ", ".join(f'"{name}"' for name in [*replaceable(), *refused])
-        fail(
-            [
-                f"{why} would remove {gone}, which Signalbox has not installed;"
-                f" if they may go, write replaces = [{words}]"
-            ]
-        )
-        return None
     # In its own place again when what it gave way to goes.
     records = [
         manifest.record(manifest.Entry("replaced", name, would.removed[name], missing[0]))
@@ -118,8 +122,8 @@ def _keeps(allowed: list[str], ours: list[str]) -> Script:
         " gone=$(printf '%s\\n' \"$t\" | grep -vxF -e '' {allowed} || [ $? = 1 ]) || return;"
         " if printf '%s\\n' \"$t\" | grep -qxF -e ' ' {ours}; then auto=$(apt-mark showauto) || return;"
         ' gone=$(printf \'%s\\n\' "$gone" | grep -vxF -e "$auto" || [ $? = 1 ]) || return; fi;'
-        ' [ -z "$gone" ] || {{ echo "apt-get $* would remove $(echo $gone); if they may go, write them in replaces" >&2;'
-        " return 1; }}; }}",
+        ' [ -z "$gone" ] || {{ gone=$(echo $gone);'
+        ' echo "apt-get $* would remove $gone; if they may go, write them in replaces" >&2; return 1; }}; }}',
         allowed=[word for name in allowed for word in ("-e", name)],
         ours=[word for name in ours for word in ("-e", name)],
     )
