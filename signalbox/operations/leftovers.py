@@ -43,6 +43,8 @@ def leftovers_gone(proof: Proof) -> Commands:
         and (entry.kind, entry.id) not in asked_for
         and entry.kind != "user"
         and not (entry.kind in ("linger", "subids") and entry.id in busy)
+        # What it gave way to is still there.
+        and not (entry.kind == "replaced" and ("package", entry.original) in asked_for)
     ]
     if not stale and not unreadable:
         host.noop("nothing is left")

@@ -36,9 +36,6 @@ def packages(wanted: list[str]) -> Commands:
     """
     status = host.get_fact(Packages)
     missing = [package for package in wanted if status.get(package) != "installed"]
-    for entry in host.get_fact(Manifest).entries:
-        if entry.kind == "replaced" and entry.original in wanted:
-            want("replaced", entry.id)
     for package in wanted:
         want("package", package)
         differs(package, status.get(package, "not installed"), "installed")
