@@ -9,8 +9,9 @@ from signalbox.logins import deploy_user
 from signalbox.operations.guarded import Proof
 from signalbox.readings import readings
 from signalbox.settings import settings_for
+from signalbox.statements import may_replace
 from tasks import doctor as checks
-from tasks.base import base
+from tasks.base import base, clocks
 from tasks.by_hand import by_hand
 from tasks.doctor import doctor
 from tasks.fail2ban import fail2ban
@@ -32,8 +33,12 @@ root = s.privileges()
 claude, keeper = s.service_account, s.gateway_account
 keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(lane_secrets(s))
 
+may_replace(s.replaces)
 # First, and read-only: a machine that cannot become a host is left as it is.
-preflight(s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, **root)
+packages = (*checks.packages(s), *clocks(s.base))
+preflight(
+    s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, packages, **root
+)
 # CAs and packages: every download after this needs them.
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.

@@ -27,6 +27,7 @@ mirrors = {
     "npm": None,  # URL of an npm registry; None: npm's own, https://registry.npmjs.org
     "litellm": "ghcr.io/berriai/litellm",  # the gateway image's repository, without tag or digest
 }
+replaces = []  # Debian packages of yours that may go, because one that is wanted does not stand beside them: ["docker-ce"]
 extra_ca_certificates = []  # PEM files on the controller that the hosts shall trust too (paths or PEM text)
 
 # ---- versions with their checksums: `signalbox pin` resolves those that are None and writes them here ----
@@ -168,6 +169,7 @@ rootless_docker = {
     "source": "debian",  # debian (docker.io) or docker (upstream's repository, key fingerprint pinned)
     "host_loopback": False,  # True: containers reach services on the host's own loopback as host.docker.internal
     "registry_mirrors": [],  # URLs that Docker Hub pulls go through
+    "daemon": {},  # more of the service user's daemon.json: {"data-root": "/srv/docker"}
 }
 
 by_hand = {  # what was set up by hand, by the guide, and is set aside, never thrown away; `signalbox adopt` writes it

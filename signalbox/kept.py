@@ -106,11 +106,12 @@ def readable(path: str) -> Script:
     )
 
 
-def replaced(path: str, edit: Script) -> Script:
+def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
     """Return shell, for the owner of a person's file, that puts what `edit` makes of it in its place, or leaves it.
 
     `edit` reads the file from stdin and writes the new one to stdout; its stdin, if it needs another, is 3. A link is
     followed: the file stays where the person keeps it. The new one is whole on disk before the old one is gone.
+    `check` fails where "$p".signalbox-new is none that may take the place of "$p".
     """
     return all_of(
         sh("p=$(readlink -f {})", path),
@@ -119,8 +120,13 @@ def replaced(path: str, edit: Script) -> Script:
             f"{path} leads to what is no file of {owner_of(path)}'s own; make it a file, and deploy again",
         ),
         sh('umask 077 && rm -rf "$p".signalbox-new && exec 3<&0'),
-        sh('{{ {}; }} < "$p" > "$p".signalbox-new', edit),
-        sh('chmod --reference="$p" "$p".signalbox-new && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"'),
+        sh(
+            '{{ {{ {{ {edit}; }} < "$p" > "$p".signalbox-new && {check} && chmod --reference="$p" "$p".signalbox-new'
+            ' && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"; }}'
+            ' || {{ rm -f "$p".signalbox-new; false; }}; }}',
+            edit=edit,
+            check=check or sh("true"),
+        ),
     )
 
 

@@ -18,6 +18,7 @@ STATE = "/var/lib/signalbox"
 MANIFEST = f"{STATE}/manifest"
 ORIGINALS = f"{STATE}/originals"
 CONTROLLERS = f"{STATE}/controllers"
+BEFORE = f"{STATE}/etc-before"  # paths in /etc that were there before our first package, one a line
 # Others may pass through STATE, to what is theirs in it (the audit), and see nothing else.
 MAKE = sh("install -d -m 711 {} && install -d -m 700 {} {}", STATE, MANIFEST, ORIGINALS)
 MAX_BYTES = 64 * 1024  # of one entry
@@ -25,6 +26,8 @@ MAX_BYTES = 64 * 1024  # of one entry
 _PATH = r"(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+"
 _WORDS = r"[^\x00-\x1f\x7f]*"
 _ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}\$?"
+_PACKAGE = r"[a-z0-9][a-z0-9+.:-]*"
+_CONFIGURED = "config-files"  # a package's status: removed, with its configuration kept
 # What an entry of each kind may hold: id, hash, original ("": none). A path as original is checked apart.
 _SHAPES = {
     kind: tuple(map(re.compile, patterns))
@@ -40,11 +43,13 @@ _SHAPES = {
         "sysctl": (r"[\w./*@:-]+", r"[\w\t .-]*", r"[\w\t .-]*"),
         "container": (rf"{_ACCOUNT}:[\w][\w.-]*", r"[a-z ]*", r"[a-z-]*(?::\d+)?"),
         "directory": (_PATH, r"", r""),
-        "package": (r"[a-z0-9][a-z0-9+.:-]*", r"", r""),
+        "package": (_PACKAGE, r"", rf"(?:{_CONFIGURED})?"),
+        "replaced": (_PACKAGE, r"[\w.+:~-]+", _PACKAGE),
+        "shell": (_ACCOUNT, _PATH, _PATH),
         "mode": (_PATH, r"go=", r"[0-7]{1,5}"),
         "linger": (_ACCOUNT, r"", r""),
         "subids": (_ACCOUNT, r"\d{0,10}", r"\d{0,10}"),
-        "user": (_ACCOUNT, r"", r""),
+        "user": (_ACCOUNT, rf"(?:{_PATH})?", r""),
     }.items()
 }
 _KEPT = ("link", "file", "line", "aside")  # kinds whose original is the path of a copy

@@ -29,9 +29,11 @@ ORDER = (
     "container",
     "directory",
     "package",
+    "replaced",
     "mode",
     "linger",
     "subids",
+    "shell",
     "user",
 )
 
@@ -92,7 +94,15 @@ def _taken(entry: Entry, users: Container[str]) -> Script:
         "aside": lambda: _aside(entry),
         "sysctl": lambda: _sysctl(entry),
         "container": lambda: _run(account, _as_it_was(entry, rest)),
+        "replaced": lambda: _again(entry),
         "linger": lambda: _linger(account),
+        # Unless somebody has chosen another one since.
+        "shell": lambda: sh(
+            '{{ [ "$(getent passwd {account} | cut -d: -f7)" != {shell} ] || usermod --shell {before} {account}; }}',
+            account=account,
+            shell=entry.hash,
+            before=entry.original or "/bin/sh",
+        ),
         "mode": lambda: sh("{{ {}; }}", owned(f"{entry.id}/", sh("chmod {} {}", entry.original or "700", entry.id))),
         # Those that were there before, from useradd or a person, stay as long as the user does.
         "subids": lambda: _subids(entry),
@@ -193,10 +203,36 @@ def _tool(entry: Entry) -> Script:
     share = f"{Account.named(account).home}/.local/share"
     version = entry.hash.partition(" ")[0]
     if tool == "node":
-        paths = sh("{}/mise/installs/node/{}", share, version or Script("*"))
+        node = f"{share}/mise/installs/node"
+        each = sh("{}/{}", node, version or Script("*"))
+        gone = sh(
+            'for d in {}; do if [ -z "$({})" ]; then rm -rf $d; else {}; fi; done', each, _npm_has(sh("$d")), _NO_NODE
+        )
     else:
-        paths = sh("{}/signalbox/{}-*", share, tool)
-    return sh("{{ {}; }}", owned(f"{share}/", sh("rm -rf {}", paths)))
+        gone = sh("rm -rf {}/signalbox/{}-*", share, tool)
+    return sh("{{ {}; }}", owned(f"{share}/", gone))
+
+
+def _npm_has(directory: Script) -> Script:
+    """Return shell that prints which packages npm has installed below a Node's directory, beside Node's own."""
+    return sh(
+        "for p in {d}/lib/node_modules/* {d}/lib/node_modules/@*/*; do"
+        " case ${{p##*/}} in npm|corepack|@*|'*') ;; *) [ ! -e $p ] || echo ${{p#*/lib/node_modules/}};; esac; done",
+        d=directory,
+    )
+
+
+# What Node's archive has; what npm -g has installed beside it is the person's.
+_NO_NODE = sh(
+    "rm -rf $d/bin/node $d/bin/npm $d/bin/npx $d/bin/corepack $d/lib/node_modules/npm $d/lib/node_modules/corepack"
+    " $d/include $d/share/doc/node $d/share/man/man1/node.1 $d/CHANGELOG.md $d/LICENSE $d/README.md"
+)
+
+
+def npm_packages(entry: Entry) -> Script:
+    """Return shell, for its owner, that prints which packages of npm -g a tool of a user's holds."""
+    share = f"{Account.named(entry.id.partition(' of ')[2]).home}/.local/share"
+    return _npm_has(sh("{}/mise/installs/node/{}", share, entry.hash.partition(" ")[0] or Script("*")))
 
 
 # The users and groups that $gone come with: Debian leaves those of a purged package to the administrator.
@@ -221,26 +257,73 @@ _NO_ORPHANS = each_of(
 )  # fmt: skip
 
 
+# Only on its purge, and of root's Docker, which never runs here for us: what lies there is a person's.
+_NO_NUKE = sh("rm -f /var/lib/docker/nuke-graph-directory.sh")
+# Of what a purge took from /etc: what was there before us comes back as it is, what somebody edited stays a copy.
+_KEPT = sh(
+    '( cd $t/etc && while IFS= read -r f; do p=/etc/${{f#./}}; [ ! -e "$p" ] && [ ! -L "$p" ] || continue;'
+    ' if grep -qsxF -e "$p" {before}; then cp -a --parents "$f" /etc/ || exit 1;'
+    ' elif [ ! -L "$f" ] && ! grep -qxF -e "$p" $t/packaged; then'
+    ' cp -a -T --backup=numbered "$f" {originals}/"package$(printf %s "$p" | tr / -)" || exit 1; fi; done < $t/were )',
+    before=manifest.BEFORE,
+    originals=manifest.ORIGINALS,
+)
+# A run that was killed meanwhile has left what it looked at.
+_LOOKED = sh(
+    "{{ [ -d $t/etc ] || {{ rm -rf $t/new && cp -a -x /etc $t/new"
+    " && ( cd $t/new && find . -type f -o -type l ) > $t/were"
+    " && dpkg-query -W -f {conffiles} $gone | awk {sums} > $t/sums"
+    " && {{ cat /var/lib/ucf/hashfile >> $t/sums 2>/dev/null || true; }}"
+    " && {{ md5sum --check $t/sums 2>/dev/null | sed -n 's/: OK$//p' > $t/packaged; }} && mv $t/new $t/etc; }}; }}",
+    conffiles="${Conffiles}\\n",
+    sums='NF > 1 {print $2 "  " $1}',
+)
+
+
 def _packages(entries: list[Entry]) -> Script:
-    """What only our packages needed goes with them; what somebody else's need stays, and is not ours any more."""
+    """What only our packages needed goes with them; what somebody else's need stays, and is not ours any more.
+
+    One that had left its configuration here before keeps it: it is removed, and not purged.
+    """
     orphans = sh(
         "apt-get -s -o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false"
         " autoremove 2>/dev/null | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p' | sort"
     )
+    had = [word for entry in entries if entry.original for word in ("-e", entry.id)]
     return sh(
-        "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; t=$(mktemp -d)"
-        " && {{ {orphans}; }} > $t/before && {{ apt-mark auto {names} >/dev/null 2>&1 || true; }}"
-        " && {{ {orphans}; }} > $t/after && gone=$(comm -13 $t/before $t/after) && rm -r $t"
-        ' && if [ -n "$gone" ]; then accounts=$({accounts}) && apt-get -y -q -o DPkg::Lock::Timeout=600 purge $gone'
+        "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; {make} && t={state}/purge && install -d -m 700 $t"
+        " && {{ [ -e $t/gone ] || {{ {{ {orphans}; }} > $t/before"
+        " && {{ apt-mark auto {names} >/dev/null 2>&1 || true; }} && {{ {orphans}; }} > $t/after"
+        " && comm -13 $t/before $t/after > $t/gone; }}; }} && gone=$(cat $t/gone)"
+        ' && if [ -n "$gone" ]; then {{ [ -s $t/accounts ] || {{ {accounts}; }} > $t/accounts; }}'
+        " && accounts=$(cat $t/accounts) && {look} && {apt} remove $gone && {no_nuke}"
+        " && purged=$(printf '%s\\n' $gone | grep -vxF -e '' {had} || [ $? = 1 ])"
+        ' && {{ [ -z "$purged" ] || {apt} purge $purged; s=$?; {kept} && [ $s = 0 ]; }}'
         " && {{ {no_accounts}; {no_orphans}; }}; fi"
-        " && {{ {forget}; }}",
+        " && rm -rf $t && {{ {forget}; }}",
+        make=manifest.MAKE,
+        state=manifest.STATE,
         orphans=orphans,
         names=[entry.id for entry in entries],
         accounts=_ACCOUNTS,
+        look=_LOOKED,
+        apt=sh("apt-get -y -q -o DPkg::Lock::Timeout=600"),
+        no_nuke=_NO_NUKE,
+        had=had,
+        kept=_KEPT,
         no_accounts=_NO_ACCOUNTS,
         no_orphans=_NO_ORPHANS,
         forget=each_of(*(manifest.forget(entry.kind, entry.id) for entry in entries)),
     )
+
+
+def _again(entry: Entry) -> Script:
+    """Install again what gave way to a package of ours: the version that was there, or else what apt has."""
+    install = sh(
+        "DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold"
+        " --no-install-recommends install"
+    )
+    return sh("{{ {} {} || {} {}; }}", install, f"{entry.id}={entry.hash}", install, entry.id)
 
 
 def _subids(entry: Entry) -> Script:
@@ -258,10 +341,21 @@ def _linger(account: str) -> Script:
     )
 
 
+def mounts_below(home: str) -> Script:
+    """Return shell that prints where something is mounted below `home`."""
+    return sh("awk -v below={} {} /proc/self/mountinfo", f"{home}/", "index($5, below) == 1 {print $5}")
+
+
 def _user(account: str) -> Script:
+    # Before anything of it is gone: what is mounted there is somebody else's, and stands in the way of the rest.
     return sh(
         "if id -u {account} >/dev/null 2>&1; then {{ {linger}; }}"
-        " && {{ pkill -KILL -u {account} || true; }} && userdel {account} && rm -rf --one-file-system {home}; fi",
+        " && {{ pkill -KILL -u {account} || true; }} && there=$({mounts})"
+        ' && {{ [ -z "$there" ] || {{ echo "unmount this first:" $there >&2; false; }}; }}'
+        # The home may be a file system of its own: then its root stays, empty.
+        " && {{ [ ! -d {home} ] || {{ find {home} -xdev -mindepth 1 -delete"
+        " && {{ rmdir {home} || mountpoint -q {home}; }}; }}; }} && userdel {account}; fi",
+        mounts=mounts_below(Account.named(account).home),
         account=account,
         linger=_linger(account),
         home=Account.named(account).home,

@@ -5,6 +5,7 @@ An operation is asked twice in a run, while it is prepared and while it is execu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pyinfra import host as current
@@ -15,6 +16,7 @@ from signalbox.untrusted import plain
 _DIFFERENCES = "signalbox_differences"
 _WANTED = "signalbox_wanted"
 _LETTERS = 200  # of a value that is told
+_REPLACEABLE = "signalbox_replaceable"
 
 
 def differs(what: str, now: object, wanted: object) -> None:
@@ -42,6 +44,16 @@ def want(kind: str, ident: str) -> None:
 def wanted(host: Host) -> set[tuple[str, str]]:
     """Return what operations have so far stated to want on this host, as (kind, id) of the manifest."""
     return set(host.connector_data.get(_WANTED, ()))
+
+
+def may_replace(packages: Iterable[str]) -> None:
+    """State that the settings give these packages up for those that are wanted."""
+    current.connector_data[_REPLACEABLE] = tuple(packages)
+
+
+def replaceable() -> tuple[str, ...]:
+    """Return the packages that the settings give up."""
+    return tuple(current.connector_data.get(_REPLACEABLE, ()))
 
 
 def _word(value: object) -> str:

@@ -8,23 +8,32 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox import symptoms
-from signalbox.facts import SecurityUpdates
+from signalbox.facts import Packages, SecurityUpdates
 from signalbox.operations import absent, debian_sources, directories, file, link, packages, trusted_certificates
 from signalbox.render import render
 from signalbox.settings.sections import Base, Mirrors
 from signalbox.statements import want
 from signalbox.verdict import warn
 
-# What tasks need: curl and its CAs to download, a bus for user managers, python3 for the launchers, a right clock.
-NEEDED = ["ca-certificates", "curl", "dbus-user-session", "python3", "systemd-timesyncd", "tzdata"]
+# What tasks need: curl and its CAs to download, a bus for user managers, python3 for the launchers.
+NEEDED = ["ca-certificates", "curl", "dbus-user-session", "python3", "tzdata"]
+# One of them keeps the clock right; Debian has but one at a time. The first is installed where there is none.
+CLOCKS = ["systemd-timesyncd", "chrony", "ntpsec", "openntpd"]
 CA_DIRECTORY = "/usr/local/share/ca-certificates"
+
+
+def clocks(settings: Base) -> list[str]:
+    """Return the package that keeps the host's clock right: the one that is there, if it can."""
+    status = host.get_fact(Packages) if settings.enabled else {}
+    there = [each for each in CLOCKS[1:] if status.get(each) == "installed"]
+    return (there or CLOCKS)[:1] if settings.enabled else []
 
 
 @deploy("Base")
 def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> None:
     """Bring the system to what every other task stands on. `ca_certificates` are PEM texts."""
     if not settings.enabled:
-        for package in NEEDED:  # other tasks still stand on those that an earlier deploy installed
+        for package in (*NEEDED, CLOCKS[0]):  # other tasks still stand on those that an earlier deploy installed
             want("package", package)
         return
     # Before packages: a corporate mirror may be signed by the corporate CA.
@@ -40,7 +49,12 @@ def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> 
         )
     elif settings.unattended_upgrades and not host.get_fact(SecurityUpdates):
         warn(symptoms.words("upgrades-no-source", "apt has no source of Debian's security updates (trixie-security)"))
-    wanted = [*NEEDED, *settings.packages, *(["unattended-upgrades"] if settings.unattended_upgrades else [])]
+    wanted = [
+        *NEEDED,
+        *clocks(settings),
+        *settings.packages,
+        *(["unattended-upgrades"] if settings.unattended_upgrades else []),
+    ]
     packages(name="base packages are installed", wanted=list(dict.fromkeys(wanted)))
     trusted_certificates(name="the system trusts extra_ca_certificates", names=sorted(certificates))
     if settings.timezone:

@@ -13,6 +13,7 @@ from signalbox import symptoms
 from signalbox.addresses import of_url
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable
 from signalbox.launcher import context
+from signalbox.operations.packages import refused
 from signalbox.readahead.known import MAX_AGE
 from signalbox.settings.sections import Preflight
 from signalbox.verdict import fail, warn
@@ -25,13 +26,14 @@ def preflight(
     optional: tuple[str, ...],
     readings: Sequence[dict[str, Any]],
     encrypts: bool,
+    packages: tuple[str, ...],
 ) -> None:
     """Check the machine, and probe `needed` (mirrors) and `optional` (backends) addresses, "host:port", side by side.
 
     A needed address that does not answer stops the first deploy of a host and is a warning after it, when a run
     that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for. One that
     tells, as `readings` ask, that it has loaded too little context for Claude Code stops the deploy.
-    `encrypts`: secrets shall be encrypted there.
+    `encrypts`: secrets shall be encrypted there. `packages`: what tasks will install.
     """
     if not settings.enabled:
         return
@@ -47,6 +49,7 @@ def preflight(
             "systemd encrypts no secrets here: /run/systemd/io.systemd.Credentials is missing; start"
             ' systemd-creds.socket, or write secrets.on_host = "plain"'
         )
+    problems += refused(list(packages))
     for address in needed:
         if not reachable.get(address):
             message = f"{address} takes no connection from this host; check `mirrors`, DNS and its firewall"

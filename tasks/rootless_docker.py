@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.facts import FileText
+from signalbox.facts.look import MAX_TEXT
 from signalbox.operations import directories, docker_repository, file, kernel_modules, link, packages, service
 from signalbox.operations.containers import pull
 from signalbox.operations.files import sha256
+from signalbox.operations.placed import placed
 from signalbox.operations.system import CA_BUNDLE
 from signalbox.render import render
 from signalbox.settings import Account
+from signalbox.settings.problems import show
 from signalbox.settings.sections import RootlessDocker
 from signalbox.shell import sh
+from signalbox.untrusted import json_of, plain
+from signalbox.verdict import fail
 
 COMMON = ["uidmap", "slirp4netns", "fuse-overlayfs", "iptables"]
 SOURCES = {
@@ -24,6 +31,7 @@ SOURCES = {
         "/usr/bin/dockerd-rootless.sh",
     ),
 }
+DAEMON = ".config/docker/daemon.json"
 MODULES = ["nf_tables", "ip_tables", "tun", "fuse", "overlay"]
 
 
@@ -54,10 +62,10 @@ def rootless_docker(
     )
     kernel_modules(name="kernel modules are loaded", names=MODULES)
     for account in accounts:
-        _engine(settings, account, dockerd, images.get(account.name))
+        _engine(settings, account, dockerd, images.get(account.name), more=account == accounts[0])
 
 
-def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: str | None) -> None:
+def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: str | None, more: bool) -> None:
     user = account.name
     directories(
         name=f"{user}: Docker has its directories",
@@ -67,9 +75,11 @@ def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: st
         mode="700",
         user=user,
     )
-    daemon = account.path(".config/docker/daemon.json")
+    daemon = account.path(DAEMON)
     unit = account.path(".config/systemd/user/docker.service")
-    daemon_content = json.dumps(_daemon(settings), indent=2, sort_keys=True) + "\n"
+    wanted = _daemon(settings, settings.daemon if more else {})
+    _no_key_lost(daemon, wanted)
+    daemon_content = json.dumps(wanted, indent=2, sort_keys=True) + "\n"
     inputs = (unit, daemon, CA_BUNDLE)
     unit_content = render(
         "rootless_docker/docker.service", inputs=inputs, dockerd=dockerd, host_loopback=settings.host_loopback
@@ -87,8 +97,29 @@ def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: st
     )
 
 
-def _daemon(settings: RootlessDocker) -> dict[str, object]:
-    daemon: dict[str, object] = {"log-driver": "local"}  # rotated by itself; json-file grows without end
+def _no_key_lost(path: str, wanted: Mapping[str, object]) -> None:
+    """Stop where a person's own daemon.json says what the settings do not: `data-root` says where containers are."""
+    now = placed(path, "file")
+    if now.entry is not None or now.type is None:
+        return
+    lines = host.get_fact(FileText, path=path)
+    try:
+        there = json_of("\n".join(lines), max_bytes=MAX_TEXT)
+        lost = {key: value for key, value in there.items() if wanted.get(key) != value}
+    except (ValueError, AttributeError):
+        fail([f"{path} is no daemon.json that can be read; mend it, or move it away"])
+        return
+    lost.pop("log-driver", None)  # how logs are written has no data
+    if lost:
+        words = plain(", ".join(f"{show(key)}: {show(value)}" for key, value in lost.items()))
+        fail(
+            [f"{path} has {words}, which the settings do not; write it in rootless_docker.daemon, or take it out there"]
+        )
+
+
+def _daemon(settings: RootlessDocker, more: Mapping[str, object]) -> dict[str, object]:
+    # It is rotated by itself; json-file grows without end.
+    daemon: dict[str, object] = {"log-driver": "local", **more}
     if settings.registry_mirrors:
         daemon["registry-mirrors"] = list(settings.registry_mirrors)
     if settings.host_loopback:

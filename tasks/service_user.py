@@ -18,6 +18,7 @@ from signalbox.operations import (
 from signalbox.render import render
 from signalbox.secrets import Secret
 from signalbox.settings import Account
+from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections import ServiceUser
 
 SUDO = {
@@ -44,7 +45,7 @@ def service_user(settings: ServiceUser, account: Account, others: tuple[Account,
         content=render("service_user/50-signalbox.conf"),
     )
     for each in (account, *others):
-        shell = settings.shell if each == account else "/usr/sbin/nologin"
+        shell = settings.shell if each == account else NOLOGIN
         user(name=f"user {each.name} exists", account=each.name, home=each.home, shell=shell)
         subordinate_ids(name=f"user {each.name} has subordinate ids", account=each.name)
         linger(

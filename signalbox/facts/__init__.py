@@ -3,7 +3,14 @@
 from signalbox.facts.billing import BILLED, KeySetting, KeySettings
 from signalbox.facts.context import ModelServers
 from signalbox.facts.machine import FileText, FirstLine, Machine, MachineState, Reachable
-from signalbox.facts.packages import LoadableModules, Packages, SecurityUpdates, TrustedCertificates
+from signalbox.facts.packages import (
+    LoadableModules,
+    Packages,
+    SecurityUpdates,
+    Transaction,
+    TransactionState,
+    TrustedCertificates,
+)
 from signalbox.facts.placed import (
     FINGERPRINT,
     Directories,
@@ -50,6 +57,8 @@ __all__ = [
     "Sessions",
     "Tool",
     "ToolState",
+    "Transaction",
+    "TransactionState",
     "TrustedCertificates",
     "UnitState",
     "User",

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from signalbox.facts.answer import HostFact, asked, fields
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from signalbox.facts.answer import HostFact, asked, fields, records
 from signalbox.shell import Script, sh
+
+# apt names each step of what it would do: "Remv docker-ce [5:28.0] …", "Inst curl [8.14.1-1] (8.14.1-2 Debian:13 …".
+_STEP = re.compile(r"(Remv|Inst) ([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9]+)? \[([\w.+:~-]+)\](?: \(([\w.+:~-]+) )?", re.ASCII)
 
 
 class Packages(HostFact[dict[str, str]]):
@@ -19,6 +26,60 @@ class Packages(HostFact[dict[str, str]]):
         """Read one field of `name status` lines."""
         lines = [line.split(" ") for field in fields(output) for line in field.split("\n")]
         return {words[0]: words[1] for words in lines if len(words) == 2}
+
+
+@dataclass(frozen=True)
+class TransactionState:
+    """What apt would do to packages that are there. `known` False: it does not know how, such as with old lists.
+
+    removed: version by name; automatic: those of them that came as somebody's dependency. changed: version there and
+    version to come, by name. broken: packages are not in order, and this is what putting them in order would do.
+    """
+
+    removed: Mapping[str, str] = field(default_factory=dict)
+    changed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    automatic: tuple[str, ...] = ()
+    known: bool = False
+    broken: bool = False
+
+
+class Transaction(HostFact[TransactionState]):
+    """What the installation of these packages would do to others, as apt itself works it out."""
+
+    def command(self, packages: Sequence[str]) -> Script:
+        """Return the command; apt only simulates."""
+        simulate = sh("apt-get -s -o APT::Get::Show-User-Simulation-Note=no --no-install-recommends")
+        return asked(
+            sh(
+                # Of those that its lists name: others may be known by the time they are installed.
+                "export LC_ALL=C; names=$(apt-cache pkgnames | grep -xF {packages});"
+                " t=$({simulate} install $names); s=$?; printf 'would\\0%s\\0%s\\0' $s \"$t\";"
+                " [ $s = 0 ] || {{ t=$({simulate} --fix-broken install); printf 'mend\\0%s\\0%s\\0' $? \"$t\"; }};"
+                " printf 'auto\\0%s\\0' \"$(apt-mark showauto)\"",
+                simulate=simulate,
+                packages=[word for name in packages for word in ("-e", name)],
+            ),
+            seconds=120,
+        )
+
+    default = TransactionState
+
+    def process(self, output: list[str]) -> TransactionState:
+        """Read the steps of the transaction that is possible."""
+        told = {record[0]: record[1:] for record in records(output, {"would": 2, "mend": 2, "auto": 1})}
+        broken = told.get("would", ("", ""))[0] != "0"
+        status, text = told.get("mend" if broken else "would", ("", ""))
+        steps = [match.groups() for line in text.split("\n") if (match := _STEP.match(line))]
+        removed = {name: version for step, name, version, _ in steps if step == "Remv"}
+        changed = {name: (was, new) for step, name, was, new in steps if step == "Inst" and new and was != new}
+        return TransactionState(
+            removed,
+            {name: versions for name, versions in changed.items() if name not in removed},
+            tuple(sorted(removed.keys() & set(told.get("auto", ("",))[0].split()))),
+            # Where nothing is out of order, putting in order would do nothing: then apt knows one of the names not.
+            known=status == "0" and not (broken and not steps),
+            broken=broken and bool(steps),
+        )
 
 
 class SecurityUpdates(HostFact[bool]):

@@ -20,8 +20,8 @@ FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
 class UserState:
     """A user as the host knows it; `exists` False: nothing else is meaningful.
 
-    subuids, subgids: how many it has; first_subid: where they begin, "" without any; subids_entry: what the
-    manifest says of that. uids: all user ids by which it can do a thing: its own, and those that newuidmap gives
+    subuids, subgids: how many it has; first_subid, first_subgid: where they begin, "" without any; subids_entry: what
+    the manifest says of that. uids: all user ids by which it can do a thing: its own, and those that newuidmap gives
     it, whether its owner's name or number stands beside them or another source of nsswitch.conf has them.
     free_subids: where a range of SUBIDS may begin that nobody else has: the one in the manifest, if it is free,
     because files in the user's containers belong to those ids.
@@ -36,6 +36,7 @@ class UserState:
     subuids: int = 0
     subgids: int = 0
     first_subid: str = ""
+    first_subgid: str = ""
     uids: tuple[range, ...] = ()
     subids_entry: Entry | None = None
     free_subids: int = FIRST_SUBID
@@ -115,6 +116,7 @@ class User(HostFact[UserState]):
             subuids=sum(len(ids) for owner, ids in ranges["subuid"] if owner == name),
             subgids=sum(len(ids) for owner, ids in ranges["subgid"] if owner == name),
             first_subid=next((str(ids.start) for owner, ids in ranges["subuid"] if owner == name), ""),
+            first_subgid=next((str(ids.start) for owner, ids in ranges["subgid"] if owner == name), ""),
             uids=(range(number(uid), number(uid) + 1), *sorted(uids, key=lambda ids: (ids.start, ids.stop))),
             subids_entry=entry,
             free_subids=_free(name, [*ranges["subuid"], *ranges["subgid"]], entry),

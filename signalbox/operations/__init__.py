@@ -14,7 +14,13 @@ from signalbox.operations.guarded import nothing_waits
 from signalbox.operations.homes import private_home
 from signalbox.operations.kernel import kernel_settings
 from signalbox.operations.keys import generated_key, key_copy, new_key, secret_file
-from signalbox.operations.leftovers import docker_storage_gone, leftovers_gone, only_unit, state_gone, taken_away
+from signalbox.operations.leftovers import (
+    docker_storage_gone,
+    leftovers_gone,
+    only_unit,
+    state_gone,
+    taken_away,
+)
 from signalbox.operations.packages import debian_sources, docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_as_before, sshd_configuration

@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from signalbox import manifest
-from signalbox.facts import Placed, User
+from signalbox.facts import Manifest, Placed, User
 from signalbox.facts.users import SUBIDS
 from signalbox.kept import readable, replaced
 from signalbox.manifest import Entry
@@ -24,19 +24,26 @@ from signalbox.statements import differs, want
 
 @operation()
 def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
-    """Have the user `account` with this home (mode 700 when created) and login shell."""
+    """Have the user `account` with this home (mode 700 when created) and login shell; remove.py gives back another."""
     now = host.get_fact(User, user=account)
     want("user", account)
+    want("shell", account)
     differs(f"user {account}, shell" if now.exists else f"user {account}", now.shell, shell)
     if not now.exists:
         yield all_of(
-            manifest.record(manifest.Entry("user", account)),
+            manifest.record(manifest.Entry("user", account, shell)),
             sh(
                 "useradd --create-home --home-dir {} -K HOME_MODE=0700 --shell {} --user-group {}", home, shell, account
             ),
         )
     elif now.shell != shell:
-        yield sh("usermod --shell {} {}", shell, account)
+        known = host.get_fact(Manifest)
+        before = known.entry("shell", account)
+        # One that we made has no shell of before; of one that was changed meanwhile, the first is given back.
+        ours = known.entry("user", account) is not None
+        original = before.original if before and before.original else now.shell or "/bin/sh"
+        record = [] if ours else [manifest.record(Entry("shell", account, shell, original))]
+        yield all_of(*record, sh("usermod --shell {} {}", shell, account))
     else:
         host.noop(f"user {account} exists")
 
@@ -111,8 +118,8 @@ def _key_id(account: str, key: str) -> str:
 def subordinate_ids(account: str) -> Commands:
     """Have at least 65536 subordinate user and group ids for `account`, in a range that nobody else has.
 
-    The range is recorded, also one that is not from us (useradd gives one): should it be lost, it is given back,
-    because what lies in the user's containers belongs to it.
+    The range is recorded, also one that is not from us (useradd gives one): should it be lost or changed, it is given
+    back, because what lies in the user's containers belongs to it; another one stays behind it.
     """
     now = host.get_fact(User, user=account)
     want("subids", account)
@@ -125,6 +132,23 @@ def subordinate_ids(account: str) -> Commands:
         ids = f"{now.free_subids}-{now.free_subids + SUBIDS - 1}"
         adding = [word for kind in missing for word in (f"--add-{kind}", ids)]
         yield all_of(record, sh("touch /etc/subuid /etc/subgid && usermod {} {}", adding, account))
+    elif entry and entry.hash != now.first_subid and entry.hash == str(now.free_subids):
+        differs(f"subordinate ids of {account} begin at", now.first_subid, entry.hash)
+        differs(f"subordinate group ids of {account} begin at", now.first_subgid, entry.hash)
+        line = f"{account}:{entry.hash}:{SUBIDS}"
+        # The first line that names the user is what its containers' first ids are.
+        yield all_of(
+            *(
+                sh(
+                    "{{ {{ printf '%s\\n' {line} && {{ grep -vxF {line} {file} || [ $? = 1 ]; }}; }} > {new}"
+                    " && chmod 644 {new} && sync {new} && mv -f {new} {file}; }}",
+                    line=line,
+                    file=file,
+                    new=f"{file}.signalbox-new",
+                )
+                for file in ("/etc/subuid", "/etc/subgid")
+            )
+        )
     elif entry is None or entry.hash != now.first_subid:
         differs(f"subordinate ids of {account}, manifest entry", entry and entry.hash, now.first_subid)
         original = entry.original if entry else now.first_subid

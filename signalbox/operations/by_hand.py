@@ -7,7 +7,7 @@ from pyinfra.api import operation
 
 from signalbox import manifest
 from signalbox.facts import Placed, UserCommand
-from signalbox.kept import owner_of
+from signalbox.kept import owner_of, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import prepare
@@ -103,16 +103,27 @@ def shells_without(names: list[str], files: list[str], account: str, home: str) 
         return
     for name in found:
         differs(f"{home}/{name}", "as by hand", f"without {', '.join([*names, *files])}")
-        failed = f"~/{name}: a function in it has no end; take {', '.join(names)} out by hand"
+        by_hand = f"take {', '.join(names)} out by hand, and deploy again"
+        failed = f"~/{name}: a function in it has no end; {by_hand}"
+        broken = f"~/{name}: what would be left of it is no shell file any more; {by_hand}"
         yield run_as(
             account,
             home,
             sh(
-                "rm -f {new} && cp -p {name} {new} && {{ {rest} > {new} || {{ echo {failed} >&2; false; }}; }}"
-                " && cp -p --backup=numbered {name} {name}.before-signalbox && sync {new} && mv -fT {new} {name}",
-                new=f"{name}.signalbox-new",
-                name=name,
-                rest=without(name, *wanted),
-                failed=failed,
+                "{}",
+                replaced(
+                    f"{home}/{name}",
+                    sh("{} || {{ echo {} >&2; false; }}", without("-", *wanted), failed),
+                    # One that is broken already is not for us to judge.
+                    sh(
+                        "{{ ! {parse} {old} 2>/dev/null || {parse} {new} || {{ echo {broken} >&2; false; }}; }}"
+                        " && cp -p --backup=numbered {old} {kept}",
+                        parse=sh("zsh -n") if name.startswith(".z") else sh("bash -n"),
+                        kept=f"{home}/{name}.before-signalbox",
+                        old=sh('"$p"'),
+                        new=sh('"$p".signalbox-new'),
+                        broken=broken,
+                    ),
+                ),
             ),
         )

@@ -14,12 +14,13 @@ from signalbox.operations.accounts import keys_gone
 from signalbox.operations.commands import Commands
 from signalbox.operations.guarded import Proof
 from signalbox.operations.ssh import sshd_given_back
-from signalbox.removal import ORDER, ordered, removal
+from signalbox.removal import ORDER, mounts_below, npm_packages, ordered, removal
 from signalbox.run_as import run_as
-from signalbox.settings.account import Account
+from signalbox.settings.account import NOLOGIN, Account
 from signalbox.shell import Script, sh
 from signalbox.sshd import DROP_IN
 from signalbox.statements import differs, wanted
+from signalbox.verdict import remark, warn
 
 
 @operation()
@@ -42,6 +43,8 @@ def leftovers_gone(proof: Proof) -> Commands:
         and (entry.kind, entry.id) not in asked_for
         and entry.kind != "user"
         and not (entry.kind in ("linger", "subids") and entry.id in busy)
+        # What it gave way to is still there.
+        and not (entry.kind == "replaced" and ("package", entry.original) in asked_for)
     ]
     if not stale and not unreadable:
         host.noop("nothing is left")
@@ -49,7 +52,11 @@ def leftovers_gone(proof: Proof) -> Commands:
     for path in sorted(unreadable):
         differs(path, "unreadable", None)
     for entry in stale:
-        differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
+        differs(f"{entry.kind} {entry.id}", "there", _rest(entry))
+    for entry in manifest.entries:
+        if entry.kind == "user" and entry.hash == NOLOGIN and entry.id not in busy and _is_the_time():
+            home = Account.named(entry.id).home
+            remark(f"user {entry.id}, of an earlier gateway, stays with {home}; remove.py takes it away")
     if unreadable:
         yield sh("mv {} {}/", sorted(unreadable), ORIGINALS)
     # While the guard is still there, which may be stale as well.
@@ -67,30 +74,92 @@ def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
         host.noop("nothing of it is there")
         return
     for entry in ordered(entries):
-        differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
+        differs(f"{entry.kind} {entry.id}", "there", _rest(entry))
     yield from removal(entries, users)
 
 
+def _rest(entry: Entry) -> str | None:
+    """Return what is left of a thing that is taken away, None: nothing."""
+    tool, _, account = entry.id.partition(" of ")
+    if entry.kind == "tool" and tool == "node" and account:
+        home = Account.named(account).home
+        own = host.get_fact(UserCommand, user=account, home=home, script=npm_packages(entry))
+        return f"what npm -g has installed: {', '.join(own)}" if own else None
+    return "its original" if entry.original else None
+
+
+def mounted_below(accounts: Sequence[str]) -> list[str]:
+    """Return what is wrong with taking the homes of these users away: that something is mounted in them."""
+    there: list[str] = []
+    for account in accounts:
+        look = mounts_below(Account.named(account).home)
+        found = host.get_fact(UserCommand, user="root", home="/root", script=look)
+        there += found
+    said = f"{', '.join(there)}: something else is mounted there; unmount it, and run remove.py again"
+    return [said] if there else []
+
+
+def _is_the_time() -> bool:
+    """Return whether what is known now is said now: while it is planned, or where nothing is planned before."""
+    return not (state.is_executing and state.check_for_changes)
+
+
 @operation()
-def docker_storage_gone(account: str, home: str) -> Commands:
-    """Have no storage of the rootless Docker of `account`, unless it holds containers or volumes that are not ours."""
+def docker_storage_gone(account: str, home: str, whole: bool = False) -> Commands:
+    """Have no storage of the rootless Docker of `account`, unless it holds what is not ours; that is named.
+
+    A Docker that does not answer has told nothing of what it holds: it is started for that, and what it holds stays.
+
+    + whole: the user goes with its home, so whatever it holds.
+    """
     storage = f"{home}/.local/share/docker"
     if not host.get_fact(UserCommand, user=account, home=home, script=sh("[ ! -d {} ] || echo there", storage)):
         host.noop("there is no storage")
         return
-    differs(storage, "there", None)
+    held = [] if whole else _held(account, home)
+    told = False
+    if held is None:
+        differs(storage, "there", "nothing, if its Docker says that it holds nothing of a person's")
+        yield run_as(account, home, sh("{{ timeout 60 systemctl --user start docker.service >/dev/null 2>&1; true; }}"))
+        held, told = _held(account, home), True
+    if held is None or held:
+        if told or _is_the_time():
+            warn(f"{storage} stays: {', '.join(held) if held else 'its Docker does not say what it holds'}")
+        if not told:
+            host.noop(f"{storage} holds what is not ours, and stays")
+        return
+    if not told:
+        differs(storage, "there", None)
     # Below the user's own id are those of containers: rootlesskit has the right to them, and no more than that.
-    # A Docker that does not answer has told nothing of what it holds: it is started for that, and what it holds stays.
     script = sh(
-        "systemctl --user stop litellm.service 2>/dev/null;"
-        " docker version >/dev/null 2>&1 || systemctl --user start docker.service 2>/dev/null;"
-        " if ! held=$(docker ps -aq && docker volume ls -q); then"
-        " echo 'its Docker does not answer, so what it holds is not known' >&2; echo kept; exit 0; fi;"
-        ' if [ -n "$held" ]; then echo kept; exit 0; fi;'
-        " systemctl --user stop docker.service 2>/dev/null; rootlesskit rm -rf --one-file-system {storage}",
+        "systemctl --user stop litellm.service docker.service 2>/dev/null;"
+        " rootlesskit rm -rf --one-file-system {storage} {otherwise}",
         storage=storage,
+        otherwise=sh("|| true") if whole else Script(""),
     )
     yield run_as(account, home, script)
+
+
+def _held(account: str, home: str) -> list[str] | None:
+    """Return what is not ours in a user's Docker, in words; None where it does not answer."""
+    script = sh(
+        "docker container ls --all --format {} && docker volume ls --format {} && docker image ls --format {}"
+        " && echo answered",
+        'container {{.Names}}{{if eq (.Label "signalbox") "gateway"}} ours{{end}}',
+        "volume {{.Name}}",
+        "image {{.Repository}}:{{.Tag}}",
+    )
+    told = host.get_fact(UserCommand, user=account, home=home, script=script)
+    if not told or told[-1] != "answered":
+        return None
+    ours = [entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "image"]
+    repositories = {ident.partition(":")[2].partition("@")[0] for ident in ours if ident.startswith(f"{account}:")}
+    return [
+        each
+        for each in told[:-1]
+        if not each.endswith(" ours")
+        and not (each.startswith("image ") and each.removeprefix("image ").rpartition(":")[0] in repositories)
+    ]
 
 
 @operation()

@@ -6,18 +6,18 @@ from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts import Packages
+from signalbox.facts import Manifest, Packages, Transaction, TransactionState
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file, prepare, sha256
 from signalbox.operations.placed import placed
 from signalbox.operations.proven import record_as
-from signalbox.shell import all_of, sh
-from signalbox.statements import differs, want
+from signalbox.shell import Script, all_of, sh
+from signalbox.statements import differs, replaceable, want
 
 # A run that was killed may have left apt running, or dpkg half way: wait for the one, finish the other.
 _FINISH = sh(
     "timeout 600 sh -c 'until dpkg --configure -a; do sleep 2; done'"
-    " && apt-get -y -o DPkg::Lock::Timeout=600 --fix-broken install"
+    " && keeps --fix-broken install && apt-get -y -o DPkg::Lock::Timeout=600 --fix-broken install"
 )
 _INSTALL = sh(
     "DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=600"
@@ -42,15 +42,88 @@ def packages(wanted: list[str]) -> Commands:
     if not missing:
         host.noop("packages are installed")
         return
+    keeps, replaced = _found(missing)
     records = [
-        manifest.record(manifest.Entry("package", package))
+        manifest.record(
+            manifest.Entry("package", package, original=had if (had := status.get(package)) == "config-files" else None)
+        )
         for package in missing
         if status.get(package, "config-files") in ("config-files", "not-installed")
     ]
     prepared = [] if host.connector_data.get(_PREPARED) else [_FINISH, _UPDATE]
     export = sh("export DEBIAN_FRONTEND=noninteractive")
-    yield all_of(export, *records, *prepared, sh("{} {}", _INSTALL, missing))
+    look = sh("keeps --no-install-recommends install {}", missing)
+    yield all_of(export, keeps, *prepared, look, *replaced, *records, sh("{} {}", _INSTALL, missing))
     host.connector_data[_PREPARED] = True  # reached when that has been carried out, and only then
+
+
+def refused(wanted: list[str]) -> list[str]:
+    """Return what is wrong with installing these: that apt would remove what is not ours and nobody has given up."""
+    status = host.get_fact(Packages)
+    missing = [package for package in wanted if status.get(package) != "installed"]
+    if not missing:
+        return []
+    would = host.get_fact(Transaction, packages=tuple(missing))
+    kept = [name for name in would.removed if name not in _ours(would) and name not in replaceable()]
+    if not kept:
+        return []
+    gone = ", ".join(f"{name} {would.removed[name]}" for name in kept)
+    why = "putting apt's packages in order (see `apt-get check`)" if would.broken else f"installing {' '.join(missing)}"
+    words = ", ".join(f'"{name}"' for name in [*replaceable(), *kept])
+    return [
+        f"{why} would remove {gone}, which Signalbox has not installed; if they may go, write replaces = [{words}];"
+        " remove.py installs them again"
+    ]
+
+
+def _ours(would: TransactionState) -> set[str]:
+    """Return the packages that Signalbox has installed, with those that go with them as they came."""
+    ours = {entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "package"}
+    return ours | set(would.automatic if would.removed.keys() & ours else ())
+
+
+def _found(missing: list[str]) -> tuple[Script, list[Script]]:
+    """State what apt would do to packages that are there.
+
+    Returns what defines `keeps`, and what records those that the settings give up.
+    """
+    would = host.get_fact(Transaction, packages=tuple(missing))
+    ours = [entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "package"]
+    given_up = [name for name in replaceable() if name in would.removed]
+    mine = _ours(would)
+    for name, version in would.removed.items():
+        differs(name, version, None)
+    for name, (version, new) in would.changed.items():
+        if name not in missing:
+            differs(name, version, new)
+    # In its own place again when what it gave way to goes.
+    records = [
+        manifest.record(manifest.Entry("replaced", name, would.removed[name], missing[0]))
+        for name in given_up
+        if name not in mine
+    ]
+    if not ours:  # what lies in /etc now is none of theirs, though it may have a name that one of them will take away
+        look = sh("find /etc -xdev -type f -o -xdev -type l")
+        records.append(sh("{} && {{ [ -e {} ] || {} > {}; }}", manifest.MAKE, manifest.BEFORE, look, manifest.BEFORE))
+    return _keeps([*ours, *replaceable()], ours), records
+
+
+def _keeps(allowed: list[str], ours: list[str]) -> Script:
+    """Return shell that defines `keeps WORDS…`: fails where `apt-get WORDS…` would remove other packages than these.
+
+    It is asked when apt's lists are new and nothing is changed yet: what they say may be other than what was planned.
+    """
+    return sh(
+        'keeps() {{ t=$(LC_ALL=C apt-get -s "$@" 2>&1) || {{ printf \'%s\\n\' "$t" >&2; return 1; }};'
+        " t=$(printf '%s\\n' \"$t\" | sed -n 's/^Remv \\([^ :]*\\).*/\\1/p');"
+        " gone=$(printf '%s\\n' \"$t\" | grep -vxF -e '' {allowed} || [ $? = 1 ]) || return;"
+        " if printf '%s\\n' \"$t\" | grep -qxF -e ' ' {ours}; then auto=$(apt-mark showauto) || return;"
+        ' gone=$(printf \'%s\\n\' "$gone" | grep -vxF -e "$auto" || [ $? = 1 ]) || return; fi;'
+        ' [ -z "$gone" ] || {{ gone=$(echo $gone);'
+        ' echo "apt-get $* would remove $gone; if they may go, write them in replaces" >&2; return 1; }}; }}',
+        allowed=[word for name in allowed for word in ("-e", name)],
+        ours=[word for name in ours for word in ("-e", name)],
+    )
 
 
 @operation()

@@ -93,7 +93,8 @@ def place(ident: str, version: str) -> str:
 def node_of(account: str, home: str, version: str, archive: str, checksum: str, env: dict[str, str]) -> Commands:
     """Have Node `version` installed by mise for `account`, for npm to write to, with root's program in it.
 
-    One that is there already gives way; packages that the user has installed into it with npm are kept.
+    It is fetched and proven beside one that is there already, which then gives way; packages that the user has
+    installed into that with npm are in the new one, too.
 
     + archive: its URL, as of `tool`. checksum: its sha256. env: more environment for mise, such as a CA bundle.
     """
@@ -119,21 +120,28 @@ def node_of(account: str, home: str, version: str, archive: str, checksum: str, 
         f'[tools.node."platforms.linux-{archive.rsplit("-", 1)[1].split(".")[0]}"]\n'
         f'checksum = "sha256:{checksum}"\nurl = "{archive}"\n'
     )
-    environment = {"MISE_NODE_MIRROR_URL": f"{mirror}/", "MISE_USE_VERSIONS_HOST": "0", **env}
+    data = f"{home}/.local/share/signalbox/mise.new"
+    environment = {"MISE_DATA_DIR": data, "MISE_NODE_MIRROR_URL": f"{mirror}/", "MISE_USE_VERSIONS_HOST": "0", **env}
     exports = sh('MISE_CONFIG_DIR="$d" {}', [sh("{}={}", key, value) for key, value in environment.items()])
     script = sh(
-        # Not over what an interrupted run has kept; what is new stays as it came.
-        "back() {{ [ ! -d {kept}/$1 ] || cp -a --update=none {kept}/$1/. {below}/$1/; }};"
-        " {{ [ ! -d {below} ] || [ -e {kept} ] || mv {below} {kept}; }}"
-        " && d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {config} > $d/config.toml"
-        " && printf %s {lock} > $d/mise.lock"
-        " && {{ env {exports} mise uninstall --yes node@{version} >/dev/null 2>&1 || true; }}"
+        # What is new stays as it came. A run that was killed between the two moves has left the old one as `kept`.
+        "back() {{ [ ! -d $1/$2 ] || cp -a --update=none $1/$2/. {new}/$2/; }};"
+        " {{ [ ! -d {kept} ] || [ -d {below} ] || mv -T {kept} {below}; }}"
+        " && d=$(mktemp -d) && trap {clean} EXIT && rm -rf {data}"
+        " && printf %s {config} > $d/config.toml && printf %s {lock} > $d/mise.lock"
         " && env {exports} mise install --yes --locked"
-        " && back lib/node_modules && back bin && rm -rf {kept}"
+        " && for old in {kept} {below}; do back $old lib/node_modules && back $old bin || exit 1; done"
         # npm would work out its own place from the program's, which is root's.
-        " && echo {prefix} > {below}/lib/node_modules/npm/npmrc"
-        " && ln -sfT {target} {program} && mise reshim && PATH={below}/bin:$PATH npm --version >/dev/null",
+        " && echo {prefix} > {new}/lib/node_modules/npm/npmrc && ln -sfT {target} {new}/bin/node"
+        " && PATH={new}/bin:$PATH npm --version >/dev/null && mkdir -p {installs} && rm -rf {kept}"
+        " && {{ [ ! -d {below} ] || mv -T {below} {kept}; }}"
+        " && {{ mv -T {new} {below} || {{ mv -T {kept} {below}; false; }}; }}"
+        " && rm -rf {kept} && mise reshim",
         kept=f"{home}/.local/share/signalbox/node-{version}.kept",
+        data=data,
+        clean=str(sh("rm -rf $d {}", data)),
+        new=f"{data}/installs/node/{version}",
+        installs=below.rpartition("/")[0],
         below=below,
         config=config,
         lock=lock,
@@ -141,7 +149,6 @@ def node_of(account: str, home: str, version: str, archive: str, checksum: str, 
         version=version,
         prefix=f"prefix = {below}",
         target=target,
-        program=program,
     )
     started = manifest.record(manifest.Entry("tool", ident, version))  # by which it is taken away
     done = manifest.record(manifest.Entry("tool", ident, recorded))

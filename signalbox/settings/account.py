@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NOLOGIN = "/usr/sbin/nologin"  # the login shell of users that hold nothing of a person's, such as the gateway's
+
 
 @dataclass(frozen=True)
 class Account:

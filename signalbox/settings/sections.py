@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -174,6 +174,13 @@ class ServiceUser(Section):
         return list(dict.fromkeys(keys))
 
 
+# What daemon.json has for other reasons.
+DAEMON_KEYS = {
+    "registry-mirrors": "rootless_docker.registry_mirrors",
+    "host-gateway-ip": "rootless_docker.host_loopback",
+}
+
+
 class RootlessDocker(Section):
     """Docker of unprivileged users."""
 
@@ -182,6 +189,14 @@ class RootlessDocker(Section):
     source: Literal["debian", "docker"]
     host_loopback: bool
     registry_mirrors: list[WebUrl]
+    daemon: dict[str, Any]
+
+    @field_validator("daemon")
+    @classmethod
+    def _not_what_has_a_setting(cls, daemon: dict[str, Any]) -> dict[str, Any]:
+        if ours := sorted(daemon.keys() & DAEMON_KEYS.keys()):
+            raise ValueError(f"holds {ours[0]}; use {DAEMON_KEYS[ours[0]]}")
+        return daemon
 
 
 class Toolchain(Section):

@@ -13,6 +13,7 @@ from signalbox.secrets import Secret, get
 from signalbox.secrets.choice import source_for
 from signalbox.settings.account import Account
 from signalbox.settings.explain import problems_of, unknown
+from signalbox.settings.fields import Package
 from signalbox.settings.filling import RECORDS, filled, with_text_keys
 from signalbox.settings.layers import COMMAND_LINE, Layer, groups_of, merged, origin
 from signalbox.settings.problems import Problem, SettingsError
@@ -52,6 +53,7 @@ class Settings:
     groups: list[str]
     connection: Connection
     mirrors: Mirrors
+    replaces: list[str]
     extra_ca_certificates: list[str]  # PEM text
     pins: Pins
     preflight: Preflight
@@ -142,6 +144,7 @@ class Settings:
 _SECTIONS: dict[str, Any] = {
     "connection": Connection,
     "mirrors": Mirrors,
+    "replaces": list[Package],
     "extra_ca_certificates": list[CaCertificate],
     "pins": Pins,
     "preflight": Preflight,

@@ -31,7 +31,7 @@ def test_every_section_is_a_setting_and_the_other_way_round() -> None:
     assert ours == {*SECTION_NAMES, "defaults"}
 
 
-@pytest.mark.parametrize("name", [name for name in _SECTIONS if name != "extra_ca_certificates"])
+@pytest.mark.parametrize("name", [name for name in _SECTIONS if name not in ("extra_ca_certificates", "replaces")])
 def test_every_key_has_a_default_and_no_default_lacks_a_key(name: str) -> None:
     assert _keys_of(defaults()[name]) == _fields_of(_SECTIONS[name])
 

@@ -1,0 +1,123 @@
+"""What a person had: packages that apt would take, what npm and Docker hold, files that an edit would break."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from signalbox.facts import Transaction, TransactionState
+from signalbox.kept import replaced
+from signalbox.manifest import Entry
+from signalbox.operations.packages import _keeps
+from signalbox.removal import _NO_NODE, _npm_has, removal
+from signalbox.shell import Script, sh
+from tests.answers import answered
+
+STEPS = """NOTE: This is only a simulation!
+Remv docker-ce [5:28.0.0-1] [docker-ce-rootless-extras:amd64 ]
+Remv containerd.io [1.7.27-1]
+Inst libc6 [2.41-1] (2.41-2 Debian:13 [amd64]) []
+Inst runc (1.1.15+ds1-2+deb13u1 Debian:13 [amd64])
+Conf runc (1.1.15+ds1-2+deb13u1 Debian:13 [amd64])
+"""
+REMOVED = {"docker-ce": "5:28.0.0-1", "containerd.io": "1.7.27-1"}
+CHANGED = {"libc6": ("2.41-1", "2.41-2")}
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        (
+            ("would", "0", STEPS, "auto", "containerd.io\nrunc"),
+            TransactionState(REMOVED, CHANGED, ("containerd.io",), known=True),
+        ),
+        (("would", "0", "", "auto", ""), TransactionState(known=True)),
+        # No such name, and all in order.
+        (("would", "100", "", "mend", "0", "", "auto", ""), TransactionState()),
+        (
+            ("would", "100", "", "mend", "0", STEPS, "auto", ""),
+            TransactionState(REMOVED, CHANGED, known=True, broken=True),
+        ),
+        (("would", "100", "", "mend", "100", "", "auto", ""), TransactionState()),
+    ],
+)
+def test_what_apt_would_do_to_packages_that_are_there(told: tuple[str, ...], state: TransactionState) -> None:
+    assert Transaction().process(answered(*told)) == state
+
+
+def _run(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{cwd}/bin:/usr/bin:/bin"
+    return subprocess.run(
+        ["sh", "-c", script], cwd=cwd, env={"PATH": path}, capture_output=True, text=True, check=False, timeout=20
+    )
+
+
+@pytest.mark.parametrize(
+    ("allowed", "ours", "automatic", "refused"),
+    [
+        ([], [], "", "docker-ce containerd.io"),
+        (["docker-ce"], [], "", "containerd.io"),
+        (["docker-ce"], [], "containerd.io", "containerd.io"),
+        (["docker-ce", "containerd.io"], [], "", None),
+        (["docker-ce"], ["docker-ce"], "containerd.io", None),  # it came with what is ours
+        (["docker-ce"], ["docker-ce"], "", "containerd.io"),
+    ],
+)
+def test_apt_removes_nothing_that_was_not_given_up(
+    allowed: list[str], ours: list[str], automatic: str, refused: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for program, text in (("apt-get", STEPS), ("apt-mark", automatic)):
+        (tmp_path / "bin" / program).write_text(f"#!/bin/sh\ncat << 'EOF'\n{text}\nEOF\n")
+        (tmp_path / "bin" / program).chmod(0o755)
+    done = _run(f"{_keeps(allowed, ours)} && keeps install docker.io && echo installs", tmp_path)
+    assert ("installs" in done.stdout) == (refused is None), done
+    if refused:
+        assert f"apt-get install docker.io would remove {refused};" in done.stderr
+
+
+def test_apts_own_words_come_through_where_it_knows_no_way(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "apt-get").write_text("#!/bin/sh\necho E: held >&2\nexit 100\n")
+    (tmp_path / "bin" / "apt-get").chmod(0o755)
+    done = _run(f"{_keeps([], [])} && keeps install x && echo installs", tmp_path)
+    assert (done.stdout, done.stderr) == ("", "E: held\n")
+
+
+def test_what_npm_has_installed_stays_when_node_goes(tmp_path: Path) -> None:
+    for package in ("npm", "corepack", "theirs", "@scope/tool"):
+        (tmp_path / "lib/node_modules" / package).mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    for program in ("node", "npm", "theirs"):
+        (tmp_path / "bin" / program).touch()
+    own = _run(f"d={tmp_path}; {_npm_has(sh('$d'))}", tmp_path)
+    assert own.stdout.split() == ["theirs", "@scope/tool"]
+    assert _run(f"d={tmp_path}; {_NO_NODE}", tmp_path).returncode == 0
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not any(path.is_dir() for _ in "1")}
+    assert left == {"bin/theirs"}
+    assert sorted(path.name for path in (tmp_path / "lib/node_modules").iterdir()) == ["@scope", "theirs"]
+
+
+@pytest.mark.parametrize(("check", "now"), [("true", "new\n"), ("false", "old\n")])
+def test_an_edit_that_is_none_leaves_the_file_where_a_link_leads(check: str, now: str, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("old\n")
+    (tmp_path / "link").symlink_to("kept")
+    checked = Script("true") if check == "true" else Script("false")
+    done = _run(replaced(f"{tmp_path}/link", sh("sed s/old/new/"), checked), tmp_path)
+    assert (done.returncode == 0) == (check == "true")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "kept").read_text() == now
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "link"]
+
+
+def test_a_login_shell_is_given_back_unless_another_was_chosen_since() -> None:
+    (command,) = removal([Entry("shell", "claude", "/bin/bash", "/bin/dash")])
+    assert "usermod --shell /bin/dash claude" in command
+    assert "!= /bin/bash ] ||" in command
+
+
+def test_a_package_whose_configuration_was_there_is_not_purged() -> None:
+    (command,) = removal([Entry("package", "one"), Entry("package", "two", original="config-files")])
+    assert "grep -vxF -e '' -e two " in command
