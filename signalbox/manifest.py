@@ -41,6 +41,7 @@ _SHAPES = {
         "container": (rf"{_ACCOUNT}:[\w][\w.-]*", r"[a-z ]*", r"[a-z-]*(?::\d+)?"),
         "directory": (_PATH, r"", r""),
         "package": (r"[a-z0-9][a-z0-9+.:-]*", r"", r""),
+        "stopped": (r"[\w@.:\\-]+", r"[\w. ,/-]*", r""),
         "mode": (_PATH, r"go=", r"[0-7]{1,5}"),
         "linger": (_ACCOUNT, r"", r""),
         "subids": (_ACCOUNT, r"\d{0,10}", r"\d{0,10}"),

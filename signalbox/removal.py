@@ -29,6 +29,7 @@ ORDER = (
     "container",
     "directory",
     "package",
+    "stopped",
     "mode",
     "linger",
     "subids",
@@ -92,6 +93,7 @@ def _taken(entry: Entry, users: Container[str]) -> Script:
         "aside": lambda: _aside(entry),
         "sysctl": lambda: _sysctl(entry),
         "container": lambda: _run(account, _as_it_was(entry, rest)),
+        "stopped": lambda: _started(entry),
         "linger": lambda: _linger(account),
         "mode": lambda: sh("{{ {}; }}", owned(f"{entry.id}/", sh("chmod {} {}", entry.original or "700", entry.id))),
         # Those that were there before, from useradd or a person, stay as long as the user does.
@@ -162,6 +164,17 @@ def _stopped(unit: str) -> Script:
         'systemctl --user disable --now {unit}; cd "$XDG_RUNTIME_DIR" && rm -f {unit}.inputs {unit}.refused;'
         " systemctl --user clean --what=state {unit}",
         unit=unit,
+    )
+
+
+def _started(entry: Entry) -> Script:
+    """Return shell that starts a unit of the system's again, and what of root's Docker ran in it; one may be gone."""
+    docker = sh("docker -H unix:///run/docker.sock start {} >/dev/null", entry.hash.split())
+    return sh(
+        "{{ systemctl daemon-reload;"
+        " if systemctl cat {unit} >/dev/null 2>&1; then systemctl start {unit}{then}; fi; }}",
+        unit=entry.id,
+        then=sh(" && {}", docker) if entry.hash else Script(""),
     )
 
 

@@ -26,6 +26,7 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
     taken_away(name="containers that were set aside run again", kinds=("container",))
     taken_away(name="directories that are empty are gone", kinds=("directory",))
     taken_away(name="packages that Signalbox installed are gone", kinds=("package",))
+    taken_away(name="what ran before Signalbox runs again", kinds=("stopped",))
     taken_away(name="homes are open to whom they were", kinds=("mode",))
     users = [each.name for each in others if each != account]
     if settings.homes:

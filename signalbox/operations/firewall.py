@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyinfra import host
 from pyinfra.api import operation
 
@@ -20,11 +22,14 @@ _UNDO = sh("{{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; 
 
 
 @operation()
-def firewall_rules(path: str, content: str, proof: Proof, hint: str, held: str | None) -> Commands:
+def firewall_rules(
+    path: str, content: str, proof: Proof, hint: str, held: str | None, shut: Sequence[str] = ()
+) -> Commands:
     """Have the rules `content` in `path` and loaded: checked, swapped in one transaction, proven by fresh logins.
 
     + held: the user whose ids take the place of SENDERS in them, if any; then names in them are to be looked up too,
       before anything else of this deploy needs them.
+    + shut: who is reached now and not after this, for people.
     """
     if held:
         ids = _ids(held)
@@ -38,6 +43,8 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, held: str |
     now, then = host.get_fact(OpenPorts), open_ports(content)
     for port in sorted({*now, *then}) if now else ():
         differs(port, "open" if port in now else "closed", "open" if port in then else "closed")
+    for each in shut:
+        differs(each, "reached by others", "shut")
     change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
     load = sh("nft -c -f {} && systemctl reload-or-restart signalbox-firewall.service", path)
     if held:

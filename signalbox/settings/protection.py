@@ -91,6 +91,7 @@ class Firewall(Section):
     ssh_ports: list[AnyPort]
     ssh_interfaces: list[Interface]
     open: dict[OpenedPort, list[NetworkName]]
+    shut: list[OpenedPort]
     egress: Egress
 
 
