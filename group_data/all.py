@@ -109,6 +109,7 @@ ssh = {
     "enabled": True,
     "root_login": "key",  # "key", or "no" where the deploy comes as another user with sudo
     "password_login": False,  # False: off as soon as a key login of the service user has been proven
+    "password_users": [],  # users whom a Match block of your own may let in by password all the same
     "classic_kex": True,  # a classic key exchange beside the post-quantum ones: pyinfra's own SSH library needs it
     "allow_users": [],  # only these may log in; []: everyone
     "max_auth_tries": 3,  # keys and passwords tried in one connection; more for agents with many keys

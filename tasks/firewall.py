@@ -8,7 +8,18 @@ from pyinfra.api import deploy
 from signalbox.facts import Placed
 from signalbox.facts.before import Listener, Listeners, unheard
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import NFTABLES, RULES, SENDERS, contains, input_rules, output_rules, resolved
+from signalbox.networks import (
+    NFTABLES,
+    RULES,
+    SENDERS,
+    TABLE,
+    TRIAL,
+    contains,
+    input_rules,
+    of_session,
+    output_rules,
+    resolved,
+)
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
@@ -37,6 +48,7 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
         hint = f"this deploy comes from {session.controller}, which firewall.ssh_from does not let in"
     elif session.port and session.port not in settings.ssh_ports:
         hint = f"this deploy comes to port {session.port}, which firewall.ssh_ports does not list"
+    hint = hint or "a tunnel that ends on this host must be let in too (firewall.open), if you come through one"
     packages(name="nftables is installed", wanted=["nftables"])
     directories(name="the firewall has its directories", paths=["/etc/signalbox", NFTABLES])
     file(
@@ -55,14 +67,16 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     egress = {"senders": SENDERS, "rules": rules, "lookups": lookups} if settings.egress.enabled else None
     if egress:
         _lookups(user)
+    incoming = input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others)
+    trial = ""
+    if session.controller:
+        deploy = of_session(session.controller, session.source, session.port)
+        trial = render("firewall/firewall.nft", table=TRIAL, rules=incoming, egress=None, deploy=deploy)
     firewall_rules(
         name="the firewall is as the settings say, and logins are proven",
         path=RULES,
-        content=render(
-            "firewall/firewall.nft",
-            rules=input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others),
-            egress=egress,
-        ),
+        content=render("firewall/firewall.nft", table=TABLE, rules=incoming, egress=egress, deploy=None),
+        trial=trial,
         proof=proof,
         hint=hint,
         held=user if egress else None,

@@ -52,7 +52,7 @@ class SshdJail(HostFact[Effective]):
         for line in told["jail"].split("\n"):
             try:
                 words = ast.literal_eval(line) if line.startswith("[") and len(line) < 4096 else []
-            except (ValueError, SyntaxError):
+            except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
                 continue
             match words:
                 case ["start", "sshd"]:

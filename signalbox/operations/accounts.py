@@ -35,8 +35,9 @@ def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
                 "useradd --create-home --home-dir {} -K HOME_MODE=0700 --shell {} --user-group {}", home, shell, account
             ),
         )
-    elif now.shell != shell:
-        yield sh("usermod --shell {} {}", shell, account)
+    elif now.shell != shell or now.expired:
+        differs(f"user {account}, account", "expired" if now.expired else "valid", "valid")
+        yield sh("usermod --shell {} --expiredate {} {}", shell, "", account)
     else:
         host.noop(f"user {account} exists")
 

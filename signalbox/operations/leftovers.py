@@ -49,7 +49,7 @@ def leftovers_gone(proof: Proof) -> Commands:
     for path in sorted(unreadable):
         differs(path, "unreadable", None)
     for entry in stale:
-        differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
+        differs(f"{entry.kind} {entry.id}", "there", _then(entry))
     if unreadable:
         yield sh("mv {} {}/", sorted(unreadable), ORIGINALS)
     # While the guard is still there, which may be stale as well.
@@ -67,7 +67,7 @@ def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
         host.noop("nothing of it is there")
         return
     for entry in ordered(entries):
-        differs(f"{entry.kind} {entry.id}", "there", "its original" if entry.original else None)
+        differs(f"{entry.kind} {entry.id}", "there", _then(entry))
     yield from removal(entries, users)
 
 
@@ -129,6 +129,15 @@ def only_unit(unit: str, account: str) -> Commands:
         # Not stated to be wanted, though it is gone before leftovers look: its user would keep its linger for that.
         differs(entry.id, "there", None)
     yield from removal(others)
+
+
+def _then(entry: Entry) -> str | None:
+    """Return what is there once the thing of this entry is taken away; None: nothing."""
+    if entry.kind == "directory":
+        return "nothing, where it is empty"
+    if entry.kind == "linger":
+        return f"off, and what runs as {entry.id} stops"
+    return "its original" if entry.original else None
 
 
 def _account(entry: Entry) -> str:

@@ -125,7 +125,9 @@ def node_of(account: str, home: str, version: str, archive: str, checksum: str, 
         # Not over what an interrupted run has kept; what is new stays as it came.
         "back() {{ [ ! -d {kept}/$1 ] || cp -a --update=none {kept}/$1/. {below}/$1/; }};"
         " {{ [ ! -d {below} ] || [ -e {kept} ] || mv {below} {kept}; }}"
-        " && d=$(mktemp -d) && trap 'rm -rf $d' EXIT && printf %s {config} > $d/config.toml"
+        # Away from the home: there, mise takes ~/.config/mise/config.toml, a person's, for a project's.
+        " && d=$(mktemp -d) && trap 'rm -rf $d' EXIT && cd $d && export MISE_CEILING_PATHS=$d"
+        " && printf %s {config} > $d/config.toml"
         " && printf %s {lock} > $d/mise.lock"
         " && {{ env {exports} mise uninstall --yes node@{version} >/dev/null 2>&1 || true; }}"
         " && env {exports} mise install --yes --locked"

@@ -10,8 +10,9 @@ from pyinfra.api import operation
 from signalbox import manifest
 from signalbox.facts.reach import SystemUnit
 from signalbox.operations.commands import Commands
+from signalbox.operations.in_effect import refused
 from signalbox.shell import Script, all_of, sh
-from signalbox.statements import differs, want
+from signalbox.statements import differs, want, wanted
 
 
 @operation()
@@ -33,9 +34,11 @@ def unit(
     if at_boot:
         want("unit", unit)
     enabled = now.enabled or not at_boot
+    # A drop-in of a unit that is ours altogether; those of others' units are their owners'.
+    foreign = foreign_drop_ins(f"/etc/systemd/system/{unit}", now.drop_ins)
     current = not now.touched and all(now.started_with.get(path) == each for path, each in (inputs or {}).items())
     started = not running or (now.active and current)
-    if enabled and started and not now.needs_reload:
+    if enabled and started and not now.needs_reload and not foreign:
         host.noop(f"{unit} is enabled and as wanted")
         return
     differs(f"{unit}, at boot", "enabled" if enabled else "not enabled", "enabled")
@@ -45,6 +48,8 @@ def unit(
     for path, digest in (inputs or {}).items() if now.active else ():
         if now.started_with.get(path) != digest:
             differs(f"{unit}, started with", f"another {path}", "the one that is wanted")
+    for path in foreign:
+        differs(f"{unit}, changed by {path}", "there", None)
     steps = [sh("systemctl daemon-reload")]
     if not enabled:
         steps.append(manifest.record(manifest.Entry("unit", unit)))
@@ -62,7 +67,15 @@ def unit(
                 ),
             )
         steps.append(sh("{{ {} || {{ journalctl -u {} -n 20 --no-pager -o cat >&2; false; }}; }}", start, unit))
+    if foreign:
+        steps.append(refused(f"{unit} is changed by {', '.join(foreign)}, which Signalbox did not place; take it away"))
     yield all_of(*steps)
+
+
+def foreign_drop_ins(path: str, drop_ins: Sequence[str]) -> list[str]:
+    """Return those of a unit's drop-ins that nobody here wants, where the unit's file `path` is ours."""
+    ours = wanted(host)
+    return [each for each in drop_ins if ("file", path) in ours and ("file", each) not in ours]
 
 
 @operation()

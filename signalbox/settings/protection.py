@@ -101,6 +101,7 @@ class Ssh(Section):
     enabled: bool
     root_login: Literal["key", "no"]
     password_login: bool
+    password_users: list[Login]
     classic_kex: bool
     allow_users: list[Login]
     max_auth_tries: Annotated[int, between(1, 20, "tries")]
