@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tests.drills import looks
 from tests.drills.deployment import Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import Stage, lab_host
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts
 from tests.lab.machine import wait_until
 
@@ -99,3 +102,100 @@ def shut_said(stage: Stage) -> Figures:
     state = looks.answer("systemctl is-active shares.service", host=USED, user="root")
     stage.discard(USED)
     return {"let in": "tcp/5432", "shut": f"tcp/445, its service {state}", "next plan": "no change"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of somebody's that makes a name untrue. named: the plan's line. undo: sh; "": a deploy heals it."""
+
+    do: str
+    named: str
+    undo: str = ""
+
+
+USER_UNITS = "/home/litellm/.config/systemd/user"
+AS_KEEPER = "systemctl --user --machine=litellm@.host daemon-reload"
+CHANGES = {
+    "a Match block": Change(
+        "printf 'Match User claude\\n PasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/50-their.conf"
+        " && systemctl reload ssh && sleep 1",
+        "sshd: a Match block lets claude in by password",
+        "rm /etc/ssh/sshd_config.d/50-their.conf && systemctl reload ssh && sleep 1",
+    ),
+    "an expired account": Change("usermod --expiredate 2001-01-01 claude", "user claude, account: expired → valid"),
+    "a drop-in of the firewall": Change(
+        "mkdir /etc/systemd/system/signalbox-firewall.service.d && printf '[Unit]\\nConditionPathExists=/nowhere\\n'"
+        " > /etc/systemd/system/signalbox-firewall.service.d/their.conf && systemctl daemon-reload",
+        "signalbox-firewall.service, changed by /etc/systemd/system/signalbox-firewall.service.d/their.conf",
+        "rm -r /etc/systemd/system/signalbox-firewall.service.d && systemctl daemon-reload",
+    ),
+    "a later sysctl file": Change(
+        "echo kernel.dmesg_restrict = 0 > /etc/sysctl.d/99-their.conf",
+        "the kernel's settings at boot, kernel.dmesg_restrict: 0 → 1",
+        "rm /etc/sysctl.d/99-their.conf",
+    ),
+    "a later jail": Change(
+        "printf '[sshd]\\nmaxretry = 500\\n' > /etc/fail2ban/jail.d/zz-their.local",
+        "fail2ban, maxretry: 500 → ",
+        "rm /etc/fail2ban/jail.d/zz-their.local",
+    ),
+    "a later apt file": Change(
+        "echo 'APT::Periodic::Unattended-Upgrade \"0\";' > /etc/apt/apt.conf.d/99their",
+        "unattended upgrades, Unattended-Upgrade: 0 → 1",
+        "rm /etc/apt/apt.conf.d/99their",
+    ),
+    "a masked timer": Change(
+        "systemctl mask --quiet apt-daily-upgrade.timer",
+        "unattended upgrades, apt-daily-upgrade.timer: masked → enabled",
+        "systemctl unmask --quiet apt-daily-upgrade.timer",
+    ),
+    "a drop-in of the gateway": Change(
+        f"mkdir {USER_UNITS}/litellm.service.d && printf '[Service]\\nNice=5\\n'"
+        f" > {USER_UNITS}/litellm.service.d/their.conf && {AS_KEEPER}",
+        f"litellm.service of litellm, changed by {USER_UNITS}/litellm.service.d/their.conf",
+        f"rm -r {USER_UNITS}/litellm.service.d && {AS_KEEPER}",
+    ),
+}
+NO_SBIN = "PATH=/usr/local/bin:/usr/bin:/bin"
+
+
+def _lines(site: Site) -> list[str]:
+    """Return what the plan says will be changed, a line for each difference; AssertionError unless it is known."""
+    run = site.signalbox("plan", "--json")
+    (report,) = json.loads(run.stdout)["hosts"]
+    assert report["verdict"] != "unknown", report["problems"]
+    return [line for change in report["changes"] for line in (change["differences"] or [change["operation"]])]
+
+
+@drill.cell("promises")
+def promises(stage: Stage) -> Figures:
+    """Whatever makes an operation's name untrue is named by the plan, a deploy says who did it, and nothing else is."""
+    site = stage.converged()
+    control = must_fail(lambda: _named(_lines(site)), "nothing changed")
+    try:
+        for each in CHANGES.values():
+            looks.answer(each.do, user="root")
+        lines = _lines(site)
+        _named(lines)
+        more = [line for line in lines if not any(line.startswith(each.named) for each in CHANGES.values())]
+        assert not more, f"named beside: {more}"
+        failed = site.deploy()
+        assert failed.status, "a deploy calls all of it well"
+        assert "/etc/apt/apt.conf.d/99their makes Unattended-Upgrade 0" in failed.stderr, failed.stderr[-3000:]
+    finally:
+        for each in CHANGES.values():
+            looks.answer(each.undo or "true", user="root")
+    site.deploy().ok()
+    looks.answer(f"cp -p /etc/environment /root/environment && echo {NO_SBIN} > /etc/environment", user="root")
+    assert "sbin" not in looks.answer("echo $PATH", user="root")
+    try:
+        left = _lines(site)
+    finally:
+        looks.answer("mv /root/environment /etc/environment", user="root")
+    assert not left, f"named on a host that is as it shall be, without sbin in its PATH: {left}"
+    return {"named": ", ".join(CHANGES), "named beside": "nothing", "control": control}
+
+
+def _named(lines: Sequence[str]) -> None:
+    unnamed = [what for what, each in CHANGES.items() if not any(line.startswith(each.named) for line in lines)]
+    assert not unnamed, f"not named: {unnamed}; the plan names {lines}"
