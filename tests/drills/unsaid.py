@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.drills import looks
 from tests.drills.deployment import Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import HOST, Stage, lab_host
+from tests.drills.stage import Stage, lab_host
 from tests.lab import hosts
 from tests.lab.machine import wait_until
 
@@ -66,7 +66,8 @@ def _refused(site: Site, *words: str) -> str:
 
 
 def _unknown(plan: Run) -> None:
-    assert plan.status == 1 and "nothing was changed" in plan.stdout, plan.stdout[-3000:]
+    assert plan.status == 1, plan.stdout[-3000:]
+    assert "nothing was changed" in plan.stdout, plan.stdout[-3000:]
 
 
 @drill.cell("shut", fixed=True)
@@ -102,6 +103,92 @@ def shut_said(stage: Stage) -> Figures:
     state = looks.answer("systemctl is-active shares.service", host=USED, user="root")
     stage.discard(USED)
     return {"let in": "tcp/5432", "shut": f"tcp/445, its service {state}", "next plan": "no change"}
+
+
+# What these cells do not look at.
+SMALL = {name: {"enabled": False} for name in ("toolchain", "secrets", "gateway", "launchers", "doctor")}
+TINY = "tar -C / -chf - bin/sleep lib64/ld-linux-x86-64.so.2 lib/x86_64-linux-gnu/libc.so.6"
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends"
+
+
+def _as_root(command: str, timeout: float = 240) -> str:
+    return looks.answer(command, host=USED, user="root", timeout=timeout)
+
+
+def _containers() -> set[str]:
+    return set(_as_root("docker -H unix:///run/docker.sock ps --format '{{.Names}}'").split())
+
+
+@drill.cell("root-docker")
+def root_docker(stage: Stage) -> Figures:
+    """Containers of root's Docker are named and not stopped unsaid; remove.py starts them again, with what they hold."""
+    stage.bare(USED)
+    _as_root(
+        f"apt-get -q update >/dev/null; {APT} docker.io docker-cli iptables && systemctl start docker"
+        f" && {TINY} | docker import - tiny && docker volume create theirs"
+        " && docker run -d --name web --network none tiny /bin/sleep 1000000"
+        " && docker run -d --name records --restart always --network none -v theirs:/data tiny /bin/sleep 1000000"
+        " && echo theirs > /var/lib/docker/volumes/theirs/_data/record"
+    )
+    assert _containers() == {"web", "records"}
+    named = _refused(stage.site(USED, settings=SMALL), "containers run in it: records, web")
+    site = stage.site(USED, settings={**SMALL, "rootless_docker": {"replaces_root": True}})
+    plan = site.signalbox("plan")
+    assert "container web: running → stopped" in plan.stdout, plan.stdout[-3000:]
+    site.deploy().ok()
+    control = must_fail(_containers, "root's Docker stopped")
+    again = stage.site(USED, settings=SMALL).plan().ok().planned(USED)
+    assert not again, f"a converged host is asked again: {again}"
+    # Ours as a whole: what a section that goes leaves behind is put right.
+    stage.site(USED, settings={**SMALL, "fail2ban": {"enabled": False}}).deploy().ok()
+    assert "inactive" in _as_root("systemctl is-active fail2ban.service || true")
+    site.remove().ok()
+    assert _containers() == {"web", "records"}, "remove.py did not start what ran before"
+    assert _as_root("cat /var/lib/docker/volumes/theirs/_data/record") == "theirs"
+    stage.discard(USED)
+    return {
+        "refused": named,
+        "after remove.py": "both run again",
+        "fail2ban switched off": "exit 0",
+        "control": control,
+    }
+
+
+@drill.cell("own-jails")
+def own_jails(stage: Stage) -> Figures:
+    """A person's jails go on with their own limits, one whose log lies below /home too, and sshd's has ours."""
+    stage.bare(USED)
+    _as_root(
+        f"apt-get -q update >/dev/null; {APT} fail2ban python3-systemd nftables"
+        " && useradd -m them && install -d -o them /home/them/web && touch /home/them/web/access.log"
+        " && printf '[DEFAULT]\\nbantime = 86400\\n' > /etc/fail2ban/jail.local"
+        " && printf '[web]\\nenabled = true\\nbackend = polling\\nfilter = apache-auth\\nlogpath ="
+        " /home/them/web/access.log\\n' > /etc/fail2ban/jail.d/web.local && systemctl restart fail2ban"
+    )
+
+    def jails() -> dict[str, str]:
+        assert wait_until(lambda: "web" in _as_root("fail2ban-client status web 2>&1 || true"), 10, 0.5)
+        return {each: _as_root(f"fail2ban-client get {each} bantime") for each in ("web", "sshd")}
+
+    assert jails() == {"web": "86400", "sshd": "86400"}
+    site = stage.site(USED, settings=SMALL)
+    site.deploy().ok()
+    ours = jails()
+    assert ours["web"] == "86400", ours
+    assert ours["sshd"] != "86400", ours
+    again = site.plan().ok().planned(USED)
+    assert not again, again
+    _as_root(
+        "printf '[Service]\\nProtectHome=yes\\n' > /etc/systemd/system/fail2ban.service.d/zz.conf"
+        " && systemctl daemon-reload && systemctl restart fail2ban; sleep 3"
+    )
+    control = must_fail(lambda: _as_root("fail2ban-client status sshd"), "homes hidden from fail2ban")
+    _as_root("rm /etc/systemd/system/fail2ban.service.d/zz.conf && systemctl daemon-reload")
+    _as_root("systemctl reset-failed fail2ban; systemctl restart fail2ban")
+    stage.site(USED, settings={**SMALL, "fail2ban": {"enabled": False}}).deploy().ok()
+    assert jails()["web"] == "86400"
+    stage.discard(USED)
+    return {"bantime of theirs": ours["web"], "of sshd's": ours["sshd"], "switched off": "exit 0", "control": control}
 
 
 @dataclass(frozen=True)
