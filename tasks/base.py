@@ -68,7 +68,7 @@ def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> 
         )
         # A later file's word, or the timers': whoever switched them off is not overruled.
         in_effect(
-            name="nothing stands in the way of security updates",
+            name="security updates have nothing in their way",
             what="unattended upgrades",
             ours=upgrades,
             wanted={

@@ -121,7 +121,7 @@ def _containers() -> set[str]:
 
 @drill.cell("root-docker")
 def root_docker(stage: Stage) -> Figures:
-    """Containers of root's Docker are named and not stopped unsaid; remove.py starts them again, with what they hold."""
+    """Containers of root's Docker are named, and not stopped unsaid; remove.py starts them again."""
     stage.bare(USED)
     _as_root(
         f"apt-get -q update >/dev/null; {APT} docker.io docker-cli iptables && systemctl start docker"

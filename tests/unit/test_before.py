@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from signalbox.facts.answer import UnreadableError
 from signalbox.facts.before import Listener, Listeners, RootEngine, listeners_of, unheard
 from signalbox.facts.in_effect import SshdJail, SysctlAtBoot, Upgrades, Value
 from signalbox.facts.users import drop_ins_of, properties_of
+from signalbox.kept import is_as_placed
 from signalbox.shell import Script
 from tests.answers import answered
 
@@ -153,3 +156,16 @@ def test_a_units_own_drop_ins_are_told_apart_from_those_of_every_unit() -> None:
     properties = properties_of(f"Id=a.service\nActiveState=active\nDropInPaths={every} {own}\nOther=x y\n")
     assert drop_ins_of(properties) == (own,)
     assert "Other" not in properties
+
+
+def test_what_lies_there_as_placed_is_known_of_roots_files_too(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("ours\n")
+
+    def same(digest: str) -> bool:
+        done = subprocess.run(["sh", "-c", is_as_placed(str(file), digest)], capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return done.returncode == 0
+
+    assert same(hashlib.sha256(b"ours\n").hexdigest())
+    assert not same("0" * 64)
