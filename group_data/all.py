@@ -99,6 +99,7 @@ firewall = {
     "ssh_ports": [22],  # of sshd
     "ssh_interfaces": [],  # only by these interfaces, such as ["wg0"]; []: by all
     "open": {},  # more that may come in: {"tcp/8080": ["lan"]}
+    "shut": ["tcp/5355", "udp/5353", "udp/5355"],  # what listens there already, and shall be reached no more; anything else that listens, and that `open` does not name, stops the first deploy. These are LLMNR's and mDNS's
     "egress": {  # what the service user may reach, from its containers too; see docs/hardening.md
         "enabled": False,  # True: name servers, and the settings' mirrors, backends and clouds, and nothing else
         "allow": {},  # more that it may reach: {"tcp/443": ["github.com", "192.168.1.0/24"]}
@@ -109,6 +110,7 @@ ssh = {
     "enabled": True,
     "root_login": "key",  # "key", or "no" where the deploy comes as another user with sudo
     "password_login": False,  # False: off as soon as a key login of the service user has been proven
+    "password_users": [],  # users whom a Match block of your own may let in by password all the same
     "classic_kex": True,  # a classic key exchange beside the post-quantum ones: pyinfra's own SSH library needs it
     "allow_users": [],  # only these may log in; []: everyone
     "max_auth_tries": 3,  # keys and passwords tried in one connection; more for agents with many keys
@@ -166,6 +168,7 @@ hardening = {
 rootless_docker = {
     "enabled": True,
     "service_user": True,  # the service user has an engine of its own, for what the agent runs in containers
+    "replaces_root": False,  # True: root's Docker, which is switched off, may be stopped though containers run in it; remove.py starts them again
     "source": "debian",  # debian (docker.io) or docker (upstream's repository, key fingerprint pinned)
     "host_loopback": False,  # True: containers reach services on the host's own loopback as host.docker.internal
     "registry_mirrors": [],  # URLs that Docker Hub pulls go through

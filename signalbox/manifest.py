@@ -46,6 +46,7 @@ _SHAPES = {
         "package": (_PACKAGE, r"", rf"(?:{_CONFIGURED})?"),
         "replaced": (_PACKAGE, r"[\w.+:~-]+", _PACKAGE),
         "shell": (_ACCOUNT, _PATH, _PATH),
+        "stopped": (r"[\w@.:\\-]+", r"[\w. ,/-]*", r""),
         "mode": (_PATH, r"go=", r"[0-7]{1,5}"),
         "linger": (_ACCOUNT, r"", r""),
         "subids": (_ACCOUNT, r"\d{0,10}", r"\d{0,10}"),

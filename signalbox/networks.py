@@ -10,6 +10,8 @@ from typing import Literal
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 RULES = "/etc/signalbox/firewall.nft"
+TABLE = "signalbox"
+TRIAL = "signalbox_trial"  # the same rules, for as long as logins prove them
 # Drop-ins of Debian's own unit, which flushes every table.
 NFTABLES = "/etc/systemd/system/nftables.service.d"
 ANY = "any"
@@ -81,6 +83,11 @@ def input_rules(
         protocol, port = name.split("/")
         rules += accepting(networks, protocol, [int(port)])
     return rules
+
+
+def of_session(address: str, source: int, port: int) -> str:
+    """Return what matches the packets of one SSH connection that come in."""
+    return f"ip{'6' if ':' in address else ''} saddr {address} tcp sport {source} tcp dport {port}"
 
 
 def open_ports(rules: str) -> list[str]:

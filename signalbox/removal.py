@@ -30,6 +30,7 @@ ORDER = (
     "directory",
     "package",
     "replaced",
+    "stopped",
     "mode",
     "linger",
     "subids",
@@ -95,6 +96,7 @@ def _taken(entry: Entry, users: Container[str]) -> Script:
         "sysctl": lambda: _sysctl(entry),
         "container": lambda: _run(account, _as_it_was(entry, rest)),
         "replaced": lambda: _again(entry),
+        "stopped": lambda: _started(entry),
         "linger": lambda: _linger(account),
         # Unless somebody has chosen another one since.
         "shell": lambda: sh(
@@ -172,6 +174,17 @@ def _stopped(unit: str) -> Script:
         'systemctl --user disable --now {unit}; cd "$XDG_RUNTIME_DIR" && rm -f {unit}.inputs {unit}.refused;'
         " systemctl --user clean --what=state {unit}",
         unit=unit,
+    )
+
+
+def _started(entry: Entry) -> Script:
+    """Return shell that starts a unit of the system's again, and what of root's Docker ran in it; one may be gone."""
+    docker = sh("docker -H unix:///run/docker.sock start {} >/dev/null", entry.hash.split())
+    return sh(
+        "{{ systemctl daemon-reload;"
+        " if systemctl cat {unit} >/dev/null 2>&1; then systemctl start {unit}{then}; fi; }}",
+        unit=entry.id,
+        then=sh(" && {}", docker) if entry.hash else Script(""),
     )
 
 

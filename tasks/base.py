@@ -9,7 +9,17 @@ from pyinfra.api import deploy
 
 from signalbox import symptoms
 from signalbox.facts import Packages, SecurityUpdates
-from signalbox.operations import absent, debian_sources, directories, file, link, packages, trusted_certificates
+from signalbox.facts.in_effect import Upgrades
+from signalbox.operations import (
+    absent,
+    debian_sources,
+    directories,
+    file,
+    in_effect,
+    link,
+    packages,
+    trusted_certificates,
+)
 from signalbox.render import render
 from signalbox.settings.sections import Base, Mirrors
 from signalbox.statements import want
@@ -69,6 +79,20 @@ def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> 
             name="security updates are installed unattended",
             path=upgrades,
             content=render("base/60signalbox-upgrades"),
+        )
+        # A later file's word, or the timers': whoever switched them off is not overruled.
+        in_effect(
+            name="security updates have nothing in their way",
+            what="unattended upgrades",
+            ours=upgrades,
+            wanted={
+                "Update-Package-Lists": "1",
+                "Unattended-Upgrade": "1",
+                "Enable": "1",
+                "apt-daily.timer": "enabled",
+                "apt-daily-upgrade.timer": "enabled",
+            },
+            fact=Upgrades,
         )
     else:
         absent(name="unattended upgrades are not set up by Signalbox", path=upgrades)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
+from signalbox.facts.in_effect import SshdJail
 from signalbox.networks import CONTROLLER, NFTABLES
-from signalbox.operations import controllers_known, directories, file, packages, unit
+from signalbox.operations import controllers_known, directories, file, in_effect, packages, unit
 from signalbox.operations.controllers import spared
 from signalbox.operations.files import sha256
 from signalbox.render import render
 from signalbox.settings.protection import Fail2ban
+from signalbox.shell import sh
 
 JAIL = "/etc/fail2ban/jail.d/signalbox.local"
-ACTION = "/etc/fail2ban/action.d/nftables.local"  # beside Debian's own, read after it
+ACTION = "/etc/fail2ban/action.d/signalbox-nftables.conf"  # Debian's own is other jails' too
 DIRECTORY = "/etc/systemd/system/fail2ban.service.d"
 DROP_IN = f"{DIRECTORY}/50-signalbox.conf"
+# Started is not answering: a jail of a person's that cannot start ends them all a moment later.
+ANSWERS = sh("fail2ban-client status sshd")
 PACKAGES = ["fail2ban", "python3-systemd", "nftables"]  # it reads the journal by the second, which it only suggests
 
 
@@ -29,7 +33,9 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
     contents = {
         JAIL: render("fail2ban/signalbox.local", settings=settings, ignored=ignored, ports=ports),
         ACTION: render(
-            "fail2ban/nftables.local", four=[n for n in ignored if ":" not in n], six=[n for n in ignored if ":" in n]
+            "fail2ban/signalbox-nftables.conf",
+            four=[n for n in ignored if ":" not in n],
+            six=[n for n in ignored if ":" in n],
         ),
         DROP_IN: render("fail2ban/50-signalbox.conf", inputs=(JAIL, ACTION, DROP_IN)),
     }
@@ -53,4 +59,19 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
         name="fail2ban is enabled and runs what is on disk",
         unit="fail2ban.service",
         inputs={path: sha256(content) for path, content in contents.items()},
+        answers=ANSWERS,
+    )
+    # A file of another's that is read after ours; it is not ours to change.
+    in_effect(
+        name="fail2ban's limits for sshd are in effect",
+        what="fail2ban",
+        ours=JAIL,
+        wanted={
+            "enabled": "true",
+            "maxretry": str(settings.max_failures),
+            "findtime": str(settings.find_seconds),
+            "bantime": str(settings.ban_seconds),
+        },
+        fact=SshdJail,
+        after=JAIL,
     )

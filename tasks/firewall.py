@@ -5,12 +5,26 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.facts import Placed
+from signalbox.facts.before import Listener, Listeners, unheard
 from signalbox.facts.reach import Networks, Session
-from signalbox.networks import NFTABLES, RULES, SENDERS, contains, input_rules, output_rules, resolved
+from signalbox.networks import (
+    NFTABLES,
+    RULES,
+    SENDERS,
+    TABLE,
+    TRIAL,
+    contains,
+    input_rules,
+    of_session,
+    output_rules,
+    resolved,
+)
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
 from signalbox.settings.protection import Firewall
+from signalbox.verdict import fail, warn
 
 UNIT = "signalbox-firewall.service"
 LOOKUP = "/usr/local/lib/signalbox/egress"
@@ -24,6 +38,7 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     """
     if not settings.enabled:
         return
+    shut = _shut(settings)
     attached = host.get_fact(Networks)
     ssh = resolved(settings.ssh_from, attached)
     others = {port: resolved(names, attached) for port, names in settings.open.items()}
@@ -33,6 +48,7 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
         hint = f"this deploy comes from {session.controller}, which firewall.ssh_from does not let in"
     elif session.port and session.port not in settings.ssh_ports:
         hint = f"this deploy comes to port {session.port}, which firewall.ssh_ports does not list"
+    hint = hint or "a tunnel that ends on this host must be let in too (firewall.open), if you come through one"
     packages(name="nftables is installed", wanted=["nftables"])
     directories(name="the firewall has its directories", paths=["/etc/signalbox", NFTABLES])
     file(
@@ -51,18 +67,46 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     egress = {"senders": SENDERS, "rules": rules, "lookups": lookups} if settings.egress.enabled else None
     if egress:
         _lookups(user)
+    incoming = input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others)
+    trial = ""
+    if session.controller:
+        deploy = of_session(session.controller, session.source, session.port)
+        trial = render("firewall/firewall.nft", table=TRIAL, rules=incoming, egress=None, deploy=deploy)
     firewall_rules(
         name="the firewall is as the settings say, and logins are proven",
         path=RULES,
-        content=render(
-            "firewall/firewall.nft",
-            rules=input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others),
-            egress=egress,
-        ),
+        content=render("firewall/firewall.nft", table=TABLE, rules=incoming, egress=egress, deploy=None),
+        trial=trial,
         proof=proof,
         hint=hint,
         held=user if egress else None,
+        shut=[str(each) for each in shut],
     )
+
+
+def _shut(settings: Firewall) -> list[Listener]:
+    """Return whom others reach now and not after this; without the settings' word the host is left as it is.
+
+    Where our rules are already, that was said before them.
+    """
+    if host.get_fact(Placed, path=RULES, kind="file").entry:
+        return []
+    let_in = {*settings.open, *(f"tcp/{port}" for port in settings.ssh_ports)}
+    listening: list[Listener] = host.get_fact(Listeners)
+    shut = unheard(listening, let_in)
+    unsaid = [each for each in shut if not each.passing and each.port not in settings.shut]
+    if unsaid:
+        ports = ", ".join(f'"{port}"' for port in dict.fromkeys(each.port for each in unsaid))
+        fail(
+            [
+                f"the firewall would shut {', '.join(map(str, unsaid))}, which others reach now; nothing was changed."
+                f" Name each in firewall.open with those who may reach it, or in firewall.shut = [{ports}]"
+            ]
+        )
+    for each in shut:
+        why = "which looks like a port for answers" if each.passing else "as the settings say"
+        warn(f"the firewall shuts {each}, {why}")
+    return shut
 
 
 def _lookups(user: str) -> None:

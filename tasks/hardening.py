@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from signalbox.operations import absent, directories, file, kernel_settings, packages, private_home
+from signalbox.facts.in_effect import SysctlAtBoot
+from signalbox.operations import absent, directories, file, in_effect, kernel_settings, packages, private_home
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
 from signalbox.settings import Account
@@ -35,6 +36,13 @@ def hardening(settings: Hardening, accounts: tuple[Account, ...], proof: Proof) 
         content=render("hardening/60-signalbox.conf", sysctl=settings.sysctl),
         values=settings.sysctl,
         proof=proof,
+    )
+    in_effect(
+        name="no later file has another word on the kernel's settings at boot",
+        what="the kernel's settings at boot",
+        ours=SYSCTL,
+        wanted={key: str(value) for key, value in settings.sysctl.items()},
+        fact=SysctlAtBoot,
     )
     file(
         name="kernel modules that nobody here needs are blocked",

@@ -11,9 +11,12 @@ from pyinfra.api import deploy
 from signalbox import launcher
 from signalbox.lanes import PROGRAM
 from signalbox.operations import directories, file, files, links, packages
+from signalbox.operations.placed import placed_each
 from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.sections import Launchers
+from signalbox.statements import want
+from signalbox.verdict import warn
 
 BASE = "/usr/local/lib/signalbox"
 SKILLS = "/usr/local/share/signalbox/skills"
@@ -94,5 +97,10 @@ def _skills(settings: Launchers, lanes: dict[str, Any], account: Account) -> Non
         for skill in skills
         if not (private and skill == "cloud-escalator")  # nothing of a private lane goes to a cloud
     }
+    theirs = [path for path, now in placed_each(targets, "link").items() if now.type == "directory"]
+    for path in theirs:
+        want("link", path)
+        warn(f"{path} is a skill of {account.name}'s own: it stays, and is what a session gets in place of Signalbox's")
+    targets = {path: target for path, target in targets.items() if path not in theirs}
     if targets:
         links(name=f"{account.name}: lanes have their skills", targets=targets, user=account.name)

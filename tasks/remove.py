@@ -43,6 +43,7 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
     taken_away(name="directories that are empty are gone", kinds=("directory",))
     taken_away(name="packages that Signalbox installed are gone", kinds=("package",))
     taken_away(name="packages that gave way to them are there again", kinds=("replaced",))
+    taken_away(name="what ran before Signalbox runs again", kinds=("stopped",))
     taken_away(name="homes are open to whom they were", kinds=("mode",))
     taken_away(name="nobody lingers because of Signalbox", kinds=("linger", "subids"))
     taken_away(name="users have their login shells again", kinds=("shell",))

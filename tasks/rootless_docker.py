@@ -8,9 +8,19 @@ from collections.abc import Mapping
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts import FileText
+from signalbox.facts import FileText, Placed
+from signalbox.facts.before import EngineState, RootEngine
 from signalbox.facts.look import MAX_TEXT
-from signalbox.operations import directories, docker_repository, file, kernel_modules, link, packages, service
+from signalbox.operations import (
+    directories,
+    docker_repository,
+    file,
+    kernel_modules,
+    link,
+    packages,
+    service,
+    units_stopped,
+)
 from signalbox.operations.containers import pull
 from signalbox.operations.files import sha256
 from signalbox.operations.placed import placed
@@ -32,6 +42,7 @@ SOURCES = {
     ),
 }
 DAEMON = ".config/docker/daemon.json"
+ROOTS = ("docker.service", "docker.socket", "containerd.service")
 MODULES = ["nf_tables", "ip_tables", "tun", "fuse", "overlay"]
 
 
@@ -48,7 +59,15 @@ def rootless_docker(
         return
     names, dockerd = SOURCES[settings.source]
     # Before the packages: they would start root's engine, which nothing here uses.
-    for unit in ("docker.service", "docker.socket", "containerd.service"):
+    before = _before(settings)
+    # Before the links, which hide what runs.
+    units_stopped(
+        name="root's Docker does not run",
+        units=ROOTS,
+        running=before.running,
+        containers=before.containers,
+    )
+    for unit in ROOTS:
         link(name=f"root's {unit} is off", path=f"/etc/systemd/system/{unit}", target="/dev/null")
     if settings.source == "docker":
         packages(name="gpg is installed, for Docker's signing key", wanted=["gpg"])
@@ -63,6 +82,21 @@ def rootless_docker(
     kernel_modules(name="kernel modules are loaded", names=MODULES)
     for account in accounts:
         _engine(settings, account, dockerd, images.get(account.name), more=account == accounts[0])
+
+
+def _before(settings: RootlessDocker) -> EngineState:
+    """Return what of root's engine runs on a host where it is not off yet; it is left without the settings' word."""
+    if host.get_fact(Placed, path=f"/etc/systemd/system/{ROOTS[0]}", kind="link").entry:
+        return EngineState()
+    before: EngineState = host.get_fact(RootEngine, units=ROOTS)
+    if before.containers and not settings.replaces_root:
+        fail(
+            [
+                f"root's Docker would be stopped, and containers run in it: {', '.join(before.containers)}; nothing was"
+                " changed. Move them away, or write rootless_docker.replaces_root = True: remove.py starts them again"
+            ]
+        )
+    return before
 
 
 def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: str | None, more: bool) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.facts import Manifest, UserCommand
 from signalbox.operations import (
     authorized_keys,
     directories,
@@ -20,6 +24,8 @@ from signalbox.secrets import Secret
 from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections import ServiceUser
+from signalbox.shell import sh
+from signalbox.verdict import warn
 
 SUDO = {
     "none": ("has no sudo", None),
@@ -54,6 +60,7 @@ def service_user(settings: ServiceUser, account: Account, others: tuple[Account,
             home=each.home,
             wanted=settings.linger,
         )
+    _earlier({account.name, *(each.name for each in others)})
     if settings.authorized_keys:
         authorized_keys(
             name=f"{account.name} has its authorized keys",
@@ -71,3 +78,19 @@ def service_user(settings: ServiceUser, account: Account, others: tuple[Account,
         packages(name="sudo is installed", wanted=["sudo"])
     words, rule = SUDO[settings.sudo]
     sudo_rule(name=f"{account.name} {words}", account=account.name, rule=rule)
+
+
+_RUNNING = sh("systemctl --user --plain --no-legend list-units --type=service --state=running | cut -d ' ' -f 1")
+
+
+def _earlier(users: set[str]) -> None:
+    """Say what becomes of users that have services by an earlier deploy, and are not among these any more."""
+    for entry in host.get_fact(Manifest).entries:
+        if entry.kind == "linger" and entry.id not in users:
+            home = Account.named(entry.id).home
+            told = host.get_fact(UserCommand, user=entry.id, home=home, script=_RUNNING)
+            running = [unit for unit in told if re.fullmatch(r"[\w@.:-]+\.service", unit, re.ASCII)]
+            warn(
+                f"{entry.id} is a user of earlier settings: it stays, with its home and what is in it, such as"
+                f" conversations; what runs as it stops: {', '.join(running) or 'nothing, as it looks'}"
+            )

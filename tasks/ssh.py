@@ -49,4 +49,5 @@ def ssh(settings: Ssh, user: str, proof: Proof) -> None:
         proof=proof,
         address=controller,
         password_login=settings.password_login,
+        password_users=list(settings.password_users),
     )

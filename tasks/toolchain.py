@@ -106,15 +106,15 @@ def toolchain(settings: Toolchain, pins: Pins, mirrors: Mirrors, account: Accoun
         target=f"{place('claude-code', pins.claude_code.version)}/{claude_code}/claude",
         user=user,
     )
-    _environment(account, extra_ca)
+    _environment(account, pins.node.version, extra_ca)
 
 
-def _environment(account: Account, extra_ca: bool) -> None:
+def _environment(account: Account, node: str, extra_ca: bool) -> None:
     user = account.name
     file(
         name=f"{user}: the environment of shells is in place",
         path=account.path(ENV),
-        content=render("toolchain/env.sh", extra_ca=extra_ca),
+        content=render("toolchain/env.sh", node=node, extra_ca=extra_ca),
         user=user,
     )
     # First lines: Debian's ~/.bashrc ends early for `ssh host command`, and ~/.zshenv is read by every zsh.
@@ -125,7 +125,7 @@ def _environment(account: Account, extra_ca: bool) -> None:
             line=f'[ ! -r "$HOME/{ENV}" ] || . "$HOME/{ENV}"',
             user=user,
         )
-    units = render("toolchain/50-signalbox.conf", extra_ca=extra_ca)
+    units = render("toolchain/50-signalbox.conf", node=node, extra_ca=extra_ca)
     marker = f"SIGNALBOX_ENVIRONMENT={sha256(units)[:12]}"
     file(
         name=f"{user}: the environment of systemd units is in place",

@@ -15,7 +15,7 @@ from typing import TypeVar
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from signalbox.run_as import run_as
+from signalbox.run_as import SYSTEM_PATH, run_as
 from signalbox.shell import Script, sh
 
 SECONDS = 20  # a fact may take; a host that does not tell what it is by then fails
@@ -43,8 +43,9 @@ def asked(script: Script, *, seconds: int = SECONDS, max_bytes: int = MAX_BYTES)
     # Base64 comes outside of the limit, and the time limit outside of all: a process that got away from the script
     # holds a pipe of it open for as long as it likes.
     bounded = sh(
-        "printf '\\n%s' {mark}; {{ {script}; printf '%s\\0' {end}; }} 2>/dev/null </dev/null"
+        "PATH={path}; printf '\\n%s' {mark}; {{ {script}; printf '%s\\0' {end}; }} 2>/dev/null </dev/null"
         " | head -c {size} | base64 -w0; echo",
+        path=SYSTEM_PATH,  # what /etc/environment gives root may lack sbin, where half of it lies
         mark=_MARK,
         script=script,
         end=_END,

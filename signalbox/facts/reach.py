@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, records, values
-from signalbox.facts.users import UNIT_PROPERTIES, digests_of, is_stale, properties_of
+from signalbox.facts.users import UNIT_PROPERTIES, digests_of, drop_ins_of, is_stale, properties_of
 from signalbox.guard import STATE
 from signalbox.manifest import CONTROLLERS
 from signalbox.networks import open_ports
@@ -50,10 +50,11 @@ class Guard(HostFact[GuardState]):
 
 @dataclass(frozen=True)
 class SessionState:
-    """The addresses of this connection as the host sees them; "" where there is none (@local)."""
+    """This connection as the host sees it: its client, the port it came to and from; "" and 0: none (@local)."""
 
     controller: str = ""
     port: int = 0
+    source: int = 0
 
 
 class Session(HostFact[SessionState]):
@@ -70,9 +71,9 @@ class Session(HostFact[SessionState]):
         words = " ".join(fields(output)).split()
         if not words:
             return SessionState()
-        if len(words) != 4 or not words[3].isdigit() or len(words[3]) > 5:
+        if len(words) != 4 or not all(each.isdigit() and len(each) <= 5 for each in words[1::2]):
             raise UnreadableError("the host told something else than a connection")
-        return SessionState(_address(words[0].split("%")[0]), int(words[3]))
+        return SessionState(_address(words[0].split("%")[0]), int(words[3]), int(words[1]))
 
 
 def _address(text: str) -> str:
@@ -208,12 +209,37 @@ class Sshd(HostFact[SshdState]):
         return SshdState(tuple(filter(None, told.get("changed", "").split("\n"))), effective)
 
 
+ELSEWHERE = "192.0.2.1"  # RFC 5737: an address that is nobody's
+
+
+class SshdPasswords(HostFact[list[str]]):
+    """Users with a login shell whom sshd would let in by a password, from `address` or from elsewhere."""
+
+    def command(self, address: str) -> Script:
+        """Return the command. Match blocks may say another thing of each user."""
+        return asked(
+            sh(
+                "for u in $(getent passwd | awk -F: '$7 !~ /(nologin|false|sync)$/ {{print $1}}'); do for a in {}; do"
+                ' if /usr/sbin/sshd -T -C "user=$u,host=$a,addr=$a"'
+                " | grep -Eqx '(passwordauthentication|kbdinteractiveauthentication) yes';"
+                " then printf '%s\\0' $u; break; fi; done; done",
+                list(dict.fromkeys((address or "127.0.0.1", ELSEWHERE))),
+            )
+        )
+
+    default = list
+
+    def process(self, output: list[str]) -> list[str]:
+        """Read the names."""
+        return fields(output)
+
+
 @dataclass(frozen=True)
 class SystemUnitState:
     """A unit of the system's manager. started_with: hashes of the inputs that the process read when it started.
 
     touched: those of the inputs that were changed after that, be it to what they were: the process may have been
-    told to read them in between.
+    told to read them in between. drop_ins: paths of the files that change the unit's own.
     """
 
     active: bool = False
@@ -221,6 +247,7 @@ class SystemUnitState:
     needs_reload: bool = False
     started_with: dict[str, str] = field(default_factory=dict)
     touched: tuple[str, ...] = ()
+    drop_ins: tuple[str, ...] = ()
 
 
 class SystemUnit(HostFact[SystemUnitState]):
@@ -254,6 +281,7 @@ class SystemUnit(HostFact[SystemUnitState]):
             needs_reload=is_stale(properties),
             started_with=digests_of(last.get("started", "")),
             touched=tuple(record[1] for record in told if record[0] == "touched"),
+            drop_ins=drop_ins_of(properties),
         )
 
 

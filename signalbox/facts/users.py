@@ -33,6 +33,7 @@ class UserState:
     shell: str = ""
     groups: tuple[str, ...] = ()
     has_password: bool = False
+    expired: bool = False
     subuids: int = 0
     subgids: int = 0
     first_subid: str = ""
@@ -73,7 +74,9 @@ class User(HostFact[UserState]):
             sh(
                 "passwd=$(getent passwd {user}); home=${{passwd%:*}}; home=${{home##*:}};"
                 " printf 'passwd\\0%s\\0' \"$passwd\"; printf 'groups\\0%s\\0' \"$(id -Gn {user})\";"
-                " case $(getent shadow {user}) in {user}:\\$*) printf 'has\\0password\\0';; esac;"
+                " shadow=$(getent shadow {user}); case $shadow in {user}:\\$*) printf 'has\\0password\\0';; esac;"
+                " e=${{shadow%:*}}; e=${{e##*:}};"
+                ' [ -z "$e" ] || [ "$e" -gt $(($(date +%s) / 86400)) ] || printf \'has\\0expired\\0\';'
                 " printf 'subuid\\0'; cat /etc/subuid; printf '\\0subgid\\0'; cat /etc/subgid;"
                 " printf '\\0known\\0'; getsubids {user}; printf '\\0';"
                 " {entry};"
@@ -113,6 +116,7 @@ class User(HostFact[UserState]):
             shell=shell,
             groups=tuple(values.get("groups", "").split()),
             has_password="password" in has,
+            expired="expired" in has,
             subuids=sum(len(ids) for owner, ids in ranges["subuid"] if owner == name),
             subgids=sum(len(ids) for owner, ids in ranges["subgid"] if owner == name),
             first_subid=next((str(ids.start) for owner, ids in ranges["subuid"] if owner == name), ""),
@@ -135,14 +139,23 @@ class UnitState:
     needs_reload: bool = False
     started_with: dict[str, str] = field(default_factory=dict)
     on_disk: dict[str, str] = field(default_factory=dict)
+    drop_ins: tuple[str, ...] = ()
 
 
-UNIT_PROPERTIES = "ActiveState,UnitFileState,LoadState,NeedDaemonReload"
+UNIT_PROPERTIES = "Id,ActiveState,UnitFileState,LoadState,NeedDaemonReload,DropInPaths"
 
 
 def properties_of(text: str) -> dict[str, str]:
     """Return what `systemctl show` printed, by property."""
-    return dict(line.split("=", 1) for line in text.split("\n") if "=" in line and " " not in line)
+    pairs = (line.partition("=") for line in text.split("\n"))
+    return {key: value for key, _, value in pairs if key in UNIT_PROPERTIES.split(",")}
+
+
+def drop_ins_of(properties: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the drop-ins of the unit itself; those of all units of its type are the system's."""
+    paths = properties.get("DropInPaths", "").split()
+    own = f"{properties.get('Id', '')}.d"
+    return tuple(path for path in paths if path.isprintable() and path.split("/")[-2:-1] == [own])
 
 
 def is_stale(properties: Mapping[str, str]) -> bool:
@@ -204,6 +217,7 @@ class UserUnit(HostFact[UnitState]):
             needs_reload=is_stale(properties),
             started_with=started,
             on_disk=disk,
+            drop_ins=drop_ins_of(properties),
         )
 
 

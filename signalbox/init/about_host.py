@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+from signalbox.facts.before import Listener
 from signalbox.init import advice, host, keys
 from signalbox.init.found import Machine
 from signalbox.init.question import Known, Question, WrongAnswerError
-from signalbox.init.shape import shown, split_address
+from signalbox.init.shape import listed, shown, split_address
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
 
@@ -125,6 +127,35 @@ def sudo_password(given: str, known: Known) -> str:
     return ""
 
 
+def used(known: Known) -> list[Listener]:
+    """Return who is reached there by others, beside the sshd that this login came to."""
+    _, port = split_address(known.answers.get("host", ""))
+    return [each for each in (known.machine.listening if known.machine else ()) if each.port != f"tcp/{port}"]
+
+
+def reachable(given: str, known: Known) -> str:
+    """Those of them that stay reachable: all, none or some, by their ports."""
+    there = list(dict.fromkeys(each.port for each in used(known)))
+    wanted = given.lower()
+    if wanted in ("all", "none"):
+        return wanted
+    chosen = listed(wanted)
+    if others := [each for each in chosen if each not in there]:
+        raise WrongAnswerError(f"{shown(others[0])} is none of them; write all, none, or some of {', '.join(there)}")
+    return ", ".join(chosen)
+
+
+def firewall(known: Known) -> dict[str, Any]:
+    """Return what the answer makes of the section firewall; {} where nobody was asked."""
+    if "reachable" not in known.answers:
+        return {}
+    there, answer = dict.fromkeys(each.port for each in used(known)), known.answers["reachable"]
+    stay = there if answer == "all" else [] if answer == "none" else listed(answer)
+    shut = [*defaults()["firewall"]["shut"], *(port for port in there if port not in stay)]
+    opened = {"open": {port: ["lan"] for port in stay}} if stay else {}
+    return {"firewall": {**opened, "shut": [port for port in dict.fromkeys(shut) if port not in stay]}}
+
+
 def target(known: Known) -> host.Target:
     """Return where the answers so far lead."""
     assert known.host_key is not None
@@ -215,5 +246,17 @@ QUESTIONS = (
         check=sudo_password,
         when=lambda known: known.machine is not None and known.machine.sudo == "password",
         secret=lambda _: "ADMIN_SUDO",
+    ),
+    Question(
+        id="reachable",
+        words=lambda known: (
+            f"Others reach {', '.join(map(str, used(known)))} there. Which stay reachable from your own networks?"
+        ),
+        example="all, none, or some, such as tcp/443",
+        default="all",
+        check=reachable,
+        when=lambda known: bool(used(known)),
+        more="The firewall lets in nothing that is not named. What stays is written to firewall.open, what is shut to "
+        "firewall.shut; both can be changed later.",
     ),
 )

@@ -16,6 +16,7 @@ from signalbox.init.question import Known, Question
 
 _WORDS = {  # of questions whose words follow from what is known
     "fingerprint": "The host's fingerprint (SHA256:…), or yes: whatever it shows now.",
+    "reachable": "Which of the services that others reach there stay reachable: all, none, or ports such as tcp/443.",
     "check_cloud": "Ask the cloud whether the key works: y or n.",
 }
 

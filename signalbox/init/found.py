@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from signalbox.facts.before import Listener
+
 
 @dataclass(frozen=True)
 class HostKey:
@@ -15,7 +17,10 @@ class HostKey:
 
 @dataclass(frozen=True)
 class Machine:
-    """A host that was logged in to. memory, disk: MiB. sudo: "root" (is root), "free", "password" or "none"."""
+    """A host that was logged in to. memory, disk: MiB. sudo: "root" (is root), "free", "password" or "none".
+
+    listening: whom others reach there, on a host that nothing was deployed to; programs as far as this login sees.
+    """
 
     system: str
     version: str
@@ -24,6 +29,7 @@ class Machine:
     memory: int
     disk: int
     sudo: str
+    listening: tuple[Listener, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import paramiko
 
+from signalbox.facts.answer import UnreadableError
+from signalbox.facts.before import Listener, Listeners
 from signalbox.init.found import HostKey, Machine
 from signalbox.init.question import WrongAnswerError
+from signalbox.manifest import STATE
 from signalbox.secrets import Secret
 
 # It logs a traceback of its own for a server that is none; what is to be told, we tell.
@@ -155,6 +158,7 @@ def look(client: paramiko.SSHClient) -> Machine:
     """Return what kind of machine this is."""
     lines = run(client, _LOOK).splitlines()
     told = dict(line.split("=", 1) for line in lines if "=" in line)
+    deployed = run(client, f"test -d {shlex.quote(STATE)} && echo deployed").strip()
     return Machine(
         system=told.get("system", ""),
         version=told.get("version", ""),
@@ -163,7 +167,16 @@ def look(client: paramiko.SSHClient) -> Machine:
         memory=_number(told.get("memory", "")),
         disk=_number(told.get("disk", "")),
         sudo=told.get("sudo", "none"),
+        listening=() if deployed else _listening(client),
     )
+
+
+def _listening(client: paramiko.SSHClient) -> tuple[Listener, ...]:
+    try:
+        told = Listeners().process(run(client, Listeners().command()).split("\n"))
+    except UnreadableError as error:
+        raise WrongAnswerError(f"the host does not tell who listens there ({error}); try again") from None
+    return tuple(each for each in told if not each.passing)
 
 
 def install_key(client: paramiko.SSHClient, public: str) -> None:

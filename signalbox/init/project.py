@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from signalbox.init import files, owned
+from signalbox.init import about_host, files, owned
 from signalbox.init.about_clouds import CLAUDES
 from signalbox.init.about_models import loaded_context, token_name
 from signalbox.init.about_network import ca_paths
@@ -50,6 +50,7 @@ def reached(known: Known) -> Wishes:
         logins=tuple(listed(answers["logins"])),
         network=_network(answers),
         vault_key=answers["vault_key"],
+        beside=about_host.firewall(known),
     )
 
 

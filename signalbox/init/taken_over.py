@@ -141,13 +141,21 @@ def _machine(found: Found, reached: Wishes, told: list[str]) -> dict[str, Any]:
         told.append(f"~/.config/docker/daemon.json gives way, and is kept; not taken over: {', '.join(others)}")
     if docker:
         settings["rootless_docker"] = docker
-    firewall: dict[str, Any] = {}
-    if opened := [port for port in found.listening if port not in (found.port, reached.port)]:
-        firewall["open"] = {f"tcp/{port}": ["lan"] for port in opened}
+    answered = reached.beside.get("firewall", {})
+    firewall: dict[str, Any] = {key: dict(value) if key == "open" else list(value) for key, value in answered.items()}
+    firewall.get("open", {}).pop(f"tcp/{found.port}", None)  # the gateway's own, which is on the loopback from now on
+    for port in found.ssh_ports:
+        firewall.get("open", {}).pop(f"tcp/{port}", None)
+    shut = firewall.get("shut", defaults()["firewall"]["shut"])
+    if found.port in found.listening and f"tcp/{found.port}" not in shut:
+        firewall["shut"] = shut = [*shut, f"tcp/{found.port}"]
+    closed = {found.port, reached.port, *(int(port[4:]) for port in shut if port.startswith("tcp/"))}
+    if opened := [port for port in found.listening if port not in closed]:
+        firewall["open"] = firewall.get("open", {}) | {f"tcp/{port}": ["lan"] for port in opened}
         own = ", ".join(str(port) for port in opened if port in found.of_user)
         told.append(
             f"others reach the ports {', '.join(map(str, opened))} there: they stay open to your own networks "
-            "(firewall.open), and close to all others, as UDP does"
+            "(firewall.open), and close to all others"
             + (f"; {reached.name} itself listens on {own}, so look whether that is meant" if own else "")
         )
     if set(found.ssh_ports) - {reached.port}:

@@ -12,6 +12,7 @@ from signalbox.operations.files import absent, directories, file, files, first_l
 from signalbox.operations.firewall import firewall_rules
 from signalbox.operations.guarded import nothing_waits
 from signalbox.operations.homes import private_home
+from signalbox.operations.in_effect import in_effect
 from signalbox.operations.kernel import kernel_settings
 from signalbox.operations.keys import generated_key, key_copy, new_key, secret_file
 from signalbox.operations.leftovers import (
@@ -26,7 +27,7 @@ from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_as_before, sshd_configuration
 from signalbox.operations.system import kernel_modules, trusted_certificates
 from signalbox.operations.tools import node_of, tool
-from signalbox.operations.units import unit
+from signalbox.operations.units import unit, units_stopped
 
 __all__ = [
     "absent",
@@ -45,6 +46,7 @@ __all__ = [
     "generated_key",
     "handed_directory",
     "image",
+    "in_effect",
     "kernel_modules",
     "kernel_settings",
     "key_copy",
@@ -72,5 +74,6 @@ __all__ = [
     "tool",
     "trusted_certificates",
     "unit",
+    "units_stopped",
     "user",
 ]

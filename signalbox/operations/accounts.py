@@ -36,14 +36,15 @@ def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
                 "useradd --create-home --home-dir {} -K HOME_MODE=0700 --shell {} --user-group {}", home, shell, account
             ),
         )
-    elif now.shell != shell:
+    elif now.shell != shell or now.expired:
+        differs(f"user {account}, account", "expired" if now.expired else "valid", "valid")
         known = host.get_fact(Manifest)
         before = known.entry("shell", account)
         # One that we made has no shell of before; of one that was changed meanwhile, the first is given back.
-        ours = known.entry("user", account) is not None
+        ours = known.entry("user", account) is not None or now.shell == shell
         original = before.original if before and before.original else now.shell or "/bin/sh"
         record = [] if ours else [manifest.record(Entry("shell", account, shell, original))]
-        yield all_of(*record, sh("usermod --shell {} {}", shell, account))
+        yield all_of(*record, sh("usermod --shell {} --expiredate {} {}", shell, "", account))
     else:
         host.noop(f"user {account} exists")
 

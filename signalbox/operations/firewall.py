@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox.facts import User
 from signalbox.facts.reach import FirewallLoaded, OpenPorts
 from signalbox.facts.users import SUBIDS
-from signalbox.networks import SENDERS, id_set, open_ports
+from signalbox.networks import SENDERS, TRIAL, id_set, open_ports
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
-from signalbox.shell import all_of, sh
+from signalbox.shell import all_of, fed, sh
 from signalbox.statements import differs
 
 _KEEP = sh("nft -s list table inet signalbox > table.nft 2>/dev/null || : > table.nft")
-_UNDO = sh("{{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; cat table.nft; }} | nft -f -\n")
+_NO_TRIAL = sh("nft destroy table inet {}", TRIAL)
+_UNDO = sh(
+    "{}\n{{ echo 'table inet signalbox'; echo 'delete table inet signalbox'; cat table.nft; }} | nft -f -\n", _NO_TRIAL
+)
 
 
 @operation()
-def firewall_rules(path: str, content: str, proof: Proof, hint: str, held: str | None) -> Commands:
+def firewall_rules(
+    path: str, content: str, proof: Proof, hint: str, held: str | None, trial: str = "", shut: Sequence[str] = ()
+) -> Commands:
     """Have the rules `content` in `path` and loaded: checked, swapped in one transaction, proven by fresh logins.
 
     + held: the user whose ids take the place of SENDERS in them, if any; then names in them are to be looked up too,
       before anything else of this deploy needs them.
+    + trial: rules beside these while logins prove them, which hold for what is older too: a tunnel that the login
+      comes through, and that would be let in no more, has a packet go on as of a connection that was there before.
+    + shut: who is reached now and not after this, for people.
     """
     if held:
         ids = _ids(held)
@@ -38,7 +48,9 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, held: str |
     now, then = host.get_fact(OpenPorts), open_ports(content)
     for port in sorted({*now, *then}) if now else ():
         differs(port, "open" if port in now else "closed", "open" if port in then else "closed")
-    change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint)
+    for each in shut:
+        differs(each, "reached by others", "shut")
+    change = Change("the firewall", [path], undo=_UNDO, keep=_KEEP, hint=hint, proven=_NO_TRIAL)
     load = sh("nft -c -f {} && systemctl reload-or-restart signalbox-firewall.service", path)
     if held:
         # It goes on by itself: a name server that is slow to answer must not eat up the armed time.
@@ -47,7 +59,8 @@ def firewall_rules(path: str, content: str, proof: Proof, hint: str, held: str |
     def wrong() -> str | None:
         return None if host.get_fact(FirewallLoaded, path=path) else "the kernel holds other rules than were loaded"
 
-    yield from confirmed(change, [*placing, load], proof, wrong)
+    commands = [*placing, load, *([fed(sh("nft -f -"), trial)] if trial else [])]
+    yield from confirmed(change, commands, proof, wrong)
 
 
 def _ids(user: str) -> list[range]:

@@ -39,6 +39,7 @@ class Change:
     name: in a word. paths: its files, as the manifest knows them; kept: more that go back with them. keep: sh that
     saves into the current directory what `undo` needs. undo: sh that brings back what files alone do not; it runs at
     boot too, where nothing has been loaded yet. hint: what may be wrong, said when the logins fail.
+    proven: sh that ends what was there for the logins alone.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Change:
     kept: Sequence[str] = ()
     keep: Script = guard.NOTHING
     hint: str = ""
+    proven: Script = guard.NOTHING
 
 
 def confirmed(
@@ -85,7 +87,7 @@ def confirmed(
     if failed:
         yield from _gives_up(failed, change, able, proof.seconds)
     else:
-        yield guard.CONFIRM
+        yield sh("{} && {}", change.proven, guard.CONFIRM)
 
 
 def _gives_up(failed: str, change: Change, users: Iterable[str], seconds: int) -> Commands:

@@ -79,7 +79,11 @@ def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
 
 
 def _rest(entry: Entry) -> str | None:
-    """Return what is left of a thing that is taken away, None: nothing."""
+    """Return what is there once a thing is taken away; None: nothing."""
+    if entry.kind == "directory":
+        return "nothing, where it is empty"
+    if entry.kind == "linger":
+        return f"off, and what runs as {entry.id} stops"
     tool, _, account = entry.id.partition(" of ")
     if entry.kind == "tool" and tool == "node" and account:
         home = Account.named(account).home

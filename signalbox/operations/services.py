@@ -9,6 +9,8 @@ from pyinfra.api import operation
 
 from signalbox.facts import UserCommand, UserUnit
 from signalbox.operations.commands import Commands
+from signalbox.operations.in_effect import refused
+from signalbox.operations.units import foreign_drop_ins
 from signalbox.run_as import run_as
 from signalbox.shell import Script, sh
 from signalbox.statements import differs
@@ -37,7 +39,8 @@ def service(
     wanted = {path: digest or now.on_disk.get(path, "") for path, digest in inputs.items()}
     others = {path for path, digest in wanted.items() if now.started_with.get(path, "") != digest}
     current = not others
-    if now.active and now.enabled and current and not now.needs_reload:
+    foreign = foreign_drop_ins(f"{home}/.config/systemd/user/{unit}", now.drop_ins)
+    if now.active and now.enabled and current and not now.needs_reload and not foreign:
         host.noop(f"{unit} of {account} is enabled and runs what is on disk")
         return
     differs(f"{unit} of {account}", "running" if now.active else "not running", "running")
@@ -45,6 +48,8 @@ def service(
     differs(f"{unit} of {account}, as the manager has it", "older" if now.needs_reload else "on disk", "on disk")
     for path in sorted(others) if now.active else ():
         differs(f"{unit} of {account}, started with", f"another {path}", "the one that is wanted")
+    for path in foreign:
+        differs(f"{unit} of {account}, changed by {path}", "there", None)
     verb = "restart"
     if now.active and others <= set(reloaded):
         verb = "reload-or-restart" if others else "start"
@@ -61,6 +66,10 @@ def service(
         begin=_beginning(meanwhile) if meanwhile else Script(""),
     )
     yield run_as(account, home, script)
+    if foreign:
+        yield refused(
+            f"{unit} of {account} is changed by {', '.join(foreign)}, which Signalbox did not place; take it away"
+        )
 
 
 def _beginning(script: Script) -> Script:

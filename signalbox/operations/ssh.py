@@ -8,7 +8,7 @@ from pyinfra import host, logger
 from pyinfra.api import operation
 
 from signalbox.facts import Placed, User
-from signalbox.facts.reach import UNREAD, Sshd
+from signalbox.facts.reach import UNREAD, Sshd, SshdPasswords
 from signalbox.logins import deploy_user, login_problem, reached_by_ssh
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
@@ -36,12 +36,14 @@ def sshd_configuration(
     proof: Proof,
     address: str,
     password_login: bool,
+    password_users: Sequence[str] = (),
 ) -> Commands:
     """Have the drop-in `path` in effect.
 
     + content: from whether only keys may log in, the file's text and the values that sshd must then have.
     + address: where the deploy comes from.
-    + password_login: False: passwords are no way in, once a key login of `proof.user` has really succeeded.
+    + password_login: False: passwords are no way in, once a key login of `proof.user` has really succeeded; but for
+      `password_users`, whom a person's own Match block lets in.
     """
     me = deploy_user(host)
     now = host.get_fact(Sshd, user=me, address=address)
@@ -49,6 +51,8 @@ def sshd_configuration(
     text, values = content(keys_only)
     placing = list(file._inner(path=path, content=text))
     others = overridden(values, now.effective)
+    if keys_only and now.effective.get("passwordauthentication") == "no":
+        others += _let_in(address, password_users)
     if not placing and path not in now.changed and not others:
         host.noop("sshd is configured as wanted")
         return
@@ -60,10 +64,16 @@ def sshd_configuration(
         then = host.get_fact(Sshd, user=me, address=address)
         if path in then.changed:
             return f"sshd has not read {path}: its reload failed, see `journalctl -u ssh`"
-        found = overridden(values, then.effective)
-        return f"another file of /etc/ssh/sshd_config.d has its way: {'; '.join(found)}" if found else None
+        found = overridden(values, then.effective) + (_let_in(address, password_users) if keys_only else [])
+        return f"other lines of sshd_config or sshd_config.d have their way: {'; '.join(found)}" if found else None
 
     yield from confirmed(change, [*placing, sh("sshd -t"), _RELOAD], proof, wrong)
+
+
+def _let_in(address: str, allowed: Sequence[str]) -> list[str]:
+    """Return of whom sshd still takes a password, though none is a way in, one text each."""
+    users = [user for user in host.get_fact(SshdPasswords, address=address) if user not in allowed]
+    return [f"a Match block lets {user} in by password (ssh.password_users)" for user in users]
 
 
 def sshd_given_back(entries: Sequence[Entry], proof: Proof) -> Commands:

@@ -127,7 +127,8 @@ def node_of(account: str, home: str, version: str, archive: str, checksum: str, 
         # What is new stays as it came. A run that was killed between the two moves has left the old one as `kept`.
         "back() {{ [ ! -d $1/$2 ] || cp -a --update=none $1/$2/. {new}/$2/; }};"
         " {{ [ ! -d {kept} ] || [ -d {below} ] || mv -T {kept} {below}; }}"
-        " && d=$(mktemp -d) && trap {clean} EXIT && rm -rf {data}"
+        # Away from the home: there, mise takes ~/.config/mise/config.toml, a person's, for a project's.
+        " && d=$(mktemp -d) && trap {clean} EXIT && rm -rf {data} && cd $d && export MISE_CEILING_PATHS=$d"
         " && printf %s {config} > $d/config.toml && printf %s {lock} > $d/mise.lock"
         " && env {exports} mise install --yes --locked"
         " && for old in {kept} {below}; do back $old lib/node_modules && back $old bin || exit 1; done"

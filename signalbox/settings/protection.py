@@ -91,6 +91,7 @@ class Firewall(Section):
     ssh_ports: list[AnyPort]
     ssh_interfaces: list[Interface]
     open: dict[OpenedPort, list[NetworkName]]
+    shut: list[OpenedPort]
     egress: Egress
 
 
@@ -100,6 +101,7 @@ class Ssh(Section):
     enabled: bool
     root_login: Literal["key", "no"]
     password_login: bool
+    password_users: list[Login]
     classic_kex: bool
     allow_users: list[Login]
     max_auth_tries: Annotated[int, between(1, 20, "tries")]

@@ -186,6 +186,7 @@ class RootlessDocker(Section):
 
     enabled: bool
     service_user: bool
+    replaces_root: bool
     source: Literal["debian", "docker"]
     host_loopback: bool
     registry_mirrors: list[WebUrl]

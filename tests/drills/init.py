@@ -194,6 +194,8 @@ def wrong(stage: Stage) -> Figures:
     hosts.run(BARE, f"rm ~{ADMIN}/.ssh/authorized_keys")
     # Or sshd would answer nobody from here for a while after some of the wrong passwords.
     hosts.run(BARE, "echo 'PerSourcePenalties no' >/etc/ssh/sshd_config.d/lab.conf; systemctl reload ssh")
+    listen = "IO::Socket::INET->new(LocalPort => 8080, Listen => 1) or die; sleep"  # or nobody is asked what stays
+    hosts.run(BARE, f"systemd-run --quiet --expand-environment=no perl -MIO::Socket -e '$s = {listen}'")
     ids = [question.id for question in QUESTIONS]
     assert set(WRONG_ANSWERS) == {*ids, "write"}, "a question has no wrong answers, or the other way round"
     assert all(len(set(each)) >= 5 for each in WRONG_ANSWERS.values())

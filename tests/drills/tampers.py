@@ -348,7 +348,9 @@ TAMPERS: dict[str, Tamper] = {
                 "the firewall's unit", "/etc/systemd/system/signalbox-firewall.service", "a unit of its own"
             ),
             "fail2ban-action": (
-                "what a ban does", "/etc/fail2ban/action.d/nftables.local", "bans do not hold for our own networks"
+                "what a ban does",
+                "/etc/fail2ban/action.d/signalbox-nftables.conf",
+                "bans do not hold for our own networks",
             ),
             "nftables-firewall": (
                 "the drop-in that loads the rules again",

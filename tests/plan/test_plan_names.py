@@ -123,14 +123,18 @@ def test_a_plan_lists_every_operation_of_a_bare_host() -> None:
 # What finds nothing to do on a host that answers every question with nothing.
 NOTHING_TO_DO = [
     "Base | the system trusts extra_ca_certificates",
+    "Base | security updates have nothing in their way",
     "Service user | claude has no sudo",
     "Guard | no change that could lock you out has been left unconfirmed",
     "Firewall | Debian's own is known with that",
     "SSH | it is known where deploys come from",
     "fail2ban | it is known where deploys come from",
     "fail2ban | Debian's firewall is known with that",
+    "fail2ban | fail2ban's limits for sshd are in effect",
+    "Rootless Docker | root's Docker does not run",
     "Rootless Docker | kernel modules are loaded",
     "Gateway | litellm alone runs a gateway of ours",
+    "Hardening | no later file has another word on the kernel's settings at boot",
     "Hardening | the home of claude is private",
     "Hardening | the home of litellm is private",
     "Hardening | updates have no reboot of Signalbox's",

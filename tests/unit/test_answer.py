@@ -14,8 +14,8 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import facts
-from signalbox.facts import answer, lock, reach
-from signalbox.facts.answer import UnreadableError, asked, claim, fields, records, said_by
+from signalbox.facts import answer, before, in_effect, lock, reach
+from signalbox.facts.answer import HostFact, UnreadableError, asked, claim, fields, records, said_by
 from signalbox.shell import sh
 from tests.answers import answered, claimed
 
@@ -23,9 +23,9 @@ EXAMPLES = int(os.environ.get("SIGNALBOX_EXAMPLES", "100"))
 FACTS = sorted(
     {
         each
-        for module in (facts, reach, lock)
+        for module in (facts, reach, lock, before, in_effect)
         for _, each in inspect.getmembers(module, inspect.isclass)
-        if issubclass(each, FactBase) and each not in (FactBase, answer.HostFact)
+        if issubclass(each, FactBase) and each not in (FactBase, HostFact)
     },
     key=lambda each: each.__name__,
 )

@@ -332,7 +332,7 @@ def test_a_session_is_told_by_sshd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     assert ask(reach.Session) == reach.SessionState()
     monkeypatch.setenv("SSH_CONNECTION", "192.168.1.5 50000 192.168.1.10 22")
-    assert ask(reach.Session) == reach.SessionState("192.168.1.5", 22)
+    assert ask(reach.Session) == reach.SessionState("192.168.1.5", 22, 50000)
 
 
 def test_kernel_settings_are_read_by_any_shell() -> None:
@@ -383,7 +383,6 @@ def test_sessions_are_those_of_this_gateway(tmp_path: Path) -> None:
         ({"secrets": {"on_host": "plain"}}, True),
         ({"secrets": {"on_host": "plain"}, "gateway": {"user": None}}, False),  # as the guide has it
         ({"lanes": {"api": {"enabled": True, "credential": "ANTHROPIC_DIRECT_KEY"}}}, False),  # its lane's own key
-        ({"secrets": {"enabled": False}}, False),
     ],
 )
 def test_which_keys_no_shell_shall_know(more: dict[str, Any], kept: bool) -> None:

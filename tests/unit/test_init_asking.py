@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from signalbox.console import Failure
+from signalbox.facts.before import Listener
 from signalbox.init import about_clouds, about_host, about_project, finish, host, keys, project
 from signalbox.init.answers import AnswersError, Kept, read
 from signalbox.init.found import Machine
 from signalbox.init.interview import Interview
-from signalbox.init.question import Known, Question, WrongAnswerError
+from signalbox.init.question import Known, Question, WrongAnswerError, told
 from signalbox.init.questions import QUESTIONS
 from signalbox.init.shape import split_address
 from signalbox.init.wishes import Wishes
 from signalbox.secrets import Secret, SecretError
+from signalbox.settings.layers import defaults
 from signalbox.vault import keys as vault_keys
 from tests.lab.simulators import credentials
 from tests.lab.simulators.service import Running, running
@@ -260,7 +262,35 @@ def test_nobody_at_an_address_is_told() -> None:
         host.host_key("127.0.0.1", 9)
 
 
+USUAL = defaults()["firewall"]["shut"]
 MACHINE = Machine("debian", "13", "Debian GNU/Linux 13 (trixie)", "x86_64", 16000, 80000, "root")
+
+
+@pytest.mark.parametrize(
+    ("answer", "made"),
+    [
+        ("all", {"open": {"tcp/80": ["lan"], "udp/51820": ["lan"]}, "shut": USUAL}),
+        ("none", {"shut": [*USUAL, "tcp/80", "udp/51820"]}),
+        ("TCP/80", {"open": {"tcp/80": ["lan"]}, "shut": [*USUAL, "udp/51820"]}),
+    ],
+)
+def test_who_is_reached_there_is_asked_once_and_written(answer: str, made: dict[str, Any]) -> None:
+    listening = tuple(Listener(port, "root") for port in ("tcp/22", "tcp/80", "udp/51820"))
+    known = Known(answers={"host": "192.168.1.10"}, machine=replace(MACHINE, listening=listening))
+    (question,) = (each for each in about_host.QUESTIONS if each.id == "reachable")
+    assert question.when(known)
+    assert "tcp/22" not in told(question.words, known)
+    known.answers["reachable"] = question.check(answer, known)
+    assert about_host.firewall(known) == {"firewall": made}
+    with pytest.raises(WrongAnswerError, match='"tcp/22" is none of them'):
+        question.check("tcp/80, tcp/22", known)
+
+
+def test_a_host_that_nobody_uses_is_not_asked_about() -> None:
+    known = Known(answers={"host": "192.168.1.10"}, machine=MACHINE)
+    (question,) = (each for each in about_host.QUESTIONS if each.id == "reachable")
+    assert not question.when(known)
+    assert about_host.firewall(known) == {}
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,10 @@ def test_open_ports_are_read_from_our_file_as_from_what_the_kernel_lists() -> No
     rules = input_rules(["192.0.2.0/24"], [22, 2222], ["eth0"], networks)
     egress = {"senders": "{ 1000 }", "rules": ["tcp dport { 443 } accept"], "lookups": []}
     wanted = {"tcp/22", "tcp/2222", "tcp/8080", "udp/51820"}
-    assert set(open_ports(render("firewall/firewall.nft", rules=rules, egress=egress))) == wanted
+    assert (
+        set(open_ports(render("firewall/firewall.nft", table="signalbox", deploy=None, rules=rules, egress=egress)))
+        == wanted
+    )
     listed = """table inet signalbox {
 	chain input {
 		type filter hook input priority filter; policy drop;
@@ -124,7 +127,7 @@ def test_ids_are_a_set_whose_ranges_do_not_meet() -> None:
 
 def test_nobody_else_is_held_by_the_egress_rules_and_no_packet_for_being_of_a_connection_alone() -> None:
     egress = {"senders": "{ 1000, 100000-165535 }", "rules": ["tcp dport { 443 } accept"], "lookups": []}
-    chains = render("firewall/firewall.nft", rules=[], egress=egress).split("chain ")
+    chains = render("firewall/firewall.nft", table="signalbox", deploy=None, rules=[], egress=egress).split("chain ")
     (output,) = [each for each in chains if each.startswith("output ")]
     (sent,) = [each for each in chains if each.startswith("egress ")]
     jumps = [line.strip() for line in output.splitlines() if "jump" in line]

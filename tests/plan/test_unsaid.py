@@ -1,0 +1,109 @@
+"""What a deploy would shut, stop or leave in the way is named before, and needs the settings' word."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from signalbox.manifest import Entry
+from signalbox.networks import RULES
+from signalbox.removal import removal
+from signalbox.settings.layers import merge
+from tests.answers import answered, claimed
+from tests.plan.simulated import Deploy, deploy
+from tests.plan.test_leftovers import manifest, recorded
+
+WEB = ("socket", "tcp", "00000000:0050", "root", "nginx of nginx.service", "process")
+SHARES = ("socket", "tcp", "00000000:01BD", "root", "smbd of smbd.service", "process")
+LISTENING = {"fake_responses": {"ip_local_port_range": answered("range", "32768", "60999", *WEB, *SHARES)}}
+RUNNING = {
+    "fake_responses": {
+        "containerd-shim": answered(
+            "unit", "docker.service", "unit", "containerd.service",
+            "container", "moby", "a" * 64, "names", f"{'a' * 64} web\n",
+        )
+    }
+}  # fmt: skip
+SAID = {"firewall": {"open": {"tcp/80": ["lan"]}, "shut": ["tcp/445"]}}
+SKILL = "/home/claude/.claude/skills/cloud-escalator"
+
+
+def refused(data: dict[str, Any]) -> str:
+    """Return what a deploy says that ends before it has changed anything."""
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        deploy(data)
+    assert "No hosts remaining" in failed.value.stderr
+    return str(failed.value.stderr)
+
+
+def commands(seen: Deploy) -> str:
+    return "\n".join(each["command"] for each in seen.sent)
+
+
+def test_a_first_deploy_shuts_no_service_unsaid() -> None:
+    told = refused(LISTENING)
+    assert "the firewall would shut tcp/80 (nginx of nginx.service), tcp/445 (smbd of smbd.service)" in told
+    assert 'firewall.shut = ["tcp/80", "tcp/445"]' in told
+
+
+def test_with_the_settings_word_it_is_told_and_done() -> None:
+    seen = deploy(merge(LISTENING, SAID))
+    assert "the firewall shuts tcp/445 (smbd of smbd.service), as the settings say" in seen.stderr
+    assert "tcp/80 (nginx" not in seen.stderr
+    assert "Firewall | the firewall is as the settings say, and logins are proven" in seen.names
+
+
+def test_a_host_with_our_rules_is_not_asked_again() -> None:
+    entry = Entry("file", RULES, "0" * 64)
+    ours = {"fake_responses": {f"hash root {RULES}": answered("kind", "file", "entry", RULES, entry.to_json())}}
+    seen = deploy(merge(LISTENING, ours))
+    assert "the firewall shuts" not in seen.stderr
+    assert "ip_local_port_range" not in commands(seen)
+
+
+def test_without_the_firewall_nobody_is_shut_out() -> None:
+    assert "ip_local_port_range" not in commands(deploy(merge(LISTENING, {"firewall": {"enabled": False}})))
+
+
+# ---- root's Docker ----
+
+
+def test_running_containers_are_not_stopped_unsaid() -> None:
+    told = refused(RUNNING)
+    assert "root's Docker would be stopped, and containers run in it: web; nothing was changed" in told
+
+
+def test_with_the_settings_word_they_are_stopped_and_known() -> None:
+    seen = deploy(merge(RUNNING, {"rootless_docker": {"replaces_root": True}}))
+    assert "systemctl stop docker.service containerd.service" in commands(seen)
+    assert ("stopped", "docker.service") in recorded(seen)
+
+
+def test_a_removal_starts_them_again() -> None:
+    entries = [Entry("stopped", "docker.service", "web records"), Entry("link", "/etc/systemd/system/docker.service")]
+    *_, link, started = [step for step in removal(entries) if "docker.service" in step]
+    assert "rm -f /etc/systemd/system/docker.service" in link
+    assert "systemctl start docker.service" in started
+    assert "docker -H unix:///run/docker.sock start web records" in started
+
+
+# ---- a person's own ----
+
+
+def test_a_skill_of_the_same_name_stays() -> None:
+    there = answered("kind", "link", "at", SKILL, "d", "755", "claude", "claude", "", "d", "9", "1-1")
+    seen = deploy({"fake_responses": {f"stat claude {SKILL}": there}})
+    assert f"{SKILL} is a skill of claude's own: it stays" in seen.stderr
+    assert f"{SKILL}.signalbox-new" not in commands(seen)
+    assert f"{SKILL}.signalbox-new" in commands(deploy())
+
+
+def test_of_a_renamed_user_it_is_told_what_stops_and_what_stays() -> None:
+    answers = manifest(Entry("linger", "agent"), Entry("directory", "/home/agent/.claude"))
+    answers["fake_responses"]["list-units"] = answered(claimed("bot.service\nliar \x1b[0m\n"))
+    seen = deploy(answers)
+    assert "agent is a user of earlier settings: it stays, with its home" in seen.stderr
+    assert "what runs as it stops: bot.service" in seen.stderr
+    assert "liar" not in seen.stderr
