@@ -220,7 +220,7 @@ class SshdPasswords(HostFact[list[str]]):
         return asked(
             sh(
                 "for u in $(getent passwd | awk -F: '$7 !~ /(nologin|false|sync)$/ {{print $1}}'); do for a in {}; do"
-                " if /usr/sbin/sshd -T -C \"user=$u,host=$a,addr=$a\""
+                ' if /usr/sbin/sshd -T -C "user=$u,host=$a,addr=$a"'
                 " | grep -Eqx '(passwordauthentication|kbdinteractiveauthentication) yes';"
                 " then printf '%s\\0' $u; break; fi; done; done",
                 list(dict.fromkeys((address or "127.0.0.1", ELSEWHERE))),

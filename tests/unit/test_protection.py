@@ -98,7 +98,10 @@ def test_open_ports_are_read_from_our_file_as_from_what_the_kernel_lists() -> No
     rules = input_rules(["192.0.2.0/24"], [22, 2222], ["eth0"], networks)
     egress = {"senders": "{ 1000 }", "rules": ["tcp dport { 443 } accept"], "lookups": []}
     wanted = {"tcp/22", "tcp/2222", "tcp/8080", "udp/51820"}
-    assert set(open_ports(render("firewall/firewall.nft", table="signalbox", deploy=None, rules=rules, egress=egress))) == wanted
+    assert (
+        set(open_ports(render("firewall/firewall.nft", table="signalbox", deploy=None, rules=rules, egress=egress)))
+        == wanted
+    )
     listed = """table inet signalbox {
 	chain input {
 		type filter hook input priority filter; policy drop;
