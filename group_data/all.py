@@ -99,7 +99,7 @@ firewall = {
     "ssh_ports": [22],  # of sshd
     "ssh_interfaces": [],  # only by these interfaces, such as ["wg0"]; []: by all
     "open": {},  # more that may come in: {"tcp/8080": ["lan"]}
-    "shut": ["tcp/5355", "udp/5353", "udp/5355"],  # what listens there already, and shall be reached no more; anything else that listens, and that `open` does not name, stops the first deploy. These are LLMNR's and mDNS's
+    "shut": ["tcp/5355", "udp/5353", "udp/5355"],  # others reached it, and no more do; these are LLMNR and mDNS
     "egress": {  # what the service user may reach, from its containers too; see docs/hardening.md
         "enabled": False,  # True: name servers, and the settings' mirrors, backends and clouds, and nothing else
         "allow": {},  # more that it may reach: {"tcp/443": ["github.com", "192.168.1.0/24"]}

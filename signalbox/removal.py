@@ -44,8 +44,12 @@ _SYSTEM_UNIT = re.compile(r"/etc/systemd/system/([^/]+\.(?:service|timer|socket|
 _AFTER = (
     ("/etc/systemd/", sh("systemctl daemon-reload")),
     ("/usr/local/share/ca-certificates/", sh("update-ca-certificates --fresh >/dev/null")),
-    ("/etc/ssh/", sh("sshd -t && systemctl try-reload-or-restart ssh.service")),
-    ("/etc/fail2ban/", sh("systemctl try-reload-or-restart fail2ban.service")),
+    # These may have gone with their packages by then.
+    ("/etc/ssh/", sh("! command -v sshd >/dev/null || {{ sshd -t && systemctl try-reload-or-restart ssh.service; }}")),
+    (
+        "/etc/fail2ban/",
+        sh("! systemctl --quiet is-active fail2ban.service || systemctl reload-or-restart fail2ban.service"),
+    ),
     ("/etc/sysctl.d/", sh("sysctl --quiet --system || true")),
 )
 

@@ -163,9 +163,8 @@ def test_what_lies_there_as_placed_is_known_of_roots_files_too(tmp_path: Path) -
     file.write_text("ours\n")
 
     def same(digest: str) -> bool:
-        done = subprocess.run(
-            ["sh", "-c", is_as_placed(str(file), digest)], capture_output=True, text=True, check=False
-        )
+        look = ["sh", "-c", is_as_placed(str(file), digest)]
+        done = subprocess.run(look, capture_output=True, text=True, check=False)
         assert done.stderr == ""
         return done.returncode == 0
 
