@@ -91,7 +91,8 @@ def owned(path: str, script: Script) -> Script:
 def is_as_placed(path: str, digest: str) -> Script:
     """Return root's shell that tells by its status whether `path` is a file with this SHA-256."""
     look = sh("dd if={} iflag=nofollow,nonblock bs=64k status=none 2>/dev/null | sha256sum", path)
-    return sh('[ "$({})" = {} ]', as_owner(owner_of(path), look), f"{digest}  -")
+    # The space: what a root's command begins with would make it arithmetic.
+    return sh('[ "$( {} )" = {} ]', as_owner(owner_of(path), look), f"{digest}  -")
 
 
 def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
