@@ -180,9 +180,10 @@ def full_disk(stage: Stage) -> Figures:
         untouched()
     # As a deploy of old did it.
     old = "cd /home/claude && p=.profile && { { printf '# ours\\n'; grep -v x $p || true; } > $p.new && mv $p.new $p; }"
+    hosts.run(FULL, "cp -p /home/claude/.profile /root/profile")
     hosts.run(FULL, old, check=False)
     control = must_fail(untouched, "a pipe whose failure is hidden")
-    hosts.run(FULL, "rm /home/claude/filling")
+    hosts.run(FULL, "cd /home/claude && rm filling .profile* && cp -p /root/profile .profile")
     for what, call in WRITES.items():
         assert _one(site, call).ok().changed(FULL), what
     stage.discard(FULL)
