@@ -280,7 +280,7 @@ _NO_NUKE = sh("rm -f /var/lib/docker/nuke-graph-directory.sh")
 _KEPT = sh(
     '( cd $t/etc && while IFS= read -r f; do p=/etc/${{f#./}}; [ ! -e "$p" ] && [ ! -L "$p" ] || continue;'
     ' if grep -qsxF -e "$p" {before}; then cp -a --parents "$f" /etc/ || exit 1;'
-    ' elif [ ! -L "$f" ] && ! grep -qxF -e "$p" $t/packaged; then'
+    ' elif [ ! -L "$f" ] && ! grep -qxF -e "$p" $t/packaged && [ "${{p%.ucf-*}}" = "$p" ]; then'
     ' cp -a -T --backup=numbered "$f" {originals}/"package$(printf %s "$p" | tr / -)" || exit 1; fi; done < $t/were )',
     before=manifest.BEFORE,
     originals=manifest.ORIGINALS,

@@ -114,7 +114,10 @@ def _place(
     if state.config.DIFF and not secret and not right:
         _show_difference(path, content, now)
     write = sh(
-        "umask 077; {cleared} && cat > {new} && chgrp {group} {new} && chmod {mode} {new} && mv -fT {new} {path}",
+        "umask 077; {cleared} && {{ {{ cat > {new} && chgrp {group} {new} && chmod {mode} {new}"
+        " && mv -fT {new} {path}; }}"
+        # On a full disk half a file would stay, and keep it full.
+        " || {{ rm -f {new}; false; }}; }}",
         cleared=cleared(path),
         new=f"{path}.signalbox-new",
         group=group,

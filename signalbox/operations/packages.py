@@ -26,6 +26,7 @@ _INSTALL = sh(
 _UPDATE = sh("apt-get -o DPkg::Lock::Timeout=600 -q update")
 # In this run dpkg is in order and apt's lists are new; unset by what tells apt of a further source.
 _PREPARED = "signalbox_apt_prepared"
+_WOULD = "signalbox_apt_would"  # what apt would do for all packages of the run, as preflight was told
 
 
 @operation()
@@ -63,7 +64,7 @@ def refused(wanted: list[str]) -> list[str]:
     missing = [package for package in wanted if status.get(package) != "installed"]
     if not missing:
         return []
-    would = host.get_fact(Transaction, packages=tuple(missing))
+    would = host.connector_data[_WOULD] = _would(missing)
     kept = [name for name in would.removed if name not in _ours(would) and name not in replaceable()]
     if not kept:
         return []
@@ -74,6 +75,11 @@ def refused(wanted: list[str]) -> list[str]:
         f"{why} would remove {gone}, which Signalbox has not installed; if they may go, write replaces = [{words}];"
         " remove.py installs them again"
     ]
+
+
+def _would(missing: list[str]) -> TransactionState:
+    # With a time limit it is not read ahead: apt takes seconds, in which other answers would grow old.
+    return host.get_fact(Transaction, packages=tuple(missing), _timeout=150)
 
 
 def _ours(would: TransactionState) -> set[str]:
@@ -87,7 +93,9 @@ def _found(missing: list[str]) -> tuple[Script, list[Script]]:
 
     Returns what defines `keeps`, and what records those that the settings give up.
     """
-    would = host.get_fact(Transaction, packages=tuple(missing))
+    would: TransactionState | None = host.connector_data.get(_WOULD)
+    if would is None or not would.known or would.removed or would.changed:
+        would = _would(missing)
     ours = [entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "package"]
     given_up = [name for name in replaceable() if name in would.removed]
     mine = _ours(would)

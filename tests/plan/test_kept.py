@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,3 +132,49 @@ def test_a_package_that_gave_way_comes_back_when_what_it_gave_way_to_goes_and_no
 
     assert not comes_back()
     assert comes_back(rootless_docker={"enabled": False}, gateway={"enabled": False})
+
+
+MISE = """#!/bin/sh
+[ "$1" = install ] || exit 0
+new=$MISE_DATA_DIR/installs/node/22.23.3
+mkdir -p $new/bin $new/lib/node_modules/npm && echo 'echo 11' > $new/bin/npm && chmod 755 $new/bin/npm
+[ ! -e $HOME/full ] || { echo 'No space left on device' >&2; exit 1; }
+"""
+
+
+def test_another_node_comes_beside_the_one_that_is_there_and_takes_its_place_whole(tmp_path: Path) -> None:
+    (command,) = {each["command"] for each in deploy({}).sent if "mise install --yes" in each["command"]}
+    script = max((word for word in shlex.split(command) if "mise install" in word), key=len)
+    home, node = tmp_path / "home", tmp_path / "home/.local/share/mise/installs/node/22.23.3"
+    (home / "bin").mkdir(parents=True)
+    # As Debian 13's, of which --update=none is new.
+    for program, text in (("mise", MISE), ("cp", '#!/bin/sh\nshift 2; exec /bin/cp -an "$@"\n')):
+        (home / "bin" / program).write_text(text)
+        (home / "bin" / program).chmod(0o755)
+    for part in ("bin/theirs", "lib/node_modules/theirs/package.json"):
+        (node / part).parent.mkdir(parents=True)
+        (node / part).write_text("theirs")
+
+    def run() -> int:
+        environment = {"HOME": str(home), "PATH": f"{home}/bin:/usr/bin:/bin"}
+        words = ["sh", "-c", script.replace("/home/claude", str(home))]
+        return subprocess.run(words, env=environment, capture_output=True, check=False, timeout=20).returncode
+
+    def files() -> set[str]:
+        return {str(each.relative_to(node)) for each in node.rglob("*") if not each.is_dir()}
+
+    (home / "full").touch()
+    theirs = files()
+    kept = home / ".local/share/signalbox/node-22.23.3.kept"
+    for killed in (False, True):  # as a run that was killed between its two moves has left it
+        if killed:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            node.rename(kept)
+        assert run() != 0
+        assert files() == theirs
+    (home / "full").unlink()
+    assert run() == 0
+    assert files() == theirs | {"bin/npm", "bin/node", "lib/node_modules/npm/npmrc"}
+    assert (node / "bin/node").readlink() == Path("/usr/local/lib/signalbox/node-22.23.3/bin/node")
+    assert not kept.exists()
+    assert not (home / ".local/share/signalbox/mise.new").exists()

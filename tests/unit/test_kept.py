@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from signalbox.facts import Transaction, TransactionState
-from signalbox.kept import replaced
+from signalbox.kept import is_as_placed, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.packages import _keeps
 from signalbox.removal import _NO_NODE, _npm_has, removal
@@ -121,3 +122,10 @@ def test_a_login_shell_is_given_back_unless_another_was_chosen_since() -> None:
 def test_a_package_whose_configuration_was_there_is_not_purged() -> None:
     (command,) = removal([Entry("package", "one"), Entry("package", "two", original="config-files")])
     assert "grep -vxF -e '' -e two " in command
+
+
+def test_whether_a_file_is_as_placed_is_told_as_root_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("ours\n")
+    digest = hashlib.sha256(b"ours\n").hexdigest()
+    assert _run(is_as_placed(f"{tmp_path}/file", digest), tmp_path).returncode == 0
+    assert _run(is_as_placed(f"{tmp_path}/file", "0" * 64), tmp_path).returncode == 1

@@ -33,7 +33,7 @@ cd /home/claude
 mkdir -p dotfiles share && mkdir -m 700 .ssh
 mv .bashrc dotfiles/bashrc && mv .profile dotfiles/profile
 ln -s dotfiles/bashrc .bashrc && ln -s dotfiles/profile .profile
-printf 'from="192.0.2.0/24" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 mine' > .ssh/authorized_keys
+printf 'from="192.0.2.0/24" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 mine\n' > .ssh/authorized_keys
 chown -R -h claude: .
 mkdir -p /srv/share && echo shared > /srv/share/file
 mount --bind /srv/share share
