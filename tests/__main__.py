@@ -39,7 +39,7 @@ TIERS: dict[str, tuple[str, tuple[Command, ...]]] = {
     "render": ("rendered files are the golden ones", _pytest("render")),
     "plan": (
         "the whole deploy is planned against simulated hosts",
-        (*_pytest("plan", *ON_ALL_CORES), *_pytest("pyinfra_cli")),
+        (*_pytest("plan", *ON_ALL_CORES), *_pytest("patched")),
     ),
     "lab": ("real Debian hosts, model servers and mirror work", _pytest("lab", "-s")),
     "drills": ("one cell of every drill, on real hosts", _pytest("drills", "-s", "-rs")),

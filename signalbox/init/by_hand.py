@@ -30,7 +30,7 @@ user=$1
 id -u "$user" >/dev/null 2>&1 || { echo nobody=; exit 0; }
 docker=unix:///run/user/$(id -u "$user")/docker.sock
 as() {
-    timeout 10 runuser -u "$user" -- env -i HOME="/home/$user" PATH="$PATH" DOCKER_HOST="$docker" sh -c "cd && $1"
+    timeout -k 1 10 runuser -u "$user" -- env -i HOME="/home/$user" PATH="$PATH" DOCKER_HOST="$docker" sh -c "cd && $1"
 }
 most() { head -c 1000000; }
 tell() { printf '%s=%s\n' "$1" "$(most | base64 -w0)"; }
@@ -38,7 +38,7 @@ as 'cat .config/claude-secrets.env' 2>/dev/null | tell secrets
 as 'cat .bashrc .bash_aliases .profile .zshrc' 2>/dev/null | tell shells
 as 'cat .claude-routed/settings.json' 2>/dev/null | tell claude
 as 'cat .config/docker/daemon.json' 2>/dev/null | tell daemon
-as 'bash -ic "type -P claude" </dev/null' 2>/dev/null | most | tail -n 1 | tell program
+as 'ulimit -v 2000000; timeout -k 1 8 bash -ic "type -P claude" </dev/null' 2>/dev/null | most | tail -n 1 | tell program
 id -nG "$user" | tell groups
 id -u "$user" | tell uid
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | tell sockets
