@@ -23,7 +23,7 @@ SECONDS = float(os.environ.get("SIGNALBOX_REQUEST_SECONDS", "600"))  # for a who
 STREAM_SECONDS = float(os.environ.get("SIGNALBOX_STREAM_SECONDS", "3600"))
 INTERIM = 8  # answers of status 1xx before the answer
 PIECE = 256  # bytes of a stream that are worked on at once
-REST = 2.0  # seconds of rest for each that a stream was worked on without having to wait for the server
+REST = 3.0  # seconds of rest for each that a stream was worked on without having to wait for the server
 OWED = 0.01  # seconds of rest that are taken at once
 WHOLE_ANSWER = "signalbox_whole"  # of a request: its answer is one document
 
