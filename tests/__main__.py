@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -101,6 +102,8 @@ def main(tiers: Sequence[str], quick: bool, fail_fast: bool) -> None:
     python -m pytest tests/unit -k ssh  one test
     """
     names = tiers or (QUICK if quick else tuple(TIERS))
+    if quick:
+        os.environ.setdefault("SIGNALBOX_HYPOTHESIS", "quick")
     results: list[Result] = []
     started = time.monotonic()
     for name in names:

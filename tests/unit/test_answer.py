@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import subprocess
 from typing import Any
 
@@ -19,7 +18,6 @@ from signalbox.facts.answer import HostFact, UnreadableError, asked, claim, fiel
 from signalbox.shell import sh
 from tests.answers import answered, claimed
 
-EXAMPLES = int(os.environ.get("SIGNALBOX_EXAMPLES", "100"))
 FACTS = sorted(
     {
         each
@@ -55,7 +53,7 @@ def test_every_fact_is_here() -> None:
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda each: each.__name__)
 def test_a_fact_reads_an_answer_or_says_that_it_cannot(fact: type[FactBase[Any]]) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(suppress_health_check=list(HealthCheck))
     @given(st.lists(words, max_size=25), st.booleans())
     def check(told: list[str | bytes], end: bool) -> None:
         try:
@@ -67,7 +65,6 @@ def test_a_fact_reads_an_answer_or_says_that_it_cannot(fact: type[FactBase[Any]]
         assert len(words) < 200
         assert words == "" or words.isprintable()
 
-    @settings(max_examples=EXAMPLES, deadline=None)
     @given(st.lists(st.text(max_size=60), min_size=1, max_size=5))
     def check_noise(lines: list[str]) -> None:
         with pytest.raises(FactProcessError):
@@ -77,7 +74,6 @@ def test_a_fact_reads_an_answer_or_says_that_it_cannot(fact: type[FactBase[Any]]
     check_noise()
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=60), max_size=6))
 def test_fields_come_back_as_they_were(told: list[str]) -> None:
     assert fields(answered(*told)) == told

@@ -103,7 +103,7 @@ def test_no_answer_is_more_than_a_number_or_nothing(plugins: Any, answer: Any) -
     assert said is None or (type(said) is int and said > 0)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=st.binary(max_size=2000) | st.builds(lambda body: HEAD + body, st.binary(max_size=2000)))
 def test_whatever_comes_is_an_answer_or_none(plugins: Any, answer: bytes) -> None:
     assert asked(lambda: [answer], loaded(plugins))[0] is None
