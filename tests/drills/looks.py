@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 from tests.drills.stage import HOST, Stage
@@ -94,9 +95,9 @@ def mark(*, host: str = HOST) -> None:
     answer("touch /run/drill-mark && sleep 0.05", host=host, user="root")
 
 
-def written(*, host: str = HOST) -> list[str]:
+def written(*, host: str = HOST, but: Sequence[str] = ()) -> list[str]:
     """Return the files, directories and links of the host that were changed since `mark`, quiet ones aside."""
-    prune = " -o ".join(f"-path '{path}'" for path in QUIET)
+    prune = " -o ".join(f"-path '{path}'" for path in (*QUIET, *but))
     find = f"find / \\( {prune} \\) -prune -o -newercm /run/drill-mark -print"
     return answer(find, host=host, user="root").splitlines()
 
