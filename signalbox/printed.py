@@ -25,6 +25,7 @@ _OURS = str(10**9 + randbelow(9 * 10**9))  # no terminal knows such a parameter 
 _OUR_STYLE = re.compile(rf"\x1b\[{_OURS};([0-9;]*)m")
 _INDENT = " " * 8  # deeper than any line of pyinfra's own
 _FURTHER = re.compile(r"\n(?=.)")
+_HEADLINE = re.compile(r"(\x1b\[[0-9;]*m)*-->")
 _LIKE_PYINFRA = re.compile(r"\n(?=\s*(?:\[|-->))")
 
 
@@ -75,9 +76,13 @@ def _logged(original: Any) -> Any:
     def format(self: Any, record: logging.LogRecord) -> str:
         message = printed(record.getMessage())
         # The lines of an error that ends the run are its own, but for one that looks like pyinfra's word on a host.
-        further = _LIKE_PYINFRA if message.startswith("-->") else _FURTHER
-        record.msg, record.args = further.sub(f"\n{_INDENT}", message), None
-        text: str = original(self, record)
+        headline = _HEADLINE.match(message)
+        record.msg, record.args = (_LIKE_PYINFRA if headline else _FURTHER).sub(f"\n{_INDENT}", message), None
+        if headline or "-->" not in message:
+            return str(original(self, record))
+        self.previous_was_header = True  # pyinfra takes an arrow anywhere for a headline, which has an empty line above
+        text = f"    {original(self, record)}"
+        self.previous_was_header = False
         return text
 
     format.signalbox = True  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from pyinfra import logger
 from pyinfra.api import output
 from pyinfra_cli import exceptions, log, prints
@@ -25,6 +25,7 @@ def logged(message: str, level: int = logging.INFO) -> str:
 
 
 @given(TEXT)
+@example("-->")
 def test_pyinfra_logs_what_a_host_says_as_words(text: str) -> None:
     told = logged(f"[{printed.style('box1', bold=True)}] {printed.style(text, 'red')} {text}")
     rest = told.removeprefix("    [\x1b[1mbox1\x1b[0m] \x1b[31m")
