@@ -33,22 +33,20 @@ def who() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-@cache
 def commit() -> str:
     """Return the short id of the commit that is deployed, with a "+" for changes since; "" outside of git."""
-    head = git.head()
-    return f"{head}+" if head and _changes() else head
+    head, changes = _checked_out()
+    return f"{head}+" if head and changes else head
 
 
-@cache
 def code() -> str:
     """Return `commit`, and a hash of the changes since, so that no two states of tracked files have the same."""
-    return commit() + (_changes()[:12] if commit() else "")
+    return commit() + _checked_out()[1][:12]
 
 
 @cache
-def _changes() -> str:
-    return git.changes()
+def _checked_out() -> tuple[str, str]:
+    return git.state()
 
 
 @contextmanager

@@ -56,24 +56,23 @@ def git(*words: str, directory: Path | None = None, anyones: bool = False) -> su
     )  # fmt: skip
 
 
-def head() -> str:
-    """Return the short id of the commit that is checked out here; "" outside of git, and in a repository of others."""
-    return _said("rev-parse", "--verify", "--short=12", "HEAD").decode().strip()
+def state() -> tuple[str, str]:
+    """Return the short id of the commit that is checked out here, and a hash of how tracked files differ from it.
 
-
-def changes() -> str:
-    """Return a hash of how tracked files differ from the commit; "" where they do not."""
-    found = sorted(_changed())
+    The id is "" outside of git and in a repository of others, the hash "" where nothing differs.
+    """
+    said = _said("rev-parse", "--show-toplevel", "--git-path", "index", "--short=12", "HEAD")
+    lines = os.fsdecode(said.removesuffix(b"\n")).split("\n")
+    if len(lines) != 3:  # a path of several lines could be read as anything
+        return "", ""
+    top, index, head = lines  # the index: relative to here
+    found = sorted(_changed(top, index))
     digest = hashlib.sha256(b"".join(name + b"\0" + what + b"\0" for name, what in found))
-    return digest.hexdigest() if found else ""
+    return head, digest.hexdigest() if found else ""
 
 
-def _changed() -> Iterator[tuple[bytes, bytes]]:
+def _changed(top: str, index: str) -> Iterator[tuple[bytes, bytes]]:
     """Yield each file of the commit or the index that is another than the commit's, with its mode and id as it is."""
-    top = os.fsdecode(_said("rev-parse", "--show-toplevel").removesuffix(b"\n"))
-    if not top:
-        return
-    index = os.path.join(top, os.fsdecode(_said("rev-parse", "--git-path", "index", top=top).removesuffix(b"\n")))
     written = int(os.stat(index).st_mtime) if os.path.exists(index) else 0
     committed = {}
     for told in _said("ls-tree", "-r", "-z", "--full-tree", "HEAD", top=top).split(b"\0"):

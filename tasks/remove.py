@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts import Manifest
 from signalbox.operations import docker_storage_gone, sshd_as_before, state_gone, taken_away
 from signalbox.operations.guarded import Proof
 from signalbox.operations.leftovers import mounted_below
+from signalbox.operations.placed import manifest_now
 from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections import Remove
@@ -22,7 +21,7 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
     `account`, the service user, keeps its home with sessions and projects, unless the settings say otherwise.
     proof: who must still log in when sshd is as it was.
     """
-    made = {entry.id: entry.hash for entry in host.get_fact(Manifest).entries if entry.kind == "user"}
+    made = {entry.id: entry.hash for entry in manifest_now().entries if entry.kind == "user"}
     earlier = [Account.named(name) for name, shell in made.items() if shell == NOLOGIN and name != account.name]
     users = [each.name for each in dict.fromkeys((*others, *earlier)) if each != account]
     if settings.homes:

@@ -7,7 +7,7 @@ import re
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts import Manifest, UserCommand
+from signalbox.facts import UserCommand
 from signalbox.operations import (
     authorized_keys,
     directories,
@@ -19,6 +19,7 @@ from signalbox.operations import (
     sudo_rule,
     user,
 )
+from signalbox.operations.placed import manifest_now
 from signalbox.render import render
 from signalbox.secrets import Secret
 from signalbox.settings import Account
@@ -85,7 +86,7 @@ _RUNNING = sh("systemctl --user --plain --no-legend list-units --type=service --
 
 def _earlier(users: set[str]) -> None:
     """Say what becomes of users that have services by an earlier deploy, and are not among these any more."""
-    for entry in host.get_fact(Manifest).entries:
+    for entry in manifest_now().entries:
         if entry.kind == "linger" and entry.id not in users:
             home = Account.named(entry.id).home
             told = host.get_fact(UserCommand, user=entry.id, home=home, script=_RUNNING)

@@ -17,6 +17,7 @@ from signalbox.facts.placed import (
     DirectoryState,
     Manifest,
     ManifestPaths,
+    ManifestPathsState,
     ManifestState,
     Placed,
     PlacedEach,
@@ -27,7 +28,8 @@ from signalbox.facts.placed import (
 from signalbox.facts.placed import known as known_placed
 from signalbox.facts.secrets import SecretFiles, SecretState
 from signalbox.facts.sessions import Session, Sessions
-from signalbox.facts.users import UnitState, User, UserCommand, UserState, UserUnit
+from signalbox.facts.units import Inputs, SystemInputs, SystemUnits, Unit, UserInputs, UserUnits
+from signalbox.facts.users import User, UserCommand, UserState
 
 __all__ = [
     "BILLED",
@@ -36,6 +38,7 @@ __all__ = [
     "DirectoryState",
     "FileText",
     "FirstLine",
+    "Inputs",
     "KeySetting",
     "KeySettings",
     "LoadableModules",
@@ -43,6 +46,7 @@ __all__ = [
     "MachineState",
     "Manifest",
     "ManifestPaths",
+    "ManifestPathsState",
     "ManifestState",
     "ModelServers",
     "Packages",
@@ -55,15 +59,18 @@ __all__ = [
     "SecurityUpdates",
     "Session",
     "Sessions",
+    "SystemInputs",
+    "SystemUnits",
     "Tool",
     "ToolState",
     "Transaction",
     "TransactionState",
     "TrustedCertificates",
-    "UnitState",
+    "Unit",
     "User",
     "UserCommand",
+    "UserInputs",
     "UserState",
-    "UserUnit",
+    "UserUnits",
     "known_placed",
 ]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pyinfra.api import FactBase
@@ -40,21 +42,45 @@ class HostFact(FactBase[T]):
 
 def asked(script: Script, *, seconds: int = SECONDS, max_bytes: int = MAX_BYTES) -> Script:
     """Return the command that tells the fields which `script` (sh, without `exit`) prints; see `fields`."""
+    # What /etc/environment gives root may lack sbin, where half of it lies.
+    told = sh("PATH={}; {{ {}; printf '%s\\0' {}; }} 2>/dev/null </dev/null", SYSTEM_PATH, script, _END)
+    return _bounded(told, seconds, max_bytes)
+
+
+def _bounded(told: Script, seconds: int, max_bytes: int) -> Script:
     # Base64 comes outside of the limit, and the time limit outside of all: a process that got away from the script
     # holds a pipe of it open for as long as it likes.
-    bounded = sh(
-        "PATH={path}; printf '\\n%s' {mark}; {{ {script}; printf '%s\\0' {end}; }} 2>/dev/null </dev/null"
-        " | head -c {size} | base64 -w0; echo",
-        path=SYSTEM_PATH,  # what /etc/environment gives root may lack sbin, where half of it lies
-        mark=_MARK,
-        script=script,
-        end=_END,
-        size=max_bytes + 1,
-    )
+    line = sh("printf '\\n%s' {}; {{ {}; }} | head -c {} | base64 -w0; echo", _MARK, told, max_bytes + 1)
     late = f"the host did not tell this within {seconds} s"
     return sh(
-        "timeout -k 2 {} sh -c {} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", seconds, str(bounded), late
+        "timeout -k 2 {} sh -c {} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", seconds, str(line), late
     )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command of `asked` asks. told: shell that prints the fields, for who bounds time and size himself."""
+
+    told: str
+    max_bytes: int
+
+    def lines(self, output: bytes) -> list[str]:
+        """Return the lines that the whole command would print, from what `told` prints."""
+        return ["", _MARK + base64.b64encode(output[: self.max_bytes + 1]).decode()]
+
+
+_LIMITS = re.compile(r"timeout -k 2 (\d+) sh -c '.*; \} \| head -c (\d+) \| base64 -w0; echo' \|\|", re.DOTALL)
+
+
+def asked_of(command: str) -> Asked | None:
+    """Return what this command asks; None: it was not made by `asked`."""
+    if limits := _LIMITS.match(command):
+        max_bytes = int(limits[2]) - 1
+        before, after = _bounded(sh("\0"), int(limits[1]), max_bytes).split("\0")
+        if command.startswith(before) and command.endswith(after):
+            quoted = command[len(before) : -len(after)]
+            return Asked(quoted.replace("'\"'\"'", "'"), max_bytes)  # as shlex.quote quotes it
+    return None
 
 
 def said_by(user: str, home: str, script: Script) -> Script:

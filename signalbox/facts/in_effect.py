@@ -6,7 +6,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from signalbox.facts.answer import HostFact, UnreadableError, asked, records, values
+from signalbox.facts.answer import HostFact, asked, records, values
 from signalbox.shell import Script, sh
 
 
@@ -95,6 +95,10 @@ def _dotted(key: str) -> str:
     return key.replace("/", ".") if slash >= 0 and (dot < 0 or slash < dot) else key
 
 
+_PERIODIC = ("Update-Package-Lists", "Unattended-Upgrade", "Enable")
+_TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
+
+
 class Upgrades(HostFact[Effective]):
     """What apt makes of its periodic settings, and whether the timers that go by them run at all."""
 
@@ -103,12 +107,13 @@ class Upgrades(HostFact[Effective]):
         return asked(
             sh(
                 'eval "$(apt-config shell a APT::Periodic::Update-Package-Lists b APT::Periodic::Unattended-Upgrade'
-                ' c APT::Periodic::Enable)"; cd /etc/apt;'
-                ' tell() {{ printf \'value\\0%s\\0%s\\0%s\\0\' "$1" "$2"'
-                ' "$(LC_ALL=C grep -ls -e "$1" apt.conf.d/* apt.conf | tail -n 1)"; }};'
-                ' tell Update-Package-Lists "$a"; tell Unattended-Upgrade "$b"; tell Enable "$c";'
-                " for t in apt-daily.timer apt-daily-upgrade.timer; do"
-                " printf 'timer\\0%s\\0%s\\0' $t \"$(systemctl is-enabled $t)\"; done"
+                ' c APT::Periodic::Enable)";'
+                ' tell() {{ printf \'value\\0%s\\0%s\\0\' "$1" "$2"; }}; tell Update-Package-Lists "$a";'
+                ' tell Unattended-Upgrade "$b"; tell Enable "$c";'
+                " printf 'said\\0'; cd /etc/apt; LC_ALL=C grep -oHsE {} apt.conf.d/* apt.conf;"
+                " printf '\\0timers\\0'; systemctl is-enabled {}; printf '\\0'",
+                "|".join(_PERIODIC),
+                _TIMERS,
             )
         )
 
@@ -116,13 +121,15 @@ class Upgrades(HostFact[Effective]):
 
     def process(self, output: list[str]) -> Effective:
         """Read the records."""
-        found: Effective = {}
-        for tag, name, *rest in records(output, {"value": 3, "timer": 2}):
-            if tag == "timer":
-                off = rest[0] in ("masked", "masked-runtime", "disabled")
-                found[name] = Value(rest[0] if off else "enabled", f"/etc/systemd/system/{name}")
-            elif rest[0]:
-                found[name] = Value(rest[0], f"/etc/apt/{rest[1]}")
-        if len(found) > 5:
-            raise UnreadableError("the host told something that was not asked for")
+        told = list(records(output, {"value": 2, "said": 1, "timers": 1}))
+        texts = {record[0]: record[1] for record in told if record[0] != "value"}
+        where = dict(line.rsplit(":", 1)[::-1] for line in texts.get("said", "").split("\n") if ":" in line)
+        found: Effective = {
+            record[1]: Value(record[2], f"/etc/apt/{where.get(record[1], '')}")
+            for record in told
+            if record[0] == "value" and record[1] in _PERIODIC and record[2]
+        }
+        for name, state in zip(_TIMERS, texts.get("timers", "").split("\n"), strict=False):
+            off = state in ("masked", "masked-runtime", "disabled")
+            found[name] = Value(state if off else "enabled", f"/etc/systemd/system/{name}")
         return found

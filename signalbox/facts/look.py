@@ -22,9 +22,13 @@ MAX_HASHED = 16 * 1024 * 1024  # bytes; nothing that we place whole is as large
 MAX_TEXT = 128 * 1024  # bytes of a file whose text is wanted
 SHAPES = {"at": 9, "hash": 2, "text": 2, "entry": 2}  # its records
 
+# O_RDONLY | O_NONBLOCK | O_NOCTTY on every architecture of Debian 13 but for those that it only ports to; Fcntl, which
+# has them too, takes as long to load as perl to start.
+_CALM = 0o4000 | 0o400
 # Without single quotes, of which each costs five characters where it is quoted.
-_PROGRAM = r"""
-use strict; use Fcntl; no warnings; $^F = 100000;
+_PROGRAM = (
+    r"""
+$^F = 100000;
 my ($manifest, $hashed, $text, @asked) = @ARGV;
 my ($root, $now, @open) = ($> == 0, "root");
 sub show { print join("\0", @_), "\0" }
@@ -44,7 +48,7 @@ sub at {
 }
 sub text {
     my ($path) = @_;
-    return unless stat $path and -f _ and sysopen my $file, $path, O_RDONLY | O_NONBLOCK | O_NOCTTY;
+    return unless stat $path and -f _ and sysopen my $file, $path, CALM;
     my @s = stat $file;
     return unless -f _ and $s[7] <= $text;
     sysread $file, my $content, $text;
@@ -56,11 +60,12 @@ sub look {
     text($path) if $what eq "text" && $there;
     my @s = lstat $path;
     if (!@s) { at($path, "o", (0) x 13) unless $!{ENOENT} || $!{ENOTDIR}; return }
-    if (-f _ && $what eq "hash" && sysopen my $file, $path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY) {
-        @s = stat $file;
-        push @open, [$file, $path] if -f _ && $s[7] <= $hashed;
+    my $type = -f _ ? "f" : -d _ ? "d" : -l _ ? "l" : "o";
+    if ($type eq "f" && $what eq "hash" && sysopen my $file, $path, CALM) {
+        my @opened = stat $file;
+        push @open, [$file, $path] if "@opened[0, 1]" eq "@s[0, 1]" && $opened[7] <= $hashed;
     }
-    at($path, -f _ ? "f" : -d _ ? "d" : -l _ ? "l" : "o", @s);
+    at($path, $type, @s);
 }
 sub hashes {
     become("root");
@@ -81,25 +86,35 @@ sub entries {
     }
     return @found;
 }
+sub owner { $_[0] =~ m{^/home/([^/]+)/} ? $1 : "root" }
 if ($asked[0] eq "entries") { show("entry", @$_) for entries() }
 elsif ($asked[0] eq "placed") {
-    for (map $_->[1], entries()) {
+    my (%looked, %above);
+    for (entries()) {
+        show("entry", @$_);
+        local $_ = $_->[1];
         my ($hash, $path, $kind) = m{^\{"hash": "([^"\\]*)", "id": "(/[^"\\]*)", "kind": "([a-z]+)"} or next;
         next unless $kind =~ /^(file|link|mode|directory)$/;
         next unless $kind eq "directory" xor length $hash;
-        look($kind eq "file" ? "hash" : "stat", $path =~ m{^/home/([^/]+)/} ? $1 : "root", $path);
+        look($kind eq "file" ? "hash" : "stat", owner($path), $path);
+        $looked{$path} = 1;
+        $above{$1} = 1 if $path =~ m{^(/.+)/};
         hashes() if @open > 200;
     }
+    look("stat", owner($_), $_) for grep !$looked{$_}, keys %above;
 }
 else { while (my @one = splice @asked, 0, 3) { look(@one) } }
 hashes();
-""".replace("MAX_ENTRY", str(MAX_BYTES)).strip()
+""".replace("MAX_ENTRY", str(MAX_BYTES))
+    .replace("CALM", str(_CALM))
+    .strip()
+)
 
 
 def _run(*asked: str) -> Script:
-    # An empty environment: perl takes code from PERL5OPT and PERL5LIB.
     words = (MANIFEST, str(MAX_HASHED), str(MAX_TEXT), *asked)
-    return sh("env -i /usr/bin/perl -e {} {}", _PROGRAM, words)
+    # From these, perl takes code.
+    return sh("unset PERL5OPT PERL5LIB PERLLIB PERL5DB; /usr/bin/perl -e {} {}", _PROGRAM, words)
 
 
 @dataclass(frozen=True)
@@ -123,7 +138,7 @@ def manifest_entries() -> Script:
 
 
 def manifest_paths() -> Script:
-    """Return shell that prints what lies at the paths of the manifest's entries, as `looks` does."""
+    """Return shell that prints what `manifest_entries` does and, as `looks` does, what is at their paths and above."""
     return _run("placed")
 
 

@@ -193,8 +193,12 @@ class Manifest(HostFact[ManifestState]):
 @cache
 def _manifest(output: tuple[str, ...]) -> ManifestState:
     # Every operation that places something asks, and mostly the answer is the same.
+    return _entries(records(output, {"entry": 2}))
+
+
+def _entries(told: Iterable[tuple[str, ...]]) -> ManifestState:
     entries, unreadable = [], []
-    for _, name, line in records(output, {"entry": 2}):
+    for _, name, line in told:
         path, entry = f"{MANIFEST}/{name}", Entry.from_json(line)
         if entry and entry_path(entry.kind, entry.id) == path:
             entries.append(entry)
@@ -205,8 +209,9 @@ def _manifest(output: tuple[str, ...]) -> ManifestState:
 
 @dataclass(frozen=True)
 class ManifestPathsState:
-    """What lies at the paths of the manifest's entries; a path at which nothing does is left out."""
+    """The manifest, and what lies at the paths of its entries and right above; where nothing does, it is left out."""
 
+    manifest: ManifestState = ManifestState()
     there: Mapping[str, PlacedState] = field(default_factory=dict)
 
 
@@ -220,19 +225,22 @@ class ManifestPaths(HostFact[ManifestPathsState]):
     default = ManifestPathsState
 
     def process(self, output: list[str]) -> ManifestPathsState:
-        """Read what is found, as `PlacedEach` does."""
-        return _paths(tuple(output))
+        """Read the entries as `Manifest` does, and what is found as `PlacedEach` does."""
+        told = list(records(output, SHAPES))
+        return ManifestPathsState(_entries(each for each in told if each[0] == "entry"), states(told))
 
 
-@cache
-def _paths(output: tuple[str, ...]) -> ManifestPathsState:
-    return ManifestPathsState(states(list(records(output, SHAPES))))
-
-
-def known(manifest: ManifestState, paths: ManifestPathsState, kind: str, path: str) -> PlacedState | None:
-    """Return what `Placed` would tell; None: it must be asked, there is no entry by which it was looked at."""
-    entry = manifest.entry(kind, path)
-    if entry is None or not paths.there or not (kind == "directory" or (entry.hash and kind in _LOOKED_AT)):
+def known(paths: ManifestPathsState, kind: str, path: str) -> PlacedState | None:
+    """Return what `Placed` would tell; None: it must be asked, it was not looked at in this way."""
+    entry = paths.manifest.entry(kind, path)
+    if entry is None:
+        above = paths.there.get(path)  # a directory in which something of ours lies
+        return (
+            replace(above, entry=None)
+            if above and above.type == "directory" and kind in ("directory", "mode")
+            else None
+        )
+    if not paths.there or not (kind == "directory" or (entry.hash and kind in _LOOKED_AT)):
         return None
     if set(entry.hash + path) & set('"\\') or not (entry.hash + path).isascii():
         return None  # as JSON has it, it is no path

@@ -6,11 +6,10 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, records, values
-from signalbox.facts.users import UNIT_PROPERTIES, digests_of, drop_ins_of, is_stale, properties_of
 from signalbox.guard import STATE
 from signalbox.manifest import CONTROLLERS
 from signalbox.networks import open_ports
-from signalbox.shell import Script, each_of, sh
+from signalbox.shell import Script, sh
 from signalbox.untrusted import json_of
 
 MAX_ROUTES = 512 * 1024  # bytes of JSON
@@ -216,13 +215,16 @@ class SshdPasswords(HostFact[list[str]]):
     """Users with a login shell whom sshd would let in by a password, from `address` or from elsewhere."""
 
     def command(self, address: str) -> Script:
-        """Return the command. Match blocks may say another thing of each user."""
+        """Return the command. Match blocks may say another thing of each user; without any, one answer is all's."""
         return asked(
             sh(
-                "for u in $(getent passwd | awk -F: '$7 !~ /(nologin|false|sync)$/ {{print $1}}'); do for a in {}; do"
-                ' if /usr/sbin/sshd -T -C "user=$u,host=$a,addr=$a"'
-                " | grep -Eqx '(passwordauthentication|kbdinteractiveauthentication) yes';"
-                " then printf '%s\\0' $u; break; fi; done; done",
+                "cd /etc/ssh; grep -ihsE '^[[:space:]\"]*(match|include)' sshd_config sshd_config.d/*"
+                " | grep -qvix 'include /etc/ssh/sshd_config\\.d/\\*\\.conf'; same=$?; said=;"
+                " for u in $(getent passwd | awk -F: '$7 !~ /(nologin|false|sync)$/ {{print $1}}'); do for a in {}; do"
+                ' [ "$same$said" = 10 ] || [ "$same$said" = 11 ]'
+                ' || {{ /usr/sbin/sshd -T -C "user=$u,host=$a,addr=$a"'
+                " | grep -Eqx '(passwordauthentication|kbdinteractiveauthentication) yes'; said=$?; }};"
+                " if [ $said = 0 ]; then printf '%s\\0' $u; break; fi; done; done",
                 list(dict.fromkeys((address or "127.0.0.1", ELSEWHERE))),
             )
         )
@@ -232,57 +234,6 @@ class SshdPasswords(HostFact[list[str]]):
     def process(self, output: list[str]) -> list[str]:
         """Read the names."""
         return fields(output)
-
-
-@dataclass(frozen=True)
-class SystemUnitState:
-    """A unit of the system's manager. started_with: hashes of the inputs that the process read when it started.
-
-    touched: those of the inputs that were changed after that, be it to what they were: the process may have been
-    told to read them in between. drop_ins: paths of the files that change the unit's own.
-    """
-
-    active: bool = False
-    enabled: bool = False
-    needs_reload: bool = False
-    started_with: dict[str, str] = field(default_factory=dict)
-    touched: tuple[str, ...] = ()
-    drop_ins: tuple[str, ...] = ()
-
-
-class SystemUnit(HostFact[SystemUnitState]):
-    """State of a unit; one that has inputs notes their hashes in /run/signalbox/<unit>.inputs when it starts."""
-
-    def command(self, unit: str, inputs: tuple[str, ...] = ()) -> Script:
-        """Return the command."""
-        asking = [sh("printf 'show\\0'; systemctl show {} -p {}; printf '\\0'", unit, UNIT_PROPERTIES)]
-        if inputs:
-            note = f"/run/signalbox/{unit}.inputs"
-            asking.append(
-                sh(
-                    "printf 'started\\0'; cat {note}; printf '\\0';"
-                    " find {files} -cnewer {note} -printf 'touched\\0%p\\0'",
-                    note=note,
-                    files=inputs,
-                )
-            )
-        return asked(each_of(*asking))
-
-    default = SystemUnitState
-
-    def process(self, output: list[str]) -> SystemUnitState:
-        """Read systemctl's properties, what the unit noted, and what was touched since."""
-        told = list(records(output, {"show": 1, "started": 1, "touched": 1}))
-        last = {record[0]: record[1] for record in told}
-        properties = properties_of(last.get("show", ""))
-        return SystemUnitState(
-            active=properties.get("ActiveState") == "active",
-            enabled=properties.get("UnitFileState") == "enabled",
-            needs_reload=is_stale(properties),
-            started_with=digests_of(last.get("started", "")),
-            touched=tuple(record[1] for record in told if record[0] == "touched"),
-            drop_ins=drop_ins_of(properties),
-        )
 
 
 @dataclass(frozen=True)

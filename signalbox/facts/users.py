@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from signalbox.facts.answer import HostFact, UnreadableError, asked, claim, fields, number, records, said_by, text_of
-from signalbox.facts.look import SHAPES, Look, found, looks
+from signalbox.facts.look import SHAPES, Look, looks
 from signalbox.facts.placed import entry_of, show_entries
-from signalbox.kept import owner_of
 from signalbox.manifest import Entry
-from signalbox.shell import Script, each_of, sh
+from signalbox.shell import Script, sh
 
 SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
 FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
@@ -127,97 +126,6 @@ class User(HostFact[UserState]):
             linger="linger" in has,
             bus="bus" in has,
             authorized_keys=tuple(texts[0].split("\n")) if texts else (),
-        )
-
-
-@dataclass(frozen=True)
-class UnitState:
-    """A unit of a user's manager: as systemd has it loaded, and the inputs that the running process read."""
-
-    active: bool = False
-    enabled: bool = False
-    needs_reload: bool = False
-    started_with: dict[str, str] = field(default_factory=dict)
-    on_disk: dict[str, str] = field(default_factory=dict)
-    drop_ins: tuple[str, ...] = ()
-
-
-UNIT_PROPERTIES = "Id,ActiveState,UnitFileState,LoadState,NeedDaemonReload,DropInPaths"
-
-
-def properties_of(text: str) -> dict[str, str]:
-    """Return what `systemctl show` printed, by property."""
-    pairs = (line.partition("=") for line in text.split("\n"))
-    return {key: value for key, _, value in pairs if key in UNIT_PROPERTIES.split(",")}
-
-
-def drop_ins_of(properties: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the drop-ins of the unit itself; those of all units of its type are the system's."""
-    paths = properties.get("DropInPaths", "").split()
-    own = f"{properties.get('Id', '')}.d"
-    return tuple(path for path in paths if path.isprintable() and path.split("/")[-2:-1] == [own])
-
-
-def is_stale(properties: Mapping[str, str]) -> bool:
-    """Return whether systemd must read the unit's files again.
-
-    A unit that ran while its file was gone and the manager was reloaded, and whose file is back, is in LoadState
-    "error" (EBUSY), with NeedDaemonReload "no": systemd 257 refuses to reload or restart it.
-    """
-    return properties.get("NeedDaemonReload") == "yes" or properties.get("LoadState") == "error"
-
-
-def digests_of(text: str) -> dict[str, str]:
-    """Return the digests that a unit noted (`<digest>  <path>` a line), by path; a line that is none is left out."""
-    lines = [line.split(maxsplit=1) for line in text.split("\n")]
-    return {words[1]: words[0] for words in lines if len(words) == 2}
-
-
-class UserUnit(HostFact[UnitState]):
-    """State of a user unit, with the hashes of its input files when it started and now.
-
-    A unit notes what it started with in %t/<unit>.inputs (SHA-256 of each input, or inode and change time of a `.key`,
-    in ExecStartPre), so that 'restart needed' is a fact: a run that died between writing a file and restarting loses
-    nothing. A plain secret's hash would be in facts, which pyinfra shows with -vvv: a weak one could be guessed.
-    """
-
-    def command(self, unit: str, user: str, home: str, inputs: tuple[str, ...]) -> Script:
-        """Return the command."""
-        # Without a bus, systemctl fails and every line is missing: that reads as 'not running', which is so.
-        show = said_by(user, home, sh("systemctl --user show {} -p {}", unit, UNIT_PROPERTIES))
-        noted = Look("text", user, sh('"$noted"'))
-        disk = [Look("stat" if path.endswith(".key") else "hash", owner_of(path), path) for path in inputs]
-        return asked(
-            each_of(
-                sh('noted=/run/user/"$(id -u {})"/{}.inputs', user, unit),
-                sh("printf 'unit\\0'; {}", show),
-                looks([noted, *disk]),
-            )
-        )
-
-    default = UnitState
-
-    def process(self, output: list[str]) -> UnitState:
-        """Read systemctl's properties, what the unit noted, and its inputs on disk."""
-        properties: dict[str, str] = {}
-        started: dict[str, str] = {}
-        disk: dict[str, str] = {}
-        for record in records(output, {**SHAPES, "unit": 1}):
-            if record[0] == "unit":
-                properties = properties_of(claim(record[1]))
-            elif record[0] == "text":
-                started = digests_of(text_of(record[2]))
-            elif record[0] == "hash":
-                disk[record[1]] = record[2]
-            elif record[0] == "at" and record[1].endswith(".key"):
-                disk[record[1]] = found(record).identity
-        return UnitState(
-            active=properties.get("ActiveState") == "active",
-            enabled=properties.get("UnitFileState") == "enabled",
-            needs_reload=is_stale(properties),
-            started_with=started,
-            on_disk=disk,
-            drop_ins=drop_ins_of(properties),
         )
 
 

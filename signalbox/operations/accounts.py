@@ -8,13 +8,14 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from signalbox import manifest
-from signalbox.facts import Manifest, Placed, User
+from signalbox.facts import Placed, User
 from signalbox.facts.users import SUBIDS
 from signalbox.kept import readable, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
+from signalbox.operations.placed import manifest_now
 from signalbox.removal import removal
 from signalbox.run_as import as_owner, run_as
 from signalbox.settings.account import Account
@@ -38,7 +39,7 @@ def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
         )
     elif now.shell != shell or now.expired:
         differs(f"user {account}, account", "expired" if now.expired else "valid", "valid")
-        known = host.get_fact(Manifest)
+        known = manifest_now()
         before = known.entry("shell", account)
         # One that we made has no shell of before; of one that was changed meanwhile, the first is given back.
         ours = known.entry("user", account) is not None or now.shell == shell

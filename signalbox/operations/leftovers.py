@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pyinfra import host, logger, state
 from pyinfra.api import operation
 
-from signalbox.facts import Manifest, UserCommand
+from signalbox.facts import UserCommand
 from signalbox.kept import owner_of
 from signalbox.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.operations.accounts import keys_gone
 from signalbox.operations.commands import Commands
 from signalbox.operations.guarded import Proof
+from signalbox.operations.placed import manifest_now
 from signalbox.operations.ssh import sshd_given_back
 from signalbox.removal import ORDER, mounts_below, npm_packages, ordered, removal
 from signalbox.run_as import run_as
@@ -33,7 +34,7 @@ def leftovers_gone(proof: Proof) -> Commands:
     linger and subordinate ids as long as something that is wanted belongs to it.
     """
     asked_for = wanted(host)
-    manifest = host.get_fact(Manifest)
+    manifest = manifest_now()
     unreadable = set(manifest.unreadable) - {entry_path(*each) for each in asked_for}
     busy = {_account(Entry(*each)) for each in asked_for}
     stale = [
@@ -68,7 +69,7 @@ def leftovers_gone(proof: Proof) -> Commands:
 @operation()
 def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
     """Have nothing of these kinds of the manifest; see removal. `users`: those that go with their homes."""
-    entries = [entry for entry in host.get_fact(Manifest).entries if entry.kind in kinds]
+    entries = [entry for entry in manifest_now().entries if entry.kind in kinds]
     entries = [entry for entry in entries if entry.kind != "user" or entry.id in users]
     if not entries:
         host.noop("nothing of it is there")
@@ -156,7 +157,7 @@ def _held(account: str, home: str) -> list[str] | None:
     told = host.get_fact(UserCommand, user=account, home=home, script=script)
     if not told or told[-1] != "answered":
         return None
-    ours = [entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "image"]
+    ours = [entry.id for entry in manifest_now().entries if entry.kind == "image"]
     repositories = {ident.partition(":")[2].partition("@")[0] for ident in ours if ident.startswith(f"{account}:")}
     return [
         each
@@ -192,7 +193,7 @@ def only_unit(unit: str, account: str) -> Commands:
     path = f"{Account.named(account).home}/.config/systemd/user/{unit}"
     others = [
         entry
-        for entry in host.get_fact(Manifest).entries
+        for entry in manifest_now().entries
         if entry.kind == "file" and entry.id != path and entry.id.endswith(f"/.config/systemd/user/{unit}")
     ]
     if not others:

@@ -6,10 +6,10 @@ from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts import Manifest, Packages, Transaction, TransactionState
+from signalbox.facts import Packages, Transaction, TransactionState
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file, prepare, sha256
-from signalbox.operations.placed import placed
+from signalbox.operations.placed import manifest_now, placed
 from signalbox.operations.proven import record_as
 from signalbox.shell import Script, all_of, sh
 from signalbox.statements import differs, replaceable, want
@@ -84,7 +84,7 @@ def _would(missing: list[str]) -> TransactionState:
 
 def _ours(would: TransactionState) -> set[str]:
     """Return the packages that Signalbox has installed, with those that go with them as they came."""
-    ours = {entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "package"}
+    ours = {entry.id for entry in manifest_now().entries if entry.kind == "package"}
     return ours | set(would.automatic if would.removed.keys() & ours else ())
 
 
@@ -96,7 +96,7 @@ def _found(missing: list[str]) -> tuple[Script, list[Script]]:
     would: TransactionState | None = host.connector_data.get(_WOULD)
     if would is None or not would.known or would.removed or would.changed:
         would = _would(missing)
-    ours = [entry.id for entry in host.get_fact(Manifest).entries if entry.kind == "package"]
+    ours = [entry.id for entry in manifest_now().entries if entry.kind == "package"]
     given_up = [name for name in replaceable() if name in would.removed]
     mine = _ours(would)
     for name, version in would.removed.items():

@@ -16,12 +16,14 @@ from signalbox.facts import (
     DirectoryState,
     Manifest,
     ManifestPaths,
+    ManifestPathsState,
+    ManifestState,
     Placed,
     PlacedEach,
     PlacedState,
     known_placed,
 )
-from signalbox.readahead.install import unchanged
+from signalbox.readahead.install import once
 
 
 def placed(path: str, kind: str) -> PlacedState:
@@ -43,14 +45,27 @@ def directories_now(paths: Iterable[str]) -> dict[str, DirectoryState]:
     known = {path: state for path, state in looked.items() if state and state.type != "link"}
     unknown = tuple(path for path in paths if path not in known)
     return {
-        path: DirectoryState(f"{state.user}:{state.group}", state.mode, ours=True)
+        path: DirectoryState(f"{state.user}:{state.group}", state.mode, ours=state.entry is not None)
         for path, state in known.items()
         if state.type == "directory"
     } | (host.get_fact(Directories, paths=unknown) if unknown else {})
 
 
+def manifest_now() -> ManifestState:
+    """Return the host's manifest."""
+    looked = _looked()
+    return looked.manifest if looked else host.get_fact(Manifest)
+
+
 def _known(kind: str, path: str) -> PlacedState | None:
+    looked = _looked()
+    return known_placed(looked, kind, path) if looked else None
+
+
+def _looked() -> ManifestPathsState | None:
     # What reading ahead keeps outlives this operation, in which `host` stands for the host at hand.
-    if not unchanged(ctx_host.get()):  # type: ignore[no-untyped-call]
-        return None
-    return known_placed(host.get_fact(Manifest), host.get_fact(ManifestPaths), kind, path)
+    return once(ctx_host.get(), _look)  # type: ignore[no-untyped-call]
+
+
+def _look() -> ManifestPathsState:
+    return host.get_fact(ManifestPaths)

@@ -7,7 +7,8 @@ from collections.abc import Collection
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox.facts import UserCommand, UserUnit
+from signalbox.facts import Unit, UserCommand, UserInputs, UserUnits
+from signalbox.facts.units import USER
 from signalbox.operations.commands import Commands
 from signalbox.operations.in_effect import refused
 from signalbox.operations.units import foreign_drop_ins
@@ -35,9 +36,12 @@ def service(
     + meanwhile: shell that the user's manager begins once the unit was started, for a later operation that does the
       same if need be: nothing waits for it, or asks how it ended.
     """
-    now = host.get_fact(UserUnit, unit=unit, user=account, home=home, inputs=tuple(sorted(inputs)))
-    wanted = {path: digest or now.on_disk.get(path, "") for path, digest in inputs.items()}
-    others = {path for path, digest in wanted.items() if now.started_with.get(path, "") != digest}
+    units = host.get_fact(UserUnits, user=account, home=home, units=USER if unit in USER else (unit,))
+    now = units.get(unit, Unit())
+    unknown = tuple(sorted(path for path, digest in inputs.items() if digest is None))
+    read = host.get_fact(UserInputs, unit=unit, user=account, inputs=unknown)
+    wanted = {path: digest or read.on_disk.get(path, "") for path, digest in inputs.items()}
+    others = {path for path, digest in wanted.items() if read.started_with.get(path, "") != digest}
     current = not others
     foreign = foreign_drop_ins(f"{home}/.config/systemd/user/{unit}", now.drop_ins)
     if now.active and now.enabled and current and not now.needs_reload and not foreign:

@@ -8,7 +8,8 @@ from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox import manifest
-from signalbox.facts.reach import SystemUnit
+from signalbox.facts import Inputs, SystemInputs, SystemUnits, Unit
+from signalbox.facts.units import SYSTEM
 from signalbox.operations.commands import Commands
 from signalbox.operations.in_effect import refused
 from signalbox.shell import Script, all_of, sh
@@ -30,13 +31,14 @@ def unit(
     + running: False: something else starts it. at_boot: False: its owner decides; ours is a drop-in.
     + answers: shell that succeeds within 10 s of a start, or the start has failed.
     """
-    now = host.get_fact(SystemUnit, unit=unit, inputs=tuple(inputs or ()))
+    now = host.get_fact(SystemUnits, units=SYSTEM if unit in SYSTEM else (unit,)).get(unit, Unit())
+    read = host.get_fact(SystemInputs, unit=unit, inputs=tuple(inputs)) if inputs else Inputs()
     if at_boot:
         want("unit", unit)
     enabled = now.enabled or not at_boot
     # A drop-in of a unit that is ours altogether; those of others' units are their owners'.
     foreign = foreign_drop_ins(f"/etc/systemd/system/{unit}", now.drop_ins)
-    current = not now.touched and all(now.started_with.get(path) == each for path, each in (inputs or {}).items())
+    current = not read.touched and all(read.started_with.get(path) == each for path, each in (inputs or {}).items())
     started = not running or (now.active and current)
     if enabled and started and not now.needs_reload and not foreign:
         host.noop(f"{unit} is enabled and as wanted")
@@ -46,7 +48,7 @@ def unit(
         differs(unit, "running" if now.active else "not running", "running")
     differs(f"{unit}, as systemd has it", "older" if now.needs_reload else "on disk", "on disk")
     for path, digest in (inputs or {}).items() if now.active else ():
-        if now.started_with.get(path) != digest:
+        if read.started_with.get(path) != digest:
             differs(f"{unit}, started with", f"another {path}", "the one that is wanted")
     for path in foreign:
         differs(f"{unit}, changed by {path}", "there", None)

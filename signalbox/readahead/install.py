@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 import pyinfra.local
@@ -30,6 +30,7 @@ _fact: ContextVar[type[FactBase[Any]] | None] = ContextVar("signalbox_fact", def
 # A command of a command, such as the one that brings sudo's password: part of what is under way.
 _inside: ContextVar[bool] = ContextVar("signalbox_inside", default=False)
 _KEY = "signalbox_readahead"
+T = TypeVar("T")
 
 
 def _known(host: Host) -> Known | None:
@@ -72,10 +73,13 @@ def ours(host: Host, quiet: float) -> None:
         known.ours(quiet)
 
 
-def unchanged(host: Host) -> bool:
-    """Tell whether a fact that was asked in this run is answered for nothing: read ahead, and nothing has changed."""
+def once(host: Host, make: Callable[[], T]) -> T | None:
+    """Return what `make`, one function for all of the run, makes of facts of a host that is read ahead.
+
+    It is called again only once they may be too old. None: the host is not read ahead, or something has changed.
+    """
     known = _known(host) if _installed() else None
-    return known is not None and not known.is_changed
+    return known.once(make) if known else None
 
 
 def _state() -> State | None:

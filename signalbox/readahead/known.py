@@ -7,34 +7,38 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import gevent
 from paramiko import SSHException
-from pyinfra.api import Host, StringCommand
+from pyinfra.api import Host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors import ssh
 
 from signalbox.readahead.question import PRIVILEGES, Privileges, Question, privileges_of
 from signalbox.readahead.record import Record
 from signalbox.readahead.stream import Answer, Channel, Stream
+from signalbox.shell import command_of, sh
 
 MAX_AGE = 15.0  # seconds; who reads a plan before confirming it confirms what is, not what was
 PATIENCE = 10.0  # seconds that a fact waits for its turn before it is asked in the ordinary way
+LONGEST = 120  # seconds that the host works at the questions of a channel; nobody listens by then
 DRAIN = 2.0  # seconds that what is still being asked may take before a change is made
 CHANNELS = 2  # for each privilege; sshd's MaxSessions allows ten on a connection, a hardened one less
 MAX_CHANNELS = 4
 
+T = TypeVar("T")
 _Group = tuple[Privileges, str | None]  # with sudo's password, which is in no record
 
 
 def shell(host: Host, arguments: Mapping[str, Any]) -> str:
     """Return the command of a shell that reads its script from stdin, with the privileges of these arguments."""
-    # Looked up in the connector's module: signalbox.askpass has put its own there. A shell is the script's parent, not
-    # sshd's process for the connection: who kills $PPID ends these answers and no more.
+    # Looked up in the connector's module: signalbox.askpass has put its own there. The script's parent is not sshd's
+    # process for the connection: who kills $PPID ends these answers and no more.
     privileges = {key: arguments[key] for key in PRIVILEGES if key in arguments}
-    return ssh.make_unix_command_for_host(host.state, host, StringCommand("sh -s; exit"), **privileges).get_raw_value()
+    script = command_of(sh("timeout -k 2 {} sh -s; exit", LONGEST))
+    return ssh.make_unix_command_for_host(host.state, host, script, **privileges).get_raw_value()
 
 
 def open_channel(host: Host, command: str) -> Channel | None:
@@ -66,11 +70,7 @@ class Known:
     def _forget(self) -> None:
         self._answers: dict[tuple[Question, str | None], Answer] = {}
         self._streams: dict[_Group, list[Stream]] = {}
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether something on the host may have changed in this run."""
-        return self._changed
+        self._made: Any = None
 
     def find(self, question: Question, arguments: Mapping[str, Any]) -> list[str] | None:
         """Return the lines that answer a fact; None: ask in the ordinary way, and `learn`."""
@@ -84,6 +84,15 @@ class Known:
             self._learnt[question] = None
             return answer.lines
         return None
+
+    def once(self, make: Callable[[], T]) -> T | None:
+        """Return what `make`, always the same, made of facts, made anew once they may be too old; None: changed."""
+        if self._changed:
+            return None
+        if self._made is None or time.monotonic() - self._began > MAX_AGE:
+            self._made = make()
+        made: T = self._made
+        return made
 
     def begin(self, arguments: Mapping[str, Any]) -> None:
         """Ask ahead what is planned with these privileges, before the first fact; nothing if nothing is planned."""

@@ -18,7 +18,7 @@ from pyinfra.api import FactBase
 from pyinfra.facts.server import Users
 from pyinfra.facts.systemd import SystemdEnabled, SystemdStatus
 
-from signalbox.facts import User, UserUnit
+from signalbox.facts import Unit, User, UserUnits
 from signalbox.readahead.question import Question
 from signalbox.readahead.record import Record
 from tests.drills import looks
@@ -273,7 +273,7 @@ def own_facts(stage: Stage) -> Figures:
     def same_units() -> dict[str, bool]:
         seen = {}
         for user, unit in ((keeper, "docker.service"), (keeper, "litellm.service"), ("claude", "docker.service")):
-            ours = _answer(UserUnit, unit, user, f"/home/{user}", ())
+            ours = _answer(UserUnits, user, f"/home/{user}").get(unit, Unit())
             way = {"user_mode": True, "user_name": user, "services": unit}
             active = _answer(SystemdStatus, **way).get(unit, False)
             enabled = _answer(SystemdEnabled, **way).get(unit, False)

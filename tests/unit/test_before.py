@@ -16,7 +16,7 @@ import pytest
 from signalbox.facts.answer import UnreadableError
 from signalbox.facts.before import Listener, Listeners, RootEngine, listeners_of, unheard
 from signalbox.facts.in_effect import SshdJail, SysctlAtBoot, Upgrades, Value
-from signalbox.facts.users import drop_ins_of, properties_of
+from signalbox.facts.units import SystemUnits, Unit
 from signalbox.kept import is_as_placed
 from signalbox.shell import Script
 from tests.answers import answered
@@ -129,9 +129,9 @@ def test_the_last_file_has_its_word_on_the_kernels_settings() -> None:
 
 
 def test_upgrades_are_off_by_a_setting_or_a_timer() -> None:
-    told = answered("value", "Unattended-Upgrade", "0", "apt.conf.d/99off", "value", "Enable", "", "",
-                    "timer", "apt-daily.timer", "masked", "timer", "apt-daily-upgrade.timer", "static")  # fmt: skip
-    found = Upgrades().process(told)
+    said = "apt.conf.d/20auto-upgrades:Unattended-Upgrade\napt.conf.d/99off:Unattended-Upgrade\n"
+    told = ("value", "Unattended-Upgrade", "0", "value", "Enable", "", "said", said, "timers", "masked\nstatic\n")
+    found = Upgrades().process(answered(*told))
     assert found["Unattended-Upgrade"] == Value("0", "/etc/apt/apt.conf.d/99off")
     assert found["apt-daily.timer"].value == "masked"
     assert found["apt-daily-upgrade.timer"].value == "enabled"
@@ -153,9 +153,8 @@ def test_a_later_jail_is_read_as_fail2ban_would_start_it() -> None:
 
 def test_a_units_own_drop_ins_are_told_apart_from_those_of_every_unit() -> None:
     own, every = "/etc/systemd/system/a.service.d/x.conf", "/usr/lib/systemd/system/service.d/10-all.conf"
-    properties = properties_of(f"Id=a.service\nActiveState=active\nDropInPaths={every} {own}\nOther=x y\n")
-    assert drop_ins_of(properties) == (own,)
-    assert "Other" not in properties
+    told = answered(f"Id=a.service\nActiveState=active\nDropInPaths={every} {own}\nOther=x y\n")
+    assert SystemUnits().process(told) == {"a.service": Unit(active=True, drop_ins=(own,))}
 
 
 def test_what_lies_there_as_placed_is_known_of_roots_files_too(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ import pytest
 
 from signalbox import facts
 from signalbox.doctor import check_services
-from signalbox.facts import Placed, PlacedEach, PlacedState, reach
-from signalbox.facts.reach import SystemUnit
+from signalbox.facts import Placed, PlacedEach, PlacedState, look, reach
 from signalbox.health import kept_from_shells
 from signalbox.manifest import Entry, entry_path, original_path
 from signalbox.routes import required_secrets
@@ -61,7 +60,8 @@ def test_what_is_not_there_is_an_answer(tmp_path: Path) -> None:
     assert ask(facts.User, user="nobody-of-that-name") == facts.UserState()
     assert "no-such-package-anywhere" not in ask(facts.Packages)
     assert ask(facts.UserCommand, user="nobody-of-that-name", home="/x", script="echo hello") == []
-    assert ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=()) == facts.UnitState()
+    assert ask(facts.UserUnits, user="nobody-of-that-name", home="/x") == {}
+    assert ask(facts.UserInputs, unit="x.service", user="nobody-of-that-name", inputs=()) == facts.Inputs()
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
@@ -93,7 +93,7 @@ def test_user_tells_what_passwd_knows() -> None:
 def test_unit_tells_the_hashes_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "input"
     path.write_text("x")
-    state = ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=(str(path),))
+    state = ask(facts.UserInputs, unit="x.service", user="nobody-of-that-name", inputs=(str(path),))
     assert state.on_disk == {str(path): hashlib.sha256(b"x").hexdigest()}
 
 
@@ -104,7 +104,7 @@ def test_unit_tells_a_plain_secret_by_inode_and_time(tmp_path: Path) -> None:
     paths = (str(secret), str(other))
 
     def on_disk() -> dict[str, str]:
-        return dict(ask(facts.UserUnit, unit="x.service", user="nobody-of-that-name", home="/x", inputs=paths).on_disk)
+        return dict(ask(facts.UserInputs, unit="x.service", user="nobody-of-that-name", inputs=paths).on_disk)
 
     before = on_disk()
     assert before[str(other)] == hashlib.sha256(b"x").hexdigest()
@@ -118,11 +118,17 @@ def test_unit_tells_a_plain_secret_by_inode_and_time(tmp_path: Path) -> None:
 
 
 def test_unit_tells_systemds_properties_and_what_it_started_with() -> None:
-    show = claimed("ActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n")
+    show = "ActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\nId={}\nDropInPaths={}\n"
+    paths = "/etc/x.service.d/a.conf /etc/service.d/b.conf"
+    told = claimed("\n".join((show.format("x.service", paths), show.format("y.timer", "").replace("active", "failed"))))
+    assert facts.UserUnits().process(answered(told)) == {
+        "x.service": facts.Unit(True, True, False, ("/etc/x.service.d/a.conf",)),
+        "y.timer": facts.Unit(False, True, False, ()),
+    }
     noted = ("text", "/run/user/1000/x.inputs", text_field("ab  /etc/a b\n"))
     key = ("at", "/c.key", "f", "600", "claude", "claude", "", "", "9", "7-1000")
-    state = facts.UserUnit().process(answered("unit", show, *noted, "hash", "/c", "cd", *key))
-    assert state == facts.UnitState(True, True, False, {"/etc/a b": "ab"}, {"/c": "cd", "/c.key": "7-1000"})
+    state = facts.UserInputs().process(answered(*noted, "hash", "/c", "cd", *key))
+    assert state == facts.Inputs({"/etc/a b": "ab"}, {"/c": "cd", "/c.key": "7-1000"})
 
 
 @pytest.mark.parametrize(
@@ -135,9 +141,9 @@ def test_unit_tells_systemds_properties_and_what_it_started_with() -> None:
     ],
 )
 def test_a_unit_whose_file_came_back_must_be_read_again(properties: tuple[str, ...], stale: bool) -> None:
-    show = "\n".join(("ActiveState=active", "UnitFileState=enabled", *properties))
-    assert facts.UserUnit().process(answered("unit", claimed(show))).needs_reload is stale
-    assert SystemUnit().process(answered("show", show)).needs_reload is stale
+    show = "\n".join(("Id=x.service", "ActiveState=active", "UnitFileState=enabled", *properties))
+    assert facts.UserUnits().process(answered(claimed(show)))["x.service"].needs_reload is stale
+    assert facts.SystemUnits().process(answered(show))["x.service"].needs_reload is stale
 
 
 class TestSubordinateIds:
@@ -234,15 +240,31 @@ def test_the_manifest_tells_what_lies_at_its_paths_as_each_is_told_alone(
     for entry in entries:
         Path(entry_path(entry.kind, entry.id)).write_text(entry.to_json() + "\n")
     state, paths = ask(facts.Manifest), ask(facts.ManifestPaths)
+    assert state == paths.manifest
     assert set(state.entries) == set(entries)
-    told = {entry.id: facts.known_placed(state, paths, entry.kind, entry.id) for entry in entries}
+    told = {entry.id: facts.known_placed(paths, entry.kind, entry.id) for entry in entries}
     assert told.pop("package") is None
     assert told.pop(str(tmp_path / 'quoted "file"')) is None  # as JSON writes it, it is no path: it is asked alone
     assert told.pop(str(tmp_path / "secret.key")) is None
     assert str(tmp_path / "secret.key") not in paths.there
     assert told == {entry.id: ask(Placed, path=entry.id, kind=entry.kind) for entry in entries if entry.id in told}
     assert told[str(tmp_path / "gone")].type is None
-    assert facts.known_placed(state, paths, "file", str(tmp_path)) is None
+    assert facts.known_placed(paths, "file", str(tmp_path)) is None
+    # What is right above is looked at too, whoever made it.
+    (tmp_path / "theirs").mkdir(mode=0o750)
+    below = Entry("file", str(tmp_path / "theirs" / "file"), "0" * 64)
+    Path(entry_path(below.kind, below.id)).write_text(below.to_json() + "\n")
+    paths = ask(facts.ManifestPaths)
+    for kind in ("directory", "mode"):
+        told_above = facts.known_placed(paths, kind, str(tmp_path / "theirs"))
+        assert told_above == ask(Placed, path=str(tmp_path / "theirs"), kind=kind)
+    assert facts.known_placed(paths, "file", str(tmp_path / "theirs")) is None
+
+
+def test_the_look_program_is_strict() -> None:
+    strict = ["perl", "-Mstrict", "-c", "-e", look._PROGRAM]
+    done = subprocess.run(strict, capture_output=True, text=True, check=False)
+    assert done.stderr == "-e syntax OK\n"
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts look as the user they are asked for, which root may")
@@ -324,7 +346,8 @@ def test_a_secrets_file_is_compared_without_telling_what_it_holds(tmp_path: Path
 def test_what_reaches_a_host_is_an_answer_where_there_is_none(tmp_path: Path) -> None:
     assert ask(reach.Guard) == reach.GuardState()
     assert ask(reach.FirewallLoaded, path=str(tmp_path / "no")) is False
-    assert ask(reach.SystemUnit, unit="no-such.service", inputs=(str(tmp_path / "no"),)) == reach.SystemUnitState()
+    assert ask(facts.SystemUnits, units=("no-such.service",)).get("no-such.service", facts.Unit()) == facts.Unit()
+    assert ask(facts.SystemInputs, unit="no-such.service", inputs=(str(tmp_path / "no"),)) == facts.Inputs()
     assert ask(reach.KernelSettings, keys=("no.such.key",)) == {}
 
 

@@ -90,11 +90,9 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hostile:
 
 def answers(hostile: Hostile) -> tuple[str, str, bool]:
     """Return what we ask of a repository in all."""
-    for each in (applied.commit, applied.code, applied._changes):
-        each.cache_clear()
+    applied._checked_out.cache_clear()
     found = applied.commit(), applied.code(), is_tracked(hostile.path / "key")
-    for each in (applied.commit, applied.code, applied._changes):
-        each.cache_clear()
+    applied._checked_out.cache_clear()
     return found
 
 
@@ -148,7 +146,7 @@ def test_a_state_of_tracked_files_has_a_hash_of_its_own(hostile: Hostile) -> Non
     assert len(seen) == 7
     other.unlink()
     other.write_text(kept)
-    assert answers(hostile)[0] == git.head() != ""
+    assert answers(hostile)[0] == git.state()[0] != ""
 
 
 def test_what_git_itself_calls_unchanged_or_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,13 +159,13 @@ def test_what_git_itself_calls_unchanged_or_changed(tmp_path: Path, monkeypatch:
         os.utime(name, (1_700_000_000, 1_700_000_000))  # else it is looked at, as something just now written
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run(["git", *person, *words], check=True)
-    assert git.changes() == ""
+    assert git.state()[1] == ""
     (tmp_path / ".gitattributes").chmod(0o755)
-    assert git.changes()
+    assert git.state()[1]
     (tmp_path / ".gitattributes").chmod(0o644)
-    assert git.changes() == ""
+    assert git.state()[1] == ""
     os.utime("filtered", (1_600_000_000, 1_600_000_000))
-    assert git.changes()
+    assert git.state()[1]
 
 
 def test_the_environment_points_nowhere_else(hostile: Hostile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

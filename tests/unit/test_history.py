@@ -83,5 +83,7 @@ def test_it_is_shown_by_host_the_newest_last(state: Path) -> None:
 
 def test_without_git_a_deploy_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert applied.commit.__wrapped__() == ""
-    assert applied.code.__wrapped__() == ""
+    applied._checked_out.cache_clear()
+    assert applied.commit() == ""
+    assert applied.code() == ""
+    applied._checked_out.cache_clear()

@@ -12,9 +12,11 @@ from contextlib import suppress
 
 import pytest
 
+from signalbox.facts.answer import asked, asked_of
 from signalbox.readahead import stream
 from signalbox.readahead.question import Question
 from signalbox.readahead.stream import Stream
+from signalbox.shell import sh
 
 Start = Callable[..., Stream]
 
@@ -96,9 +98,37 @@ SAME = {
 
 @pytest.mark.parametrize("name", SAME)
 def test_an_answer_is_what_the_command_prints_alone(ask: Start, name: str) -> None:
-    asked = ask("x=before; z=set; cd /tmp; set -e", SAME[name], "echo after")
-    assert lines(asked, SAME[name]) == alone(SAME[name])
-    assert lines(asked, "echo after") == ["after"]
+    stream = ask("x=before; z=set; cd /tmp; set -e", SAME[name], "echo after")
+    assert lines(stream, SAME[name]) == alone(SAME[name])
+    assert lines(stream, "echo after") == ["after"]
+
+
+ASKED = {
+    "fields": sh("printf '%s\\0' 'a b' \"it's\"; printf 'x\\n\\0'"),
+    "nothing": sh("true"),
+    "bytes that are no text": sh("printf '\\377\\0\\n\\n'"),
+    "what fails": sh("printf 'a\\0'; false"),
+    "what is no shell": sh("if"),
+    "more than it may": sh("head -c 5000 /dev/zero"),
+    "what reads": sh("cat; printf 'end\\0'"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_an_answer_of_ours_is_the_same_without_its_wrapping(ask: Start, name: str) -> None:
+    command = asked(ASKED[name], max_bytes=1000)
+    told = lines(ask(command, "echo after"), command)
+    if name == "what is no shell":
+        assert told is None  # so it is asked alone, and fails
+    else:
+        assert told == alone(command)
+
+
+def test_nothing_but_an_answer_of_ours_is_unwrapped() -> None:
+    command = asked(sh("echo {}", "it's"))
+    assert asked_of(command)
+    for other in (f"{command}; id", f"id; {command}", command.replace("head -c", "head -n"), "echo x"):
+        assert asked_of(other) is None
 
 
 # What only a broken record, or a command that is none of ours, would ask; and whether the next question has an answer.
