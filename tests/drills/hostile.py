@@ -313,28 +313,33 @@ def remove(stage: Stage) -> Figures:
 
 @drill.cell("control")
 def control(stage: Stage) -> Figures:
-    """With the decoder of before, the first trap is root at the next deploy."""
-    watched = _watch(stage)
+    """With the decoder of before, on a host that it converged, the first trap is root at the next deploy."""
     thing = THINGS[FIRST]
+    stage.bare(HOST)
     # Without what it would refuse as a setting that it does not know.
-    mirrors = {key: value for key, value in watched.site.settings["mirrors"].items() if key != "debian_security"}
-    inventory = Site((HOST,), {**watched.site.settings, "mirrors": mirrors}).inventory()
+    known = dict(stage.site(HOST).settings)
+    known["mirrors"] = {key: value for key, value in known["mirrors"].items() if key != "debian_security"}
+    inventory = Site((HOST,), known).inventory()
     old = inventory.parent / "before"
     subprocess.run(["git", "worktree", "add", "--force", "--detach", str(old), BEFORE], cwd=PROJECT, check=True,
                    capture_output=True)  # fmt: skip
-    looks.answer(_trap(thing, _FORGED), user="root")
+
+    def deploy() -> None:
+        environment = {**os.environ, **services.environment(), "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(old)}
+        command = [sys.executable, "-m", "pyinfra", "-y", str(inventory), "deploy.py"]
+        done = subprocess.run(command, cwd=old, env=environment, check=False, capture_output=True, timeout=600)
+        assert done.returncode == 0, done.stderr[-2000:]
 
     def not_root() -> None:
         looks.answer(f"test ! -e {PWNED}", user="root")
 
     try:
-        environment = {**os.environ, **services.environment(), "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(old)}
-        command = [sys.executable, "-m", "pyinfra", "-y", "--limit", HOST, str(inventory), "deploy.py"]
-        subprocess.run(command, cwd=old, env=environment, check=False, capture_output=True, timeout=600)
+        deploy()
+        looks.answer(_trap(thing, _FORGED), user="root")
+        not_root()
+        deploy()
         figure = must_fail(not_root, "the decoder")
     finally:
-        looks.answer(f"rm -f {PWNED}", user="root")
-        looks.answer(_undone(thing), user="root")
         subprocess.run(
             ["git", "worktree", "remove", "--force", str(old)], cwd=PROJECT, check=False, capture_output=True
         )
