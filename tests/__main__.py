@@ -90,7 +90,7 @@ def table(results: Sequence[Result], seconds: float) -> Table:
     type=click.Choice(list(TIERS)),
     help="Only this tier; may be given again. Without it: all, in this order.",
 )
-@click.option("--quick", is_flag=True, help=f"Only the tiers that need no lab hosts: {', '.join(QUICK)}.")
+@click.option("--quick", is_flag=True, help=f"Only what needs no lab hosts and little time, of {', '.join(QUICK)}.")
 @click.option("-x", "--fail-fast", is_flag=True, help="Stop at the first tier that fails.")
 def main(tiers: Sequence[str], quick: bool, fail_fast: bool) -> None:
     """Run the tests, tier by tier; exit status 1 if any failed.
@@ -104,6 +104,7 @@ def main(tiers: Sequence[str], quick: bool, fail_fast: bool) -> None:
     names = tiers or (QUICK if quick else tuple(TIERS))
     if quick:
         os.environ.setdefault("SIGNALBOX_HYPOTHESIS", "quick")
+        os.environ["PYTEST_ADDOPTS"] = "-m 'not slow'"
     results: list[Result] = []
     started = time.monotonic()
     for name in names:

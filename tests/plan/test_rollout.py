@@ -116,6 +116,7 @@ def test_a_wave_that_fails_stops_the_next_and_resuming_goes_on_there(fleet: Flee
     assert fleet.touched() == ["@fake/h4", "@fake/h6"]  # the others were done
 
 
+@pytest.mark.slow
 def test_who_was_done_with_other_settings_or_code_is_not_done(fleet: Fleet) -> None:
     def resumed() -> list[str]:
         fleet.forget()
@@ -159,6 +160,7 @@ def test_failures_below_the_threshold_do_not_stop_it(fleet: Fleet) -> None:
     assert states == {**dict.fromkeys(NAMES, "done"), "@fake/h2": "failed"}
 
 
+@pytest.mark.slow
 def test_wrong_words_are_refused_before_anything(fleet: Fleet) -> None:
     for arguments, words in (
         (["--canary", "h9"], "no selected host is called h9"),
@@ -245,6 +247,7 @@ def ours(tmp_path: Path) -> OurFleet:
     return OurFleet(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_host_that_was_changed_is_put_back_unless_it_had_other_settings_since(ours: OurFleet) -> None:
     h1, h2, h3 = NAMES[:3]
     git = ["git", "-c", "user.name=ops", "-c", "user.email=ops@example.org"]
@@ -269,6 +272,7 @@ def test_a_host_that_was_changed_is_put_back_unless_it_had_other_settings_since(
     assert ours.details()[h2][0] == f"part of {commit}"
 
 
+@pytest.mark.slow
 def test_a_host_on_which_nothing_was_done_is_left_as_it_is(ours: OurFleet) -> None:
     ours.ports()
     assert ours.rollout()[0] == 0
@@ -281,6 +285,7 @@ def test_a_host_on_which_nothing_was_done_is_left_as_it_is(ours: OurFleet) -> No
     assert ours.touched() == []
 
 
+@pytest.mark.slow
 def test_what_another_inventory_had_on_a_host_of_that_name_is_nothing_to_go_back_to(ours: OurFleet) -> None:
     ours.ports()
     assert ours.rollout("--limit", NAMES[1])[0] == 0

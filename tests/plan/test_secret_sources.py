@@ -62,6 +62,7 @@ _NEEDS_AGE = pytest.mark.skipif(shutil.which("age") is None, reason="age is not 
 
 
 @pytest.mark.parametrize("made", [with_vault, pytest.param(with_age, marks=_NEEDS_AGE), with_ansible_vault])
+@pytest.mark.slow
 def test_keys_of_encrypted_files_are_deployed(made: Callable[[Path], dict[str, Any]], tmp_path: Path) -> None:
     seen: Deploy = deploy({"secrets": made(tmp_path)})
     written = [each for each in seen.sent if VALUE in each["stdin"]]
@@ -72,6 +73,7 @@ def test_keys_of_encrypted_files_are_deployed(made: Callable[[Path], dict[str, A
     assert NAME in everything  # the search would have found it
 
 
+@pytest.mark.slow
 def test_a_vault_that_does_not_open_ends_the_run_before_anything_is_done(tmp_path: Path) -> None:
     wrong = {**with_vault(tmp_path), "key": f"file:{tmp_path}/other"}
     (tmp_path / "other").write_text("another passphrase\n")

@@ -59,6 +59,7 @@ def test_a_machine_without_apt_is_told_so(project: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the network away")
+@pytest.mark.slow
 def test_a_machine_without_a_network_is_told_so(project: Path) -> None:
     status, said = bootstrap(project, "unshare", "--net", path="/usr/sbin:/usr/bin:/sbin:/bin")
     assert status == 1

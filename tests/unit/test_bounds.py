@@ -82,6 +82,7 @@ def test_a_run_that_is_not_ours_is_as_it_was() -> None:
         assert len(said("head -c 300000 /dev/zero | tr '\\0' x")[1][0]) == 300_000
 
 
+@pytest.mark.slow
 def test_memory_stays_within_the_limit_whatever_comes() -> None:
     """In a process of its own: what it took at most is told by the kernel."""
     program = (

@@ -379,6 +379,7 @@ def written(file: Path) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.slow
 def test_command_resolves_and_writes(arguments: list[str], tmp_path: Path) -> None:
     before = (tmp_path / "pins.py").read_text()
     done = signalbox(*arguments, cwd=tmp_path)
@@ -395,6 +396,7 @@ def test_command_resolves_and_writes(arguments: list[str], tmp_path: Path) -> No
     assert (tmp_path / "pins.py.bak").read_text() == before
 
 
+@pytest.mark.slow
 def test_command_writes_a_new_file(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "pins.py").unlink()
     done = signalbox(*arguments, "--yes", cwd=tmp_path)
@@ -405,6 +407,7 @@ def test_command_writes_a_new_file(arguments: list[str], tmp_path: Path) -> None
     }
 
 
+@pytest.mark.slow
 def test_command_as_json_asks_nothing_and_writes_nothing(arguments: list[str], tmp_path: Path) -> None:
     before = (tmp_path / "pins.py").read_text()
     done = signalbox(*arguments, "--json", "mise", "node", cwd=tmp_path)
@@ -426,6 +429,7 @@ def test_one_mirror_that_fails_does_not_stop_the_others(arguments: list[str], pl
     assert written(tmp_path / "pins.py")["node"]["sha256"]["amd64"] is None
 
 
+@pytest.mark.slow
 def test_check_tells_what_is_unset(arguments: list[str], tmp_path: Path) -> None:
     done = signalbox(*arguments, "--check", "--json", cwd=tmp_path)
     assert done.returncode == 2
@@ -489,6 +493,7 @@ def ahead(plain: Mirror, tmp_path: Path) -> list[str]:
     return ["--inventory", str(tmp_path / "hosts.py")]
 
 
+@pytest.mark.slow
 def test_outdated_names_what_is_behind_and_what_cannot_tell(ahead: list[str], tmp_path: Path) -> None:
     done = signalbox("outdated", *ahead, "--json", cwd=tmp_path)
     told = json.loads(done.stdout)
@@ -499,6 +504,7 @@ def test_outdated_names_what_is_behind_and_what_cannot_tell(ahead: list[str], tm
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_upgrade_writes_new_checksums_and_unsets_what_is_not_offered(ahead: list[str], tmp_path: Path) -> None:
     file = tmp_path / "pins.py"
     before = file.read_text()
@@ -520,6 +526,7 @@ def test_upgrade_writes_new_checksums_and_unsets_what_is_not_offered(ahead: list
     ]
 
 
+@pytest.mark.slow
 def test_upgrade_goes_on_where_one_mirror_cannot_tell(ahead: list[str], tmp_path: Path) -> None:
     file = tmp_path / "pins.py"
     done = signalbox("upgrade", *ahead, "--output", str(file), "--yes", cwd=tmp_path)
@@ -530,6 +537,7 @@ def test_upgrade_goes_on_where_one_mirror_cannot_tell(ahead: list[str], tmp_path
     assert told == {**NEWER, "mise": PINS.mise.version, "litellm": LITELLM}
 
 
+@pytest.mark.slow
 def test_the_mirrors_of_inventory_py_are_asked_without_a_word(ahead: list[str], tmp_path: Path) -> None:
     inventory = tmp_path / "inventory.py"
     inventory.write_text((tmp_path / "hosts.py").read_text())

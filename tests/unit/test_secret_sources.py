@@ -65,6 +65,7 @@ def program(name: str, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- the vault ----
 
 
+@pytest.mark.slow
 def test_vault() -> None:
     def signalbox(*words: str, stdin: str = "") -> None:
         result = CliRunner().invoke(secrets, ["--key", "env:VAULT_PASSWORD", *words], input=stdin)

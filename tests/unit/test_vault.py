@@ -120,6 +120,7 @@ def test_refused(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     refused(REFUSALS[case])
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_is_what_is_said_now() -> None:
     assert DOC.read_text() == render(), "python -m tests.unit.vault_table > docs/drills/vault.md"
 
