@@ -87,6 +87,7 @@ class Request:
         self.error_class = None
         self.tried = []  # [model_info, why it failed or None] of each deployment that failover.py let be asked
         self.estimated = None  # True: LiteLLM itself counted what the server did not
+        self.mended = set()  # what mend.py has changed that a person may want to know: "schemas"
         self.answer = Answer()
 
     def asks(self, chunk, more):
@@ -127,6 +128,7 @@ class Request:
             "estimated": estimated,
             "cost_usd": 0.0 if local or not answered else price(name, model, tokens),
             "compared_usd": price(COMPARED_WITH, "", tokens) if local and answered else None,
+            "mended": sorted(self.mended),
             "seconds": round(time.monotonic() - self.started, 3),
             "first_byte_seconds": self.first_byte and round(self.first_byte, 3),
         }

@@ -1,5 +1,7 @@
 """Holds the first words of a local model back until they are an answer, and asks the fallback where they are none.
 
+Where nobody may follow, it says what came in place of an answer: as one, it would end a task well that was never done.
+
 What can be seen before the first word has gone out: an answer without content, one that begins with a template's
 leftovers (`<unused24>`), or with a tool call printed as text. What cannot: the same later in a stream, or after
 thinking, which is passed on at once.
@@ -14,7 +16,7 @@ from lines import Document, Lines, parsed, part, parts, text
 HELD = 2048  # characters; after so many it is an answer
 HELD_BYTES = 1 << 18  # of a stream, however little it says
 JUDGED = 1 << 14  # characters of its text at most
-# What models print when their server does not know their template. A call as plain JSON has both keys.
+# What models print when their server does not know their template, or parses it wrongly.
 LEFTOVERS = (
     "<unused",
     "<tool_call",
@@ -23,11 +25,38 @@ LEFTOVERS = (
     "<|python_tag|>",
     "[TOOL_CALLS]",
     "<start_function_call>",
+    "<|channel|>",  # gpt-oss
+    "<|start|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<\uff5cDSML\uff5c",  # DeepSeek's bars are not ASCII's
+    "<\uff5ctool",
+    "<seed:tool_call>",
+    "<minimax:tool_call>",
+    "<function_calls>",
+    "<invoke name=",
 )
+# Where tools are offered, these too; without any, somebody may have asked for just that text.
+CALLS = ("```tool_code", "```tool_call", "<tool_code>")
+_OBJECT = r'\{\s*"(?:name|function|tool|type)"\s*:.*"(?:arguments|parameters|input)"\s*:'  # a call as JSON has both
 PRINTED_CALL = re.compile(
-    r'^(?:```(?:json)?\s*)?\{\s*"(?:name|function|tool)"\s*:.*"(?:arguments|parameters|input)"\s*:', re.S
+    rf"(?:```(?:json)?\s*)?\[?\s*{_OBJECT}"
+    r"|[\w.-]{1,64}\[ARGS\]\s*\{"  # Mistral's, whose first word was swallowed
+    r"|analysis.*?assistant(?:commentary|analysis|final)",  # gpt-oss, whose tokens were printed as words
+    re.S,
 )
-PERHAPS_CALL = re.compile(r'^(?:`{1,3}$|```(?:j|js|jso|json)?\s*$|(?:```(?:json)?\s*)?\{\s*(?:"(?:$|n|f|t)|$))')
+PERHAPS_CALL = re.compile(
+    r'`{1,3}$|```(?:j|js|jso|json)?\s*$|(?:```(?:json)?\s*)?\[?\s*\{\s*(?:"(?:$|n|f|t)|$)|(?:```(?:json)?\s*)?\[\s*$'
+    r"|[\w.-]{1,64}(?:\[(?:A|AR|ARG|ARGS|ARGS\]\s*)?)?$"
+    r"|analysis"
+)
+THOUGHT = ("<think>", "</think>")  # printed: what comes after it counts
+
+
+WORDS = (
+    "the answer of {} on {} is none: nothing, or a tool call or a template's leftovers printed as text. Its server does"
+    " not know the model's template; claude-doctor --explain 'printed as text' has the cures"
+)
 
 
 class MalformedError(OSError):
@@ -89,15 +118,26 @@ class Judge:
             if self._text:
                 self.verdict = False if self._bad() else None if self._perhaps() else True
 
+    def _words(self):
+        """Return the text behind a printed thought; "" where that has not ended."""
+        if not self._text.startswith(THOUGHT[0]):
+            return self._text
+        return self._text.partition(THOUGHT[1])[2].lstrip()
+
     def _bad(self):
-        text = self._text[:JUDGED]
-        return text.startswith(LEFTOVERS) or (self._tools and bool(PRINTED_CALL.match(text)))
+        words = self._words()[:JUDGED]
+        return words.startswith(LEFTOVERS) or (
+            self._tools and (words.startswith(CALLS) or bool(PRINTED_CALL.match(words)))
+        )
 
     def _perhaps(self):
         if len(self._text) >= HELD:
             return False
-        beginning = any(each.startswith(self._text) for each in LEFTOVERS)
-        return beginning or (self._tools and bool(PERHAPS_CALL.match(self._text)))
+        words = self._words()
+        beginnings = (*LEFTOVERS, *CALLS) if self._tools else LEFTOVERS
+        if any(each.startswith(words) for each in (*beginnings, THOUGHT[0])):  # "" too: a thought goes on
+            return True
+        return self._tools and bool(PERHAPS_CALL.match(words))
 
 
 def around(application, following):
@@ -128,7 +168,7 @@ def around(application, following):
             return next((model for model in models if model not in asked_already), None)
 
         while True:
-            attempt = Attempt(send, instead, tools=bool(asked.get("tools")), first=not answered)
+            attempt = Attempt(send, instead, tools=bool(asked.get("tools")), first=not answered, judged=not alone)
             try:
                 # LiteLLM keeps what it has parsed in the scope: each attempt gets its own.
                 await application({**scope, "state": dict(scope.get("state", {}))}, _given(body, receive), attempt.say)
@@ -140,9 +180,14 @@ def around(application, following):
                     raise
             if not attempt.refused:
                 return
+            request = audit.current()
+            if attempt.instead is None:
+                if request:
+                    request.error_class = request.error_class or "malformed"
+                await _refuse(send, attempt.ident)
+                return
             answered.append(attempt.ident)
             asked_already.append(attempt.instead)
-            request = audit.current()
             if request:
                 request.estimated = None
                 if not request.error_class:
@@ -157,8 +202,8 @@ def around(application, following):
 class Attempt:
     """One answer on its way to the client, held until it is known to be one. instead: who is asked if it is not."""
 
-    def __init__(self, send, instead, *, tools, first):
-        self._send, self._next, self._tools, self._first = send, instead, tools, first
+    def __init__(self, send, instead, *, tools, first, judged):
+        self._send, self._next, self._tools, self._first, self._judged = send, instead, tools, first, judged
         self._held = []
         self._judge = None  # None while held: the answer has not begun
         self._released = False
@@ -181,7 +226,7 @@ class Attempt:
             if message["status"] >= 400 and self.instead and not self._first:
                 self.refused = True  # LiteLLM has asked nobody else: this is another request to it
                 raise MalformedError
-            if self.instead is None or not local or message["status"] != 200:
+            if not (local and self._judged) or message["status"] != 200:
                 await self._release()
         elif message["type"] == "http.response.body":
             self._judge.take(message.get("body", b""))
@@ -203,6 +248,15 @@ class Attempt:
         for message in self._held:
             await self._send(message)
         self._held.clear()
+
+
+async def _refuse(send, ident):
+    """Say that what came is no answer. At 400 Claude Code says it too, and asks no ten times more."""
+    backend, _, model = ident.partition("/")
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": WORDS.format(model, backend)}}
+    headers = [(b"content-type", b"application/json"), (b"x-litellm-model-id", ident.encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(error).encode()})
 
 
 def _given(body, receive):

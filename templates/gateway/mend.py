@@ -2,14 +2,17 @@
 
 `model_info` says of a deployment: max_output_tokens, its most; claude: whether it is one; refuses: what it does not
 take of a Claude's request: "late_system" (a system message in mid-conversation), "efforts" (above high), "betas",
-"thinking" (adaptive), and "x-api-key" where it wants its key as a Bearer token.
+"thinking" (adaptive), and "x-api-key" where it wants its key as a Bearer token. A server on one's own network gets
+tools that a grammar can be made of, and no header that differs for each conversation: its prompt cache would be lost.
 """
 
 import audit
 import httpx
+import schemas
 
 CONNECT = 3.0  # seconds to connect to a local server, which LiteLLM would wait a whole timeout for
 CONNECT_CLOUD = 5.0
+BILLING = "x-anthropic-billing-header:"  # with which Claude Code 2.1.329 begins its system prompt for a Claude
 BETAS = {"claude-code-20250219", "interleaved-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14"}
 
 
@@ -24,6 +27,8 @@ def mended(kwargs, info):
         changed["max_tokens"] = most
     refuses = set(info.get("refuses") or ())
     request = audit.current()
+    if info.get("probe_url"):
+        changed |= for_a_local_server(kwargs, request)
     if info.get("claude") and request and request.tried and request.tried[0][0]["id"] != info.get("id"):
         refuses.add("late_system")  # made for another model
     if "late_system" in refuses:
@@ -39,6 +44,24 @@ def mended(kwargs, info):
         bearer = {"authorization": f"Bearer {kwargs.get('api_key')}"}
         changed["extra_headers"] = {**(kwargs.get("extra_headers") or {}), **bearer}
     return {**kwargs, **changed} if changed else None
+
+
+def for_a_local_server(kwargs, request):
+    """Return the arguments that a server on one's own network cannot take as they are, and have the audit tell it."""
+    changed = {}
+    if (tools := schemas.plain_tools(kwargs.get("tools"))) is not None:
+        changed["tools"] = tools
+        if request:
+            request.mended.add("schemas")
+    system = kwargs.get("system")
+    if isinstance(system, list) and any(is_billing(block) for block in system):
+        changed["system"] = [block for block in system if not is_billing(block)]
+    return changed
+
+
+def is_billing(block):
+    """Return whether a block of the system prompt is for the vendor's accounts alone."""
+    return isinstance(block, dict) and str(block.get("text", "")).startswith(BILLING)
 
 
 def without_late_system(messages):

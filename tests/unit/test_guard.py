@@ -51,7 +51,8 @@ def converse(
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    body = json.dumps({"model": model, "messages": [], **({"tools": TOOLS} if tools else {})}).encode()
+    body = json.dumps({"model": model, "messages": [], **({"tools": TOOLS} if tools else {}),
+                       **({"disable_fallbacks": True} if more.get("alone") else {})}).encode()  # fmt: skip
     pieces = [body[:5], body[5:]]
 
     async def receive() -> Any:
@@ -84,6 +85,20 @@ def converse(
         ['{"name": ', '"Bash", "arguments": {"command": "ls"}}'],
         ["```json\n", '{"name": "Bash", "parameters": {}}', "\n```"],
         ["[TOOL_CALLS] [{}]"],
+        # As people report them of gpt-oss, DeepSeek, Mistral, Claude-like and Gemini-like templates.
+        ["<|channel|>", "commentary to=functions.Bash <|message|>{}"],
+        ["analysis", "We need a tool.assistant", "commentary to=functions.Bash json{}"],
+        ["<\uff5cDSML\uff5ctool_calls>"],
+        ["<\uff5ctool\u2581calls\u2581begin\uff5c>"],
+        ["Bash", "[ARGS]", '{"command": "ls"}'],
+        ['<invoke name="Bash">'],
+        ["<function_calls>"],
+        ["<seed:tool_call>"],
+        ["<minimax:", "tool_call>"],
+        ["<|im_start|>assistant"],
+        ["<think>I must look.", "</think>\n<tool_call>{}"],
+        ['[{"name": "Bash", ', '"arguments": {}}]'],
+        ["```tool", "_code\nprint(default_api.bash())\n```"],
     ],
 )
 def test_what_is_no_answer_is_asked_of_the_fallback(plugins: Any, texts: list[str]) -> None:
@@ -93,7 +108,21 @@ def test_what_is_no_answer_is_asked_of_the_fallback(plugins: Any, texts: list[st
 
 @pytest.mark.parametrize(
     "texts",
-    [["Hello"], ["<", "b>bold</b>"], ["{", '"name": "Anna"}'], ["```", "python\nprint()"], ["`", "ls`"], ["{}"], ["["]],
+    [
+        ["Hello"],
+        ["Hello", " there"],
+        ["analysis", " of this file"],
+        ["Bash", "[0] is one"],
+        ["<think>hm</think>", "Yes."],
+        ["[", "1]"],
+        ["<think>it goes on"],
+        ["<", "b>bold</b>"],
+        ["{", '"name": "Anna"}'],
+        ["```", "python\nprint()"],
+        ["`", "ls`"],
+        ["{}"],
+        ["["],
+    ],
 )
 def test_an_answer_goes_out_as_it_is(plugins: Any, texts: list[str]) -> None:
     got, asked = converse(plugins, said(*texts))
@@ -122,9 +151,20 @@ def test_an_answer_that_was_cut_short_may_be_empty(plugins: Any) -> None:
     assert converse(plugins, said(stop="max_tokens"))[1] == ["local"]
 
 
-@pytest.mark.parametrize("more", [{"backend": "cloud"}, {"fallbacks": {}}, {"status": 400}])
-def test_a_cloud_a_model_without_fallback_and_an_error_are_not_judged(plugins: Any, more: dict[str, Any]) -> None:
-    assert converse(plugins, said("<unused24>"), **more)[1] == ["local"]
+@pytest.mark.parametrize("more", [{"backend": "cloud"}, {"status": 400}])
+def test_a_cloud_and_an_error_are_not_judged(plugins: Any, more: dict[str, Any]) -> None:
+    assert converse(plugins, said("<unused24>"), **more) == (b"".join(said("<unused24>")), ["local"])
+
+
+@pytest.mark.parametrize("texts", [["<unused24>"], [], ["<tool_call>{}"]])
+def test_where_nobody_follows_it_is_no_answer_either(plugins: Any, texts: list[str]) -> None:
+    got, asked = converse(plugins, said(*texts), fallbacks={})
+    assert asked == ["local"]
+    assert json.loads(got)["error"]["message"].startswith("the answer of local on lmstudio is none")
+
+
+def test_a_check_of_a_local_model_sees_what_it_says(plugins: Any) -> None:
+    assert converse(plugins, said("<unused24>"), alone=True) == (b"".join(said("<unused24>")), ["local"])
 
 
 def test_each_fallback_is_tried_once_until_one_answers(plugins: Any) -> None:
@@ -137,7 +177,8 @@ def test_each_fallback_is_tried_once_until_one_answers(plugins: Any) -> None:
     )
     last = {"answers": idents, "then": {"second": "<unused24>"}, "fallbacks": {"local": ["second"]}}
     got, asked = converse(plugins, said("<unused24>"), **last)
-    assert (got, asked) == (b"".join(said("<unused24>")), ["local", "second"])  # there is nobody else to ask
+    assert json.loads(got)["error"]["message"].startswith("the answer of second on lmstudio")  # nobody else to ask
+    assert asked == ["local", "second"]
 
 
 def test_the_model_that_answered_in_the_place_of_another_is_not_asked_again(plugins: Any) -> None:
