@@ -220,6 +220,20 @@ def late_system(target: Target) -> Row | str:
     return _sound(name, said) or "accepted"
 
 
+@look("schemas of tools")
+def schemas(target: Target) -> Row | str:
+    """An MCP tool's schema with a pattern; the gateway makes it plain, in a direct lane each request would fail."""
+    name = "schemas of tools"
+    date = {"type": "string", "pattern": "^(?!0000)\\d{4}-\\d{2}$", "format": "date"}
+    schema = {"type": "object", "properties": {"of": {"type": "array", "items": date}}}
+    tool = {"name": "Month", "description": "Return what happened in these months.", "input_schema": schema}
+    try:
+        said = target.server.ask("Say OK.", tools=[tool])
+    except Refused as error:
+        return Row(name, REMARK, f"refused, so use it through the gateway: {error}")
+    return _sound(name, said) or "accepted"
+
+
 @look("fields that Claude Code sends")
 def fields(target: Target) -> Row | str:
     """cache_control, metadata and thinking must at least be ignored."""

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from typing import Any
 
 from tests.lab.simulators.model import Prompt, Reply, Text, ToolCall, answer
 from tests.lab.simulators.protocol import Answer, Refused
 
 # "": none. Sources: guide 3, sections 3 and 8; "cuts calls" and "forgets" as users of small windows report them; "cuts
 # prompts": Ollama's, where a model was loaded with less than is claimed. "strict": the server refuses what Claude Code
-# sends beside the API that it knows. The last two speak well and cannot work.
+# sends beside the API that it knows. "grammar": as llama.cpp, and what is built on it, answer to a schema of which they
+# can make no grammar (ggml-org/llama.cpp/issues/25746 and 26930). The last two speak well and cannot work.
 HABITS = (
     "", "tools as text", "unused tokens", "empty", "ignores tool_choice", "cuts calls", "forgets", "cuts prompts",
-    "strict", "gives up", "boasts",
+    "strict", "grammar", "gives up", "boasts",
 )  # fmt: skip
 AGENT = {"Bash", "Read", "Edit"}  # tools that an agent offers, and a single question does not
 REMEMBERED = 8192  # tokens of prompt that a server takes which "forgets" or "cuts prompts", whatever it claims
+
+
+UNGRAMMATICAL = re.compile(r'"(?:pattern|format)": "|"maxLength": \\d{4}|"not": \\{')
+
+
+def refuse_schemas(habit: str, body: Any) -> None:
+    """Refuse a request one of whose tools has a schema of which the server makes no grammar."""
+    for tool in (body.get("tools") or ()) if habit == "grammar" else ():
+        schema = tool.get("input_schema") or (tool.get("function") or tool).get("parameters")
+        if UNGRAMMATICAL.search(json.dumps(schema)):
+            message = "Failed to initialize samplers: failed to parse grammar"
+            raise Refused(Answer(400, {"error": {"code": 400, "message": message, "type": "invalid_request_error"}}))
 
 
 EXTRAS = ("cache_control", "metadata", "thinking")

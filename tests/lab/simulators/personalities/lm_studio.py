@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.habits import answer_with, context_with, refuse_extras
+from tests.lab.simulators.habits import answer_with, context_with, refuse_extras, refuse_schemas
 from tests.lab.simulators.model import Prompt, Reply, Text, Turn
 from tests.lab.simulators.personalities.lm_studio_errors import (
     FAILURES,
@@ -105,6 +105,7 @@ class LMStudio:
     def _chat(self, call: Call) -> Answer:
         body = json_object(call)
         check_chat(body)
+        refuse_schemas(self._options["habit"], body)
         entry = self._serving(body)
         prompt = openai_chat.prompt(body, entry.key)
         self._fits(call, prompt, entry)
@@ -159,6 +160,7 @@ class LMStudio:
         try:
             body = call.json
             refuse_extras(self._options["habit"], body)
+            refuse_schemas(self._options["habit"], body)
             # lenient where the vendor of the format is strict: unknown fields, betas, pairing; assumed
             known = {name: value for name, value in body.items() if name in Messages.model_fields}
             request = Messages.model_validate(known)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.habits import answer_with, context_with, refuse_extras
+from tests.lab.simulators.habits import answer_with, context_with, refuse_extras, refuse_schemas
 from tests.lab.simulators.model import Prompt, Reply
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused, sse
 from tests.lab.simulators.wire import anthropic_messages, openai_chat
@@ -137,6 +137,7 @@ class ModelServer:
             raise Refused(self.bad(call, str(error))) from None
         if not isinstance(body, dict) or not body.get("messages"):
             raise Refused(self.bad(call, "messages: Field required"))
+        refuse_schemas(str(self._options["habit"]), body)
         return body
 
     def fits(self, call: Call, prompt: Prompt) -> None:
