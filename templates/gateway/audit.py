@@ -53,6 +53,7 @@ BY_ERROR = {"ContextWindowExceededError": "overflow", "Timeout": "timeout", "API
 
 _current = contextvars.ContextVar("signalbox_audit", default=None)
 current = _current.get  # the request that this task serves; None outside of one
+under_way = set()  # every request that is being served
 
 
 def noticed(why):
@@ -331,10 +332,12 @@ class Audit(CustomLogger):
                 await send(message)
 
             token = _current.set(request)
+            under_way.add(request)
             try:
                 await application(scope, hear, say)
             finally:
                 _current.reset(token)
+                under_way.discard(request)
                 if request.answer.error and request.tried:
                     request.answer.error = request.tried[-1][1] or request.answer.error
                 if request.answer.error and self.broke_off:  # not "cut": that may be the client

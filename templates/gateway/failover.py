@@ -146,6 +146,8 @@ class Failover(CustomLogger):
             there = await asyncio.shield(self._looks[url])
         finally:
             self._looks.pop(url, None)
+        if there is None:  # a busy server may be slow to answer, and is not gone: it works for somebody here
+            there = any(works_on(request, url) for request in audit.under_way)
         (self._gone.discard if there else self._gone.add)(url)
         return there
 
@@ -172,6 +174,12 @@ class Failover(CustomLogger):
                 print(f"signalbox: {words}", flush=True)
             self._short = short
             await asyncio.sleep(INTERVAL)
+
+
+def works_on(request, url):
+    """Return whether the server with this probe was asked last for this request, and has not failed it."""
+    info, why = request.tried[-1] if request.tried else ({}, None)
+    return why is None and info.get("probe_url") == url
 
 
 def barred_from(request, model):

@@ -9,7 +9,7 @@ import ssl
 import aiohttp
 import context
 
-PATIENCE = 2.0  # seconds for a whole answer: one that takes longer is none, and its server counts as gone
+PATIENCE = 2.0  # seconds for a whole answer: one that takes longer is none
 MOST = 2 << 20  # bytes of a list of models
 TLS = ssl.create_default_context()
 FAILED = (OSError, TimeoutError, aiohttp.ClientError, ValueError, RecursionError)
@@ -27,10 +27,15 @@ async def asked(url, headers=None):
 
 
 async def answers(url):
-    """Return whether an HTTP server answers, whatever it says: even a 401 comes from a server that is there."""
+    """Return whether an HTTP server answers, whatever it says: even a 401 comes from a server that is there.
+
+    None: it said nothing in time.
+    """
     try:
         async with asked(url):
             return True
+    except TimeoutError:
+        return None
     except FAILED:
         return False
 

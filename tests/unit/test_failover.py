@@ -103,6 +103,26 @@ def test_a_server_that_is_gone_is_left_out_until_it_is_seen_again(plugins: Any) 
     assert asyncio.run(gone_and_back()) == [gone]
 
 
+def test_a_server_that_is_busy_with_a_request_of_ours_is_not_gone(
+    plugins: Any, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins.probe, "PATIENCE", 0.2)
+    busy = deployment(probe_url=f"http://127.0.0.1:{silent}/models", fallbacks=["haiku"])
+    working = Request()
+
+    async def both() -> None:
+        plugins.audit.under_way.add(working)
+        working.tried = [[busy["model_info"], None]]
+        assert await ask(plugins, "local", busy) == [busy]
+        for tried in ([], [[{"probe_url": "http://elsewhere"}, None]], [[busy["model_info"], "timeout"]]):
+            working.tried = tried
+            plugins.failover.plugin._gone.clear()
+            with pytest.raises(ServiceUnavailableError):
+                await ask(plugins, "local", busy)
+
+    asyncio.run(both())
+
+
 def test_many_requests_wait_for_one_probe(plugins: Any, silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins.probe, "PATIENCE", 0.3)
     looked: list[str] = []
