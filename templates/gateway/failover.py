@@ -19,7 +19,7 @@ import audit
 import context
 import mend
 import probe
-from litellm import ServiceUnavailableError
+from litellm import BadRequestError, ServiceUnavailableError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
 
@@ -30,6 +30,8 @@ THREADS = 64  # for names that nobody resolves: they keep neither LiteLLM nor an
 QUOTA = ("rate_limit", "quota")  # what only time heals
 # What may follow in a lane: all that `fallbacks` tell, clouds alone, or none; for lanes where it is not all.
 FALLBACKS_OF = dict(each.split("=") for each in os.environ.get("SIGNALBOX_LANE_FALLBACKS", "").split())
+# LiteLLM would drop the tool, and Claude Code take what the model makes up for what was found.
+NO_SEARCH = "{} cannot search the web: that is a service of Anthropic's models; ask without WebSearch"
 OF_THE_REQUEST = ("bad_request", "overflow", "cooldown")  # the next request may be another
 
 
@@ -84,6 +86,9 @@ class Failover(CustomLogger):
         request = audit.current()
         if request and info.get("id"):
             request.tried.append([info, None])
+        if not info.get("claude") and mend.searches(kwargs):
+            audit.noticed("bad_request")
+            raise BadRequestError(NO_SEARCH.format(info.get("id")), llm_provider="", model=str(kwargs.get("model")))
         return mend.mended(kwargs, info)
 
     async def async_post_call_failure_deployment_hook(self, request_data, exception, call_type, fallback_depth=None):

@@ -59,6 +59,13 @@ def for_a_local_server(kwargs, request):
     return changed
 
 
+def searches(kwargs):
+    """Return whether the server itself is asked to search the web, as Claude Code's WebSearch does."""
+    tools = kwargs.get("tools")
+    kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return any(str(kind).startswith("web_search") for kind in kinds)
+
+
 def is_billing(block):
     """Return whether a block of the system prompt is for the vendor's accounts alone."""
     return isinstance(block, dict) and str(block.get("text", "")).startswith(BILLING)

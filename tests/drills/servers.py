@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
 
+from signalbox.settings.layers import merge
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.failover import every_kind
-from tests.drills.failures import Kind, ask, audit, audited, options, urls
+from tests.drills.failures import Kind, ask, audit, audited, fault, options, settings, urls
 from tests.drills.stage import Stage
 
 drill = Drill(
@@ -22,7 +25,32 @@ drill = Drill(
 MAIL = {"type": "string", "format": "email", "pattern": "^(?!\\.)(?!.*\\.\\.)[a-z.]+@([a-z]+\\.)+[a-z]{2,}$"}
 SCHEMA = {"type": "object", "properties": {"to": {"type": "array", "items": MAIL, "maxItems": 5000}}}
 SEND = {"name": "mcp__mail__send", "description": "Send a mail.", "input_schema": SCHEMA}
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
+# As public reports have them of gpt-oss, DeepSeek, Mistral, Seed, MiniMax and models that were taught Claude's own.
+LEFTOVERS = (
+    "<|channel|>commentary to=functions.Bash <|constrain|>json<|message|>{}",
+    "analysisWe need the tool.assistantcommentary to=functions.Bash json{}",
+    "<\uff5cDSML\uff5ctool_calls>",
+    "<\uff5ctool\u2581calls\u2581begin\uff5c>",
+    'Bash[ARGS]{"command": "ls"}',
+    '<invoke name="Bash">',
+    "<function_calls>",
+    "<seed:tool_call>",
+    "<minimax:tool_call>",
+    "<|im_start|>assistant",
+    "<think>I must look.</think><tool_call>{}</tool_call>",
+    '[{"name": "Bash", "arguments": {"command": "ls"}}]',
+    "```tool_code\nprint(1)\n```",
+)
 HEADER = "x-anthropic-billing-header: cc_version=2.1.329.23d; cc_entrypoint=cli;"
+
+
+def _all(stage: Stage) -> dict[str, Kind]:
+    """Return every kind, on a host in whose lane `local` nobody follows; in others, a cloud's model."""
+    every = every_kind(stage)
+    alone = {"lanes": {"local": {"fallbacks": "none"}}}
+    stage.site(settings=merge(settings(every), alone)).deploy().ok()
+    return every
 
 
 def _arrived(stage: Stage, kind: Kind) -> list[dict[str, Any]]:
@@ -67,3 +95,57 @@ def header(stage: Stage) -> Figures:
         assert "x-anthropic-billing-header" not in arrived, arrived
         figures[name] = "the prompt begins with its own words"
     return figures
+
+
+@drill.cell("leftovers")
+def leftovers(stage: Stage) -> Figures:
+    """What a server prints in place of a call is no answer: the fallback gives one, or the person reads why not."""
+    every = _all(stage)
+    alone = every["vllm"]
+    figures: Figures = {}
+    for text in LEFTOVERS:
+        for name, kind in every.items():
+            with fault(stage, kind.server, "garble", text=text):
+                before = len(audit())
+                (told,) = ask(kind.model, tools=True)
+                (line,) = audited(before, 1, kind.model)
+            assert (line["fallback"], line["error_class"]) == (kind.model, "malformed"), f"{name}, {text}: {line}"
+            assert text not in told["text"], f"{name}, {text}: {told}"
+        with fault(stage, alone.server, "garble", text=text):
+            (told,) = ask(alone.model, tools=True, lane="local")
+        assert told["status"] == 400, told
+        assert "printed as text" in str(told["error"]), told
+    figures["kinds x texts"] = f"{len(every)} x {len(LEFTOVERS)}, each answered by the fallback"
+    with fault(stage, alone.server, "garble", text="Bash is a shell."):
+        (told,) = ask(alone.model, tools=True)
+    return {**figures, "control": f"{told['text']!r} goes out as it is"}
+
+
+@drill.cell("web-search")
+def web_search(stage: Stage) -> Figures:
+    """No local model makes up what the web says: a Claude searches, or the person reads that nobody can."""
+    kind = _all(stage)["lm_studio"]
+    before = len(audit())
+    ask(kind.model, more={"tools": [SEARCH]})
+    (line,) = audited(before, 1, kind.model)
+    assert (line["fallback"], line["error_class"]) == (kind.model, "bad_request"), line
+    (told,) = ask(kind.model, more={"tools": [SEARCH]}, lane="local")
+    assert told["status"] == 400, told
+    assert "cannot search the web" in str(told["error"]), told
+    return {"with a fallback": f"{line['model']} answers", "alone": str(told["error"])[:120]}
+
+
+@drill.cell("busy")
+def busy(stage: Stage) -> Figures:
+    """A server that is slow to tell what it has, because it computes for us, is asked all the same."""
+    kind = every_kind(stage)["lm_studio"]
+    with fault(stage, kind.server, "hang", path="*", seconds=3.0):
+        before = len(audit())
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(ask, kind.model)
+            time.sleep(1.0)
+            second = pool.submit(ask, kind.model)
+            answers = [each.result()[0] for each in (first, second)]
+        lines = audited(before, 2, kind.model)
+    assert all(kind.says in told["text"] for told in answers), f"{answers}, {lines}"
+    return {"two at once, the server slow": "both answered by it"}

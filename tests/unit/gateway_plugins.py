@@ -25,6 +25,10 @@ class ServiceUnavailableError(Exception):
         super().__init__(message)
 
 
+class BadRequestError(ServiceUnavailableError):
+    """Stands where LiteLLM's error would."""
+
+
 def price(model: str, usage_object: Any) -> tuple[float, float]:
     """Stands where LiteLLM's list of prices would: one model, a dollar a token."""
     if model != "claude-sonnet-4-6":
@@ -40,6 +44,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, audit: Path) -> Iterator[types.Simpl
     litellm.Usage = types.SimpleNamespace  # type: ignore[attr-defined]
     litellm.cost_per_token = price  # type: ignore[attr-defined]
     litellm.ServiceUnavailableError = ServiceUnavailableError  # type: ignore[attr-defined]
+    litellm.BadRequestError = BadRequestError  # type: ignore[attr-defined]
     logger.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]
     router = types.SimpleNamespace(model_list=[])
     proxy.proxy_server = types.SimpleNamespace(llm_router=router)  # type: ignore[attr-defined]

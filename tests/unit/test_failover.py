@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gateway_plugins import ServiceUnavailableError
+from tests.unit.gateway_plugins import BadRequestError, ServiceUnavailableError
 from tests.unit.gateway_plugins import plugins as plugins
 
 
@@ -121,6 +121,15 @@ def test_a_server_that_is_busy_with_a_request_of_ours_is_not_gone(
                 await ask(plugins, "local", busy)
 
     asyncio.run(both())
+
+
+def test_nobody_but_a_claude_is_asked_to_search_the_web(plugins: Any) -> None:
+    tools = [{"type": "web_search_20250305", "name": "web_search"}]
+    local = deployment(probe_url="http://x")
+    with pytest.raises(BadRequestError, match="lmstudio/local cannot search the web"):
+        asyncio.run(asked(plugins, local, tools=tools))
+    assert asyncio.run(asked(plugins, deployment("x", "cloud", claude=True), tools=tools)) is None
+    asyncio.run(asked(plugins, local, tools=[{"name": "web_search", "input_schema": {}}]))  # a tool of one's own
 
 
 def test_many_requests_wait_for_one_probe(plugins: Any, silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
