@@ -93,14 +93,19 @@ TRAPS: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+def _as(user: str, script: str) -> str:
+    """Return shell, for root, that runs this as the user; not by a login, since what lets it in may be a trap."""
+    runtime = f'XDG_RUNTIME_DIR="/run/user/$(id -u {user})"'
+    return f"runuser -u {user} -- env HOME=/home/{user} USER={user} {runtime} sh -c {shlex.quote(script)}"
+
+
 def _trap(thing: Thing, script: str) -> str:
     """Return shell, for root, that lays a trap with the rights of the thing's owner, who keeps what was there."""
     lay = (
         f'p={thing.path}; rm -rf ~/kept; mkdir -m 700 ~/kept; cp -a "$p" ~/kept/good 2>/dev/null; good=~/kept/good;'
         f' sum=$(sha256sum < "$p" 2>/dev/null | cut -d" " -f1); rm -rf "$p"; {script}'
     )
-    home = f"/home/{thing.owner}"
-    return f"runuser -u {thing.owner} -- env HOME={home} USER={thing.owner} sh -c {shlex.quote(lay)}"
+    return _as(thing.owner, lay)
 
 
 def _undone(thing: Thing) -> str:
@@ -110,8 +115,7 @@ def _undone(thing: Thing) -> str:
         ' rm -rf "$p" "$p".before-signalbox* "$d".before-signalbox* ~/other;'
         ' find "$d" -maxdepth 1 -name "a?found*" -delete; cp -a ~/kept/good "$p"; rm -rf ~/kept'
     )
-    home = f"/home/{thing.owner}"
-    return f"runuser -u {thing.owner} -- env HOME={home} sh -c {shlex.quote(undo)}"
+    return _as(thing.owner, undo)
 
 
 class Watched:
@@ -217,9 +221,8 @@ _LOOP = (
 
 
 def _as_agent(script: str) -> None:
-    """Have the agent run this; not by a login, since what lets it in may be swapped."""
-    runtime = 'XDG_RUNTIME_DIR="/run/user/$(id -u claude)"'
-    looks.answer(f"runuser -u claude -- env HOME=/home/claude {runtime} sh -c {shlex.quote(script)}", user="root")
+    """Have the agent run this."""
+    looks.answer(_as("claude", script), user="root")
 
 
 @contextmanager
