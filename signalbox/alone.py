@@ -32,8 +32,8 @@ from pyinfra.context import ContextObject, ctx_host, ctx_state
 from signalbox import bounds
 from signalbox.bounds import FACT, OPERATION, ExceededError, Limit, is_guarded, within
 from signalbox.history import state_directory
+from signalbox.launcher.speak import shown
 from signalbox.lock import LockError
-from signalbox.untrusted import plain
 
 LOG = "errors.log"  # in this project's state directory
 _LOG_BYTES = 1_000_000  # then it begins anew
@@ -104,7 +104,7 @@ def _foreseen(error: Exception) -> bool:
 
 
 def _keep(host: Host | None, error: Exception) -> Path | None:
-    text = plain("".join(traceback.format_exception(_cause(error))))
+    text = shown("".join(traceback.format_exception(_cause(error))), lines=True)
     path = state_directory() / LOG
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -24,8 +24,9 @@ from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
+from signalbox.launcher.speak import shown
 from signalbox.shell import Script, command_of, sh
-from signalbox.untrusted import json_of, plain
+from signalbox.untrusted import json_of
 
 PATH = "/run/signalbox/deploy.lock"
 LOG = "/var/log/signalbox/deploys.jsonl"
@@ -63,7 +64,7 @@ class Owner:
             return _NOBODY
         if not all(type(value) is known[key] for key, value in found.items()):
             return _NOBODY
-        told: dict[str, Any] = {key: plain(value) if isinstance(value, str) else value for key, value in found.items()}
+        told: dict[str, Any] = {key: shown(value) if isinstance(value, str) else value for key, value in found.items()}
         return cls(**told)
 
 
@@ -220,7 +221,7 @@ class Lock:
                 break
             other = other or line
         raise LockError(
-            f"its shell says {plain(other)[:80]!r} in place of who has the lock" if other else "its shell ended"
+            f"its shell says {shown(other)[:80]!r} in place of who has the lock" if other else "its shell ended"
         )
 
     def _until_its_end(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from pyinfra import host as current
 from pyinfra.api import Host
 
-from signalbox.untrusted import plain
+from signalbox.launcher.speak import shown
 
 _DIFFERENCES = "signalbox_differences"
 _WANTED = "signalbox_wanted"
@@ -57,5 +57,5 @@ def replaceable() -> tuple[str, ...]:
 
 
 def _word(value: object) -> str:
-    text = " ".join(plain(str(value)).splitlines())  # a host says what is
+    text = shown(" ".join(str(value).splitlines()))  # a host says what is
     return "nothing" if value in (None, "", (), []) else text if len(text) <= _LETTERS else f"{text[:_LETTERS]}…"

@@ -1,14 +1,10 @@
-"""What hosts, model servers and files that others may write say: JSON that is bounded, text that drives no terminal."""
+"""What hosts, model servers and files that others may write say: JSON that is bounded."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, NoReturn
-
-# Colours stay; all else that moves a cursor, sets a title or turns the direction of text goes.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 def json_of(text: str | bytes, *, max_bytes: int, max_depth: int = 32) -> Any:
@@ -50,8 +46,3 @@ def _finite(text: str) -> float:
 
 def _refused(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
-
-
-def plain(text: str) -> str:
-    """Return text as it may be shown: a space for what would drive a terminal, lines and tabs as they are."""
-    return _CONTROL.sub(" ", text)

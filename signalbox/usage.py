@@ -13,9 +13,10 @@ from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import deploys
 from signalbox.driver import drive
+from signalbox.launcher.speak import shown
 from signalbox.run_as import run_as
 from signalbox.shell import Script, sh
-from signalbox.untrusted import json_of, plain
+from signalbox.untrusted import json_of
 
 _KEPT = "signalbox_usage"
 _ANSWER_BYTES = 4 * 1024 * 1024
@@ -33,7 +34,7 @@ class HostUsage:
 
 _Count = Annotated[int, Field(ge=0, le=10**15)]
 _Dollars = Annotated[float, Field(ge=0, le=1e12)]
-_Name = Annotated[str, Field(max_length=200), AfterValidator(plain)]
+_Name = Annotated[str, Field(max_length=200), AfterValidator(lambda name: shown(name))]
 
 
 class _Row(BaseModel):

@@ -25,8 +25,9 @@ from signalbox import doctor, symptoms
 from signalbox.doctor.carried import BOOT, packed
 from signalbox.doctor.symptoms import FAILURE, WARNING
 from signalbox.driver import Outcome, drive
+from signalbox.launcher.speak import shown
 from signalbox.shell import Script, sh
-from signalbox.untrusted import json_of, plain
+from signalbox.untrusted import json_of
 from signalbox.verdict import fail, warn
 
 OK, UNKNOWN = "ok", "unknown"
@@ -111,7 +112,7 @@ class _Told(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
 
 
-_Words = Annotated[str, Field(max_length=20_000), AfterValidator(plain)]
+_Words = Annotated[str, Field(max_length=20_000), AfterValidator(lambda words: shown(words, lines=True))]
 
 
 class _Check(_Told):

@@ -11,6 +11,7 @@ from pyinfra.api import deploy
 from signalbox.facts import FileText, Placed
 from signalbox.facts.before import EngineState, RootEngine
 from signalbox.facts.look import MAX_TEXT
+from signalbox.launcher.speak import shown
 from signalbox.operations import (
     directories,
     docker_repository,
@@ -30,7 +31,7 @@ from signalbox.settings import Account
 from signalbox.settings.problems import show
 from signalbox.settings.sections import RootlessDocker
 from signalbox.shell import sh
-from signalbox.untrusted import json_of, plain
+from signalbox.untrusted import json_of
 from signalbox.verdict import fail
 
 COMMON = ["uidmap", "slirp4netns", "fuse-overlayfs", "iptables"]
@@ -145,7 +146,7 @@ def _no_key_lost(path: str, wanted: Mapping[str, object]) -> None:
         return
     lost.pop("log-driver", None)  # how logs are written has no data
     if lost:
-        words = plain(", ".join(f"{show(key)}: {show(value)}" for key, value in lost.items()))
+        words = shown(", ".join(f"{show(key)}: {show(value)}" for key, value in lost.items()))
         fail(
             [f"{path} has {words}, which the settings do not; write it in rootless_docker.daemon, or take it out there"]
         )
