@@ -3,8 +3,8 @@
 Where nobody may follow, it says what came in place of an answer: as one, it would end a task well that was never done.
 
 What can be seen before the first word has gone out: an answer without content, one that begins with a template's
-leftovers (`<unused24>`), or with a tool call printed as text. What cannot: the same later in a stream, or after
-thinking, which is passed on at once.
+leftovers (`<unused24>`), or with a tool call printed as text. Thinking is passed on at once: what is none after it ends
+in an error, and the client asks again. What cannot be seen: the same later in a stream.
 """
 
 import json
@@ -64,14 +64,21 @@ class MalformedError(OSError):
 
 
 class Judge:
-    """Reads an answer as it comes. verdict: True: an answer; False: none; None: not known yet."""
+    """Reads an answer as it comes. verdict: True: an answer; False: none; None: not known yet.
+
+    thinks: so far the model has thought, and said nothing.
+    """
 
     def __init__(self, stream, tools):
         self._stream, self._tools = stream, tools
         self._lines, self._document, self._text = Lines(), Document(), ""
         self._length = 0
-        self._cut_short = False
+        self._cut_short = self._thought = False
         self.verdict = None
+
+    @property
+    def thinks(self):
+        return self._thought and not self._text
 
     def take(self, chunk):
         self._length += len(chunk)
@@ -111,8 +118,10 @@ class Judge:
 
     def _block(self, block):
         kind = block.get("type")
-        if kind in ("tool_use", "input_json_delta") or block.get("thinking"):
+        if kind in ("tool_use", "input_json_delta"):
             self.verdict = True
+        elif block.get("thinking"):
+            self._thought = True
         elif kind in ("text", "text_delta"):
             self._text = (self._text + text(block, "text")).lstrip()
             if self._text:
@@ -206,7 +215,7 @@ class Attempt:
         self._send, self._next, self._tools, self._first, self._judged = send, instead, tools, first, judged
         self._held = []
         self._judge = None  # None while held: the answer has not begun
-        self._released = False
+        self._released = self._begun = False
         self.ident = self.instead = None
         self.refused = False
 
@@ -232,11 +241,16 @@ class Attempt:
             self._judge.take(message.get("body", b""))
             if not message.get("more_body"):
                 self._judge.end()
+            if self._judge.verdict is False and self._begun:
+                await self._break_off()
             if self._judge.verdict is False:
                 self.refused = True
                 raise MalformedError
             if self._judge.verdict:
                 await self._release()
+            elif self._judge.thinks:
+                await self._let_go()
+                self._begun = True
 
     async def close(self):
         """Let go of what is still held: the application said all it had to say."""
@@ -245,18 +259,34 @@ class Attempt:
 
     async def _release(self):
         self._released = True
+        await self._let_go()
+
+    async def _let_go(self):
         for message in self._held:
             await self._send(message)
         self._held.clear()
 
+    async def _break_off(self):
+        """End what has begun in an error: failover.py leaves the server alone, and whoever is asked next answers."""
+        error = _error(self.ident, "api_error")
+        self._released = True
+        if request := audit.current():
+            request.error_class = request.error_class or "malformed"
+        await self._send({"type": "http.response.body", "body": b"event: error\ndata: " + error + b"\n\n"})
+        raise MalformedError
+
 
 async def _refuse(send, ident):
     """Say that what came is no answer. At 400 Claude Code says it too, and asks no ten times more."""
-    backend, _, model = ident.partition("/")
-    error = {"type": "error", "error": {"type": "invalid_request_error", "message": WORDS.format(model, backend)}}
     headers = [(b"content-type", b"application/json"), (b"x-litellm-model-id", ident.encode())]
     await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(error).encode()})
+    await send({"type": "http.response.body", "body": _error(ident, "invalid_request_error")})
+
+
+def _error(ident, kind):
+    """Return the words as an error of the API."""
+    backend, _, model = ident.partition("/")
+    return json.dumps({"type": "error", "error": {"type": kind, "message": WORDS.format(model, backend)}}).encode()
 
 
 def _given(body, receive):

@@ -38,10 +38,10 @@ LEFTOVERS = (
     "<seed:tool_call>",
     "<minimax:tool_call>",
     "<|im_start|>assistant",
-    "<think>I must look.</think><tool_call>{}</tool_call>",
     '[{"name": "Bash", "arguments": {"command": "ls"}}]',
     "```tool_code\nprint(1)\n```",
 )
+THOUGHT = "<think>I must look.</think><tool_call>{}</tool_call>"  # as text, or what LiteLLM makes a thought of
 HEADER = "x-anthropic-billing-header: cc_version=2.1.329.23d; cc_entrypoint=cli;"
 
 
@@ -115,6 +115,16 @@ def leftovers(stage: Stage) -> Figures:
             (told,) = ask(alone.model, tools=True, lane="local")
         assert told["status"] == 400, told
         assert "printed as text" in str(told["error"]), told
+    for name, kind in every.items():
+        with fault(stage, kind.server, "garble", text=THOUGHT):
+            before = len(audit())
+            first, again = ask(kind.model, tools=True, times=2)
+            line, after = audited(before, 2, kind.model)
+        assert line["error_class"] == "malformed", f"{name}, {THOUGHT}: {line}"
+        assert "tool_call" not in first["text"], f"{name}: {first}"
+        told = again if first["error"] else first  # a thought had gone out: the client asks again
+        assert told["text"] and after["model"] != kind.model, f"{name}: {first}, {again}, {after}"
+        figures[f"{name}, after a thought"] = "an error, then the fallback" if first["error"] else "the fallback"
     figures["kinds x texts"] = f"{len(every)} x {len(LEFTOVERS)}, each answered by the fallback"
     with fault(stage, alone.server, "garble", text="Bash is a shell."):
         (told,) = ask(alone.model, tools=True)

@@ -131,9 +131,29 @@ def test_an_answer_goes_out_as_it_is(plugins: Any, texts: list[str]) -> None:
 
 def test_calls_thoughts_and_errors_go_out_at_once(plugins: Any) -> None:
     error = {"type": "error", "error": {"type": "api_error", "message": ""}}
-    for event in (CALLED, THOUGHT, error):
+    for event in (CALLED, error):
         stream = [f"data: {json.dumps(event)}\n\n".encode()]
         assert converse(plugins, stream) == (stream[0], ["local"])
+    thinking = f"data: {json.dumps(THOUGHT)}\n\n".encode()
+    whole = [thinking, *said("Yes.")]
+    assert converse(plugins, whole) == (b"".join(whole), ["local"])
+
+
+@pytest.mark.parametrize("texts", [[], ["<tool", "_call>{}"], ['{"name": "Bash", "arguments": {}}']])
+def test_what_is_none_after_a_thought_ends_in_an_error(plugins: Any, texts: list[str]) -> None:
+    begun, *rest = said(*texts)
+    thinking = f"data: {json.dumps(THOUGHT)}\n\n".encode()
+    request = plugins.audit.Request({"headers": []})
+    plugins.audit._current.set(request)
+    try:
+        got, asked = converse(plugins, [begun, thinking, *rest])
+    finally:
+        plugins.audit._current.set(None)
+    assert asked == ["local"]
+    assert got.startswith(begun + thinking)
+    assert b"message_stop" not in got
+    assert got.rstrip().splitlines()[-2] == b"event: error"
+    assert json.loads(got.rstrip().splitlines()[-1][5:])["error"]["type"] == "api_error"
 
 
 def test_without_tools_a_printed_call_is_text(plugins: Any) -> None:
