@@ -123,7 +123,8 @@ def leftovers(stage: Stage) -> Figures:
         assert line["error_class"] == "malformed", f"{name}, {THOUGHT}: {line}"
         assert "tool_call" not in first["text"], f"{name}: {first}"
         told = again if first["error"] else first  # a thought had gone out: the client asks again
-        assert told["text"] and after["model"] != kind.model, f"{name}: {first}, {again}, {after}"
+        assert told["text"], f"{name}: {first}, {again}"
+        assert after["model"] != kind.model, f"{name}: {after}"
         figures[f"{name}, after a thought"] = "an error, then the fallback" if first["error"] else "the fallback"
     figures["kinds x texts"] = f"{len(every)} x {len(LEFTOVERS)}, each answered by the fallback"
     with fault(stage, alone.server, "garble", text="Bash is a shell."):
