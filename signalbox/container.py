@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from signalbox.facts.secrets import reader
 from signalbox.routes import Container
@@ -19,11 +20,18 @@ def container_json(settings: Gateway, container: Container, key_files: Mapping[s
     wanted = {
         "run": _run(container, settings.limits),
         "secrets": {name: [path, reader(path)] for name, path in key_files.items()},
+        "names": _names(container),
         "deployments": sorted(entry["model_info"]["id"] for entry in container.config["model_list"]),
         "start_timeout_seconds": settings.start_timeout_seconds,
         "drain_seconds": settings.drain_seconds,
     }
     return json.dumps(wanted, indent=2) + "\n"
+
+
+def _names(container: Container) -> list[str]:
+    """Return the servers' names, as far as they may stand in the host's own /etc/hosts; stage.py looks there."""
+    urls = {str(entry["litellm_params"].get("api_base") or "") for entry in container.config["model_list"]}
+    return sorted({urlsplit(url).hostname or "" for url in urls} - {"host.docker.internal", ""})
 
 
 def _run(container: Container, limits: Limits) -> list[str]:

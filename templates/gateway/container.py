@@ -47,6 +47,7 @@ class Container:
         self.process = await asyncio.create_subprocess_exec(
             "docker", "run", "--rm", "--name", self.name, "--label", LABEL, "--publish", f"127.0.0.1:{self.port}:4000",
             *(f"--mount=type=bind,src={source},dst={path},readonly" for source, path in mounts),
+            *(f"--add-host={line}" for line in (self.place / "hosts").read_text().splitlines()),
             *self.plan["run"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -9,6 +9,7 @@ of these files that came up healthy, becomes RUNTIME/good. Exit status 1, and wh
 
 import contextlib
 import hashlib
+import ipaddress
 import json
 import os
 import shutil
@@ -33,7 +34,9 @@ def stage(contents, target, wanted):
     for name, content in contents.items():
         (target / name).write_text(content)
     (target / "start").chmod(0o700)
-    for name, (file, reader) in json.loads(contents["container.json"])["secrets"].items():
+    plan = json.loads(contents["container.json"])
+    (target / "hosts").write_text("".join(f"{name}:{ip}\n" for name, ip in known_here(plan.get("names", ())).items()))
+    for name, (file, reader) in plan["secrets"].items():
         with contextlib.suppress(OSError):
             hashes[file] = digest(Path(file))
         done = subprocess.run(reader, shell=True, capture_output=True, check=False)  # noqa: S602 (the deploy's own)
@@ -45,6 +48,17 @@ def stage(contents, target, wanted):
     # of yesterday, gets nothing from a container that ends its last requests.
     (secrets / "RELAY").write_text(token_hex(32))
     (target / "inputs").write_text("".join(f"{each}  {file}\n" for file, each in hashes.items()))
+
+
+def known_here(names, hosts=Path("/etc/hosts")):
+    """Return the address of those of the names that this host's own file has: a container asks DNS alone."""
+    found = {}
+    for line in hosts.read_text(errors="replace").splitlines() if hosts.exists() else ():
+        ip, *here = line.partition("#")[0].split() or [""]
+        with contextlib.suppress(ValueError):
+            if not ipaddress.ip_address(ip).is_loopback:
+                found |= {name: ip for name in names if name in here and name not in found}
+    return found
 
 
 def digest(path):

@@ -12,7 +12,8 @@ from signalbox.settings.layers import merge
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.failover import every_kind
 from tests.drills.failures import Kind, ask, audit, audited, fault, options, settings, urls
-from tests.drills.stage import Stage
+from tests.drills.stage import HOST, Stage
+from tests.lab import hosts
 
 drill = Drill(
     "servers",
@@ -160,3 +161,30 @@ def busy(stage: Stage) -> Figures:
     lines = audited(before, 2, kind.model)
     assert all(kind.says in told["text"] for told in answers), f"{answers}, {lines}"
     return {"two at once, the server slow": "both answered by it"}
+
+
+@drill.cell("named")
+def named(stage: Stage) -> Figures:
+    """A server whose name stands in the host's own /etc/hosts is reached from the gateway's container too."""
+    stage.converged()
+    address, _, port = urls(stage)["lmstudio"].removeprefix("http://").partition(":")
+    hosts.run(HOST, f"echo '{address} studio.lan # drill' >> /etc/hosts")
+    site = stage.site(settings={"backends": {"lmstudio": {"url": f"http://studio.lan:{port}"}}})
+    try:
+        site.deploy().ok()
+        before = len(audit())
+        (told,) = ask(words="LM Studio", seconds=30)
+        (line, *_) = audited(before, 1)
+        assert "LM Studio" in told["text"], f"{told}, {line}"
+    finally:
+        hosts.run(HOST, "sed '/# drill$/d' /etc/hosts > /tmp/hosts && cat /tmp/hosts > /etc/hosts")
+
+    def still_known() -> None:
+        hosts.run(HOST, "systemctl --user --machine=litellm@.host restart litellm.service")
+        (told,) = ask()
+        assert "LM Studio" in told["text"], told
+
+    control = must_fail(still_known, "the line in /etc/hosts")
+    stage.converged()
+    stage.site().deploy().ok()
+    return {"asked by its name": "LM Studio answers", "control": control}

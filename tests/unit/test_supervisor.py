@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import importlib
 import json
 import os
 import signal
@@ -254,3 +255,16 @@ def test_it_ends_with_its_container(gateway: Host) -> None:
 def test_a_port_that_is_taken_is_told(gateway: Host) -> None:
     again = gateway.program(SUPERVISOR, "serve", gateway.runtime, gateway.state, gateway.port)
     assert (again.returncode, again.stderr) == (1, f"127.0.0.1:{gateway.port}: Address already in use\n")
+
+
+def test_a_container_knows_the_names_that_stand_in_this_hosts_own_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(STAGE.parent))
+    stage = importlib.import_module("stage")
+    hosts = tmp_path / "hosts"
+    lines = "127.0.1.1 studio\n192.0.2.7 box.lan box # studio\nnot a line\n\n192.0.2.8 box\n2001:db8::1 six\n"
+    hosts.write_bytes(lines.encode() + b"\xff\xff x\n")
+    names = ["box", "box.lan", "six", "studio", "elsewhere"]
+    assert stage.known_here(names, hosts) == {"box.lan": "192.0.2.7", "box": "192.0.2.7", "six": "2001:db8::1"}
+    assert stage.known_here(names, tmp_path / "none") == {}
