@@ -6,11 +6,14 @@ from signalbox.shell import Script, sh
 
 # The system's programs alone: what a user put before them would answer in their place.
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+PATIENCE = 300  # seconds for a user's own manager to start or stop what it shall
 WRITING = 120  # seconds in which a user's files are written; a pipe in their place would hold root's run up for ever
 
 
-def run_as(user: str, home: str, script: Script) -> Script:
+def run_as(user: str, home: str, script: Script, *, seconds: int | None = None) -> Script:
     """Return the shell command that runs `script` (POSIX sh) as `user`, in `home`, with nothing inherited.
+
+    seconds: after so many it is ended, with status 124; for what asks the user's own manager, which may not answer.
 
     XDG_RUNTIME_DIR and DOCKER_HOST are those of the user's systemd manager: a plain `sudo -u` or `su` has
     neither and cannot reach the user's bus or rootless Docker.
@@ -19,7 +22,8 @@ def run_as(user: str, home: str, script: Script) -> Script:
         "export XDG_RUNTIME_DIR=/run/user/$(id -u) && export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/docker.sock && cd && "
     )
     return sh(
-        "{become}env -i HOME={home} USER={user} LOGNAME={user} PATH={path} LANG=C.UTF-8 sh -c {script}",
+        "{bounded}{become}env -i HOME={home} USER={user} LOGNAME={user} PATH={path} LANG=C.UTF-8 sh -c {script}",
+        bounded=sh("timeout -k 5 {} ", seconds) if seconds else Script(""),
         become=_become(user),
         home=home,
         user=user,

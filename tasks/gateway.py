@@ -84,6 +84,7 @@ def gateway(
         unit="litellm.service",
         account=user,
         home=account.home,
+        patience=settings.start_timeout_seconds * 2 + 120,  # as the unit has it, and what is around a start
         inputs={
             **{path: sha256(content) for path, content in contents.items()},
             **dict.fromkeys(key_files.values()),

@@ -17,7 +17,7 @@ from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
 from signalbox.operations.placed import manifest_now
 from signalbox.removal import removal
-from signalbox.run_as import as_owner, run_as
+from signalbox.run_as import PATIENCE, as_owner, run_as
 from signalbox.settings.account import Account
 from signalbox.shell import all_of, fed, sh
 from signalbox.statements import differs, want
@@ -168,7 +168,8 @@ def linger(account: str, home: str, wanted: bool = True) -> Commands:
     differs(f"linger of {account}", "on" if now.linger else "off", "on" if wanted else "off")
     if wanted and not (now.linger and now.bus):
         # A manager that was started before dbus-user-session was installed has no bus until it is told.
-        bus = run_as(account, home, sh("systemctl --user daemon-reload && systemctl --user start dbus.socket"))
+        start = sh("systemctl --user daemon-reload && systemctl --user start dbus.socket")
+        bus = run_as(account, home, start, seconds=PATIENCE)
         yield all_of(
             manifest.record(manifest.Entry("linger", account)),
             sh(

@@ -11,7 +11,7 @@ from signalbox.kept import owner_of, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import prepare
-from signalbox.run_as import as_owner, run_as
+from signalbox.run_as import PATIENCE, as_owner, run_as
 from signalbox.shell import Script, all_of, each_of, sh
 from signalbox.statements import differs, want
 
@@ -65,7 +65,7 @@ def container_set_aside(container: str, account: str, home: str) -> Commands:
     stop = sh(
         "{{ docker container update --restart=no {name} && docker container stop {name}; }} >/dev/null", name=container
     )
-    yield all_of(manifest.MAKE, record, run_as(account, home, stop))
+    yield all_of(manifest.MAKE, record, run_as(account, home, stop, seconds=PATIENCE))
 
 
 @operation()

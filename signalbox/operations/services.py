@@ -12,7 +12,7 @@ from signalbox.facts.units import USER
 from signalbox.operations.commands import Commands
 from signalbox.operations.in_effect import refused
 from signalbox.operations.units import foreign_drop_ins
-from signalbox.run_as import run_as
+from signalbox.run_as import PATIENCE, run_as
 from signalbox.shell import Script, sh
 from signalbox.statements import differs
 
@@ -25,6 +25,7 @@ def service(
     inputs: dict[str, str | None],
     reloaded: Collection[str] = (),
     meanwhile: Script | None = None,
+    patience: int = PATIENCE,
 ) -> Commands:
     """Have the user unit `unit` enabled and running with its inputs as they shall be.
 
@@ -35,6 +36,7 @@ def service(
       on with what it had, tells why in %t/<unit>.refused: the operation fails with that.
     + meanwhile: shell that the user's manager begins once the unit was started, for a later operation that does the
       same if need be: nothing waits for it, or asks how it ended.
+    + patience: seconds that a start may take: what it waits for may be the user's own doing.
     """
     units = host.get_fact(UserUnits, user=account, home=home, units=USER if unit in USER else (unit,))
     now = units.get(unit, Unit())
@@ -69,7 +71,9 @@ def service(
         verb=verb,
         begin=_beginning(meanwhile) if meanwhile else Script(""),
     )
-    yield run_as(account, home, script)
+    late = f"{unit} of {account} did not start within {patience} s"
+    bounded = run_as(account, home, script, seconds=patience)
+    yield sh("{} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", bounded, late)
     if foreign:
         yield refused(
             f"{unit} of {account} is changed by {', '.join(foreign)}, which Signalbox did not place; take it away"
@@ -89,4 +93,4 @@ def manager_environment(account: str, home: str, variable: str) -> Commands:
         host.noop(f"the user manager of {account} has its environment")
         return
     differs(f"environment of the user manager of {account}", "older", "on disk")
-    yield run_as(account, home, sh("systemctl --user daemon-reload"))
+    yield run_as(account, home, sh("systemctl --user daemon-reload"), seconds=PATIENCE)
