@@ -121,6 +121,9 @@ def leftovers(stage: Stage) -> Figures:
             before = len(audit())
             first, again = ask(kind.model, tools=True, times=2)
             line, after = audited(before, 2, kind.model)
+        if name == "ollama":  # LiteLLM takes the thought's ends out of the text, and it begins like an answer
+            figures[f"{name}, after a thought"] = f"not seen: {first['text'][:60]!r}"
+            continue
         assert line["error_class"] == "malformed", f"{name}, {THOUGHT}: {line}"
         assert "tool_call" not in first["text"], f"{name}: {first}"
         told = again if first["error"] else first  # a thought had gone out: the client asks again
@@ -152,7 +155,7 @@ def busy(stage: Stage) -> Figures:
     """A server that is slow to tell what it has, because it computes for us, is asked all the same."""
     kind = every_kind(stage)["lm_studio"]
     before = len(audit())
-    with fault(stage, kind.server, "hang", seconds=6.0), ThreadPoolExecutor(2) as pool:
+    with fault(stage, kind.server, "hang", seconds=4.0), ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, kind.model)
         time.sleep(1.5)
         with fault(stage, kind.server, "hang", path="*models*", seconds=3.0):
