@@ -276,6 +276,8 @@ defaults = {  # what a record below has when it does not say
         "private": False,  # True: nothing may leave for a cloud, so its models have no fallback
         "fallbacks": "all",  # all that the gateway's fallbacks tell, clouds (no local model in a cloud's place) or none
         "effort": "high",  # low, medium or high; many backends reject xhigh
+        "permission_mode": "default",  # default (it asks before it acts), acceptEdits, plan, auto (for Claudes alone; each call is judged first, which costs) or bypass (it never asks)
+        "prompt": None,  # full; lean: without what a local model has no use for, a third of the size; None: lean where the main model is no Claude
     },
 }
 
@@ -358,9 +360,13 @@ lanes = {  # one launcher each: claude-<lane>
     },
 }
 
+sessions = {
+    "keep_days": 3650,  # Claude Code deletes what was said in a session that is older; it would after 30 days by itself
+}
+
 launchers = {
     "enabled": True,
-    "flags": [],  # added to every claude call; --dangerously-skip-permissions would let the agent run anything unasked
+    "flags": [],  # added to every claude call, such as ["--verbose"]
     "reopen_sessions": False,  # True: what claude-session has opened comes back after a reboot, where it was
     "task_timeout_seconds": 3600,  # of a headless task (claude-task@NAME), as a whole
     "escalation": {  # claude-escalate, of the skill cloud-escalator: one question to the cloud

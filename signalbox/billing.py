@@ -36,7 +36,7 @@ def _of_a_key(settings: Settings, lane: Lane) -> str:
     if lane.credential == "none":
         return f"the account that has logged in in {lane.config_dir}"
     clouds = [cloud for cloud in settings.clouds.values() if cloud.secret == lane.credential]
-    return _account(clouds[0]) if clouds else f"the Claude API account of {lane.credential}"
+    return account(clouds[0]) if clouds else f"the Claude API account of {lane.credential}"
 
 
 def _later(settings: Settings, lane: Lane) -> list[str]:
@@ -50,10 +50,11 @@ def _later(settings: Settings, lane: Lane) -> list[str]:
 def _payers(settings: Settings, models: list[str]) -> list[str]:
     """Return the accounts that answers of these models are billed to; none for models on one's own network."""
     several = [record for name in models for record, _ in _names(settings).get(name, ())]
-    return _once(_account(record) for record in several if isinstance(record, Cloud))
+    return _once(account(record) for record in several if isinstance(record, Cloud))
 
 
-def _account(cloud: Cloud) -> str:
+def account(cloud: Cloud) -> str:
+    """Return what a cloud's bills go to."""
     return f"{CLOUDS[str(cloud.kind)].ACCOUNT} of {cloud.secret}"
 
 

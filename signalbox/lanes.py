@@ -6,6 +6,7 @@ from typing import Any
 
 from signalbox.backends import kind_of
 from signalbox.billing import billed
+from signalbox.claude_settings import LEAN, Choices, claude_settings
 from signalbox.readings import of_boxes
 from signalbox.routes import boxes
 from signalbox.secrets.on_host import lane_secret
@@ -55,6 +56,7 @@ def lane_records(settings: Settings) -> dict[str, Any]:
         "sessions_reopen": settings.launchers.reopen_sessions,
         "escalation": _handover(settings.launchers.escalation),
         "dispatch": {**_handover(settings.launchers.dispatch), "parallel": settings.launchers.dispatch.parallel},
+        "settings": {"cleanupPeriodDays": settings.sessions.keep_days},  # of the lanes of ~/.claude-backends.env, too
         "lanes": {name: _record(settings, name, lane, claude) for name, lane in settings.lanes.items() if lane.enabled},
     }
 
@@ -89,6 +91,9 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         environment |= _patience(settings)
     if lane.private:
         environment |= _QUIET
+    context = None if lane.via == "first-party" else _window(_used(lane, models, lane.models["main"]))
+    lean = (lane.prompt or ("full" if context is None else "lean")) == "lean"
+    environment |= LEAN if lean else {}
     return {
         "via": lane.via,
         "models": dict(lane.models),
@@ -99,10 +104,18 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "billed": billed(settings, lane),
         "private": lane.private,
         "effort": lane.effort,
-        "context": None if lane.via == "first-party" else _window(_used(lane, models, lane.models["main"])),
+        "permission_mode": lane.permission_mode,
+        "prompt": "lean" if lean else "full",
+        "settings": claude_settings(
+            settings,
+            lane,
+            lean=lean,
+            status_line=f"{PROGRAM} statusline",
+            choices=_choices(settings, lane, models),
+        ),
+        "context": context,
         "servers": _servers(lane, models),
         "readings": _readings(lane, models),
-        "status_line": f"{PROGRAM} statusline",
     }
 
 
@@ -128,7 +141,9 @@ def _of_models(lane: Lane, models: Served) -> dict[str, str]:
         # A gateway cannot forward every beta; one that fails reads as "model may not exist".
         "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
         **{_MODEL_VARIABLES[slot]: _asked_for(lane, models, name) for slot, name in lane.models.items()},
-        # So that the lane's own model is in the list of /model, under a name that says whose it is.
+        # What "Default" in /model leads to; Claude Code has a default of its own otherwise.
+        "ANTHROPIC_DEFAULT_MODEL": asked,
+        # For where Claude Code lists its own models in /model: a person may have said so.
         "ANTHROPIC_CUSTOM_MODEL_OPTION": asked,
         "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": f"{main.id} ({record.name})",
         **_of_models_to_choose(lane, models),
@@ -197,6 +212,19 @@ def _asked_for(lane: Lane, models: Served, name: str) -> str:
     return name if lane.via == "gateway" else str(_used(lane, models, name)[0][1].id)
 
 
+def _choices(settings: Settings, lane: Lane, models: Served) -> Choices:
+    """Return what /model offers: each model once, the lane's own first; nothing where Anthropic's own list is right."""
+    if lane.via == "first-party":
+        return []
+    others = boxes(settings) if lane.via == "gateway" else {}
+    own = {name: several for name in lane.models.values() if (several := _used(lane, models, name))}
+    found: dict[str, list[Box]] = {}
+    for name, several in {**own, **others}.items():
+        # An alias is no further model.
+        found.setdefault(several[0][1].name if lane.via == "gateway" else _asked_for(lane, models, name), several)
+    return list(found.items())
+
+
 def _of_models_to_choose(lane: Lane, models: Served) -> dict[str, str]:
     """Return the window of what /model may choose from the gateway's list and Claude Code does not know.
 
@@ -214,6 +242,8 @@ def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:
     outputs = [model.max_output_tokens for _, model in several if isinstance(model, BackendModel | CloudModel)]
     return {
         "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(window),
+        # It takes a model that it does not know for one that has 1M tokens, too, and then never compacts.
+        "CLAUDE_CODE_DISABLE_1M_CONTEXT": "1",
         # Its default of 32000 would not fit beside the prompt.
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(min(each for each in outputs if each is not None)),
         # A header in the system prompt that differs in each request defeats the server's prompt cache.

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.drills.init import person_at, right
+from tests.drills.person import Person
 from tests.drills.record import PROJECT
-from tests.drills.terminal import Person
 from tests.lab import hosts, services
 
 HOST = "recorded"

@@ -91,6 +91,8 @@ def with_lanes(records: dict[str, Any], wanted: str | None = None) -> dict[str, 
         if wanted:
             fail(EX_CONFIG, str(error))
         say(f"its servers are left out: {error}")
+    for lane in own.values():
+        lane["settings"] |= records["settings"]
     return {**records, "lanes": {**records["lanes"], **{k: v for k, v in own.items() if k not in records["lanes"]}}}
 
 
@@ -125,6 +127,7 @@ def _lane(name: str, variables: dict[str, str]) -> Lane:
         "environment": {
             "ANTHROPIC_BASE_URL": url,
             "ANTHROPIC_CONFIG_DIR": f"{directory}/anthropic",
+            "ANTHROPIC_DEFAULT_MODEL": model,
             "ANTHROPIC_CUSTOM_MODEL_OPTION": model,
             "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": variables.get(f"{prefix}_MODEL_NAME") or model,
             "ANTHROPIC_MODEL": model,
@@ -145,7 +148,8 @@ def _lane(name: str, variables: dict[str, str]) -> Lane:
         "effort": "high",
         "context": int(context) if context else None,
         "servers": {},
-        "status_line": None,
+        "permission_mode": "default",
+        "settings": {"disableAutoMode": "disable", "permissions.defaultMode": "default"},
     }
 
 
@@ -153,4 +157,8 @@ def _limits(context: str | None) -> dict[str, str]:
     """Return what Claude Code is told of a model that it does not know; without, it assumes a context of 1M tokens."""
     if context is None:
         return {}
-    return {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": context, "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(OUTPUT)}
+    return {
+        "CLAUDE_CODE_DISABLE_1M_CONTEXT": "1",
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": context,
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(OUTPUT),
+    }

@@ -25,17 +25,25 @@ def prepare(lane: dict[str, Any], key: str | None) -> None:
         fail(EX_CONFIG, f"{directory} cannot be used ({error.strerror})")
 
 
+def other_mode(lane: dict[str, Any]) -> tuple[Path, str] | None:
+    """Return the permission mode that a person has chosen in the lane's place, and where; None: it is the lane's."""
+    path = Path(lane["environment"]["CLAUDE_CONFIG_DIR"]) / "settings.json"
+    try:
+        permissions = within.json_of(within.text_of(path)).get("permissions", {})
+        mode = permissions.get("defaultMode")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return None if mode in (None, lane["settings"]["permissions.defaultMode"]) else (path, str(mode)[:40])
+
+
 def _settings(path: Path, lane: dict[str, Any]) -> None:
-    """Have the lane's effort and status line in the settings, where a person has not chosen otherwise."""
-    wanted: dict[str, Any] = {"effortLevel": lane["effort"]}
-    if lane["status_line"]:
-        wanted["statusLine"] = {"type": "command", "command": lane["status_line"]}
+    """Have the lane's settings in the file, but for what a person has chosen otherwise."""
+    wanted: dict[str, Any] = {**lane["settings"], "effortLevel": lane["effort"]}
     old = within.text_of(path) if path.exists() else ""
     settings: dict[str, Any] = within.json_of(old) if old.strip() else {}  # sources.py has read it
     record = path.with_name(WRITTEN)
-    written = _written(record, wanted if settings else {})
-    ours = {key: value for key, value in wanted.items() if settings.get(key) == written.get(key)}
-    new = {**settings, **ours}
+    written = _written(record)
+    new, ours = _merged(settings, wanted, written)
     if new.get("effortLevel", TOO_HIGH[0]) in TOO_HIGH:
         ours["effortLevel"] = new["effortLevel"] = lane["effort"]
         backup = path.with_name("settings.json.before-signalbox")
@@ -43,17 +51,50 @@ def _settings(path: Path, lane: dict[str, Any]) -> None:
             backup.write_text(old)
     if new != settings:
         replace(path, new)
-    if {**written, **ours} != written or not record.exists():
-        replace(record, {**written, **ours})
+    now = {key: value for key, value in {**(written or {}), **ours}.items() if value is not None}
+    if now != written:
+        replace(record, now)
 
 
-def _written(path: Path, unknown: dict[str, Any]) -> dict[str, Any]:
-    """Return what was written last; `unknown` where nothing tells."""
+def _merged(
+    settings: dict[str, Any], wanted: dict[str, Any], written: dict[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings with what is wanted in them, and what of it is ours: what nobody else has changed.
+
+    A dot in a key leads into an object. Of lists each entry is by itself somebody's. written: ours of the last time,
+    None where nothing tells: then what is wanted and there already is ours.
+    """
+    new: dict[str, Any] = json.loads(json.dumps(settings))
+    ours: dict[str, Any] = {}
+    last = wanted if written is None else written
+    for key in {**last, **wanted}:
+        *path, name = key.split(".")
+        inside: Any = new
+        for part in path:
+            there = isinstance(inside, dict) and (key in wanted or part in inside)
+            inside = inside.setdefault(part, {}) if there else None
+        if not isinstance(inside, dict):
+            continue  # Claude Code will not have it either, or there is nothing to take out
+        now, was, want = inside.get(name), last.get(key), wanted.get(key)
+        if isinstance(want, list) and isinstance(now, list | None):
+            before = was if isinstance(was, list) and written is not None else []
+            kept = [each for each in now or () if each not in before or each in want]
+            inside[name] = kept + [each for each in want if each not in kept and each not in before]
+            ours[key] = want
+        elif now == was or (written is None and now is None):
+            inside[name] = ours[key] = want
+        if inside.get(name) in (None, []):
+            inside.pop(name, None)
+    return {key: value for key, value in new.items() if value != {} or key in settings}, ours
+
+
+def _written(path: Path) -> dict[str, Any] | None:
+    """Return what was written last; None where nothing tells."""
     try:
         written = within.json_of(within.text_of(path))
     except (OSError, ValueError):
-        return unknown
-    return written if isinstance(written, dict) else unknown
+        return None
+    return written if isinstance(written, dict) else None
 
 
 def _state(path: Path, lane: dict[str, Any], key: str | None) -> None:

@@ -130,7 +130,7 @@ def _limit(option: str, value: str) -> float:
 def _asker(records: dict[str, Any], options: dict[str, Any], arguments: list[str]) -> Callable[[str, str], Answer]:
     """Return what asks the lane one prompt in a directory; end with the reason if the lane cannot work."""
     name = options["lane"]
-    variables = lanes.ready(name, lane_named(records, name), records, arguments)
+    variables = lanes.ready(name, lane_named(records, name), records, ["-p", *arguments])
     variables = {each: value for each, value in variables.items() if each not in OF_THE_CALLER}
     # No title, no summary: one question is one request.
     variables["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"

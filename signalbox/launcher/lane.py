@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -18,6 +18,9 @@ from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
 from .speak import EX_CONFIG, EX_USAGE, fail, say
+
+# With these a -p run ends when it has answered: a command in the background, or a schedule, would hold it.
+ENDING = {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1", "CLAUDE_CODE_DISABLE_CRON": "1"}
 
 
 def main(name: str, arguments: Sequence[str]) -> NoReturn:
@@ -38,7 +41,33 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
     variables = ready(name, lane, records, arguments)
     if sys.stdin.isatty() and sys.stderr.isatty():
         say(f"this bills {lane['billed']}")
+        for words in _how(lane, arguments):
+            say(words)
     become(records["claude"], [*records["flags"], *arguments], variables)
+
+
+# What a permission mode means, where nothing that follows on the screen tells it.
+MODES = {
+    "default": "it asks before it acts",
+    "acceptEdits": "it edits files unasked, and asks before anything else",
+    "plan": "it plans, and changes nothing",
+    "auto": "it judges by itself what is safe: for each call that may not be, the session's model is asked up to four "
+    "times more, with all that was said, and each is billed",
+    "bypass": "it runs anything unasked, with all that this user may do",
+}
+LEAN = "lean prompt: no web, schedules, worktrees or workflows, no bundled skills, no git instructions"
+
+
+def _how(lane: dict[str, Any], arguments: Sequence[str]) -> Iterator[str]:
+    """Yield what the lane decides of a session, and which setting would have it otherwise."""
+    mode = lane["permission_mode"]
+    asked = any(each.partition("=")[0] == "--permission-mode" for each in arguments)
+    if other := directory.other_mode(lane):
+        yield f"{other[0]}: permissions.defaultMode is {other[1]}, not the lane's {mode}"
+    elif not asked:
+        yield f"{MODES[mode]} (permission_mode {mode})"
+    if lane.get("prompt") == "lean":
+        yield f'{LEAN} (prompt = "full" has them)'
 
 
 def ready(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str] = ()) -> dict[str, str]:
@@ -51,7 +80,8 @@ def ready(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
     interactive = sys.stdin.isatty() and not {"-p", "--print"} & set(arguments)
     lane = probes.fitted(lane, key, records["gateway"], interactive=interactive)
     directory.prepare(lane, key)
-    return environment(name, lane, key, records)
+    ending = ENDING if {"-p", "--print"} & set(arguments) else {}
+    return {**environment(name, lane, key, records), **ending}
 
 
 def prove(lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str] = ()) -> None:
@@ -79,10 +109,11 @@ def environment(
         # A server that asks for no key gets a word: without any, Claude Code would ask to log in.
         variables[lane["key_variable"]] = key or "none"
     if lane["via"] != "first-party":
-        # A company's proxy must not see what stays on this host or its network.
+        # A company's proxy must not see what stays on this host or its network. Of the two Claude Code reads no_proxy.
         host = urlsplit(lane["goes_to"]).hostname or ""
-        for each in ("NO_PROXY", "no_proxy"):
-            variables[each] = ",".join(filter(None, (base.get(each), host)))
+        named = ",".join((base.get("no_proxy", ""), base.get("NO_PROXY", ""), host))
+        direct = ",".join(dict.fromkeys(filter(None, named.split(","))))
+        variables |= {"NO_PROXY": direct, "no_proxy": direct}
     return variables
 
 

@@ -115,3 +115,5 @@ class Lane(Section):
     private: bool
     fallbacks: Literal["all", "clouds", "none"]
     effort: Effort
+    permission_mode: Literal["default", "acceptEdits", "plan", "auto", "bypass"]
+    prompt: Literal["lean", "full"] | None

@@ -321,6 +321,12 @@ class Dispatch(Handover):
     parallel: Annotated[int, between(1, 16, "tasks")]
 
 
+class Sessions(Section):
+    """What is kept of the sessions of Claude Code."""
+
+    keep_days: Annotated[int, between(1, 36500, "days")]
+
+
 class Launchers(Section):
     """The commands that start Claude Code in a lane; `flags` go before the caller's own."""
 
@@ -330,6 +336,14 @@ class Launchers(Section):
     task_timeout_seconds: Seconds
     escalation: Handover
     dispatch: Dispatch
+
+    @field_validator("flags")
+    @classmethod
+    def _not_what_has_a_setting(cls, flags: list[str]) -> list[str]:
+        for flag in flags:
+            if flag == "--dangerously-skip-permissions":
+                raise ValueError(f'holds {flag}; write permission_mode = "bypass" in the lanes that shall have it')
+        return flags
 
 
 class Doctor(Section):

@@ -38,6 +38,7 @@ from signalbox.settings.sections import (
     RootlessDocker,
     Secrets,
     ServiceUser,
+    Sessions,
     Toolchain,
 )
 
@@ -72,6 +73,7 @@ class Settings:
     backends: dict[str, Backend]
     clouds: dict[str, Cloud]
     lanes: dict[str, Lane]
+    sessions: Sessions
     launchers: Launchers
     doctor: Doctor
     leftovers: Leftovers
@@ -160,6 +162,7 @@ _SECTIONS: dict[str, Any] = {
     "toolchain": Toolchain,
     "secrets": Secrets,
     "gateway": Gateway,
+    "sessions": Sessions,
     "launchers": Launchers,
     "doctor": Doctor,
     "leftovers": Leftovers,

@@ -19,8 +19,8 @@ from tests.drills import looks
 from tests.drills.deployment import LIMIT_SECONDS
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.init import network, person_at
+from tests.drills.person import environment
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.drills.terminal import environment
 from tests.drills.upgrade import OLD
 from tests.lab import hosts, services
 

@@ -16,10 +16,10 @@ Body = Callable[["Stage"], Figures]
 # In the order of a full run: drills that can use a host that an earlier one has converged come after it.
 NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
-    "skills", "sessions", "backends", "real_model", "certify", "converged", "break_and_tell", "failover", "flood",
-    "servers", "swap", "private", "usage", "readahead", "interrupted", "hostile", "unsaid", "lockout", "hardening",
-    "measured", "reboot", "fleet", "pull", "plan", "locks", "drift", "remove", "lived_in", "rollout", "upgrade", "init",
-    "adopt", "demo",
+    "skills", "sessions", "terminal", "backends", "real_model", "certify", "converged", "break_and_tell", "failover",
+    "flood", "servers", "swap", "private", "usage", "readahead", "interrupted", "hostile", "unsaid", "lockout",
+    "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift", "remove", "lived_in", "rollout",
+    "upgrade", "init", "adopt", "demo",
 )  # fmt: skip
 
 

@@ -19,8 +19,8 @@ import yaml
 from signalbox.init.files import literals
 from signalbox.init.questions import QUESTIONS
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.person import WRONG, Person, clone, environment
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.drills.terminal import WRONG, Person, clone, environment
 from tests.lab import hosts, services
 from tests.lab.instance import Lab
 

@@ -64,11 +64,10 @@ def model(stage: Stage) -> Figures:
     with Claude("claude-routed") as session:
         session.ask("say hello", CLOUD)
         session.type("/model")
-        listed = [each for each in ("claude-haiku", "claude-opus", "claude-sonnet") if session.line(each)]
-        session.line("From gateway")
-        own = session.line("(anthropic)")
-        assert " local " in session.screen(), session.screen()
-        _choose(session, " local ", "From gateway")
+        listed = [each for each in ("Haiku 4.5", "Opus 4.8", "Sonnet 4.6") if session.line(each)]
+        own = session.line("\u2714")
+        assert " anthropic \u00b7 bills " in own, own
+        _choose(session, " local ", "lmstudio \u00b7 ")
         _changed(session)
         session.ask("say hello", LOCAL)
         chosen = session.status_line("routed | local | local at lmstudio answered | context ")
@@ -81,7 +80,7 @@ def model(stage: Stage) -> Figures:
     told = looks.answer("cd ~/drill-inside && claude-routed -p 'say hello' 2>/dev/null")
     assert CLOUD in told, told
     return {
-        "listed, from the gateway": ", ".join([*listed, "local"]),
+        "listed": ", ".join([*listed, "local"]),
         "the lane's own": own.strip(f"{POINTER} "),
         "after choosing local": chosen,
         "after /model claude-sonnet": back,

@@ -17,12 +17,12 @@ from signalbox.settings.layers import defaults
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures
 from tests.drills.init import person_at, right
+from tests.drills.person import environment
 from tests.drills.record import PROJECT
 from tests.drills.search import DECOYS, RUN, Search
 from tests.drills.stage import HOST, Stage
 from tests.drills.swap import asked
 from tests.drills.tampers import KEY, THEIR_GATEWAY_KEY
-from tests.drills.terminal import environment
 from tests.lab import hosts, services
 
 drill = Drill(

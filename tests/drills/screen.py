@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from types import TracebackType
 
 from tests.drills import looks
 from tests.lab.machine import wait_until
 
 POINTER = "\u276f"  # before the entry of a list that Enter takes
-TRUST, PROMPT = "trust this folder", "shift+tab to cycle"  # of Claude Code 2.1.329
+TRUST = "trust this folder"  # of Claude Code 2.1.329, as the next two
+# At its prompt it says which permission mode is on, in each with other hints behind.
+MODES = {
+    "default": "manual mode on",
+    "acceptEdits": "accept edits on",
+    "plan": "plan mode on",
+    "auto": "auto mode on",
+    "bypass": "bypass permissions on",
+}
 CLAUDE = "pgrep -u claude -f '^/home/claude/.local/bin/claude' || true"
 PATIENCE = 60  # seconds; a busy machine takes its time to draw
 
@@ -16,13 +25,14 @@ PATIENCE = 60  # seconds; a busy machine takes its time to draw
 class Terminal:
     """A command in a terminal of its own (tmux), as a context manager; it ends with it."""
 
-    def __init__(self, command: str, directory: str = "~") -> None:
+    def __init__(self, command: str, directory: str = "~", *, width: int = 150, height: int = 50) -> None:
         self._command, self._directory = command, directory
+        self._size = f"-x {width} -y {height}"
 
     def __enter__(self) -> Terminal:
         looks.answer(
             f"mkdir -p {self._directory} && cd {self._directory} && tmux -L drill kill-server 2>/dev/null;"
-            f" tmux -u -L drill new-session -d -s drill -x 150 -y 50 {looks.quoted(self._command)}"
+            f" tmux -u -L drill new-session -d -s drill {self._size} {looks.quoted(self._command)}"
         )
         return self
 
@@ -68,15 +78,40 @@ class Terminal:
 class Claude(Terminal):
     """Claude Code in a terminal, at its prompt; the person says yes when it asks whether to trust the directory."""
 
-    def __init__(self, command: str) -> None:
-        super().__init__(command, "~/drill-inside")
+    def __init__(self, command: str, *, width: int = 150, height: int = 50) -> None:
+        super().__init__(command, "~/drill-inside", width=width, height=height)
 
     def __enter__(self) -> Claude:
         super().__enter__()
-        if self.first(TRUST, PROMPT) == TRUST:
-            self.press("Down", "Enter")
-            self.first(PROMPT)
+        try:
+            if self.first(TRUST, *MODES.values()) == TRUST:
+                self.press("Down", "Enter")
+                self.first(*MODES.values())
+        except AssertionError as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
+
+    def mode(self) -> str:
+        """Return the permission mode that the screen names, as a lane's setting names it."""
+        shown = self.first(*MODES.values())
+        return next(mode for mode, words in MODES.items() if words == shown)
+
+    def menu(self) -> list[str]:
+        """Return the entries of /model, in order; the menu is closed again."""
+        self.type("/model")
+        self.first("Select model")
+        lines: dict[int, str] = {}
+        for _ in range(30):  # a long list shows a part of itself at once
+            known = len(lines)
+            for line in self.screen().splitlines():
+                if found := re.match(rf"[\s{POINTER}]*(\d+)\.\s+(.*)", line):
+                    lines[int(found[1])] = " ".join(found[2].split())
+            if len(lines) == known and known and "\u2193" not in self.screen():
+                break
+            self.press("Down")
+        self.press("Escape")
+        return [lines[number] for number in sorted(lines)]
 
     def ask(self, text: str, answer: str) -> None:
         """Type a prompt and wait until these words of an answer are there once more than before."""

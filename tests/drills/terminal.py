@@ -1,106 +1,245 @@
-"""A person at a terminal who runs `signalbox init`, driven by pexpect."""
+"""A person at a terminal, in each lane: how a session starts, what it offers, and what is left of it."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
+from typing import Any
 
-import pexpect
+from tests.drills import looks
+from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.screen import PATIENCE, Claude
+from tests.drills.stage import Stage
+from tests.lab.machine import wait_until
 
-from tests.drills.record import PROJECT
+drill = Drill(
+    "terminal",
+    "a session at a terminal",
+    "A person driven through a real terminal, in every lane: how a session starts, what `/model` offers, how large its "
+    "first request is, and that what was said in it is kept.",
+)
 
-WRONG = "✗"
-SECONDS = 400  # for the slowest: a plan over sudo with a password, on a busy machine
+LANES = {
+    "routed": "claude-routed",
+    "local": "claude-local",
+    "private": "claude-local --private",
+    "cloud": "claude-cloud",
+}
+LOCAL = "Hello from simulated LM Studio"
+FIRST_REQUEST = 48 << 10  # bytes; a local server reads them at each start of a session
+LEFT_OUT = {"CronCreate", "DesignSync", "Monitor", "SendMessage", "WebFetch", "WebSearch", "Workflow"}
+KEPT_TOOLS = {"Agent", "Bash", "Edit", "Read", "Skill", "Write", "mcp__drill__weather"}
+# A server of the Model Context Protocol with one tool, over stdin and stdout.
+MCP_SERVER = """\
+import json, sys
+TOOL = {"name": "weather", "description": "Tells it.", "inputSchema": {"type": "object", "properties": {}}}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    told = {"tools": [TOOL]} if asked["method"] == "tools/list" else {
+        "protocolVersion": asked.get("params", {}).get("protocolVersion"),
+        "capabilities": {"tools": {}},
+        "serverInfo": {"name": "drill", "version": "1"},
+    }
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}), flush=True)
+"""
+OWN_SKILL = "---\nname: drill-skill\ndescription: What a person has written for kumquats.\n---\nPeel it.\n"
+TRANSCRIPTS = "~/.claude-local/projects/-home-claude-drill-inside"
+AGES = (40, 400, 2000)  # days
+LONG = "use the Bash tool to run `sleep 20`"
 
 
-@contextmanager
-def clone() -> Iterator[Path]:
-    """Give a clone of this project, with what is not committed yet, and take it away."""
-    with tempfile.TemporaryDirectory(prefix="signalbox-init-") as directory:
-        there = Path(directory) / "signalbox"
-        subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(there)], check=True)
-        words = ["git", "ls-files", "-mo", "--exclude-standard"]
-        changed = subprocess.run(words, cwd=PROJECT, check=True, capture_output=True, text=True).stdout.split()
-        for name in filter(lambda each: (PROJECT / each).is_file(), changed):
-            (there / name).parent.mkdir(parents=True, exist_ok=True)
-            (there / name).write_bytes((PROJECT / name).read_bytes())
-        yield there
+def _manual(command: str) -> str:
+    with Claude(command) as session:
+        mode = session.mode()
+        assert mode == "default", f"{command} starts in {mode}:\n{session.screen()}"
+        return mode
 
 
-def environment(project: Path, home: Path) -> dict[str, str]:
-    """Return the environment of a person at home in `home`, who runs this project's code and has no secret set."""
-    kept = {key: value for key, value in os.environ.items() if not key.endswith(("_KEY", "_TOKEN", "_PASSWORD"))}
-    return {**kept, "HOME": str(home), "PYTHONPATH": str(project), "TERM": "xterm", "SSH_AUTH_SOCK": ""}
+@drill.cell("manual", fixed=True)
+def manual(stage: Stage) -> Figures:
+    """Each lane starts in manual mode, at its prompt, after no other question than whether the directory is trusted."""
+    stage.converged()
+    # As at the very first start: the lanes' directories hold what the deploy has put there.
+    looks.answer("rm -f .claude-*/settings.json .claude-*/.claude.json .claude-*/.settings-of-signalbox.json")
+    figures = {lane: _manual(command) for lane, command in LANES.items()}
+    control = must_fail(lambda: _manual("claude-local --permission-mode plan"), "another mode asked for")
+    return {**figures, "control": control}
 
 
-class Person:
-    """Someone who reads questions and types answers. As a context manager, it leaves no process behind.
+def _menu(command: str, main: str, models: int) -> str:
+    """Return what /model lists; AssertionError unless it is each model once, and the lane's main one as default."""
+    with Claude(command) as session:
+        default, *entries = session.menu()
+    assert f"(currently {main})" in default, f"{command}: {default}"
+    assert not any("[1m]" in entry or "1M context" in entry for entry in entries), f"{command}: {entries}"
+    titles = [re.split(r"( \u2714)? (?=lmstudio|anthropic)", entry)[0] for entry in entries]
+    assert all(re.search(r"(lmstudio|anthropic) \u00b7 .*(free|bills )", entry) for entry in entries), entries
+    assert len(set(titles)) == len(titles) == models, f"{command}: {entries}"
+    return " | ".join([default, *entries])
 
-    said: everything that was on the screen.
+
+@drill.cell("menu")
+def menu(stage: Stage) -> Figures:
+    """/model has each model once, with whose it is, its window and its price; Default is the lane's main model."""
+    stage.converged()
+    model = stage.site().settings["backends"]["lmstudio"]["models"]["local"]["id"]
+    wanted = {
+        "routed": ("Sonnet 4.6", 4),
+        "local": ("local", 4),
+        "private": (str(model), 1),
+        "cloud": ("Sonnet 4.6", 4),
+    }
+    figures = {lane: _menu(LANES[lane], *expected) for lane, expected in wanted.items()}
+    file = ".claude-local/settings.json"
+    before = looks.answer(f"cat {file}")
+    settings = {key: value for key, value in json.loads(before).items() if key != "modelPicker"}
+    looks.answer(f"printf %s {looks.quoted(json.dumps(settings))} > {file}")
+    try:
+        control = must_fail(lambda: _menu("claude-local", "local", 4), "Claude Code's own list")
+    finally:
+        looks.answer(f"printf %s {looks.quoted(before)} > {file}")
+    return {**figures, "control": control}
+
+
+def _first(stage: Stage, server: str) -> dict[str, Any]:
+    """Return the body of the first request of a session: with its tools."""
+    bodies = [each["body"] for each in looks.chats(stage, server) if isinstance(each["body"], dict)]
+    return next(body for body in bodies if len(body.get("tools") or ()) > 3)
+
+
+def _tools(body: dict[str, Any]) -> set[str]:
+    """Return the names of a request's tools, in either vendor's form."""
+    return {str(each.get("name") or each["function"]["name"]) for each in body["tools"]}
+
+
+def _lean(stage: Stage, command: str, server: str, answer: str) -> str:
+    """Return how large the first request of a session is; AssertionError unless it is lean, and has what it needs."""
+    stage.simulators.clear()
+    with Claude(f"{command} --mcp-config ~/drill-inside/mcp.json") as session:
+        session.ask("say hello", answer)
+    body = _first(stage, server)
+    tools, text, size = _tools(body), json.dumps(body), len(json.dumps(body).encode())
+    assert tools >= KEPT_TOOLS, KEPT_TOOLS - tools
+    skills = ["drill-skill", "vibe-orchestrator", *([] if "--private" in command else ["cloud-escalator"])]
+    for words in ("kumquat-of-claude-md", *skills):
+        assert words in text, f"{command}: its first request says nothing of {words}"
+    assert not LEFT_OUT & tools, LEFT_OUT & tools
+    assert size <= FIRST_REQUEST, f"{command}: {size} bytes in {len(tools)} tools"
+    return f"{size} bytes, {len(tools)} tools"
+
+
+@drill.cell("lean")
+def lean(stage: Stage) -> Figures:
+    """A local session's first request is at most 48 KB, with files, Bash, subagents, MCP, CLAUDE.md and skills."""
+    stage.converged()
+    servers = {"mcpServers": {"drill": {"command": "python3", "args": ["/home/claude/drill-inside/server.py"]}}}
+    written = {
+        "CLAUDE.md": "The word is kumquat-of-claude-md.\n",
+        "server.py": MCP_SERVER,
+        "mcp.json": json.dumps(servers),
+        ".claude/skills/drill-skill/SKILL.md": OWN_SKILL,
+    }
+    try:
+        for name, content in written.items():
+            path = f"~/drill-inside/{name}"
+            looks.answer(f"mkdir -p $(dirname {path}) && printf %s {looks.quoted(content)} > {path}")
+        figures = {
+            "local": _lean(stage, "claude-local", "lmstudio", LOCAL),
+            "private": _lean(stage, "claude-local --private", "lmstudio", LOCAL),
+        }
+        control = must_fail(
+            lambda: _lean(stage, "claude-cloud", "anthropic", "Hello from simulated Anthropic"), "a lane that is full"
+        )
+        full = _first(stage, "anthropic")
+        figures["a full one"] = f"{len(json.dumps(full).encode())} bytes, {len(full['tools'])} tools"
+        figures["a subagent"] = _subagent(stage)
+    finally:
+        looks.answer("rm -rf ~/drill-inside/.claude ~/drill-inside/*")
+    return {**figures, "control": control}
+
+
+def _subagent(stage: Stage) -> str:
+    """Return how many requests a subagent of a lean session made."""
+    stage.simulators.clear()
+    work = {"description": "a drill", "prompt": "say hello to kumquats", "subagent_type": "general-purpose"}
+    with Claude("claude-local") as session:
+        session.type(f'call the tool "Agent" with {json.dumps(work)}')
+
+        def asked() -> list[str]:
+            texts = [json.dumps(each["body"]["messages"]) for each in looks.chats(stage, "lmstudio")]
+            return [each for each in texts if "say hello to kumquats" in each and "call the tool" not in each]
+
+        assert wait_until(lambda: bool(asked()), PATIENCE, 0.5), session.screen()
+        return f"{len(asked())} request of its own"
+
+
+def _aged() -> dict[int, str]:
+    """Have transcripts of these ages in days, and return their sessions."""
+    newest = looks.answer(f"ls -t {TRANSCRIPTS}/*.jsonl | head -n1")
+    session = newest.rsplit("/", 1)[1].removesuffix(".jsonl")
+    aged: dict[int, str] = {}
+    for days in AGES:
+        aged[days] = f"{days:08d}-0000-4000-8000-000000000000"
+        copy = f"{TRANSCRIPTS}/{aged[days]}.jsonl"
+        looks.answer(f"sed 's/{session}/{aged[days]}/g' {newest} > {copy} && touch -d '{days} days ago' {copy}")
+    return aged
+
+
+def _left(aged: dict[int, str]) -> list[int]:
+    """Return the ages of those transcripts that are there still, after a run that is long enough for a sweep.
+
+    Claude Code sweeps once a day, 5 s after the start of a -p run, at a terminal after ten minutes at the least.
     """
+    looks.answer("rm -f ~/.claude-local/.last-cleanup")
+    looks.answer(f"cd ~/drill-inside && claude-local --allowedTools Bash -p {looks.quoted(LONG)} < /dev/null")
+    looks.answer("ls ~/.claude-local/.last-cleanup")  # it did sweep
+    there = looks.answer(f"ls {TRANSCRIPTS}")
+    return [days for days, session in aged.items() if session in there]
 
-    def __init__(self, project: Path, home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        program = Path(sys.executable).with_name("signalbox")  # what `uv run signalbox` starts
-        self._screen = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the session)
-        self._child = pexpect.spawn(
-            str(program),
-            ["init", *arguments],
-            cwd=str(project),
-            env={**environment(project, home), **(env or {})},
-            encoding="utf-8",
-            codec_errors="replace",
-            dimensions=(60, 250),
-            timeout=SECONDS,
-        )
-        self._child.logfile_read = self._screen
 
-    def __enter__(self) -> Person:
-        return self
+@drill.cell("transcripts")
+def transcripts(stage: Stage) -> Figures:
+    """What was said 40, 400 and 2000 days ago is there and goes on; with keep_days = 5 the old ones go."""
+    site = stage.converged()
+    hello = "mkdir -p ~/drill-inside && cd ~/drill-inside && claude-local -p 'say hello'"
+    looks.answer(hello)
+    aged = _aged()
+    assert _left(aged) == list(AGES), f"of {AGES} only {_left(aged)} are left"
+    for session in aged.values():
+        told = looks.answer(f"{hello} --resume {session}")
+        assert LOCAL in told, told
+    stage.site(settings={"sessions": {"keep_days": 5}}).deploy().ok()
+    try:
+        looks.answer(hello)
+        aged = _aged()
+        control = must_fail(lambda: _all_left(aged), "keep_days = 5")
+    finally:
+        site.deploy().ok()
+        looks.answer(hello)
+    return {"days old": ", ".join(map(str, AGES)), "each": "is there, and goes on", "control": control}
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._child.close(force=True)
 
-    @property
-    def said(self) -> str:
-        """Everything that was on the screen so far."""
-        self._screen.seek(0)
-        return self._screen.read()
+def _all_left(aged: dict[int, str]) -> None:
+    left = _left(aged)
+    assert left, "none is left"
 
-    def question(self) -> str:
-        """Wait for the next question and return its id; "" at the end of the program."""
-        found = self._child.expect(
-            [
-                r"\n([a-z_]+)(?: \[[^\r\n]*\])?: $",
-                r"\n(Write this|Deploy to \S+ now|Change them, too)\?[^\r\n]*: $",
-                r"(Passphrase of \S+|The same again)[^\r\n]*: $",
-                pexpect.EOF,
-            ]
-        )
-        return "" if found == 3 else str(self._child.match.group(1)).split()[0].lower()
 
-    def answer(self, text: str) -> None:
-        """Type an answer."""
-        self._child.sendline(text)
+@drill.cell("background")
+def background(stage: Stage) -> Figures:
+    """A -p run whose model starts a command in the background ends with its answer."""
+    stage.converged()
+    work = {"command": "sleep 90", "run_in_background": True, "description": "waits"}
+    prompt = looks.quoted(f'call the tool "Bash" with {json.dumps(work)}')
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C, as late as a person would: Python misses one between a question's words and its wait."""
-        time.sleep(0.5)
-        self._child.sendintr()
+    def ends(more: str = "") -> float:
+        begun = time.monotonic()
+        looks.answer(f"timeout 40 claude-local -p {prompt} --allowedTools Bash {more} < /dev/null")
+        return time.monotonic() - begun
 
-    def before(self) -> str:
-        """Return what was told between the last two questions, without colours."""
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", str(self._child.before))
-
-    def ended(self, seconds: float = SECONDS) -> int:
-        """Wait for the end and return the exit status."""
-        self._child.expect(pexpect.EOF, timeout=seconds)
-        self._child.wait()
-        return int(self._child.exitstatus if self._child.exitstatus is not None else 128)
+    seconds = ends()
+    allowed = json.dumps({"env": {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "0"}})
+    control = must_fail(lambda: ends(f"--settings {looks.quoted(allowed)}"), "such commands allowed")
+    return {"it ended after": f"{seconds:.0f} s", "control": control}

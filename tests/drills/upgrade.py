@@ -17,8 +17,8 @@ from typing import Any
 from tests.drills import looks, npm_registry, supplied
 from tests.drills.deployment import LIMIT_SECONDS, Run
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.person import clone
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.drills.terminal import clone
 from tests.lab import hosts, services
 from tests.lab.instance import Lab
 from tests.lab.inventory import write_inventory

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from signalbox import launcher
+from signalbox.claude_settings import LEAN
 from signalbox.lanes import lane_records
 from signalbox.launcher import probes, speak
 from signalbox.settings import Settings
@@ -36,6 +37,14 @@ CLAUDE = """#!/bin/sh
 { for each in "$@"; do printf 'argument %s\\n' "$each"; done; env; } > "$SEEN"
 exit ${STATUS:-0}
 """
+
+
+# What each lane's settings.json has, beside what differs.
+EVERY_LANE = {
+    "cleanupPeriodDays": 3650,
+    "disableAutoMode": "disable",
+    "permissions": {"defaultMode": "default"},
+}
 
 
 class Gateway(http.server.BaseHTTPRequestHandler):
@@ -218,16 +227,96 @@ def test_what_would_bill_or_route_elsewhere_is_gone(host: Host, name: str) -> No
 def test_a_new_directory_gets_settings_that_pin_nothing(host: Host) -> None:
     host.run("routed")
     settings = json.loads(host.settings_file().read_text())
-    assert (settings.pop("statusLine")["type"], settings) == ("command", {"effortLevel": "high"})
+    assert (settings.pop("statusLine")["type"], settings.pop("modelPicker")["replaceBuiltInOptions"]) == (
+        "command",
+        True,
+    )
+    assert settings == {**EVERY_LANE, "effortLevel": "high"}
     assert host.settings_file().parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_persons_settings_stay(host: Host) -> None:
     host.settings_file().parent.mkdir()
-    mine = '{"theme": "dark",   "effortLevel": "low"}'
-    host.settings_file().write_text(mine)
+    mine = {
+        "theme": "dark",
+        "effortLevel": "low",
+        "permissions": {"defaultMode": "acceptEdits", "allow": ["Bash(ls)"], "deny": ["Bash(rm:*)"]},
+        "cleanupPeriodDays": 7,
+        "modelPicker": {"options": []},
+        "statusLine": {"type": "command", "command": "mine"},
+    }
+    host.settings_file().write_text(json.dumps(mine))
+    for _ in range(2):
+        assert host.run("routed").returncode == 0
+        assert json.loads(host.settings_file().read_text()) == {**mine, "disableAutoMode": "disable"}
+
+
+def test_settings_that_are_no_objects_where_they_should_be_are_left_to_claude_code(host: Host) -> None:
+    host.settings_file().parent.mkdir()
+    host.settings_file().write_text('{"permissions": ["Bash"]}')
     assert host.run("routed").returncode == 0
-    assert host.settings_file().read_text() == mine
+    assert json.loads(host.settings_file().read_text())["permissions"] == ["Bash"]
+
+
+def test_of_what_is_denied_each_entry_is_somebodys(host: Host) -> None:
+    file = host.settings_file("local")
+
+    def denied() -> list[str]:
+        assert host.run("local").returncode == 0
+        return list(json.loads(file.read_text())["permissions"].get("deny", ()))
+
+    def write(now: list[str]) -> None:
+        settings = json.loads(file.read_text())
+        settings["permissions"]["deny"] = now
+        file.write_text(json.dumps(settings))
+
+    ours = host.records["lanes"]["local"]["settings"]["permissions.deny"]
+    assert denied() == ours
+    write(["Bash(rm:*)", *ours[1:]])  # one of theirs, and one of ours taken out
+    assert denied() == ["Bash(rm:*)", *ours[1:]]
+    host.records["lanes"]["local"]["settings"]["permissions.deny"] = ["WebFetch", "Write"]
+    host.write()
+    assert denied() == ["Bash(rm:*)", "WebFetch", "Write"]
+    host.records["lanes"]["local"]["settings"]["permissions.deny"] = []
+    host.write()
+    assert denied() == ["Bash(rm:*)"]
+
+
+def test_a_record_of_what_was_written_may_be_anything(host: Host) -> None:
+    host.run("local")
+    record = host.settings_file("local").with_name(".settings-of-signalbox.json")
+    before = host.settings_file("local").read_text()
+    for text in ("[]", "{", '{"permissions.deny": 5, "a..b": 1, "": null, "statusLine.x.y": 2}'):
+        record.write_text(text)
+        assert host.run("local").returncode == 0
+        assert json.loads(host.settings_file("local").read_text()) == json.loads(before)
+
+
+def test_a_lane_that_may_be_in_auto_mode_no_longer_has_it_off(host: Host) -> None:
+    host.run("routed")
+    del host.records["lanes"]["routed"]["settings"]["disableAutoMode"]
+    host.records["lanes"]["routed"]["settings"]["permissions.defaultMode"] = "auto"
+    host.write()
+    host.run("routed")
+    settings = json.loads(host.settings_file().read_text())
+    assert ("disableAutoMode" in settings, settings["permissions"]) == (False, {"defaultMode": "auto"})
+    host.settings_file().write_text(json.dumps({**settings, "disableAutoMode": "disable"}))  # a person's own
+    host.run("routed")
+    assert json.loads(host.settings_file().read_text())["disableAutoMode"] == "disable"
+
+
+@pytest.mark.parametrize(("arguments", "off"), [(["-p", "x"], "1"), (["--print", "x"], "1"), ([], None)])
+def test_nothing_holds_a_run_that_has_answered(host: Host, arguments: list[str], off: str | None) -> None:
+    host.run("routed", *arguments)
+    variables = host.seen()[1]
+    found = {variables.get(f"CLAUDE_CODE_DISABLE_{each}") for each in ("BACKGROUND_TASKS", "CRON")}
+    assert found == {off}
+
+
+def test_exceptions_from_a_proxy_are_kept_under_both_names(host: Host) -> None:
+    host.run("routed", NO_PROXY="intra,127.0.0.1", no_proxy="other")
+    variables = host.seen()[1]
+    assert variables["NO_PROXY"] == variables["no_proxy"] == "other,intra,127.0.0.1"
 
 
 def test_an_effort_that_backends_refuse_is_lowered_and_the_original_kept(host: Host) -> None:
@@ -235,7 +324,8 @@ def test_an_effort_that_backends_refuse_is_lowered_and_the_original_kept(host: H
     mine = '{"theme": "dark", "effortLevel": "xhigh"}'
     host.settings_file().write_text(mine)
     assert host.run("routed").returncode == 0
-    assert json.loads(host.settings_file().read_text()) == {"theme": "dark", "effortLevel": "high"}
+    now = json.loads(host.settings_file().read_text())
+    assert (now["theme"], now["effortLevel"]) == ("dark", "high")
     assert host.settings_file().with_name("settings.json.before-signalbox").read_text() == mine
 
 
@@ -394,6 +484,18 @@ def test_who_pays_is_told_on_a_terminal_alone(host: Host) -> None:
     )
     billed = host.records["lanes"]["local"]["billed"]
     assert f"claude-local: this bills {billed}" in done.stdout
+    assert "claude-local: it asks before it acts (permission_mode default)" in done.stdout
+    assert "claude-local: lean prompt: no web," in done.stdout
+    file = host.settings_file("local")
+    settings = json.loads(file.read_text())
+    settings["permissions"]["defaultMode"] = "bypassPermissions"
+    file.write_text(json.dumps(settings))
+    told = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
+    ).stdout
+    where = f"{file}: permissions.defaultMode is bypassPermissions, not the lane's default"
+    assert f"claude-local: {where}" in told
+    assert "it asks" not in told
 
 
 def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
@@ -462,7 +564,9 @@ def test_what_one_lane_sets_does_not_reach_another(host: Host) -> None:
     host.api(CLOUD_KEY)
     assert {name for name in of_local if name.startswith("CLAUDE_CODE_")} == {
         "CLAUDE_CODE_ATTRIBUTION_HEADER",
+        "CLAUDE_CODE_DISABLE_1M_CONTEXT",
         "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS",
+        *LEAN,
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
         "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
@@ -472,6 +576,7 @@ def test_what_one_lane_sets_does_not_reach_another(host: Host) -> None:
     _, of_cloud = host.seen()
     assert "CLAUDE_CODE_MAX_OUTPUT_TOKENS" not in of_cloud  # or its answers would be cut at the local model's limit
     assert "CLAUDE_CODE_ATTRIBUTION_HEADER" not in of_cloud
+    assert not LEAN.keys() & of_cloud.keys()
     host.run("api", **inherited)
     _, of_api = host.seen()
     assert not [name for name in of_api if name.startswith("CLAUDE_CODE_")]
