@@ -15,7 +15,7 @@ from signalbox.render import render
 from signalbox.settings import Account, Settings
 from signalbox.settings.sections import Doctor
 from signalbox.verdict import remark
-from tasks import base, fail2ban, rootless_docker
+from tasks import base, fail2ban, launchers, rootless_docker
 
 BASE = "/usr/local/lib/signalbox"
 RECORD = "/etc/signalbox/doctor.json"
@@ -36,7 +36,7 @@ def packages(settings: Settings) -> list[str]:
     wanted += ["openssh-server"] if settings.ssh.enabled else []
     wanted += fail2ban.PACKAGES if settings.fail2ban.enabled else []
     wanted += settings.hardening.packages if settings.hardening.enabled else []
-    wanted += ["tmux"] if settings.launchers.enabled else []
+    wanted += launchers.PACKAGES if settings.launchers.enabled else []
     return list(dict.fromkeys(wanted))
 
 

@@ -10,6 +10,7 @@ from pyinfra.api import deploy
 
 from signalbox import launcher
 from signalbox.lanes import PROGRAM
+from signalbox.launcher import helps
 from signalbox.operations import directories, file, files, links, packages
 from signalbox.operations.placed import placed_each
 from signalbox.render import render
@@ -21,10 +22,13 @@ from signalbox.verdict import warn
 BASE = "/usr/local/lib/signalbox"
 SKILLS = "/usr/local/share/signalbox/skills"
 UNITS = "/etc/systemd/user"
-COMPLETIONS = "/usr/local/share/zsh/site-functions"  # where Debian's zsh looks
+ZSH, FISH = "/usr/local/share/zsh/site-functions", "/usr/local/share/fish/vendor_conf.d"  # where Debian's look
+PAGES = "/usr/local/share/man/man1"
+MOTD = "/etc/motd.d"  # what pam_motd shows after /etc/motd
 # Beside those of lanes; claude-switch is more than a link.
 COMMANDS = ("claude-logs", "claude-session", "claude-escalate", "claude-dispatch", "claude-usage")
 RECORDS = "/etc/signalbox/lanes.json"
+PACKAGES = ["tmux", "man-db"]
 
 
 @deploy("Launchers")
@@ -41,21 +45,31 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
     )
     file(name="the lanes are known", path=RECORDS, content=json.dumps(records, indent=2, sort_keys=True) + "\n")
     commands = [f"claude-{name}" for name in records["lanes"]]
+    completed = " ".join([*helps.of_all(records["lanes"]), "claude-doctor"])
     texts = {
-        f"{BASE}/shell.sh": render("launchers/shell.sh", program=PROGRAM, commands=" ".join(commands)),
+        f"{BASE}/shell.sh": render(
+            "launchers/shell.sh", program=PROGRAM, commands=" ".join(commands), completed=completed
+        ),
+        f"{BASE}/tmux.conf": render("launchers/tmux.conf"),
         "/usr/local/bin/claude-switch": render(
             "launchers/claude-switch", program=PROGRAM, functions=f"{BASE}/shell.sh"
         ),
-        f"{COMPLETIONS}/_claude-switch": render("launchers/_claude-switch", program=PROGRAM),
+        f"{ZSH}/_signalbox": render("launchers/_signalbox", program=PROGRAM, completed=completed),
+        f"{FISH}/signalbox.fish": render("launchers/signalbox.fish", program=PROGRAM, completed=completed),
+        f"{MOTD}/signalbox": render("launchers/motd", user=records["user"], lanes=", ".join(commands)),
+        **{f"{PAGES}/{name}.1": text for name, text in manual_pages(records["lanes"]).items()},
     }
-    packages(name="tmux holds lasting sessions", wanted=["tmux"])
+    packages(name="tmux holds lasting sessions, man shows pages", wanted=PACKAGES)
     texts |= {
-        f"{UNITS}/claude-session@.service": render("launchers/claude-session@.service", program=PROGRAM),
+        f"{UNITS}/claude-session@.service": render(
+            "launchers/claude-session@.service", program=PROGRAM, tmux=f"{BASE}/tmux.conf"
+        ),
         f"{UNITS}/claude-task@.service": render(
             "launchers/claude-task@.service", program=PROGRAM, seconds=settings.task_timeout_seconds
         ),
     }
-    directories(name="zsh's completions have their directory", paths=["/usr/local/share/zsh", COMPLETIONS])
+    shared = ["/usr/local/share/zsh", ZSH, "/usr/local/share/man", "/usr/local/share/fish", FISH, PAGES, MOTD]
+    directories(name="completions, manual pages and the greeting have their directories", paths=shared)
     for path, text in texts.items():
         mode = "755" if path.startswith("/usr/local/bin/") else "644"
         file(name=f"{path.rsplit('/', 1)[1]} is in place", path=path, content=text, mode=mode)
@@ -64,6 +78,27 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
         targets={f"/usr/local/bin/{command}": PROGRAM for command in [*commands, *COMMANDS]},
     )
     _skills(settings, records["lanes"], account)
+
+
+def manual_pages(lanes: dict[str, Any]) -> dict[str, str]:
+    """Return the manual page of each command, made from its help."""
+    texts = helps.of_all(lanes)
+    return {
+        name: render(
+            "launchers/man",
+            name=_roff(name),
+            line=_roff(line),
+            text="\n".join(map(_roff, text.splitlines())),
+            others=", ".join(rf"\fB{_roff(other)}\fR(1)" for other in helps.TEXTS if other != name),
+        )
+        for name, (line, text) in texts.items()
+    }
+
+
+def _roff(line: str) -> str:
+    """Return a line that roff shows as it is."""
+    escaped = line.replace("\\", r"\e").replace("-", r"\-")
+    return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
 
 def _skills(settings: Launchers, lanes: dict[str, Any], account: Account) -> None:

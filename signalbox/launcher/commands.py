@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import dispatch, lane, logs, sessions, speak, statusline, switch, usage
+from . import completion, dispatch, headless, helps, lane, logs, sessions, speak, statusline, switch, usage
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -24,6 +24,8 @@ def main() -> NoReturn:
     name = name.removeprefix("claude-")
     if name in COMMANDS:
         COMMANDS[name](arguments)
+    if arguments in (["--help"], ["-h"]):
+        helps.lane(name, arguments)
     lane.main(name, arguments)
 
 
@@ -41,6 +43,7 @@ def _key(arguments: Sequence[str]) -> NoReturn:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
+    "complete": completion.main,
     "dispatch": dispatch.dispatch,
     "escalate": dispatch.escalate,
     "key": _key,
@@ -49,6 +52,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "session-run": sessions.run,
     "statusline": statusline.main,
     "switch": switch.main,
-    "task-run": sessions.task,
+    "task-check": headless.check,
+    "task-run": headless.run,
     "usage": usage.main,
 }

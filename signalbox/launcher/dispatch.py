@@ -54,6 +54,8 @@ def escalate(arguments: Sequence[str]) -> NoReturn:
     here = records["lanes"].get(os.environ.get("SIGNALBOX_LANE", ""))
     if here and here["private"]:
         fail(EX_USAGE, "this session is private: nothing of it may go to a cloud")
+    if not prompts and sys.stdin.isatty():
+        fail(EX_USAGE, ESCALATE)
     prompt = " ".join(prompts) or sys.stdin.read()
     if not prompt.strip() or rest:
         fail(EX_USAGE, ESCALATE)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from . import directory, probes, sources
+from . import attended, directory, probes, sources
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -43,7 +43,10 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         say(f"this bills {lane['billed']}")
         for words in _how(lane, arguments):
             say(words)
-    become(records["claude"], [*records["flags"], *arguments], variables)
+    whole = [*records["flags"], *arguments]
+    if attended.wanted(whole):
+        attended.begin(name, variables["CLAUDE_CONFIG_DIR"], records["claude"], whole, variables)
+    become(records["claude"], whole, variables)
 
 
 # What a permission mode means, where nothing that follows on the screen tells it.

@@ -7,6 +7,12 @@ from pathlib import Path
 # -IS: nothing of the caller's Python settings or packages gets in; so the package must be found by its place.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from launcher.commands import main  # type: ignore[import-not-found]
+if sys.argv[1:2] == ["attended"]:
+    # It stays for as long as Claude Code does, so it loads little.
+    from launcher.attended import main  # type: ignore[import-not-found]
 
-main()
+    main(sys.argv[2:])
+else:
+    from launcher.commands import main  # type: ignore[import-not-found]
+
+    main()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import audit
+from .backends_env import with_lanes
 from .records import read_records
 from .speak import EX_USAGE, fail, tell
 
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str]) -> NoReturn:
             fail(EX_USAGE, USAGE)
     if not options["-n"].isdigit():
         fail(EX_USAGE, USAGE)
-    path = Path(read_records()["audit"])
+    records = read_records()
+    path = Path(records["audit"])
+    _require_lane(records, path, options["--lane"])
 
     def wanted(entry: Mapping[str, Any]) -> bool:
         asked_for = {"lane": options["--lane"], "session": options["--session"]}
@@ -58,6 +61,13 @@ def main(arguments: Sequence[str]) -> NoReturn:
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.close()  # a pipe that was closed is no error
     sys.exit(0)
+
+
+def _require_lane(records: dict[str, Any], path: Path, lane: str) -> None:
+    """End if there is neither a lane of this name nor a request of one that there was."""
+    known = with_lanes(records)["lanes"]
+    if lane and lane not in known and not any(entry.get("lane") == lane for entry in audit.newest(path)):
+        fail(EX_USAGE, f"no lane is called {lane!r} here; there are {', '.join(known)}")
 
 
 def in_words(entry: Mapping[str, Any]) -> str:

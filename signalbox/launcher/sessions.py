@@ -1,44 +1,44 @@
-"""claude-session: a named session in a lane that outlives the ssh connection, and headless tasks of systemd.
+"""claude-session: a named session in a lane that outlives the ssh connection, stops and reboots, until it is ended.
 
 A session is a unit claude-session@NAME of the user's systemd manager with a tmux server of its own, so that nothing of
-a login holds it. A task is a unit claude-task@NAME that runs ~/.config/claude-tasks/NAME.toml.
+a login holds it. What it was opened with is kept (`named`), and it is opened again as it was.
 """
 
 from __future__ import annotations
 
-import json
+import curses
 import os
 import re
 import subprocess
 import sys
 import time
-import tomllib
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import attended, conversation, named, probes
 from . import lane as lanes
-from . import probes, within
 from .backends_env import with_lanes
-from .conversation import kept_in
 from .keys import key_of
+from .named import BrokenError, Named
 from .records import lane_named, read_records, require_user
 from .speak import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, ask, fail, say, tell
 
 USAGE = """\
 claude-session NAME [--lane LANE] [--detached] [-- what claude takes]   open it, or go back to it
-claude-session list                                                     those that run
-claude-session end NAME                                                 end it
+claude-session list                                                     those that are kept, and whether they run
+claude-session end NAME                                                 end it, and keep it no longer
 
-Leave it with Ctrl-b d: it goes on. Without --lane it is the shell's lane, else routed."""
+Leave it with Ctrl-b d: it goes on. A new one is in the shell's lane, else in routed, and in this directory. One that
+has stopped, by /exit or with the host, is opened again as it was: its lane, its directory, its conversation."""
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
-STATE = Path(".local/state/signalbox/sessions")  # below the home
-TASKS = Path(".config/claude-tasks")
 PROGRAM = str(Path(__file__).with_name("launch.py"))
 START_SECONDS = 180  # after a reboot the gateway takes its time
 TMUX = "/usr/bin/tmux"
-CHOOSING = {"-c", "--continue", "-r", "--resume", "--session-id", "--from-pr"}  # what says which conversation it is
+# Claude Code uses all colours in tmux when it is told to; tmux has fewer for a terminal that has fewer.
+COLOURS = {"COLORTERM": "truecolor", "CLAUDE_CODE_TMUX_TRUECOLOR": "1"}
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
@@ -46,16 +46,19 @@ def main(arguments: Sequence[str]) -> NoReturn:
     words = list(arguments)
     cut = words.index("--") if "--" in words else len(words)
     words, rest = words[:cut], words[cut + 1 :]
-    records = read_records()
     if words in ([], ["-h"], ["--help"]):
+        if not words:
+            fail(EX_USAGE, USAGE)
         tell(*USAGE.splitlines())
-        sys.exit(0 if words else EX_USAGE)
+        sys.exit(0)
+    records = read_records()
     require_user(records["user"])
     if words == ["list"]:
         sys.exit(_list())
-    if words[0] == "end" and len(words) == 2:
-        (Path.home() / STATE / f"{_valid(words[1])}.json").unlink(missing_ok=True)
-        sys.exit(_systemctl("disable", "--now", "--quiet", unit(words[1])))
+    if words[0] == "end":
+        if len(words) != 2:
+            fail(EX_USAGE, USAGE)
+        sys.exit(_end(_valid(words[1])))
     lane, detached = "", False
     names: list[str] = []
     while words:
@@ -64,6 +67,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
             lane = words.pop(0)
         elif word == "--detached":
             detached = True
+        elif word.startswith("-"):
+            fail(EX_USAGE, f"there is no option {word}\n{USAGE}")
         else:
             names.append(_valid(word))
     if len(names) != 1:
@@ -72,70 +77,38 @@ def main(arguments: Sequence[str]) -> NoReturn:
     if detached or not sys.stdin.isatty():
         say(f"{names[0]} runs; claude-session {names[0]} goes to it")
         sys.exit(0)
-    variables = {name: value for name, value in os.environ.items() if name != "TMUX"}
-    os.execve(TMUX, ["tmux", "-u", "-L", socket(names[0]), "attach-session", "-t", names[0]], variables)  # noqa: S606
+    _attach(names[0])
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
     """Be what runs in a session's terminal: Claude Code in its lane, and the end of the session after it."""
     (name,) = arguments
-    state = Path.home() / STATE / f"{name}.json"
-    wanted = _kept(state)
-    resumed = wanted["boot"] != boot()
-    records = with_lanes(read_records(), wanted["lane"])
-    if resumed and not records["sessions_reopen"]:
-        _forget(name)  # it was opened while they were to come back
-        sys.exit(0)
-    os.chdir(wanted["directory"])
-    command = [PROGRAM, wanted["lane"], *_conversation(wanted, records), *wanted["arguments"]]
-    deadline = time.monotonic() + START_SECONDS
-    while (status := subprocess.run(command).returncode) == EX_UNAVAILABLE and time.monotonic() < deadline and resumed:
-        time.sleep(2)
-    if status:
-        ask(f"claude-{wanted['lane']} ended with {status}; Enter closes this session ")
-        sys.stdin.readline()
-    _forget(name)
-    sys.exit(0)
-
-
-def _forget(name: str) -> None:
-    (Path.home() / STATE / f"{name}.json").unlink(missing_ok=True)
-    _systemctl("disable", "--quiet", unit(name))
-
-
-def _conversation(wanted: dict[str, Any], records: dict[str, Any]) -> list[str]:
-    """Return the words that begin the session's conversation, or after a reboot go on with it."""
-    if any(word.partition("=")[0] in CHOOSING for word in wanted["arguments"]):
-        return []
-    begun = (kept_in(lane_named(records, wanted["lane"])) / f"{wanted['conversation']}.jsonl").exists()
-    return ["--resume" if begun else "--session-id", wanted["conversation"]]
-
-
-def task(arguments: Sequence[str]) -> NoReturn:
-    """Run a task's prompt without a terminal: -p, in its lane and directory, the prompt over stdin."""
-    (name,) = arguments
-    path = Path.home() / TASKS / f"{name}.toml"
     try:
-        wanted: dict[str, Any] = tomllib.loads(within.bytes_of(path).decode())
-    except (OSError, ValueError) as error:
-        fail(EX_CONFIG, f"{path} cannot be read ({error}); write lane = …, prompt = …, and directory = … into it")
-    wanted = {"directory": "~", "arguments": [], **wanted}
-    more: list[Any] = wanted["arguments"] if isinstance(wanted["arguments"], list) else [None]
-    words = [*more, *(value for key, value in wanted.items() if key != "arguments")]
-    if wanted.keys() != {"lane", "prompt", "directory", "arguments"} or not all(
-        isinstance(each, str) for each in words
-    ):
-        may = 'may have directory, and arguments such as ["--allowedTools", "Read"]'
-        fail(EX_CONFIG, f"{path} needs lane and prompt, {may}, and nothing else")
+        session = named.read(name)
+    except BrokenError as error:
+        _wait(str(error))
+    if session is None:
+        _stays_closed(name)
+    back = session.boot != boot()  # systemd has started it, and no person
+    records = with_lanes(read_records(), session.lane)
+    if back and not records["sessions_reopen"]:
+        _stays_closed(name)  # it was opened while they were to come back
     try:
-        os.chdir(os.path.expanduser(wanted["directory"]))
+        os.chdir(session.directory)
     except OSError as error:
-        fail(EX_CONFIG, f"{path}: the directory {wanted['directory']} cannot be used ({error.strerror})")
-    stdin = os.memfd_create("prompt")  # not argv, which everybody on the host may read
-    os.write(stdin, wanted["prompt"].encode())
-    os.lseek(stdin, 0, os.SEEK_SET)
-    os.dup2(stdin, 0)
-    lanes.main(wanted["lane"], ["-p", *more])
+        _wait(f"{session.directory} cannot be entered ({error.strerror})")
+    home = lane_named(records, session.lane)["environment"]["CLAUDE_CONFIG_DIR"]
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        ended, session, trouble = _attended(session, records, home)
+        if ended.told:
+            sys.exit(0)  # with the host, or by claude-session end
+        if ended.status != EX_UNAVAILABLE or not back or time.monotonic() > deadline:
+            break
+        time.sleep(2)
+    if ended.status or trouble:
+        _wait(trouble or f"claude-{session.lane} ended with {ended.status}")
+    _stays_closed(name)
 
 
 def unit(name: str) -> str:
@@ -153,56 +126,218 @@ def boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def _attended(session: Named, records: dict[str, Any], home: str) -> tuple[attended.Ended, Named, str]:
+    """Run Claude Code to its end; return that, the session with the conversation it had last, and what went wrong."""
+    trouble = ""
+    lane = lane_named(records, session.lane)
+
+    def look(process: int) -> None:
+        nonlocal session, trouble
+        now = attended.conversation_of(home, process) or session.conversation
+        new = replace(session, conversation=now, begun=_begun(lane, now))
+        if new == session:
+            return
+        try:
+            named.write(new)
+            session, trouble = new, ""
+        except OSError as error:
+            trouble = (
+                f"{named.path_of(session.name)} cannot be written ({error.strerror}); the conversation is {now}: "
+                f"claude-{session.lane} --resume {now}"
+            )
+
+    if _begun(lane, session.conversation):
+        words = ["--resume", session.conversation, *named.to_go_on(session.arguments)]
+    else:
+        begins = [] if named.chooses(session.arguments) else ["--session-id", session.conversation]
+        words = [*begins, *session.arguments]
+    variables = {**os.environ, **COLOURS, attended.BY: str(os.getpid())}
+    return attended.attend(PROGRAM, [session.lane, *words], variables, look), session, trouble
+
+
+def _begun(lane: dict[str, Any], conversation_id: str) -> bool:
+    return bool(conversation_id) and (conversation.kept_in(lane) / f"{conversation_id}.jsonl").exists()
+
+
+def _wait(why: str) -> NoReturn:
+    """Have the reason read before the terminal closes."""
+    ask(f"{why}; Enter closes this session ")
+    sys.stdin.readline()
+    sys.exit(0)
+
+
+def _stays_closed(name: str) -> NoReturn:
+    """Let the session stay closed after the next boot; it is kept all the same."""
+    _systemctl("disable", "--quiet", unit(name))
+    sys.exit(0)
+
+
 def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -> None:
-    """Have the session run."""
-    running = subprocess.run([TMUX, "-L", socket(name), "has-session", "-t", name], capture_output=True).returncode == 0
-    if running:
-        if lane or arguments:
-            say(f"{name} runs already, as it was opened")
+    """Have the session run: as it was where there is one of this name, else a new one."""
+    try:
+        kept = named.read(name)
+    except BrokenError as error:
+        fail(EX_CONFIG, f"{error}; nothing was opened or changed. claude-session end {name} takes it away")
+    if kept:
+        _require_same(kept, lane, arguments)
+    if _runs(name):
         return
-    lane = lane or os.environ.get("SIGNALBOX_LANE") or "routed"
-    records = with_lanes(records, lane)
-    record = lane_named(records, lane)
+    session = kept or Named(
+        name,
+        lane=lane or os.environ.get("SIGNALBOX_LANE") or "routed",
+        directory=os.getcwd(),
+        arguments=tuple(arguments),
+        boot="",
+        conversation="" if named.chooses(arguments) else str(uuid.uuid4()),
+    )
+    try:
+        os.chdir(session.directory)
+    except OSError as error:
+        fail(
+            EX_CONFIG,
+            f"{name} is in {session.directory}, which cannot be entered ({error.strerror}); make it anew, or "
+            f"claude-session end {name}",
+        )
+    records = with_lanes(records, session.lane)
+    record = lane_named(records, session.lane)
     # Told here, where a person looks, and not in a terminal that closes at once.
-    lanes.prove(record, records, arguments)
-    probes.check(lane, record, records["gateway"], key_of(record))
-    directory = Path.home() / STATE
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wanted = {
-        "lane": lane,
-        "directory": os.getcwd(),
-        "arguments": arguments,
-        "boot": boot(),
-        "conversation": str(uuid.uuid4()),
-    }
-    (directory / f"{name}.json").write_text(json.dumps(wanted))
+    lanes.prove(record, records, session.arguments)
+    probes.check(session.lane, record, records["gateway"], key_of(record))
+    _require_manager()
+    if session.begun and not _begun(record, session.conversation):
+        say(f"the conversation {session.conversation} of {name} is gone from {conversation.kept_in(record)}; a new one")
+        session = replace(session, conversation=str(uuid.uuid4()), begun=False)
+    session = replace(session, boot=boot(), begun=_begun(record, session.conversation))
+    try:
+        named.write(session)
+    except OSError as error:
+        fail(
+            EX_CONFIG,
+            f"{named.path_of(name)} cannot be written ({error.strerror}); nothing was opened, nothing is lost",
+        )
     if _systemctl("start", unit(name)):
+        if kept is None:
+            named.forget(name)
         fail(EX_CONFIG, f"the session did not start; see systemctl --user status {unit(name)}")
-    if records["sessions_reopen"]:
-        _systemctl("enable", "--quiet", unit(name))
+    if kept:
+        with_it = "with its conversation" if session.begun else "nothing had been said in it yet"
+        say(f"{name} is opened again: lane {session.lane}, in {session.directory}, {with_it}")
+    if records["sessions_reopen"] and _systemctl("enable", "--quiet", unit(name)):
+        say(f"{name} will not be opened by itself after a reboot; claude-session {name} opens it")
+
+
+def _require_same(kept: Named, lane: str, arguments: list[str]) -> None:
+    """End if a session of this name is another one than was asked for."""
+    name = kept.name
+    if lane and lane != kept.lane:
+        on = f" --session {kept.conversation}" if kept.begun else ""
+        fail(
+            EX_USAGE,
+            f"{name} is a session of {kept.lane}, in {kept.directory}; claude-session {name} goes to it. To go on with "
+            f"it in {lane}: cd {kept.directory}; claude-switch continue {lane} --from {kept.lane}{on}. For a new one: "
+            f"claude-session end {name}",
+        )
+    if arguments and tuple(arguments) != kept.arguments:
+        was = " ".join(kept.arguments) or "none"
+        fail(
+            EX_USAGE, f"{name} was opened with other arguments ({was}); claude-session end {name}, or take another name"
+        )
+
+
+def _attach(name: str) -> NoReturn:
+    """Go to the session, and after it say how to come back."""
+    variables = _of_tmux()
+    try:
+        curses.setupterm(variables.get("TERM", ""), 1)
+    except curses.error:
+        variables["TERM"] = "xterm-256color"  # of a terminal that this host does not know, such as a new one's
+    has = ["-T", "RGB"] if variables.get("COLORTERM") in ("truecolor", "24bit") else []
+    ended = attended.attend(TMUX, ["-u", *has, "-L", socket(name), "attach-session", "-t", f"={name}"], variables)
+    if _runs(name):
+        say(f"{name} goes on; claude-session {name} goes back to it, claude-session end {name} ends it")
+    else:
+        say(f"{name} has stopped; claude-session {name} opens it again, claude-session end {name} keeps it no longer")
+    attended.end_as(ended.status)
 
 
 def _list() -> int:
-    for path in within.names_in(Path.home() / STATE, "*.json"):
-        wanted = _kept(path)
-        active = _systemctl("is-active", "--quiet", unit(path.stem)) == 0
-        tell(f"{path.stem:<16} {wanted['lane']:<14} {wanted['directory']:<30} {'runs' if active else 'does not run'}")
+    """Print those that are kept."""
+    status = 0
+    for name in named.names():
+        try:
+            session = named.read(name)
+        except BrokenError as error:
+            say(str(error))
+            status = EX_CONFIG
+            continue
+        if session:
+            state = "runs" if _runs(name) else "stopped"
+            tell(f"{name:<16} {session.lane:<14} {session.directory:<30} {state}")
+    if not named.names():
+        say("there is none; claude-session NAME opens one")
+    return status
+
+
+def _end(name: str) -> int:
+    """End a session, and say how to go on with what was said in it."""
+    runs = _runs(name)
+    try:
+        session, known = named.read(name), True
+    except BrokenError as error:
+        say(str(error))
+        session, known = None, False
+    if session is None and known and not runs:
+        fail(EX_USAGE, f"there is no session {name}; claude-session list shows those that there are")
+    if runs:
+        _require_manager()
+        if _systemctl("stop", unit(name)):
+            fail(EX_CONFIG, f"it does not end; see systemctl --user status {unit(name)}")
+    _systemctl("disable", "--quiet", unit(name), quietly=True)
+    _systemctl("reset-failed", unit(name), quietly=True)
+    # After its end: until then it may write down where its conversation is.
+    session = named.read(name) if session else None
+    named.forget(name)
+    stays = ""
+    if session and session.begun:
+        back = f"cd {session.directory}; claude-{session.lane} --resume {session.conversation}"
+        stays = f"; its conversation stays: {back}"
+    say(f"{name} is ended{stays}")
     return 0
 
 
-def _kept(path: Path) -> dict[str, Any]:
-    """Return what was written down of a session when it was opened."""
-    try:
-        wanted = within.json_of(within.text_of(path))
-        texts = {name: str(wanted[name]) for name in ("lane", "directory", "boot", "conversation")}
-        return {**texts, "arguments": [str(word) for word in wanted["arguments"]]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        fail(EX_CONFIG, f"{path} cannot be used ({error}); remove it, and open the session again")
+def _runs(name: str) -> bool:
+    words = [TMUX, "-L", socket(name), "has-session", "-t", f"={name}"]
+    return subprocess.run(words, env=_of_tmux(), capture_output=True, check=False).returncode == 0
 
 
-def _systemctl(*words: str) -> int:
-    environment = {"XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}", **os.environ}  # a su has none
-    return subprocess.run(["/usr/bin/systemctl", "--user", *words], env=environment, check=False).returncode
+def _of_tmux() -> dict[str, str]:
+    """Return the environment in which tmux finds a session's own server, from inside of another one too."""
+    return {key: value for key, value in os.environ.items() if key not in ("TMUX", "TMUX_TMPDIR")}
+
+
+def _require_manager() -> None:
+    """End if the user's systemd manager does not answer; let it have units that a deploy has changed."""
+    words = ["/usr/bin/systemctl", "--user", "daemon-reload"]
+    done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        uid = os.getuid()
+        fail(
+            EX_UNAVAILABLE,
+            f"your systemd manager does not answer ({done.stderr.strip()}); nothing is lost. Log in anew (ssh), or as "
+            f"root: systemctl restart user@{uid}.service",
+        )
+
+
+def _systemctl(*words: str, quietly: bool = False) -> int:
+    told = subprocess.DEVNULL if quietly else None
+    words = ("/usr/bin/systemctl", "--user", *words)
+    return subprocess.run(words, env=_environment(), stderr=told, check=False).returncode
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which systemctl finds this user's manager: a su has none, or another user's."""
+    kept = {key: value for key, value in os.environ.items() if key != "DBUS_SESSION_BUS_ADDRESS"}
+    return {**kept, "XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}"}
 
 
 def _valid(name: str) -> str:

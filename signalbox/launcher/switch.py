@@ -10,10 +10,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import backends_env, conversation, lane, snippets, sources, status
+from . import backends_env, conversation, lane, snippets, sources, status, within
 from .backends_env import with_lanes
 from .records import Lane, read_records, require_user
 from .speak import EX_CONFIG, EX_USAGE, ask, fail, hand_over, say, tell
@@ -32,19 +33,38 @@ Each lane has a command of its own too, which changes nothing in the shell: clau
 `claude` is that command: what could take it elsewhere is looked for each time it starts."""
 
 OFF, LOGIN = "off", "with its own login"
+BEFORE = "__signalbox_before"  # a shell's variable: what it had before it was first switched
+
+
+@dataclass(frozen=True)
+class Shell:
+    """How a shell's code reads."""
+
+    export: str
+    put: str
+    unset: str
+    quoted: Callable[[str], str]
+
+
+def _fish_quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+SHELLS = {
+    "--shell": Shell("export {}={}", "{}={}", "unset {}", shlex.quote),
+    "--shell=fish": Shell("set -gx {} {}", "set -g {} {}", "set -eg {}", _fish_quoted),
+}
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Do what the first word says; with --shell before it, print shell code that changes the caller."""
-    in_shell = "--shell" in arguments[:1]
-    word, *rest = arguments[in_shell:] or ["menu"]
+    """Do what the first word says; with --shell or --shell=fish before it, print code that changes the caller."""
+    shell = next((SHELLS[each] for each in arguments[:1] if each in SHELLS), None)
+    word, *rest = arguments[shell is not None :] or ["menu"]
     if word in ("help", "-h", "--help"):
         tell(*HELP.splitlines())
         sys.exit(0)
     records = read_records()
-    if word == "--complete":
-        tell(*_completions(records, rest))
-        sys.exit(0)
     if word == "list":
         for name, each in with_lanes(records)["lanes"].items():
             tell(f"{name:<14} {each['goes_to']:<30} bills {each['billed']}")
@@ -58,24 +78,17 @@ def main(arguments: Sequence[str]) -> NoReturn:
         conversation.main(with_lanes(records), rest)
     if word == "snippet":
         snippets.main(with_lanes(records)["lanes"], rest)
-    if not in_shell:
-        fail(EX_USAGE, f"only the shell itself can be changed; type: source claude-switch {shlex.join(arguments)}")
-    _change(records, word)
+    if shell is None:
+        way = "in a new fish, where it is a function:" if _from_fish() else "type: source"
+        fail(EX_USAGE, f"only the shell itself can be changed; {way} claude-switch {shlex.join(arguments)}")
+    _change(records, word, shell)
 
 
-def _completions(records: dict[str, Any], words: Sequence[str]) -> list[str]:
-    """Return what may follow these words of a command line."""
-    match words:
-        case []:
-            return [*with_lanes(records)["lanes"], OFF, "status", "list", "help", "start", "continue", "snippet"]
-        case ["continue"] | ["snippet", _]:
-            return list(with_lanes(records)["lanes"])
-        case ["snippet"]:
-            return list(snippets.KINDS)
-    return []
+def _from_fish() -> bool:
+    return within.text_of(f"/proc/{os.getppid()}/comm").strip() == "fish"
 
 
-def _change(records: dict[str, Any], word: str) -> NoReturn:
+def _change(records: dict[str, Any], word: str, shell: Shell) -> NoReturn:
     """Print the shell code that makes the caller's environment that of the lane `word`."""
     before: dict[str, str | None] = json.loads(os.environ.pop("SIGNALBOX_BEFORE", "") or "{}")
     current = dict(os.environ)
@@ -102,18 +115,23 @@ def _change(records: dict[str, Any], word: str) -> NoReturn:
     else:
         there = ", ".join([*with_lanes(records)["lanes"], OFF])
         fail(EX_USAGE, backends_env.missing(word) or f"no lane is called {word!r}; there are {there}")
-    hand_over("\n".join(_code(current, original, wanted)))
+    hand_over("\n".join(_code(shell, current, original, wanted)))
     sys.exit(0)
 
 
-def _code(current: Mapping[str, str], original: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
-    lines = [f"unset {name}" for name in sorted(current.keys() - wanted.keys())]
+def _code(
+    shell: Shell, current: Mapping[str, str], original: Mapping[str, str], wanted: Mapping[str, str]
+) -> list[str]:
+    lines = [shell.unset.format(name) for name in sorted(current.keys() - wanted.keys())]
     lines += [
-        f"export {name}={shlex.quote(wanted[name])}" for name in sorted(wanted) if wanted[name] != current.get(name)
+        shell.export.format(name, shell.quoted(wanted[name]))
+        for name in sorted(wanted)
+        if wanted[name] != current.get(name)
     ]
     names = original.keys() | wanted.keys()
     before = {name: original.get(name) for name in sorted(names) if original.get(name) != wanted.get(name)}
-    return [*lines, f"__signalbox_before={shlex.quote(json.dumps(before))}" if before else "unset __signalbox_before"]
+    kept = shell.put.format(BEFORE, shell.quoted(json.dumps(before))) if before else shell.unset.format(BEFORE)
+    return [*lines, kept]
 
 
 def _menu(known: Mapping[str, Lane]) -> str:

@@ -28,6 +28,8 @@ RESERVED = {
     "session": "the command that opens a lasting session",
     "session-run": "a part of claude-session",
     "task-run": "a part of the unit claude-task@",
+    "task-check": "a part of the unit claude-task@",
+    "complete": "the program behind completions",
     "statusline": "the status line's program",
     "key": "the program behind an apiKeyHelper",
     "escalate": "the command that asks the cloud",

@@ -7,6 +7,7 @@ import time
 
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.screen import MODES, TRUST
 from tests.drills.stage import HOST, Stage
 from tests.lab import access, hosts
 from tests.lab.instance import Lab
@@ -15,7 +16,8 @@ from tests.lab.machine import wait_until
 drill = Drill(
     "sessions",
     "always-on work",
-    "`claude-session` survives the ssh connection and, as a setting, a reboot.",
+    "`claude-session` survives the ssh connection and, as a setting, a reboot. A name keeps its lane, its directory "
+    "and its conversation until it is ended.",
 )
 
 UNIT = "claude-session@drill.service"
@@ -64,6 +66,35 @@ def _over_ssh(command: str) -> list[str]:
         assert wait_until(lambda: _logins() <= logins, 60, 0.5), "the host did not notice the cut"
 
 
+def _begun() -> None:
+    """Have a session `drill` in lane local, in which a word was said."""
+    looks.answer(f"{HERE} && claude-session drill --lane local --detached")
+    # Claude Code asks once whether it may trust a directory; the person says yes.
+    assert wait_until(lambda: any(each in _screen() for each in (TRUST, *MODES.values())), 60, 0.5), _screen()
+    if TRUST in _screen():
+        _type("Down", "Enter")
+        assert wait_until(lambda: TRUST not in _screen(), 60, 0.5), _screen()
+    _type("'the word is kumquat'", "Enter")
+    assert wait_until(lambda: "kumquat" in looks.answer(KEPT), 60, 0.5), _screen()
+
+
+def _screen() -> str:
+    return looks.answer(SCREEN)
+
+
+def _opened_again() -> str:
+    """Open the session from elsewhere, in another lane's shell; return what was said. AssertionError: it is another."""
+    told = looks.answer("cd /tmp && SIGNALBOX_LANE=routed claude-session drill --detached 2>&1")
+    assert wait_until(lambda: "kumquat" in _screen() and "local | " in _screen(), 60, 0.5), _screen()
+    assert "/drill-work" in _screen(), _screen()
+    return next(line for line in told.splitlines() if "opened again" in line)
+
+
+def _failed() -> None:
+    failed = looks.answer("systemctl --user --failed --no-legend --plain | awk '{print $1}'").split()
+    assert not failed, f"failed units: {failed}"
+
+
 def _end() -> None:
     looks.answer("claude-session end drill; rm -rf ~/drill-work")
     assert wait_until(lambda: not _processes(), 30, 0.5), "the session did not end"
@@ -96,13 +127,7 @@ def reboot(stage: Stage) -> Figures:
     figures: dict[str, object] = {}
     stage.site(settings={"launchers": {"reopen_sessions": True}}).deploy().ok()
     try:
-        looks.answer(f"{HERE} && claude-session drill --lane local --detached")
-        # Claude Code asks once whether it may trust a directory; the person says yes.
-        assert wait_until(lambda: "trust this folder" in looks.answer(SCREEN), 60, 0.5), looks.answer(SCREEN)
-        _type("Down", "Enter")
-        assert wait_until(lambda: "trust this folder" not in looks.answer(SCREEN), 60, 0.5), looks.answer(SCREEN)
-        _type("'the word is kumquat'", "Enter")
-        assert wait_until(lambda: "kumquat" in looks.answer(KEPT), 60, 0.5), looks.answer(SCREEN)
+        _begun()
         begun = time.monotonic()
         hosts.reboot(HOST)
         assert wait_until(lambda: bool(_processes()), 240, 1), "the session did not come back"
@@ -112,14 +137,86 @@ def reboot(stage: Stage) -> Figures:
     finally:
         _end()
         site.deploy().ok()
-    looks.answer(f"{HERE} && claude-session drill --lane local --detached")
+    _begun()
     try:
         hosts.reboot(HOST)
         assert looks.gateway_within(240)
         assert not _processes(), "a session came back that was not to"
+        figures["without the setting"] = _opened_again()
     finally:
         _end()
-    return {**figures, "without the setting": "it is gone"}
+    return figures
+
+
+@drill.cell("kept")
+def kept(stage: Stage) -> Figures:
+    """After /exit no unit has failed; the name opens its lane, directory and conversation from another lane's shell."""
+    stage.converged()
+    figures: dict[str, object] = {}
+    _begun()
+    try:
+        _type("/exit", "Enter")
+        assert wait_until(lambda: not _processes(), 60, 0.5), _screen()
+        assert wait_until(lambda: "stopped" in looks.answer("claude-session list"), 30, 0.5)
+        _failed()
+        figures["after /exit"] = looks.answer("claude-session list")
+        figures["opened again"] = _opened_again()
+        done = hosts.run(HOST, "claude-session drill --lane cloud --detached", user="claude", check=False)
+        assert done.returncode == 64, done.stderr
+        figures["asked for in another lane"] = done.stderr.strip()
+        told = looks.answer("claude-session end drill 2>&1")
+        assert "claude-local --resume " in told, told
+        figures["ended"] = told
+        gone = hosts.run(HOST, "claude-session end drill", user="claude", check=False)
+        assert gone.returncode == 64, gone.stderr
+        figures["control"] = must_fail(_opened_again, "a name that was ended")
+    finally:
+        _end()
+    return figures
+
+
+@drill.cell("manager")
+def manager(stage: Stage) -> Figures:
+    """The user's systemd manager is killed: the command says so, and after the next login all is there again."""
+    stage.converged()
+    _begun()
+    try:
+        looks.answer("systemctl kill --signal=KILL user@$(id -u claude).service", user="root")
+        assert wait_until(lambda: not _processes(), 60, 0.5), "Claude Code outlived its manager"
+        asked = "su claude -c 'claude-session drill --detached' 2>&1 || echo ended with $?"
+        without = looks.answer(asked, user="root")
+        looks.answer("systemctl restart user@$(id -u claude).service", user="root")
+        assert looks.gateway_within(240)
+        again = _opened_again()
+    finally:
+        _end()
+    return {"while it is gone": without, "after it": again}
+
+
+@drill.cell("full-disk")
+def full_disk(stage: Stage) -> Figures:
+    """On a full disk nothing is opened and no record changes; with room again the session is as it was."""
+    stage.converged()
+    state = "/home/claude/.local/state/signalbox/sessions"
+    _begun()
+    try:
+        looks.answer("systemctl --user stop claude-session@drill.service")
+        looks.answer(
+            f"cp -a {state} /root/drill-kept && mount -t tmpfs -o size=16k,uid=$(id -u claude),mode=700 none {state}"
+            f" && cp -a /root/drill-kept/. {state}/ && head -c 40000 /dev/zero > {state}/fill; rm -r /root/drill-kept",
+            user="root",
+        )
+        before = looks.answer(f"cat {state}/drill.json")
+        done = hosts.run(HOST, "claude-session drill --detached", user="claude", check=False)
+        assert done.returncode == 78, done.stderr
+        assert looks.answer(f"cat {state}/drill.json; ls {state}") == f"{before}drill.json\nfill"
+        assert not _processes(), "it was opened all the same"
+        looks.answer(f"umount {state}", user="root")
+        again = _opened_again()
+    finally:
+        looks.answer(f"! mountpoint -q {state} || umount {state}", user="root")
+        _end()
+    return {"full": done.stderr.strip(), "with room": again}
 
 
 @drill.cell("task")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from typing import Any
 
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.screen import PATIENCE, Claude
-from tests.drills.stage import Stage
+from tests.drills.screen import MODES, PATIENCE, TRUST, Claude, Terminal
+from tests.drills.stage import HOST, Stage
+from tests.lab import access, hosts
+from tests.lab.instance import Lab
 from tests.lab.machine import wait_until
 
 drill = Drill(
     "terminal",
     "a session at a terminal",
     "A person driven through a real terminal, in every lane: how a session starts, what `/model` offers, how large its "
-    "first request is, and that what was said in it is kept.",
+    "first request is, that what was said in it is kept, how it goes on, and where help is.",
 )
 
 LANES = {
@@ -243,3 +246,77 @@ def background(stage: Stage) -> Figures:
     allowed = json.dumps({"env": {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "0"}})
     control = must_fail(lambda: ends(f"--settings {looks.quoted(allowed)}"), "such commands allowed")
     return {"it ended after": f"{seconds:.0f} s", "control": control}
+
+
+def _resumed(command: str, lane: str) -> str:
+    """Say something in a session, leave it, type the line that stands there last, and find what was said."""
+    with Terminal("bash --norc", "~/drill-inside") as shell:
+        shell.type(command)
+        if shell.first(TRUST, *MODES.values()) == TRUST:
+            shell.press("Down", "Enter")
+            shell.first(*MODES.values())
+        shell.type("the word is quince", "Enter")
+        shell.first("Hello from simulated")
+        shell.press("C-z")
+        shell.line("Stopped")
+        shell.type("fg", "Enter")
+        shell.first(*MODES.values())
+        shell.type("/exit", "Enter")
+        line = shell.line("in its lane that is: ").rpartition("that is: ")[2]
+        assert line.startswith(f"claude-{lane} --resume "), line
+        shell.type("echo status $?", "Enter")
+        shell.line("status 0")
+        shell.type(f"clear; {line}", "Enter")
+        shell.first(*MODES.values())
+        assert wait_until(lambda: "quince" in shell.screen(), PATIENCE, 0.5), shell.screen()
+        shell.type("/exit", "Enter")
+        shell.line("in its lane that is: ")
+        return line
+
+
+@drill.cell("resume")
+def resume(stage: Stage) -> Figures:
+    """After Claude Code's farewell stands the line that goes on in the lane; Ctrl-Z and fg are as ever."""
+    stage.converged()
+    lanes = {"routed": "routed", "local": "local", "private": "local-private", "cloud": "cloud"}
+    figures: dict[str, object] = {lane: _resumed(LANES[lane], command) for lane, command in lanes.items()}
+
+    def own_line() -> None:
+        looks.answer("cd ~/drill-inside && claude --resume $(ls -t ~/.claude-local/projects/-home-claude-drill-inside"
+                     " | head -n1 | cut -d. -f1) -p hello")  # fmt: skip
+
+    return {**figures, "control": must_fail(own_line, "Claude Code's own line")}
+
+
+@drill.cell("help")
+def help_(stage: Stage) -> Figures:
+    """A login names the commands; --help, man and Tab know them; what there is not fails and says so."""
+    stage.converged()
+    looks.have_zsh()
+    figures: dict[str, object] = {}
+    line = [*access.ssh(Lab.current(), HOST, "claude", "-tt"), "-q"]
+    login = subprocess.run(line, input="exit\n", capture_output=True, text=True, check=False, timeout=60).stdout
+    greeting = looks.answer("cat /etc/motd.d/signalbox").splitlines()
+    assert len(greeting) == 3, greeting
+    assert all(each in login for each in greeting), login
+    figures["greeting"] = greeting
+    pages = looks.answer("man -w claude-session claude-switch claude-logs claude-local claude-dispatch")
+    figures["pages"] = f"{len(pages.split())} of 5"
+    told = looks.answer("claude-local --help")
+    assert told.index("--private") < told.index("Claude Code's own help") < told.index("--dangerously"), told
+    figures["--help"] = told.splitlines()[0]
+    for shell in ("bash", "zsh -i"):
+        with Terminal(shell, "~") as typed:
+            if "zsh" in shell:
+                typed.type("autoload -U compinit; compinit -u; clear")
+            typed.type("claude-session new --lane local-", "Tab")
+            figures[f"Tab in {shell}"] = typed.line("--lane local-private")
+    for command, status in (
+        ("claude-session end nothing", 64), ("claude-logs --lane nope", 64), ("claude-escalate < /dev/null", 64),
+        ("systemctl --user start claude-task@bad", 1),
+    ):  # fmt: skip
+        done = hosts.run(HOST, command, user="claude", check=False)
+        assert (done.returncode, bool(done.stderr.strip())) == (status, True), f"{command}: {done}"
+        figures[command] = done.stderr.strip().splitlines()[0]
+    looks.answer("systemctl --user reset-failed")
+    return figures

@@ -23,7 +23,11 @@ def switching_host(tmp_path: Path) -> Iterator[Host]:
         host = Host(tmp_path, server)
         program = str(host.home / "lib/launcher/launch.py")
         functions = host.home / "lib/shell.sh"
-        functions.write_text(render("launchers/shell.sh", program=program, commands="claude-routed claude-local"))
+        functions.write_text(
+            render(
+                "launchers/shell.sh", program=program, commands="claude-routed claude-local", completed="claude-session"
+            )
+        )
         command = host.home / "claude-switch"
         command.write_text(render("launchers/claude-switch", program=program, functions=str(functions)))
         command.chmod(0o755)

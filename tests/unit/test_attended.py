@@ -1,0 +1,307 @@
+"""Claude Code at a real terminal with a parent: what a shell, a terminal and a signal see is as if there was none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_launcher import Gateway, Host, serving
+
+PATIENCE = 15.0
+# Stands where claude would: writes down its conversation as Claude Code does, tells what reaches it, and ends.
+CLAUDE = f"""#!{sys.executable} -IS
+import fcntl, json, os, pathlib, signal, struct, sys, termios, time
+home = pathlib.Path(os.environ["CLAUDE_CONFIG_DIR"])
+(home / "sessions").mkdir(exist_ok=True)
+mine = home / "sessions" / f"{{os.getpid()}}.json"
+def told(*words):
+    try:
+        os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+    except OSError:
+        pass
+def holds(conversation):
+    mine.write_text(json.dumps({{"sessionId": conversation}}))
+    folder = home / "projects" / "-project"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{{conversation}}.jsonl").touch()
+def size(*_):
+    told("size", *struct.unpack("hh", fcntl.ioctl(0, termios.TIOCGWINSZ, b"\\0" * 4)))
+got = []
+for each in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+    signal.signal(each, lambda number, _: got.append(number))
+signal.signal(signal.SIGWINCH, size)
+signal.signal(signal.SIGCONT, lambda *_: told("woken"))
+holds("0f97")
+told("here", os.getpid(), os.getpgrp(), os.tcgetpgrp(0), os.getsid(0))
+while True:
+    time.sleep(0.02)
+    while got:
+        number = got.pop(0)
+        told("got", signal.Signals(number).name)
+        time.sleep(0.3)
+        told("in all", len(got) + 1)
+        mine.unlink(missing_ok=True)
+        sys.exit(int(os.environ.get("STATUS", "0")))
+    for line in (pathlib.Path(os.environ["SEEN"]).read_text() if os.path.exists(os.environ["SEEN"]) else "").split():
+        os.unlink(os.environ["SEEN"])
+        if line == "stop":
+            os.kill(0, signal.SIGTSTP)
+        elif line == "clear":
+            holds("1a2b")
+            told("cleared")
+        elif line == "exit":
+            mine.unlink()
+            told("Resume this session with:\\nclaude --resume 0f97")
+            sys.exit(int(os.environ.get("STATUS", "0")))
+        elif line == "die":
+            os.kill(os.getpid(), signal.SIGABRT)
+"""
+
+
+class Seat:
+    """A terminal with a shell or a command in it, and somebody who reads and types."""
+
+    def __init__(self, host: Host, *command: str, **variables: str) -> None:
+        self.host, self.read = host, ""
+        project = host.home / "project"
+        project.mkdir(exist_ok=True)
+        environment = {
+            "HOME": str(host.home), "PATH": f"{host.home}:/usr/bin:/bin", "SEEN": str(host.home / "orders"),
+            "SIGNALBOX_LANES": str(host.home / "lanes.json"), "TERM": "xterm", "PS1": "prompt> ", **variables,
+        }  # fmt: skip
+        self.process, self.terminal = pty.fork()
+        if self.process == 0:
+            os.chdir(project)
+            os.execve(command[0], list(command), environment)  # noqa: S606
+        self.resize(30, 100)
+
+    def shut(self) -> None:
+        """Hang up."""
+        with suppress(OSError):
+            os.close(self.terminal)
+
+    def close(self) -> None:
+        """Hang up, and have the command end."""
+        self.shut()
+        for _ in range(100):
+            if os.waitpid(self.process, os.WNOHANG)[0]:
+                return
+            time.sleep(0.1)
+        os.kill(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def order(self, word: str) -> None:
+        """Tell the one who stands for claude what to do."""
+        new = self.host.home / "orders.new"
+        new.write_text(word)
+        new.rename(self.host.home / "orders")
+
+    def type(self, text: str) -> None:
+        os.write(self.terminal, text.encode())
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Read until it stands there, and forget what was before; AssertionError if it never does."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(pattern, self.read)):
+            assert time.monotonic() < deadline, f"{pattern!r} never came: {self.read!r}"
+            if select.select([self.terminal], [], [], 0.2)[0]:
+                try:
+                    self.read += os.read(self.terminal, 4096).decode().replace("\r\n", "\n")
+                except OSError:  # nobody holds the other end
+                    assert re.search(pattern, self.read), f"{pattern!r} never came: {self.read!r}"
+        self.read = self.read[found.end() :]
+        return found
+
+    def here(self) -> list[int]:
+        """Wait for claude; return its process, its group, the terminal's foreground group and its session."""
+        return [int(each) for each in self.until(r"here (\d+) (\d+) (\d+) (\d+)\n").groups()]
+
+    def ended(self) -> int:
+        """Return how the command ended: its exit status, or minus a signal."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+
+
+Sit = Callable[..., Seat]
+
+
+@pytest.fixture
+def sit(tmp_path: Path) -> Iterator[Sit]:
+    seats: list[Seat] = []
+    with serving(Gateway) as server:
+        host = Host(tmp_path, server)
+        host.claude.write_text(CLAUDE)
+
+        def taken(*command: str, **variables: str) -> Seat:
+            seats.append(Seat(host, *(command or (str(host.home / "claude-local"),)), **variables))
+            return seats[-1]
+
+        yield taken
+        for seat in seats:
+            with suppress(OSError):  # its end was waited for
+                seat.close()
+
+
+def shell(sit: Sit) -> Seat:
+    """A seat at an interactive bash in which claude-local was started."""
+    seat = sit("/bin/bash", "--norc", "--noprofile", "-i")
+    seat.until("prompt> ")
+    seat.type("claude-local\n")
+    return seat
+
+
+def parent_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def state_of(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_the_line_that_works_comes_after_claude_codes_own(sit: Sit) -> None:
+    seat = sit(STATUS="7")
+    seat.here()
+    time.sleep(1.5)
+    seat.order("exit")
+    seat.until(r"claude --resume 0f97\nclaude-local: in its lane that is: claude-local --resume 0f97\n")
+    assert seat.ended() == 7
+
+
+def test_the_line_names_the_conversation_that_is_held_last(sit: Sit) -> None:
+    seat = sit()
+    seat.here()
+    time.sleep(1.2)
+    seat.order("clear")
+    seat.until("cleared")
+    time.sleep(1.5)
+    seat.order("exit")
+    seat.until(r"claude-local --resume 1a2b\n")
+
+
+def test_claude_is_the_foreground_and_the_job_is_the_lanes_command(sit: Sit) -> None:
+    seat = shell(sit)
+    process, group, foreground, session = seat.here()
+    parent = parent_of(process)
+    assert (group, foreground) == (parent, parent)  # the shell's job
+    assert parent_of(parent) == session == seat.process
+    assert Path(f"/proc/{group}/cmdline").read_bytes().split(b"\0")[0] == b"claude-local"  # as tmux names a window
+    assert b"ANTHROPIC_AUTH_TOKEN" not in Path(f"/proc/{parent}/environ").read_bytes()
+    assert b"ANTHROPIC_AUTH_TOKEN" in Path(f"/proc/{process}/environ").read_bytes()
+
+
+def test_ctrl_c_reaches_claude_once(sit: Sit) -> None:
+    seat = shell(sit)
+    seat.here()
+    seat.type("\x03")
+    seat.until("got SIGINT\nin all 1\n")
+    seat.until("prompt> ")
+
+
+def test_ctrl_backslash_reaches_claude_once(sit: Sit) -> None:
+    seat = shell(sit)
+    seat.here()
+    seat.type("\x1c")
+    seat.until("got SIGQUIT\nin all 1\n")
+    seat.until("prompt> ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT])
+def test_a_signal_to_the_command_reaches_claude_once(sit: Sit, number: signal.Signals) -> None:
+    seat = sit(STATUS="5")
+    process = seat.here()[0]
+    assert parent_of(process) == seat.process
+    os.kill(seat.process, number)
+    seat.until(f"got {number.name}\nin all 1\n")
+    assert seat.ended() == 5
+
+
+def test_a_signal_that_ends_claude_ends_the_command_the_same_way(sit: Sit) -> None:
+    seat = sit()
+    process = seat.here()[0]
+    os.kill(seat.process, signal.SIGTERM)  # claude has no handler for it
+    assert seat.ended() == -signal.SIGTERM
+    assert not Path(f"/proc/{process}").exists()
+
+
+def test_a_crash_of_claude_is_the_commands(sit: Sit) -> None:
+    seat = sit()
+    seat.here()
+    seat.order("die")
+    assert seat.ended() == -signal.SIGABRT
+
+
+def test_killing_the_command_kills_claude(sit: Sit) -> None:
+    seat = shell(sit)
+    process = seat.here()[0]
+    os.kill(parent_of(process), signal.SIGKILL)
+    seat.until("Killed")
+    deadline = time.monotonic() + PATIENCE
+    while Path(f"/proc/{process}").exists() and state_of(process) != "Z":
+        assert time.monotonic() < deadline, "claude goes on alone"
+        time.sleep(0.05)
+
+
+def test_a_terminal_that_hangs_up_ends_both(sit: Sit) -> None:
+    seat = sit(STATUS="3")
+    process = seat.here()[0]
+    os.close(seat.terminal)
+    assert seat.ended() == 3  # what claude made of it
+    assert not Path(f"/proc/{process}").exists()
+
+
+def test_a_new_size_reaches_claude(sit: Sit) -> None:
+    seat = shell(sit)
+    seat.here()
+    seat.resize(44, 133)
+    seat.until(r"size 44 133\n")
+
+
+@pytest.mark.parametrize("how", ["claude", "terminal", "claude alone"])
+def test_a_stop_gives_the_shell_its_prompt_and_fg_goes_on(sit: Sit, how: str) -> None:
+    seat = shell(sit)
+    process = seat.here()[0]
+    if how == "claude":
+        seat.order("stop")  # as Claude Code does at Ctrl-Z: to its group
+    elif how == "terminal":
+        seat.type("\x1a")
+    else:
+        os.kill(process, signal.SIGSTOP)
+    seat.until(r"Stopped +claude-local")
+    seat.until("prompt> ")
+    assert (state_of(process), state_of(parent_of(process))) == ("T", "T")
+    seat.type("fg\n")
+    seat.until("woken")
+    assert os.tcgetpgrp(seat.terminal) == parent_of(process)
+    seat.type("\x03")
+    seat.until("got SIGINT\nin all 1\n")
+    seat.until("prompt> ")
+
+
+def test_a_command_whose_output_is_read_by_a_program_becomes_claude(sit: Sit) -> None:
+    seat = sit("/bin/sh", "-c", "claude-local | cat")
+    assert parent_of(seat.here()[0]) == seat.process
+
+
+def test_a_units_main_process_is_claude_itself(sit: Sit) -> None:
+    seat = sit("/bin/sh", "-c", "SYSTEMD_EXEC_PID=$$ exec claude-local")  # as systemd sets it
+    assert seat.here()[0] == seat.process
+
+
+def test_with_p_at_a_terminal_the_command_becomes_claude(sit: Sit) -> None:
+    seat = sit("/bin/sh", "-c", "exec claude-local -p x")
+    assert seat.here()[0] == seat.process
