@@ -32,6 +32,24 @@ def billed(settings: Settings, lane: Lane) -> str:
     return "; ".join(words)
 
 
+def instead(settings: Settings, lane: Lane) -> list[dict[str, str | None]]:
+    """Return who answers, in order, while nobody does that has the lane's main model.
+
+    model, at: its name and whose it is. billed: the account that pays; None: nobody.
+    """
+    if lane.via != "gateway" or lane.fallbacks == "none":
+        return []
+    names = _names(settings)
+    found = []
+    for own in _once(model.name for _, model in names[lane.models["main"]]):
+        for name in following(settings, own, on_quota=False):
+            record = names[name][0][0]
+            if isinstance(record, Cloud) or lane.fallbacks == "all":
+                billed = _account(record) if isinstance(record, Cloud) else None
+                found.append({"model": name, "at": record.name, "billed": billed})
+    return found
+
+
 def _of_a_key(settings: Settings, lane: Lane) -> str:
     if lane.credential == "none":
         return f"the account that has logged in in {lane.config_dir}"

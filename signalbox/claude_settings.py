@@ -45,7 +45,8 @@ def claude_settings(
         "cleanupPeriodDays": settings.sessions.keep_days,
         "permissions.defaultMode": MODES[lane.permission_mode],
         "permissions.deny": list(denied),
-        "statusLine": {"type": "command", "command": status_line},
+        # Anew every so many seconds too: while nobody answers, Claude Code repeats the request in silence.
+        "statusLine": {"type": "command", "command": status_line, "refreshInterval": 10},
         # Without it a session starts in auto mode, whatever else is said.
         **({"disableAutoMode": "disable"} if lane.permission_mode != "auto" else {}),
         # The lane's setting is the answer to what Claude Code would ask at each start.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.backends import kind_of
-from signalbox.billing import billed
+from signalbox.billing import billed, instead
 from signalbox.claude_settings import LEAN, Choices, claude_settings
 from signalbox.readings import of_boxes
 from signalbox.routes import boxes
@@ -115,6 +115,8 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         ),
         "context": context,
         "servers": _servers(lane, models),
+        "main_servers": _main_servers(lane, models),
+        "instead": instead(settings, lane),
         "readings": _readings(lane, models),
     }
 
@@ -158,24 +160,33 @@ def _servers(lane: Lane, models: Served) -> dict[str, str]:
     return {record.name: kind_of(record).probe(record).url for record in records if isinstance(record, Backend)}
 
 
+def _main_servers(lane: Lane, models: Served) -> dict[str, str]:
+    """Return who has the main model of a lane through the gateway, clouds too, with what to ask each."""
+    boxes_of_main = _used(lane, models, lane.models["main"]) if lane.via == "gateway" else []
+    return {record.name: kind_of(record).probe(record).url for record, _ in boxes_of_main}
+
+
 def _readings(lane: Lane, models: Served) -> list[dict[str, Any]]:
     """Return what to ask the servers of the main model about its context; the launcher never sees a token's name.
 
-    Only the gateway's requests bring a context along: in a direct lane it is the loaded one that counts.
+    Only the gateway's requests bring a context along: in a direct lane it is the loaded one that counts. Of a server
+    that does not tell there is no url.
     """
     if lane.via == "first-party":
         return []
-    told = [
-        (record, model, reading)
-        for record, model in _used(lane, models, lane.models["main"])
-        for reading in of_boxes([(record, model)])
+    several = _used(lane, models, lane.models["main"])
+    told = [(record, model, reading) for record, model in several for reading in of_boxes([(record, model)])]
+    untold = [
+        {"id": f"{record.name}/{model.name}", "url": None, "context_length": model.context_length}
+        for record, model in several
+        if isinstance(model, BackendModel) and not any(True for _ in of_boxes([(record, model)]))
     ]
     return [
         {key: value for key, value in reading.items() if key != "secret"}
         | {"id": f"{record.name}/{model.name}", "keyed": reading["secret"] is not None}
         | ({} if lane.via == "gateway" else {"on_demand": False})
         for record, model, reading in told
-    ]
+    ] + untold
 
 
 def _first_party_url(settings: Settings, lane: Lane) -> str:

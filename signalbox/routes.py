@@ -234,9 +234,12 @@ def _fallbacks(settings: Settings) -> list[dict[str, list[str]]]:
     return [{name: following} for name, following in lists.items() if following]
 
 
-def following(settings: Settings, model: str) -> list[str]:
-    """Return the models that may follow, in order; failover.py leaves those out that only a used-up quota allows."""
-    lists = (settings.gateway.quota_fallbacks, settings.gateway.fallbacks)
+def following(settings: Settings, model: str, *, on_quota: bool = True) -> list[str]:
+    """Return the models that may follow, in order; failover.py leaves those out that only a used-up quota allows.
+
+    on_quota: with those.
+    """
+    lists = (settings.gateway.quota_fallbacks if on_quota else {}, settings.gateway.fallbacks)
     return list(dict.fromkeys(each for wanted in lists for each in _canonical(settings, wanted).get(model, ())))
 
 

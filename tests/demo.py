@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
+import requests
 from rich.console import Console
 from rich.table import Table
 
+from signalbox.launcher.context import ROOMY
 from tests.drills.deployment import Site
 from tests.lab import access, hosts, services
 from tests.lab.instance import Lab
@@ -30,6 +33,17 @@ progress = Console(stderr=True)
 
 class FailedError(Exception):
     """The demo cannot go on; the message says why."""
+
+
+def settings() -> dict[str, Any]:
+    """Have the simulated LM Studio load its model as people are told to; return the settings that go with it."""
+    told = services.lab_settings()
+    server = told["backends"]["lmstudio"]
+    local = server["models"]["local"]
+    load = {"model": local["id"], "context_length": ROOMY}
+    requests.post(f"{server['url']}/api/v1/models/load", json=load, timeout=10).raise_for_status()
+    local["context_length"] = ROOMY
+    return told
 
 
 def deploy(site: Site) -> str:
@@ -95,7 +109,7 @@ def main() -> None:
     begun = time.monotonic()
     try:
         hosts.up([HOST])
-        site = Site((HOST,), services.lab_settings())
+        site = Site((HOST,), settings())
         with progress.status("converging the host (a few minutes the first time)"):
             began = time.monotonic()
             outcome = deploy(site)

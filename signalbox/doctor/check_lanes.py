@@ -74,6 +74,12 @@ def path(here: Here) -> Iterator[Finding]:
             # One outside of the home is not the user's to move.
             aside = {"aside": True} if Path(found[name]).is_relative_to(here.home) else {}
             yield Finding("launcher-shadowed", f"{found[name]} comes before the launcher {name}", found[name], aside)
+    # bash finds what may not be executed too, where there is nothing else.
+    programs = dict.fromkeys(os.path.realpath(found[name]) for name in commands if found.get(name))
+    for program in programs:
+        if not os.access(program, os.X_OK):
+            seen = f"{here.user} may not run {program}, of the mode {stat.S_IMODE(os.stat(program).st_mode):o}"
+            yield Finding("launcher-not-executable", seen, program)
 
 
 def _on_path(flags: str, *names: str) -> dict[str, str]:

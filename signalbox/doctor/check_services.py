@@ -150,7 +150,16 @@ def keys(here: Here) -> Iterator[Finding]:
     """Every key is where it is used, and can be read there"""
     for path in map(Path, here.expected["keys"].get(here.user, ())):
         try:
+            status = path.stat()
+            if not os.access(path, os.R_OK):  # before it is taken for one that does not decrypt
+                mine = {"mode": 0o600} if status.st_uid == os.geteuid() else {}
+                seen = f"{here.user} may not read {path}, of the mode {stat.S_IMODE(status.st_mode):03o}"
+                yield Finding("secret-unreadable", seen, str(path), mine)
+                continue
             key = key_in(str(path))
+        except PermissionError:
+            yield Finding("secret-unreadable", f"{here.user} may not look into {path.parent}", str(path))
+            continue
         except FileNotFoundError:
             yield Finding("secret-missing", f"{path} is not there", str(path))
             continue

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import pwd
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,8 +14,8 @@ from typing import Any
 
 from . import changes, speak
 from .check import Finding, Outcome
-from .fixes import CannotFixError, fixable
-from .here import EXPECTED, Here
+from .fixes import CannotFixError, fixable, who
+from .here import EXPECTED, ROOT, Here
 from .people import People, roles_of
 from .speak import say, tell, tell_json
 from .symptoms import FAILURE, Symptom, explain, symptoms
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         tell_json(document(outcomes, findings, done))
     else:
-        _tell(outcomes, findings, done)
+        _tell(outcomes, findings, done, me, expected["gateway"]["user"])
     return status(outcomes, findings)
 
 
@@ -126,7 +127,25 @@ def _fix(people: People, findings: Sequence[Finding]) -> list[tuple[Finding, str
     return done
 
 
-def _tell(outcomes: Sequence[Outcome], findings: Sequence[Finding], done: Sequence[tuple[Finding, str]]) -> None:
+def cure_for(cure: str, me: str, keeper: str) -> str:
+    """Return a cure as the user `me` can follow it; keeper: the gateway's user, "" where that is not known."""
+    if cure.startswith("As the gateway's user, ") and not keeper:
+        return cure
+    if cure.startswith("As the gateway's user, ") and me == "root":
+        cure = cure.partition(", ")[2].replace("systemctl --user ", f"systemctl --user --machine={keeper}@ ")
+        return re.sub(r"journalctl --user -u (\w+)", r"journalctl _SYSTEMD_USER_UNIT=\1.service", cure)
+    if cure.startswith("As the gateway's user, ") and me != keeper:
+        return f"Ask the host's owner to do as {keeper}: {cure.partition(', ')[2]}"
+    return cure if me == "root" else cure.replace("As root, ", "Ask the host's owner to do as root: ")
+
+
+def _tell(
+    outcomes: Sequence[Outcome],
+    findings: Sequence[Finding],
+    done: Sequence[tuple[Finding, str]],
+    me: str,
+    keeper: str,
+) -> None:
     for _, words in done:
         tell(f"fixed: {words}")
     for finding in findings:
@@ -134,9 +153,9 @@ def _tell(outcomes: Sequence[Outcome], findings: Sequence[Finding], done: Sequen
         tell(f"{symptom.level}: {symptom.symptom}  [{symptom.id}]")
         tell(f"  seen:  {finding.seen}")
         tell(f"  cause: {symptom.cause}")
-        tell(f"  cure:  {symptom.cure}")
+        tell(f"  cure:  {cure_for(symptom.cure, me, keeper)}")
         if fixable(finding):
-            tell("  claude-doctor --fix does it")
+            tell(f"  claude-doctor --fix does it{', as root' if who(finding) == ROOT and me != ROOT else ''}")
     for each in outcomes:
         if each.problem:
             tell(f"failure: this could not be looked at: {each.title} ({each.problem})")
@@ -160,6 +179,14 @@ def _explain(message: str, as_json: bool) -> int:
 def _tell_symptom(symptom: Symptom) -> None:
     tell(f"{symptom.symptom}  [{symptom.id}]")
     tell(f"  cause: {symptom.cause}")
-    tell(f"  cure:  {symptom.cure}")
+    tell(f"  cure:  {cure_for(symptom.cure, pwd.getpwuid(os.geteuid()).pw_name, _keeper())}")
     if symptom.check:
         tell(f"  claude-doctor looks at: {symptom.check}")
+
+
+def _keeper() -> str:
+    """Return the gateway's user on this host; "" where that is not known."""
+    try:
+        return str(json.loads(EXPECTED.read_text())["gateway"]["user"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

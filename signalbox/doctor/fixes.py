@@ -230,6 +230,7 @@ FIXES: dict[str, _Fix] = {
     "guard-off": _Fix(_system(("enable",), GUARD_UNIT), ROOT, ("unit",)),
     "home-open": _Fix(_close, needs=("mode",)),
     "secret-open": _Fix(_close, needs=("mode",)),
+    "secret-unreadable": _Fix(_close, needs=("mode",)),
     "launcher-shadowed": _Fix(_aside, needs=("aside",)),
     "alias-and-function": _Fix(_comment, needs=("line",)),
     "billed-subscription": _Fix(_out_of_the_way, needs=WAYS),

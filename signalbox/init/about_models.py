@@ -12,6 +12,7 @@ from signalbox.init.found import Server
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.shape import field_value, listed, picked, shown
 from signalbox.init.wishes import Local
+from signalbox.launcher.context import ROOMY
 from signalbox.secrets import Secret
 from signalbox.settings.fields import CONTEXT_FLOOR, ServerUrl, host_problem
 
@@ -90,7 +91,7 @@ def model(given: str, known: Known) -> str:
 
 def _cure(server: Server, name: str) -> str:
     reading = servers.reading(server, name)
-    return f": {reading.cure.format(context=65536)}" if reading else ""
+    return f": {reading.cure.format(context=ROOMY)}" if reading else ""
 
 
 def context(given: str, _: Known) -> str:
@@ -124,7 +125,13 @@ def loaded_context(known: Known) -> int | None:
 
 def _models(known: Known) -> list[str]:
     models = known.server.models if known.server else ()
-    return [f"{each.id} ({f'loaded with {each.context} tokens' if each.context else 'not loaded'})" for each in models]
+    return [f"{each.id} ({_loaded(each.context)})" for each in models]
+
+
+def _loaded(tokens: int | None) -> str:
+    if tokens is None:
+        return "not loaded"
+    return f"loaded with {tokens} tokens" + (f"; a session needs {ROOMY}" if tokens < ROOMY else "")
 
 
 QUESTIONS = (
@@ -163,7 +170,7 @@ QUESTIONS = (
         choices=_models,
         default="1",
         more=lambda known: (
-            f"It needs at least {CONTEXT_FLOOR} tokens of context, 65536 are better. There: "
+            f"It needs at least {CONTEXT_FLOOR} tokens of context, {ROOMY} are better. There: "
             f"{BACKENDS[known.server.kind].START if known.server else ''}\n\n{advice.table()}"
         ),
         check=model,
@@ -172,8 +179,8 @@ QUESTIONS = (
     Question(
         id="context",
         words="The server does not tell how much context that model gets. How many tokens?",
-        example="65536",
-        default="32768",
+        example=str(ROOMY),
+        default=str(ROOMY),
         more="What the server was started with, or loads the model with. Too large a number makes requests fail.",
         check=context,
         when=_context_untold,

@@ -18,10 +18,14 @@ NUMBERS = ("status", "input_tokens", "output_tokens", "cached_tokens", "cost_usd
 TAIL = 512 << 10  # bytes that are read for the last entries; some 1500 of them
 
 
-def last_of(path: Path, session: str) -> Entry | None:
-    """Return the last entry of a session; None when it has none lately, or nothing can be read."""
+def last_of(path: Path, session: str, asked: str) -> Entry | None:
+    """Return the last entry of a session for the model that was asked for; None: it has none lately, or none is read.
+
+    Requests that nobody waited for do not count: a person has interrupted them.
+    """
     for entry in reversed(list(newest(path))):
-        if entry.get("session") == session:
+        mine = entry.get("session") == session and entry.get("asked") == asked
+        if mine and entry.get("error_class") != "client_gone":
             return entry
     return None
 
@@ -29,13 +33,10 @@ def last_of(path: Path, session: str) -> Entry | None:
 def newest(path: Path) -> Iterator[Entry]:
     """Yield the entries at the end of the file, oldest first; none when it is not there."""
     try:
-        with within.opened(path) as file:
-            start = max(0, file.seek(0, os.SEEK_END) - TAIL)
-            file.seek(start)
-            lines = file.read(TAIL).split(b"\n")
+        lines = within.last_lines_of(path, TAIL)
     except OSError:
         return
-    yield from parsed(lines[1:] if start else lines)
+    yield from parsed(lines)
 
 
 def parsed(lines: Iterable[bytes]) -> Iterator[Entry]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 FLOOR = 32768  # tokens: what Claude Code needs to work at all
+ROOMY = 65536  # tokens: what is proposed; a session at a terminal has room in it
 OPENING = 38000  # tokens of the prompt with which an interactive session of Claude Code 2.1.329 opens
 
 Verdict = tuple[Literal["refused", "warning"], str]
@@ -27,29 +28,37 @@ def loaded(answer: Any, reading: dict[str, Any]) -> int | None:
     return None
 
 
+def needed(reading: dict[str, Any]) -> int:
+    """Return how many tokens an interactive session needs, or it would summarise itself at nearly every prompt.
+
+    Claude Code 2.1.329 does so at some four fifths of what the longest answer leaves; measured up to 131072.
+    """
+    return int(reading["max_output_tokens"]) + OPENING * 5 // 4
+
+
 def verdicts(context: int | None, reading: dict[str, Any]) -> Iterator[Verdict]:
-    """Yield what is to be said of a model with so much loaded context, the gravest first and only that."""
+    """Yield what is to be said of a model with so much loaded context, the gravest first and only that.
+
+    Its cure leaves nothing to be said the next time.
+    """
     model, wanted = reading["model"], reading["context_length"]
     where = f"{model} at {reading['url']}"
+    better = max(ROOMY, wanted, needed(reading))
+    there = f"there: {str(reading['cure']).format(context=better)}"
     if context is None:
         if not reading["on_demand"]:
-            said = f"{where} is not loaded; one that is loaded on demand may get too little of it; there: "
-            yield "warning", said + _cure(reading, wanted)
+            yield "warning", f"{where} is not loaded; one that is loaded on demand may get too little of it; {there}"
     elif context < FLOOR:
-        said = f"{where} is loaded with {context} tokens, below the {FLOOR} that Claude Code needs; there: "
-        yield "warning" if reading["on_demand"] else "refused", said + _cure(reading, wanted)
+        said = f"{where} is loaded with {context} tokens, below the {FLOOR} that Claude Code needs; {there}"
+        yield "warning" if reading["on_demand"] else "refused", said
     elif context < wanted:
-        said = f"{where} is loaded with {context} tokens, and context_length is {wanted}; write {context}, or there: "
-        yield "warning", said + _cure(reading, wanted)
-    elif context < (needed := OPENING + reading["max_output_tokens"]):
-        said = (
-            f"{where} is loaded with {context} tokens: enough for claude -p, but an interactive session needs {needed}"
-        )
-        yield "warning", f"{said}; there: {_cure(reading, max(65536, needed))}"
-
-
-def _cure(reading: dict[str, Any], context: int) -> str:
-    return str(reading["cure"]).format(context=context)
+        said = f"{where} is loaded with {context} tokens, and context_length is {wanted}; write {context}, or {there}"
+        yield "warning", said
+    elif context < needed(reading):
+        # The gateway's requests bring the context of the settings along: what is loaded there does not last.
+        cure = f"write context_length = {better} for it, and deploy" if reading["on_demand"] else there
+        said = f"{where} is loaded with {context} tokens: enough for claude -p, but an interactive session needs"
+        yield "warning", f"{said} {needed(reading)}; {cure}"
 
 
 def _at(value: Any, path: str) -> Any:

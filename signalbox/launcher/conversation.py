@@ -111,7 +111,7 @@ def _require_room(name: str, lane: Lane, gateway: dict[str, str], used: int) -> 
     """End if the conversation does not fit into what the lane's model has loaded; Claude's own Claude Code knows."""
     if lane["context"] is None:
         return
-    window = min([lane["context"], *probes.windows(lane, key_of(lane), gateway)])
+    window = probes.window(lane, key_of(lane), gateway) or lane["context"]
     answer = int(lane["environment"].get("CLAUDE_CODE_MAX_OUTPUT_TOKENS", ROOM))
     if used + answer > window:
         fail(

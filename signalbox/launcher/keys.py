@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import subprocess
 from pathlib import Path
@@ -33,6 +34,10 @@ def read_key(lane: dict[str, Any]) -> str | None:
         return lane.get("key")
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
+        if not os.access(path, os.R_OK):  # else it would seem not to decrypt
+            me = pwd.getpwuid(os.geteuid()).pw_name
+            cure = "chmod 600 it, as its owner"
+            raise BadKeyError(f"the key in {path} may not be read by {me} (mode {mode:03o}); {cure}")
         key = _decrypted(path) if path.endswith(".cred") else within.text_of(path, within.LINE).strip()
     except OSError as error:
         raise BadKeyError(f"the key in {path} cannot be read ({error.strerror}); run the deploy again") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -49,6 +51,9 @@ def fitted(
     A server that does not tell is passed over: whether it is there at all has been checked. One that wants a token,
     which a lane through the gateway does not have, was asked by the gateway.
     """
+    if interactive:
+        for said in outlook(lane):
+            say(said)
     told = _told(lane, key, gateway)
     refused = []
     for reading, tokens in told:
@@ -58,14 +63,58 @@ def fitted(
                 say(said)
     if refused and len(refused) == len(told):
         fail(EX_CONFIG, "; ".join(refused))
-    enough = [tokens for _, tokens in told if tokens >= context.FLOOR]
-    window = lane["environment"].get("CLAUDE_CODE_MAX_CONTEXT_TOKENS")
-    if not window or not enough or min(enough) >= int(window):
+    window = _window(lane, told)
+    if window is None or "CLAUDE_CODE_MAX_CONTEXT_TOKENS" not in lane["environment"]:
         return lane
-    fits = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(min(enough))}
+    fits = {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(window)}
     if longest := lane["environment"].get("CLAUDE_CODE_MAX_OUTPUT_TOKENS"):
-        fits["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(min(int(longest), min(enough) // 4))
+        fits["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(min(int(longest), window // 4))
     return {**lane, "environment": {**lane["environment"], **fits}}
+
+
+def outlook(lane: dict[str, Any]) -> Iterator[str]:
+    """Yield what a lane through the gateway will do otherwise than a person expects, since a server of it is silent."""
+    mains, local = lane.get("main_servers", {}), lane.get("servers", {})
+    if not mains:
+        return
+    asked = {**local, **mains}
+    with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+        looks = {name: pool.submit(answers, url, proxies=name not in local) for name, url in asked.items()}
+        there = {name: look.result() for name, look in looks.items()}
+    silent = [f"{name} does not answer at {asked[name]}" for name in mains if not there[name]]
+    if len(silent) == len(mains):
+        yield f"{'; '.join(silent)}: {_instead(lane)}"
+    elif background := [name for name in local if name not in mains and not there[name]]:
+        yield f"{', '.join(background)} does not answer: until then background work is billed, or not done"
+
+
+def _instead(lane: dict[str, Any]) -> str:
+    for each in lane["instead"]:
+        payer = f"billed to {each['billed']}" if each["billed"] else "free"
+        return f"until then {each['model']} at {each['at']} answers, {payer}"
+    return "nobody answers until then, as no other follows in this lane; claude-switch list names other lanes"
+
+
+def window(lane: dict[str, Any], key: str | None, gateway: dict[str, str]) -> int | None:
+    """Return how many tokens of context the lane's model has now; None for one that Claude Code knows by its name."""
+    return _window(lane, _told(lane, key, gateway)) or lane["context"]
+
+
+def _window(lane: dict[str, Any], told: list[tuple[dict[str, Any], int]]) -> int | None:
+    """Return the least of what the lane's servers have loaded, more or less than the settings tell; None: none tells.
+
+    context_length counts where a server does not tell, and bounds what each request has loaded anew.
+    """
+    loaded: list[int] = [
+        min(tokens, reading["context_length"]) if reading["on_demand"] else tokens
+        for reading, tokens in told
+        if tokens >= context.FLOOR
+    ]
+    if not loaded:
+        return None
+    heard = [reading for reading, _ in told]
+    untold: list[int] = [each["context_length"] for each in lane["readings"] if each not in heard]
+    return min([*loaded, *untold])
 
 
 def _of_the_gateway(url: str) -> dict[str, int | None]:
@@ -74,11 +123,6 @@ def _of_the_gateway(url: str) -> dict[str, int | None]:
         return dict(ask(f"{url}/signalbox/models"))
     except (OSError, ValueError, TypeError):
         return {}
-
-
-def windows(lane: dict[str, Any], key: str | None, gateway: dict[str, str]) -> list[int]:
-    """Return with how many tokens of context the lane's servers have its model loaded now; those that tell."""
-    return [tokens for _, tokens in _told(lane, key, gateway)]
 
 
 def _told(lane: dict[str, Any], key: str | None, gateway: dict[str, str] | None) -> list[tuple[dict[str, Any], int]]:
@@ -93,6 +137,7 @@ def _told(lane: dict[str, Any], key: str | None, gateway: dict[str, str] | None)
             else _loaded(each, key if lane["via"] == "direct" else None),
         )
         for each in readings
+        if each["url"]  # None: such a server never tells
     ]
     return [(reading, tokens) for reading, tokens in found if tokens is not None]
 
@@ -104,10 +149,10 @@ def _loaded(reading: dict[str, Any], key: str | None) -> int | None:
         return None
 
 
-def answers(url: str) -> bool:
+def answers(url: str, *, proxies: bool = False) -> bool:
     """Whether something answers at `url` at all."""
     try:
-        ask(url)
+        ask(url, proxies=proxies)
     except urllib.error.HTTPError:
         return True
     except OSError:

@@ -57,8 +57,9 @@ def tell_text(text: str) -> None:
 
 
 def tell_coloured(*pieces: tuple[str, str]) -> None:
-    """Print one line of pieces, each a colour ("" for none) and a text."""
-    print(coloured(*pieces), flush=True)
+    """Print one line of pieces, each a colour ("" for none) and a text; NO_COLOR takes the colours away."""
+    plain = bool(os.environ.get("NO_COLOR"))  # https://no-color.org
+    print(coloured(*(("" if plain else colour, text) for colour, text in pieces)), flush=True)
 
 
 def coloured(*pieces: tuple[str, str]) -> str:

@@ -27,7 +27,8 @@ def main(records: Mapping[str, Any], arguments: Sequence[str]) -> int:
         tell_json(found)
     else:
         _print(found)
-    return 2 if found["trouble"] or found["beaten_by"] or any(not each["answers"] for each in found["servers"]) else 0
+    silent = found["outlook"] or any(not each["answers"] for each in found["servers"])
+    return 2 if found["trouble"] or found["beaten_by"] or silent else 0
 
 
 def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
             "bills": "the account of plain claude's own login" if not diverting else "see what diverts it",
             "trouble": None,
             "servers": [],
+            "outlook": [],
             "directory": os.environ.get("CLAUDE_CONFIG_DIR", str(Path.home() / ".claude")),
             "beaten_by": diverting,
             "plain_claude_diverted_by": diverting,
@@ -57,6 +59,7 @@ def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
         "bills": lane["billed"],
         "trouble": _trouble(name, lane, records),
         "servers": [{"name": k, "url": v, "answers": probes.answers(v)} for k, v in lane["servers"].items()],
+        "outlook": list(probes.outlook(lane)),
         "directory": lane["environment"]["CLAUDE_CONFIG_DIR"],
         "beaten_by": [str(each) for each in sources.of_lane(lane, records) if each.beats],
         "plain_claude_diverted_by": diverting,
@@ -77,6 +80,7 @@ def _print(found: Mapping[str, Any]) -> None:
     rows += [("model" if slot == "main" else f"  {slot}", model) for slot, model in found["models"].items()]
     for server in found["servers"]:
         rows.append(("server", f"{server['name']}: {'answers' if server['answers'] else 'DOES NOT ANSWER'}"))
+    rows += [("", each) for each in found["outlook"]]
     rows += [("bills", found["bills"]), ("directory", found["directory"])]
     rows += [("beaten by", each) for each in found["beaten_by"]]
     if found["lane"]:

@@ -115,12 +115,8 @@ def table(rows: Sequence[Row]) -> list[str]:
     for line in lines:
         words = [cell.ljust(widths[at]) if at < 3 else cell.rjust(widths[at]) for at, cell in enumerate(line)]
         text.append("  ".join(words).rstrip())
-    text.append(f"Local work would have cost {dollars(total['compared_usd'])} in the cloud.")
-    if total["estimated"]:
-        text.append(f"~ {total['estimated']} requests were not counted by their servers and are estimated.")
-    if total["unpriced"]:
-        text.append(f"+ {total['unpriced']} requests have no known price.")
-    return text
+    text.append(f"Local work would have cost {usage_page.dollars(total['compared_usd'])} in the cloud.")
+    return [*text, *usage_page.notes(rows)]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -133,10 +129,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         about + str(row["input_tokens"]),
         str(row["cached_tokens"]),
         about + str(row["output_tokens"]),
-        dollars(row["cost_usd"]) + "+" * bool(row["unpriced"]),
+        usage_page.dollars(row["cost_usd"]) + "+" * bool(row["unpriced"]),
     )
-
-
-def dollars(amount: float) -> str:
-    """Return an amount of US dollars in words."""
-    return f"${amount:.2f}" if amount >= 1 or not amount else f"${amount:.4f}"

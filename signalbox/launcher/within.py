@@ -48,6 +48,15 @@ def lines_of(path: Path | str, longest: int = LINE) -> Iterator[bytes]:
             begins = ended
 
 
+def last_lines_of(path: Path | str, tail: int) -> list[bytes]:
+    """Return the whole lines in the last `tail` bytes of a file, oldest first. Raises OSError."""
+    with opened(path) as file:
+        start = max(0, file.seek(0, os.SEEK_END) - tail)
+        file.seek(start)
+        lines = file.read(tail).split(b"\n")
+    return lines[1:] if start else lines
+
+
 def opened(path: Path | str) -> IO[bytes]:
     """Open a file for reading. Raises OSError: also for what is no regular file.
 

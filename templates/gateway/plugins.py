@@ -7,6 +7,7 @@ import clients
 import failover as ours
 import guard
 import refused as closed
+import spent
 import tell
 from litellm.litellm_core_utils import url_utils
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
@@ -46,5 +47,6 @@ url_utils.validate_url = fetches_nothing
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:
     application = client_gone.around(guard.around(proxy_server.app.middleware_stack, failover.following))
-    proxy_server.app.middleware_stack = refused.around(tell.around(audited.around(application), failover.loaded))
+    told = spent.around(audited.around(application))
+    proxy_server.app.middleware_stack = refused.around(tell.around(told, failover.loaded))
     failover.start()

@@ -471,7 +471,7 @@ def quota(stage: Stage) -> Figures:
         Claude("claude-routed") as session,
     ):
         session.ask("say hello", f"Hello from simulated {local.says}")
-        shown = session.status_line("failed (rate_limit): local at lmstudio answered")
+        shown = session.status_line("free: local at lmstudio answered, ")
     stage.site().deploy().ok()
     return {**words, "429": f"local after {first['total']:.2f} s", "next": f"local after {again['total']:.2f} s",
             "cloud again": f"after {back:.0f} s (it asked for 8)", "500": "stays the cloud's",

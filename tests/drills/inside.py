@@ -43,16 +43,16 @@ def _warned(session: Claude) -> None:
 
 @drill.cell("status-line", fixed=True)
 def status_line(stage: Stage) -> Figures:
-    """The status line names lane, model asked for, who really answered and context used; red after a failover."""
+    """The status line names lane, who answered and who pays, and the context used; red after a failover."""
     stage.converged()
     figures: dict[str, object] = {}
     with Claude("claude-local") as session:
         session.ask("say hello", LOCAL)
-        figures["a local answer"] = session.status_line("local | local | local at lmstudio answered | context ")
+        figures["a local answer"] = session.status_line("local | free: local at lmstudio answered | context ")
         figures["control"] = must_fail(lambda: _warned(session), "no failover")
         with _away(stage):
             session.ask("say hello", CLOUD)
-            figures["after a failover, in red"] = session.status_line("local failed (")
+            figures["after a failover, in red"] = session.status_line("answered, local failed (")
             _warned(session)
     return figures
 
@@ -70,13 +70,13 @@ def model(stage: Stage) -> Figures:
         _choose(session, " local ", "lmstudio \u00b7 ")
         _changed(session)
         session.ask("say hello", LOCAL)
-        chosen = session.status_line("routed | local | local at lmstudio answered | context ")
+        chosen = session.status_line("routed | free: local at lmstudio answered | context ")
         window = int(chosen.rpartition("context ")[2].split()[0])
         assert window > 50, f"{chosen}: not of the local model's own window"
         session.type("/model claude-sonnet")
         _changed(session, "Set model to claude-sonnet")
         session.ask("say hello", CLOUD)
-        back = session.status_line("routed | claude-sonnet | claude-sonnet")
+        back = session.status_line("routed | anthropic bills: claude-sonnet")
     told = looks.answer("cd ~/drill-inside && claude-routed -p 'say hello' 2>/dev/null")
     assert CLOUD in told, told
     return {

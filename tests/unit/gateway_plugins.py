@@ -15,7 +15,7 @@ import pytest
 from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
-OURS = ("audit", "bounds", "context", "failover", "guard", "lines", "mend", "probe", "schemas", "tell")
+OURS = ("audit", "bounds", "context", "failover", "guard", "lines", "mend", "probe", "schemas", "spent", "tell")
 
 
 class ServiceUnavailableError(Exception):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.billing import billed
+from signalbox.billing import billed, instead
 from signalbox.settings import Settings
 from tests.good_settings import layers
 
@@ -45,3 +45,20 @@ FOUNDRY = {
 def test_who_pays(lane: str, data: dict[str, Any], words: str) -> None:
     settings = Settings.from_layers(layers(data), host="box1")
     assert billed(settings, settings.lanes[lane]) == words
+
+
+@pytest.mark.parametrize(
+    ("lane", "data", "after"),
+    [
+        ("local", {}, [("claude-haiku-4-5", "anthropic", API)]),
+        ("local", {"lanes": {"local": {"fallbacks": "none"}}}, []),
+        ("local-private", {}, []),
+        ("cloud", FOUNDRY | {"gateway": {"fallbacks": {"claude-sonnet": ["local", "foundry-opus"]}}},
+         [("foundry-claude-opus-4-8", "foundry", AZURE)]),
+        ("routed", {"gateway": {"fallbacks": {"claude-sonnet-4-6": ["local"]}}}, [("local", "lmstudio", None)]),
+        ("routed", {"gateway": {"quota_fallbacks": {"claude-sonnet-4-6": ["local"]}}}, []),
+    ],
+)  # fmt: skip
+def test_who_answers_instead(lane: str, data: dict[str, Any], after: list[tuple[str, str, str | None]]) -> None:
+    settings = Settings.from_layers(layers(data), host="box1")
+    assert [(each["model"], each["at"], each["billed"]) for each in instead(settings, settings.lanes[lane])] == after

@@ -332,5 +332,5 @@ def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
         server.shutdown()
         thread.join()
         server.server_close()
-    said = "is loaded with 8192 tokens, below the 32768 that Claude Code needs; there: llama-server -c 32768"
+    said = "is loaded with 8192 tokens, below the 32768 that Claude Code needs; there: llama-server -c 65536"
     assert capfd.readouterr().out.count(said) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,9 +13,35 @@ import pytest
 
 from signalbox.launcher import audit, logs, speak, statusline
 
-LANES = {
-    "local": {"via": "gateway", "goes_to": "http://127.0.0.1:4000"},
-    "local-private": {"via": "direct", "goes_to": "http://box:1234"},
+LANES: dict[str, dict[str, Any]] = {
+    "local": {
+        "via": "gateway",
+        "goes_to": "http://127.0.0.1:4000",
+        "billed": "nobody, unless the local server fails: then the Claude API account of ANTHROPIC_DIRECT_KEY",
+        "private": False,
+        "readings": [{}],
+    },
+    "routed": {
+        "via": "gateway",
+        "goes_to": "http://127.0.0.1:4000",
+        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY; background work is local and free",
+        "private": False,
+        "readings": [],
+    },
+    "local-private": {
+        "via": "direct",
+        "goes_to": "http://box:1234",
+        "billed": "nobody; nothing leaves your network",
+        "private": True,
+        "readings": [{}],
+    },
+    "api": {
+        "via": "first-party",
+        "goes_to": "https://api.anthropic.com",
+        "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY",
+        "private": False,
+        "readings": [],
+    },
 }
 ENTRY = {
     "time": "2026-11-21T08:22:19.299+00:00", "session": "s1", "lane": "local", "asked": "local", "model": "local",
@@ -22,7 +49,11 @@ ENTRY = {
     "output_tokens": 14, "cached_tokens": 0, "estimated": False, "cost_usd": 0.0, "seconds": 0.4,
     "first_byte_seconds": 0.3,
 }  # fmt: skip
-CLOUD = {"model": "claude-haiku-4-5", "backend": "anthropic", "fallback": "local", "error_class": "timeout"}
+CLOUD = {
+    "model": "claude-haiku-4-5", "backend": "anthropic", "fallback": "local", "error_class": "timeout",
+    "cost_usd": 0.02,
+}  # fmt: skip
+SONNET = {"asked": "claude-sonnet-4-6", "model": "claude-sonnet-4-6", "backend": "anthropic", "cost_usd": 0.011}
 NOBODY = {"model": None, "backend": None, "error_class": "auth", "status": 401, "cost_usd": None}
 
 
@@ -32,43 +63,129 @@ def written(directory: Path, *entries: dict[str, Any]) -> Path:
     return path
 
 
-def line(directory: Path, *entries: dict[str, Any], lane: str = "local", used: float | None = None) -> str:
+def line(
+    directory: Path,
+    *entries: dict[str, Any],
+    lane: str = "local",
+    asked: str = "local",
+    used: float | None = None,
+    said: tuple[dict[str, Any], ...] = (),
+    width: int | None = None,
+) -> str:
+    conversation = directory / "s1.jsonl"
+    conversation.write_text("".join(json.dumps(entry) + "\n" for entry in said))
     records = {"lanes": LANES, "audit": str(written(directory, *entries))}
-    session = {"session_id": "s1", "model": {"id": "local"}, "context_window": {"used_percentage": used}}
-    return speak.coloured(*statusline.pieces(session, records, lane))
+    session = {"session_id": "s1", "model": {"id": asked}, "context_window": {"used_percentage": used},
+               "transcript_path": str(conversation)}  # fmt: skip
+    return speak.coloured(*statusline.pieces(session, records, lane, width))
+
+
+def plain(told: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", told)
+
+
+def refusal(second: int, status: int = 500) -> dict[str, Any]:
+    """What Claude Code 2.1.329 keeps of a request that failed."""
+    return {
+        "type": "assistant", "isSidechain": False, "timestamp": f"2026-11-21T08:22:{second}.164Z",
+        "message": {"model": "<synthetic>"}, "error": "server_error", "isApiErrorMessage": True,
+        "apiErrorStatus": status,
+    }  # fmt: skip
 
 
 def test_the_last_answer_of_the_session_counts(tmp_path: Path) -> None:
     told = line(tmp_path, {"backend": "other"}, {}, {"session": "s2", "backend": "another's"}, used=34.4)
-    assert told == f"{speak.GREEN}local{speak.PLAIN} | local | local at lmstudio answered | " + ("context 34 %")
+    assert told == f"{speak.GREEN}local{speak.PLAIN} | free: local at lmstudio answered | context 34 %"
+
+
+def test_background_work_is_not_the_sessions_answer(tmp_path: Path) -> None:
+    told = line(tmp_path, SONNET, {}, {}, lane="routed", asked="claude-sonnet-4-6[1m]")
+    assert plain(told) == "routed | anthropic bills: claude-sonnet-4-6 answered"
+    nobody = line(tmp_path, SONNET, {**NOBODY, "asked": "claude-sonnet-4-6"}, {}, lane="routed", asked=SONNET["asked"])
+    assert f"{speak.RED}NOBODY answered (auth){speak.PLAIN}" in nobody
 
 
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        (CLOUD, "local failed (timeout): claude-haiku-4-5 at anthropic answered"),
-        (NOBODY, "nobody (auth) answered"),
-        ({"status": 500, "error_class": "server_error"}, "nobody (server_error) answered"),
+        (CLOUD, "anthropic bills: claude-haiku-4-5 answered, local failed (timeout)"),
+        (NOBODY, "NOBODY answered (auth)"),
+        ({"status": 500, "error_class": "server_error"}, "NOBODY answered (server_error)"),
     ],
 )
-def test_a_failover_is_told_in_red(tmp_path: Path, entry: dict[str, Any], said: str) -> None:
-    assert f"{speak.RED}{said}{speak.PLAIN}" in line(tmp_path, entry)
+def test_a_failover_is_told_in_red_with_the_next_step(tmp_path: Path, entry: dict[str, Any], said: str) -> None:
+    assert f"{speak.RED}{said}{speak.PLAIN} | {speak.YELLOW}claude-doctor says why" in line(tmp_path, entry)
+
+
+def test_who_interrupts_a_request_has_not_been_let_down(tmp_path: Path) -> None:
+    told = line(tmp_path, {}, {"status": None, "backend": None, "error_class": "client_gone"})
+    assert plain(told) == "local | free: local at lmstudio answered"
+
+
+def test_a_used_up_quota_tells_the_way_on(tmp_path: Path) -> None:
+    used_up = {**SONNET, "backend": None, "status": 400, "error_class": "quota"}
+    told = line(tmp_path, used_up, lane="routed", asked=SONNET["asked"])
+    assert plain(told) == "routed | NOBODY answered (quota) | wait, or /exit and claude-switch continue local"
+    assert "/compact" in line(tmp_path, {**used_up, "error_class": "overflow"}, asked=SONNET["asked"])
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_nobody_is_told_in_every_lane(tmp_path: Path, lane: str) -> None:
+    told = line(tmp_path, lane=lane, said=(refusal(20),))
+    assert f"{speak.RED}NOBODY answered (500){speak.PLAIN} | {speak.YELLOW}claude-doctor" in told
+    answered = {**refusal(21), "isApiErrorMessage": False}
+    assert "NOBODY" not in line(tmp_path, lane=lane, said=(refusal(20), answered))
+    assert "NOBODY" in line(tmp_path, lane=lane, said=(refusal(20), {**answered, "isSidechain": True}))
+
+
+def test_what_the_gateway_wrote_down_later_counts(tmp_path: Path) -> None:
+    assert "NOBODY answered (500)" in line(tmp_path, {}, said=(refusal(20),))  # the gateway was asked at 19
+    assert "NOBODY" not in line(tmp_path, {}, said=(refusal(18),))
+
+
+@pytest.mark.parametrize("columns", [24, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("lane", LANES)
+def test_who_pays_is_there_in_every_terminal(tmp_path: Path, lane: str, columns: int) -> None:
+    width = columns - statusline.MARGIN
+    for entry, pays in ((CLOUD, "anthropic bills"), ({}, "free"), (NOBODY, "NOBODY answered"), (None, "")):
+        several = [] if entry is None else [{**entry, "asked": "local"}]
+        told = plain(line(tmp_path, *several, lane=lane, used=34, width=width))
+        pays = pays if LANES[lane]["via"] == "gateway" else ""
+        assert told.startswith(f"{lane} | ")
+        assert pays in told if pays else re.search("free|bill", told), told
+        assert len(told) <= max(width, len(f"{lane} | NOBODY answered")), told
+
+
+def test_at_60_columns_all_that_matters_is_there(tmp_path: Path) -> None:
+    told = plain(line(tmp_path, {**CLOUD}, used=34, width=60 - statusline.MARGIN))
+    assert told == "local | anthropic bills: local failed | claude-doctor"
+    told = plain(line(tmp_path, SONNET, lane="routed", asked=SONNET["asked"], used=34, width=60 - statusline.MARGIN))
+    assert told == "routed | anthropic bills: claude-sonnet-4-6 | 34 %"
 
 
 def test_a_model_of_the_gateways_list_is_told_by_its_own_name(tmp_path: Path) -> None:
     session = {"session_id": "s1", "model": {"id": "claude-router-6c6f63616c", "display_name": "local"}}
     records = {"lanes": LANES, "audit": str(written(tmp_path, {}))}
     told = speak.coloured(*statusline.pieces(session, records, "local"))
-    assert " | local | local at lmstudio answered" in told
+    assert " | free: local at lmstudio answered" in told
 
 
 def test_a_private_lane_is_not_looked_up(tmp_path: Path) -> None:
-    assert "straight to http://box:1234" in line(tmp_path, {}, lane="local-private")
+    told = line(tmp_path, {}, lane="local-private")
+    assert "straight to http://box:1234, bills nobody; nothing leaves your network" in told
 
 
-def test_a_status_line_without_an_audit_is_short(tmp_path: Path) -> None:
+def test_a_status_line_without_an_audit_tells_who_will_pay(tmp_path: Path) -> None:
     records = {"lanes": LANES, "audit": str(tmp_path / "none")}
-    assert speak.coloured(*statusline.pieces({}, records, "local")) == f"{speak.GREEN}local{speak.PLAIN} | ?"
+    told = plain(speak.coloured(*statusline.pieces({"model": {"id": "claude-sonnet-4-6"}}, records, "routed")))
+    assert told == f"routed | not asked yet: claude-sonnet-4-6, bills {LANES['routed']['billed']}"
+    assert plain(speak.coloured(*statusline.pieces({}, records, "gone"))) == "gone"
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    speak.tell_coloured((speak.RED, "NOBODY"), ("", " | "), (speak.GREEN, "local"))
+    assert capsys.readouterr().out == "NOBODY | local\n"
 
 
 def test_only_the_end_of_a_long_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

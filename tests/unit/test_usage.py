@@ -63,13 +63,13 @@ def test_what_failed_and_what_has_no_price_is_told() -> None:
     assert [(row["backend"], row["failed"], row["unpriced"]) for row in rows] == [(None, 2, 0), ("anthropic", 0, 1)]
     lines = usage.table(rows)
     assert "nobody" in lines[1]
-    assert lines[-1] == "+ 1 requests have no known price."
+    assert lines[-1] == "+ requests without a known price, so that the cost is more than what is told: 1"
 
 
 def test_the_table_ends_in_a_sum() -> None:
     lines = usage.table(usage.added_up([entry(), entry(estimated=True), entry(**CLOUD)]))
-    assert lines[3].split() == ["all", "3", "0", "0", "~300", "15", "~30", "$0.5000"]
-    assert "Local work would have cost $0.0040 in the cloud." in lines
+    assert lines[3].split() == ["all", "3", "0", "0", "~300", "15", "~30", "$0.50"]
+    assert "Local work would have cost <$0.01 in the cloud." in lines
 
 
 def test_files_that_were_moved_aside_count(tmp_path: Path) -> None:
@@ -91,8 +91,34 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
     charts = [ET.fromstring(chart) for chart in re.findall(r"<svg.*?</svg>", text)]  # noqa: S314 (our own)
     assert [len(chart.findall("rect")) for chart in charts] == [3, 2, 3]
     heights = [float(bar.get("height", "")) for bar in charts[1].findall("rect")]
-    assert max(heights) == pytest.approx(180.0)  # the whole day's cost is one lane's
-    assert sum(heights) == pytest.approx(180.0)
+    room = usage_page.HEIGHT - usage_page.BOTTOM - 16
+    assert max(heights) == pytest.approx(room)  # the day's cost is one lane's; half a dollar is round
+    assert sum(heights) == pytest.approx(room)
+
+
+@pytest.mark.parametrize(
+    ("cost", "axis"),
+    [
+        (10.61, ["$0", "$6", "$12"]),
+        (0.5, ["$0", "$0.25", "$0.50"]),
+        (7.4, ["$0", "$4", "$8"]),
+        (1234.0, ["$0", "$800", "$1.6k"]),
+        (0.004, ["$0", "0.2¢", "0.4¢"]),
+        (2.3, ["$0", "$1.20", "$2.40"]),
+    ],
+)
+def test_an_axis_has_round_numbers(cost: float, axis: list[str]) -> None:
+    text = usage_page.page(usage.added_up([entry(backend="anthropic", cost_usd=cost, compared_usd=None)]))
+    chart = ET.fromstring(re.findall(r"<svg.*?</svg>", text)[1])  # noqa: S314 (our own)
+    assert [str(each.text) for each in chart.findall("text")][:3] == axis
+
+
+@pytest.mark.parametrize(("amount", "said"), [(0, "$0.00"), (0.004, "<$0.01"), (0.5, "$0.50"), (1234.567, "$1,234.57")])
+def test_dollars_are_told_to_the_cent_everywhere(amount: float, said: str) -> None:
+    assert usage_page.dollars(amount) == said
+    rows = usage.added_up([entry(backend="anthropic", cost_usd=amount, compared_usd=None)])
+    assert usage.table(rows)[1].endswith(said)
+    assert usage_page.page(rows).count(said.replace("<", "&lt;")) >= 2
 
 
 def test_nothing_yet_is_said() -> None:
