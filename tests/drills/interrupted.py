@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from signalbox.facts.secrets import reader
 from tests.drills import looks
-from tests.drills.deployment import Site
+from tests.drills.deployment import Running, Site
 from tests.drills.drill import Drill, Figures
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import AS_KEEPER, DOCKER, FOR_CLAUDE, FOR_KEEPER, GATEWAY, HOME, KEY
@@ -37,9 +38,13 @@ class Moment:
 
 
 def _kill(site: Site, moment: Moment, host: str) -> float:
-    """Start a deploy, kill its controller in the moment and return the seconds it had run."""
+    return kill(site.start, moment, host)
+
+
+def kill(start: Callable[[], Running], moment: Moment, host: str) -> float:
+    """Start a run, kill its controller in the moment and return the seconds it had run."""
     looks.answer(f"install -d -m 1777 {Path(MOMENT).parent} && rm -f {MOMENT}", host=host, user="root")
-    running = site.start()
+    running = start()
     tries = int(MOMENT_SECONDS / LOOK_SECONDS)
     watch = f"for i in $(seq {tries}); do {{ {moment.comes}; }} && exit 0; sleep {LOOK_SECONDS}; done; exit 1"
     came = hosts.run(host, watch, check=False, timeout=MOMENT_SECONDS * 2).returncode == 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from tests.drills import looks
+from tests.drills import lived_in_killed, looks
+from tests.drills.a_life import GIVEN_UP, LIVED, THEIRS, life, lived, same, within
 from tests.drills.deployment import Run, Running, Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import Stage, lab_host
@@ -21,44 +21,7 @@ drill = Drill(
     "writes on a full disk.",
 )
 
-LIVED, FULL = lab_host("lived"), lab_host("full")
-SETUP = Path(__file__).parents[1] / "lab" / "lived_in" / "setup.sh"
-THEIRS = ("docker-ce", "docker-ce-cli", "containerd.io")
-GIVEN_UP = {"replaces": list(THEIRS)}
-# Of the person's, by what they are; each is asked from outside, as root.
-LIFE = {
-    "dotfiles": "cd /home/claude && readlink .bashrc .profile; sha256sum dotfiles/*",
-    "keys": "sha256sum < /home/claude/.ssh/authorized_keys",
-    "mounted": "cd /srv/share && find . -type f -exec sha256sum {} +",
-    "login shell": "getent passwd claude | cut -d: -f7",
-    "apt.conf": "sha256sum < /etc/apt/apt.conf.d/20auto-upgrades",
-    "clock": "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' chrony; sha256sum < /etc/chrony/chrony.conf",
-    "root's Docker": "cd /var/lib/docker && find . -type f -exec sha256sum {} +",
-    "packages": f"dpkg-query -W -f '${{Package}} ${{Version}} ${{db:Status-Status}}\\n' {' '.join(THEIRS)}",
-    "crontab": "crontab -l -u claude 2>/dev/null || cat /var/spool/cron/crontabs/claude 2>/dev/null || echo none",
-}
-# As long as Signalbox is there: its lines stand in the shell files, its key beside theirs, its shell in place of it.
-MEANWHILE = ("mounted", "apt.conf", "clock", "root's Docker", "crontab")
-
-
-def life() -> dict[str, str]:
-    """Return what is the person's on the host, by what it is."""
-    return {what: hosts.run(LIVED, command, check=False).stdout for what, command in LIFE.items()}
-
-
-def same(before: dict[str, str], *but: str) -> None:
-    """AssertionError, with their names, when things of the person's are other than before."""
-    now = life()
-    other = {what: (before[what], now[what]) for what in before if what not in but and now[what] != before[what]}
-    assert not other, f"other than before: {other}"
-
-
-def lived(stage: Stage) -> dict[str, str]:
-    """Have a host with a life before us; return what is the person's."""
-    stage.bare(LIVED)
-    hosts.run(LIVED, "cat > /root/setup.sh", stdin=SETUP.read_text())
-    hosts.run(LIVED, "sh /root/setup.sh", timeout=600)
-    return life()
+FULL = lab_host("full")
 
 
 def refused(run: Run, *words: str) -> None:
@@ -77,7 +40,7 @@ def packages_refused(stage: Stage) -> Figures:
     looks.mark(host=LIVED)
     run = stage.site(LIVED).deploy()
     refused(run, *THEIRS, "replaces = [")
-    same(before)
+    same(before, life())
     plan = stage.site(LIVED, settings=GIVEN_UP).plan().ok()
     control = must_fail(lambda: refused(plan, *THEIRS), "their names in the settings")
     told = stage.site(LIVED, settings=GIVEN_UP).signalbox("plan").stdout
@@ -90,15 +53,15 @@ def packages_refused(stage: Stage) -> Figures:
 @drill.cell("life")
 def a_life(stage: Stage) -> Figures:
     """Deployed to and given back, a host has all that was a person's; what stays of what came meanwhile is named."""
-    before = lived(stage)
+    before, during = lived(stage), within()
     site = stage.site(LIVED, settings=GIVEN_UP)
     site.deploy().ok()
-    same({what: before[what] for what in MEANWHILE})
-    control = must_fail(lambda: same(before), "Signalbox on it")
+    same(during, within())
+    control = must_fail(lambda: same(before, life()), "Signalbox on it")
     own = _meanwhile()
     gone = site.remove().ok()
     assert "volume theirs" in gone.stderr, gone.stderr[-3000:]
-    same(before)
+    same(before, life())
     assert _meanwhile_now() == own
     kept = hosts.run(LIVED, "cat /var/lib/signalbox/originals/package-etc-apt-apt.conf.d-50unattended-upgrades").stdout
     assert kept.endswith("// mine\n"), kept[-200:]
@@ -107,6 +70,8 @@ def a_life(stage: Stage) -> Figures:
     return {"as before": ", ".join(before), "kept of meanwhile": ", ".join(own),
             "control": control}  # fmt: skip
 
+
+drill.cell("killed")(lived_in_killed.killed)
 
 _NODE = "/home/claude/.local/share/mise/installs/node/*/lib/node_modules"
 _DOCKER = "/home/claude/.local/share/docker/volumes/theirs"
