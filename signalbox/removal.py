@@ -303,15 +303,33 @@ def _packages(entries: list[Entry]) -> Script:
     One that had left its configuration here before keeps it: it is removed, and not purged.
     """
     orphans = sh(
-        "apt-get -s -o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false"
-        " autoremove 2>/dev/null | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p' | sort"
+        "{{ o=$(apt-get -s -o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false"
+        " autoremove) && printf '%s\\n' \"$o\" | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p' | sort; }}"
+    )
+    names = [entry.id for entry in entries]
+    gone = sh(
+        # As they came: a run that was killed in between may have marked them already.
+        "{{ apt-mark manual {names} >/dev/null 2>&1 || true; }} && {orphans} > $t/before"
+        " && {{ apt-mark auto {names} >/dev/null 2>&1 || true; }} && {orphans} > $t/after"
+        " && {{ comm -13 $t/before $t/after && {configured}; }} > $t/new && sort -u -o $t/new $t/new"
+        " && mv $t/new $t/gone",
+        orphans=orphans,
+        names=names,
+        # What a package of ours gave way to has taken it away, but for its configuration and what its purge would do.
+        configured=sh(
+            "{{ dpkg-query -W -f '${{Package}} ${{db:Status-Status}}\\n' {} 2>/dev/null || true; }}"
+            " | awk '$2 == \"config-files\" {{print $1}}'",
+            names,
+        ),
     )
     had = [word for entry in entries if entry.original for word in ("-e", entry.id)]
     return sh(
-        "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; {make} && t={state}/purge && install -d -m 700 $t"
-        " && {{ [ -e $t/gone ] || {{ {{ {orphans}; }} > $t/before"
-        " && {{ apt-mark auto {names} >/dev/null 2>&1 || true; }} && {{ {orphans}; }} > $t/after"
-        " && comm -13 $t/before $t/after > $t/gone; }}; }} && gone=$(cat $t/gone)"
+        "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; {make} && t={state}/purge"
+        ' && {{ [ "$(cat $t/names 2>/dev/null)" = {key} ] || {{ rm -rf $t && install -d -m 700 $t'
+        " && echo {key} > $t/names; }}; }}"
+        # What a killed run has left half way: apt works nothing out before it is done.
+        " && {{ timeout 120 sh -c 'until dpkg --configure -a; do sleep 2; done' >/dev/null 2>&1 || true; }}"
+        " && {{ [ -e $t/gone ] || {{ {find}; }}; }} && gone=$(cat $t/gone)"
         ' && if [ -n "$gone" ]; then {{ [ -s $t/accounts ] || {{ {accounts}; }} > $t/accounts; }}'
         " && accounts=$(cat $t/accounts) && {look} && {apt} remove $gone && {no_nuke}"
         " && purged=$(printf '%s\\n' $gone | grep -vxF -e '' {had} || [ $? = 1 ])"
@@ -320,8 +338,8 @@ def _packages(entries: list[Entry]) -> Script:
         " && rm -rf $t && {{ {forget}; }}",
         make=manifest.MAKE,
         state=manifest.STATE,
-        orphans=orphans,
-        names=[entry.id for entry in entries],
+        key=" ".join(names),  # what another run has left half way is of other packages
+        find=gone,
         accounts=_ACCOUNTS,
         look=_LOOKED,
         apt=sh("apt-get -y -q -o DPkg::Lock::Timeout=600"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-from tests.drills import lived_in_killed, looks
+from tests.drills import lived_in_killed, lived_in_writes, looks
 from tests.drills.a_life import GIVEN_UP, LIVED, THEIRS, life, lived, same, within
-from tests.drills.deployment import Run, Running, Site
+from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import Stage, lab_host
+from tests.drills.stage import Stage
 from tests.lab import hosts
-from tests.lab.instance import Lab
 
 drill = Drill(
     "lived_in",
@@ -20,8 +19,6 @@ drill = Drill(
     "each, everything of the person's is compared byte for byte from outside; what differs was named before. The same "
     "writes on a full disk.",
 )
-
-FULL = lab_host("full")
 
 
 def refused(run: Run, *words: str) -> None:
@@ -95,62 +92,5 @@ def _meanwhile_now() -> dict[str, str]:
     return {what: looks.answer(command, host=LIVED, user="root") for what, command in OWN.items()}
 
 
-_ACCOUNT = "account='claude', home='/home/claude'"
-# Operations that write into a home; each fails on a full disk, and leaves all as it was.
-WRITES = {
-    "line": "first_line(path='/home/claude/.profile', line='# ours', user='claude')",
-    "line by a link": "first_line(path='/home/claude/.bashrc', line='# ours', user='claude')",
-    "keys": f"authorized_keys({_ACCOUNT}, keys=['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'])",
-    "file": "file(path='/home/claude/theirs', content='ours\\n', user='claude')",
-    "shells": f"shells_without(names=['claude-local'], files=[], {_ACCOUNT})",
-}
-_HOME = (
-    "cd /home/claude && find . ! -name filling ! -path './.ssh' ! -path . | sort"
-    " && sha256sum .bashrc .profile theirs dotfiles/* .ssh/*"
-)
-_MADE = """
-set -eu
-useradd -M -d /home/claude -s /bin/bash claude
-install -d /home/claude && mount -t tmpfs -o size=1M,mode=700,uid=$(id -u claude),gid=$(id -g claude) tmpfs /home/claude
-cd /home/claude && mkdir -m 700 .ssh dotfiles
-{ echo 'claude-local() { claude; }'; seq 2000; } > dotfiles/bashrc && ln -s dotfiles/bashrc .bashrc
-seq 2000 > .profile && seq 2000 > theirs && echo 'ssh-ed25519 BBBB theirs' > .ssh/authorized_keys
-chown -R -h claude: .
-dd if=/dev/zero of=filling bs=4k 2>/dev/null || true
-"""
-
-
-def _one(site: Site, call: str) -> Run:
-    """Run one operation as a deploy of its own."""
-    path = Lab.current().state / "one.py"
-    path.write_text(f"from signalbox import operations\noperations.{call}\n")
-    return Running(site.inventory(), ["-y", "--json"], {}, str(path)).wait()
-
-
-@drill.cell("full")
-def full_disk(stage: Stage) -> Figures:
-    """On a full disk each write into a home fails, and leaves a person's files as they were, byte for byte."""
-    stage.bare(FULL)
-    hosts.run(FULL, _MADE)
-    site = stage.site(FULL)
-    before = looks.answer(_HOME, host=FULL, user="root")
-
-    def untouched() -> None:
-        now = looks.answer(_HOME, host=FULL, user="root")
-        assert now == before, f"{before}\n→\n{now}"
-
-    for what, call in WRITES.items():
-        run = _one(site, call)
-        assert run.status != 0, f"{what}: {run.stderr[-1500:]}"
-        untouched()
-    # As a deploy of old did it.
-    old = "cd /home/claude && p=.profile && { { printf '# ours\\n'; grep -v x $p || true; } > $p.new && mv $p.new $p; }"
-    hosts.run(FULL, "cp -p /home/claude/.profile /root/profile")
-    hosts.run(FULL, old, check=False)
-    control = must_fail(untouched, "a pipe whose failure is hidden")
-    hosts.run(FULL, "cd /home/claude && rm filling .profile* && cp -p /root/profile .profile")
-    for what, call in WRITES.items():
-        assert _one(site, call).ok().changed(FULL), what
-    stage.discard(FULL)
-    return {"writes": ", ".join(WRITES), "on a full disk": "fail, and change nothing", "with room": "pass",
-            "control": control}  # fmt: skip
+drill.cell("full")(lived_in_writes.full_disk)
+drill.cell("helpers")(lived_in_writes.helpers)
