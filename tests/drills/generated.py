@@ -24,7 +24,11 @@ OTHERS = 12
 
 @dataclass(frozen=True)
 class Change:
-    """One change. of: what it is of, changed once. named: how a line of the plan begins; "": by none. undo: "": healed."""
+    """One change.
+
+    of: what it is of; nothing is changed twice. named: what a line of the plan holds for it; "": none does. undo:
+    sh; "": a deploy heals it.
+    """
 
     of: str
     do: str
@@ -33,10 +37,9 @@ class Change:
 
 
 def _file(path: str, text: str, named: str = "", then: str = "true") -> Change:
-    put = f"mkdir -p {path.rpartition('/')[0]} && printf '{text}\\n' > {path} && {then}"
-    return Change(
-        path, put, named, f"rm -f {path} && {{ rmdir {path.rpartition('/')[0]} 2>/dev/null || true; }} && {then}"
-    )
+    directory = path.rpartition("/")[0]
+    put = f"mkdir -p {directory} && printf '{text}\\n' > {path} && {then}"
+    return Change(path, put, named, f"rm -f {path} && {{ rmdir {directory} 2>/dev/null || true; }} && {then}")
 
 
 RELOAD = "systemctl daemon-reload"
@@ -81,9 +84,9 @@ def _masked() -> Iterator[Change]:
 
 
 def _stopped() -> Iterator[Change]:
-    yield Change("fail2ban.service", "systemctl stop fail2ban", "fail2ban.service:")
+    yield Change("fail2ban.service", "systemctl stop fail2ban", "fail2ban.service: not running")
     for user, unit in (("litellm", "litellm.service"), ("claude", "docker.service"), ("claude", "claude-doctor.timer")):
-        yield Change(f"{unit} of {user}", f"{_user(user)} stop {unit}", f"{unit} of {user}:")
+        yield Change(f"{unit} of {user}", f"{_user(user)} stop {unit}", f"{unit} of {user}: not running")
 
 
 def _at_boot() -> Iterator[Change]:
@@ -122,7 +125,7 @@ POOLS: Mapping[str, Callable[[], Sequence[Change]]] = {
 
 def _others() -> list[Change]:
     """Return what people do on such a host, and no operation has a word of."""
-    home = "/home/claude"
+    home, keys = "/home/claude", "/home/claude/.ssh/authorized_keys"
     idle = ("man-db.timer", "fstrim.timer", "e2scrub_all.timer", "dpkg-db-backup.timer")
     return [
         _file("/etc/sysctl.d/99-their.conf", "vm.swappiness = 10"),
@@ -137,8 +140,7 @@ def _others() -> list[Change]:
         _file("/etc/sudoers.d/their", "nobody ALL=(ALL) /bin/true"),
         _file("/etc/systemd/system/their.service", "[Service]\\nExecStart=/bin/true", then=RELOAD),
         Change(f"{home}/.bashrc", f"echo 'alias their=true' >> {home}/.bashrc", "", f"sed -i '$d' {home}/.bashrc"),
-        Change("authorized_keys", f"echo 'from=\"192.0.2.1\" ssh-ed25519 AAAA their' >> {home}/.ssh/authorized_keys", "",
-               f"sed -i '/ their$/d' {home}/.ssh/authorized_keys"),
+        Change("keys", f"echo 'restrict ssh-ed25519 AAAA their' >> {keys}", "", f"sed -i '/ their$/d' {keys}"),
         Change("their user", "useradd their", "", "userdel their"),
         Change("hosts", "echo '192.0.2.1 their' >> /etc/hosts", "", "sed -i '/ their$/d' /etc/hosts"),
         *(Change(unit, f"systemctl mask -q {unit}", "", f"systemctl unmask -q {unit}") for unit in idle[:2]),
@@ -148,7 +150,7 @@ def _others() -> list[Change]:
 
 def drawn(seed: int) -> tuple[dict[str, list[Change]], list[Change]]:
     """Return the changes that the plan must name, by kind, and those that it must not."""
-    choice, taken = random.Random(seed), set[str]()
+    choice, taken = random.Random(seed), set[str]()  # noqa: S311 (it draws what is tried)
     found: dict[str, list[Change]] = {}
     # The scarcest first: each thing is changed in one way.
     for kind, pool in sorted(((kind, POOLS[kind]()) for kind in DRAWN), key=lambda each: len(each[1])):
@@ -188,5 +190,5 @@ def _lines(site: Site) -> list[str]:
 
 
 def _exactly(named: Sequence[Change], lines: Sequence[str]) -> None:
-    done = [Tampering("generated", f"file {each.of}", each.do, each.do, each.named.removesuffix(":")) for each in named]
+    done = [Tampering("generated", f"file {each.of}", each.do, each.do, each.named) for each in named]
     exactly("generated", done, lines)
