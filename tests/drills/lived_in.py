@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.drills import lived_in_killed, lived_in_writes, looks
+from tests.drills import lived_in_killed, lived_in_sections, lived_in_writes, looks
 from tests.drills.a_life import GIVEN_UP, LIVED, THEIRS, life, lived, same, within
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
@@ -15,9 +15,10 @@ drill = Drill(
     "lived_in",
     "nothing of a person's is lost, nothing is taken away unsaid",
     "A host with a life before us (docker-ce with data, chrony, own apt.conf, dotfiles by links, keys with options, "
-    "a bind mount below a home, npm -g tools, volumes in rootless Docker): refused, deployed to and given back; after "
-    "each, everything of the person's is compared byte for byte from outside; what differs was named before. The same "
-    "writes on a full disk.",
+    "a bind mount below a home, npm -g tools, a mise of its own, volumes in rootless Docker): refused, deployed to, each "
+    "section off, on and changed, users renamed, runs killed at ten moments, and given back; after each, everything of "
+    "the person's is compared byte for byte from outside; what differs was named before. The same writes on full disks, "
+    "and with each helper program failing.",
 )
 
 
@@ -68,6 +69,7 @@ def a_life(stage: Stage) -> Figures:
             "control": control}  # fmt: skip
 
 
+drill.cell("sections")(lived_in_sections.sections)
 drill.cell("killed")(lived_in_killed.killed)
 
 _NODE = "/home/claude/.local/share/mise/installs/node/*/lib/node_modules"
