@@ -15,10 +15,10 @@ drill = Drill(
     "lived_in",
     "nothing of a person's is lost, nothing is taken away unsaid",
     "A host with a life before us (docker-ce with data, chrony, own apt.conf, dotfiles by links, keys with options, "
-    "a bind mount below a home, npm -g tools, a mise of its own, volumes in rootless Docker): refused, deployed to, each "
-    "section off, on and changed, users renamed, runs killed at ten moments, and given back; after each, everything of "
-    "the person's is compared byte for byte from outside; what differs was named before. The same writes on full disks, "
-    "and with each helper program failing.",
+    "a bind mount below a home, npm -g tools, a mise configuration, volumes in rootless Docker): refused, deployed to, "
+    "each section off, on and changed, users renamed, runs killed at ten moments, given back; after each, everything "
+    "of the person's is compared byte for byte from outside; what differs was named before. The same writes on full "
+    "disks, and with each helper program failing.",
 )
 
 
