@@ -103,7 +103,7 @@ firewall = {
         "tcp/5355",
         "udp/5353",
         "udp/5355",
-    ],  # others reached it, or came by SSH from there (networks), and no more do; these are LLMNR and mDNS
+    ],  # these are reached no more: LLMNR, mDNS; networks: nor is sshd from there
     "egress": {  # what the service user may reach, from its containers too; see docs/hardening.md
         "enabled": False,  # True: name servers, and the settings' mirrors, backends and clouds, and nothing else
         "allow": {},  # more that it may reach: {"tcp/443": ["github.com", "192.168.1.0/24"]}
