@@ -173,7 +173,7 @@ class Visitors(HostFact[dict[str, tuple[str, ...]]]):
     def command(self) -> Script:
         """Return the command; root's journal alone has it all, and nobody else writes into it as sshd's."""
         journal = sh("journalctl --quiet --no-pager --reverse --output=cat --since=-30d _UID=0 -t sshd -t sshd-session")
-        return asked(sh("timeout 10 {} --grep={} | head -n 2000; printf '\0'", journal, "^Accepted "))
+        return asked(sh("timeout 10 {} --grep={} | head -n 2000; printf '\\0'", journal, "^Accepted "))
 
     default = dict
 

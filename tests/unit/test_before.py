@@ -106,6 +106,7 @@ def test_a_raw_socket_is_told_by_its_protocol() -> None:
 
 
 def test_who_came_lately_is_read_from_sshds_own_words() -> None:
+    assert isinstance(Visitors().process(run(Visitors().command())), dict)
     lines = [
         "Accepted publickey for root from 203.0.113.7 port 4022 ssh2: ED25519 SHA256:x",
         "Accepted password for admin from 203.0.113.7 port 4023 ssh2",
