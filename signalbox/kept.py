@@ -70,8 +70,8 @@ def give_back(path: str, kept: str) -> Script:
     place = sh("cp -a -T {} {} && mv -fT {} {}", f"{_STAGE}/original", new, new, path)
     own = sh(" && chown -R -h {} {}", f"{owner}:", f"{_STAGE}/original") if owner != "root" else Script("")
     return sh(
-        "if [ -e {kept} ] || [ -L {kept} ]; then rm -rf {stage} && install -d -m 711 {stage}"
-        " && cp -a -T {kept} {stage}/original{own} && {{ {place}; }} && rm -rf {stage} {kept}; fi",
+        "if [ -e {kept} ] || [ -L {kept} ]; then rm -rf --one-file-system {stage} && install -d -m 711 {stage}"
+        " && cp -a -T {kept} {stage}/original{own} && {{ {place}; }} && rm -rf --one-file-system {stage} {kept}; fi",
         kept=kept,
         stage=_STAGE,
         own=own,
@@ -120,7 +120,7 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
             '{{ [ -f "$p" ] && [ -w "$p" ] || {{ echo {} >&2; false; }}; }}',
             f"{path} leads to what is no file of {owner_of(path)}'s own; make it a file, and deploy again",
         ),
-        sh('umask 077 && rm -rf "$p".signalbox-new && exec 3<&0'),
+        sh('umask 077 && rm -rf --one-file-system "$p".signalbox-new && exec 3<&0'),
         sh(
             '{{ {{ {{ {edit}; }} < "$p" > "$p".signalbox-new && {check} && chmod --reference="$p" "$p".signalbox-new'
             ' && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"; }}'

@@ -216,17 +216,20 @@ def _key(account: str, key: str) -> Script:
 def _tool(entry: Entry) -> Script:
     tool, _, account = entry.id.partition(" of ")
     if not account:
-        return sh("rm -rf /usr/local/lib/signalbox/{}-*", tool)
+        return sh("rm -rf --one-file-system /usr/local/lib/signalbox/{}-*", tool)
     share = f"{Account.named(account).home}/.local/share"
     version = entry.hash.partition(" ")[0]
     if tool == "node":
         node = f"{share}/mise/installs/node"
         each = sh("{}/{}", node, version or Script("*"))
         gone = sh(
-            'for d in {}; do if [ -z "$({})" ]; then rm -rf $d; else {}; fi; done', each, _npm_has(sh("$d")), _NO_NODE
+            'for d in {}; do if [ -z "$({})" ]; then rm -rf --one-file-system $d; else {}; fi; done',
+            each,
+            _npm_has(sh("$d")),
+            _NO_NODE,
         )
     else:
-        gone = sh("rm -rf {}/signalbox/{}-*", share, tool)
+        gone = sh("rm -rf --one-file-system {}/signalbox/{}-*", share, tool)
     return sh("{{ {}; }}", owned(f"{share}/", gone))
 
 
@@ -241,7 +244,8 @@ def _npm_has(directory: Script) -> Script:
 
 # What Node's archive has; what npm -g has installed beside it is the person's.
 _NO_NODE = sh(
-    "rm -rf $d/bin/node $d/bin/npm $d/bin/npx $d/bin/corepack $d/lib/node_modules/npm $d/lib/node_modules/corepack"
+    "rm -rf --one-file-system $d/bin/node $d/bin/npm $d/bin/npx $d/bin/corepack"
+    " $d/lib/node_modules/npm $d/lib/node_modules/corepack"
     " $d/include $d/share/doc/node $d/share/man/man1/node.1 $d/CHANGELOG.md $d/LICENSE $d/README.md"
 )
 
@@ -287,7 +291,7 @@ _KEPT = sh(
 )
 # A run that was killed meanwhile has left what it looked at.
 _LOOKED = sh(
-    "{{ [ -d $t/etc ] || {{ rm -rf $t/new && cp -a -x /etc $t/new"
+    "{{ [ -d $t/etc ] || {{ rm -rf --one-file-system $t/new && cp -a -x /etc $t/new"
     " && ( cd $t/new && find . -type f -o -type l ) > $t/were"
     " && dpkg-query -W -f {conffiles} $gone | awk {sums} > $t/sums"
     " && {{ cat /var/lib/ucf/hashfile >> $t/sums 2>/dev/null || true; }}"
@@ -325,7 +329,7 @@ def _packages(entries: list[Entry]) -> Script:
     had = [word for entry in entries if entry.original for word in ("-e", entry.id)]
     return sh(
         "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; {make} && t={state}/purge"
-        ' && {{ [ "$(cat $t/names 2>/dev/null)" = {key} ] || {{ rm -rf $t && install -d -m 700 $t'
+        ' && {{ [ "$(cat $t/names 2>/dev/null)" = {key} ] || {{ rm -rf --one-file-system $t && install -d -m 700 $t'
         " && echo {key} > $t/names; }}; }}"
         # What a killed run has left half way: apt works nothing out before it is done.
         " && {{ timeout 120 sh -c 'until dpkg --configure -a; do sleep 2; done' >/dev/null 2>&1 || true; }}"
@@ -335,7 +339,7 @@ def _packages(entries: list[Entry]) -> Script:
         " && purged=$(printf '%s\\n' $gone | grep -vxF -e '' {had} || [ $? = 1 ])"
         ' && {{ [ -z "$purged" ] || {apt} purge $purged; s=$?; {kept} && [ $s = 0 ]; }}'
         " && {{ {no_accounts}; {no_orphans}; }}; fi"
-        " && rm -rf $t && {{ {forget}; }}",
+        " && rm -rf --one-file-system $t && {{ {forget}; }}",
         make=manifest.MAKE,
         state=manifest.STATE,
         key=" ".join(names),  # what another run has left half way is of other packages

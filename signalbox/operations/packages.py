@@ -171,7 +171,7 @@ def docker_repository(url: str, fingerprint: str = DOCKER_KEY) -> Commands:
         )
         primary = sh("awk -F: {}", '$1 == "pub" {first = 1} $1 == "fpr" && first {print $10; first = 0}')
         yield all_of(
-            sh("d=$(mktemp -d) && trap 'rm -rf $d' EXIT"),
+            sh("d=$(mktemp -d) && trap 'rm -rf --one-file-system $d' EXIT"),
             sh("curl -fsSL --max-filesize {} -o $d/key {}", _KEY_BYTES, f"{url}/gpg"),
             sh("{{ {} --import $d/key || true; }}", gpg),
             sh("found=$({} --list-keys --with-colons | {} | xargs)", gpg, primary),
