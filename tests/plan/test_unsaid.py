@@ -71,6 +71,21 @@ def test_who_came_by_ssh_lately_is_not_shut_out_unsaid() -> None:
         assert ("the firewall shuts out logins of root from 203.0.113.7" in seen.stderr) == ("shut" in said)
 
 
+def test_a_vpns_datagrams_of_before_do_not_pass_for_answers_at_a_first_deploy() -> None:
+    session = answered("203.0.113.7 50000 192.168.1.10 22")
+    vpn = ("socket", "udp", "00000000:CA6C", "root", "vpn of vpn.service", "process")  # from the range of clients
+    came = {"ip_local_port_range": answered("range", "32768", "60999", *vpn), "SSH_CONNECTION": session}
+
+    def trial(**more: Any) -> str:
+        sent = deploy(merge({"fake_responses": came}, more)).sent
+        (rules,) = {each["stdin"] for each in sent if "table inet signalbox_trial {" in each["stdin"]}
+        return rules
+
+    doubt = "udp dport { 51820 } drop"
+    assert doubt in trial().split("ct direction reply accept")[0]
+    assert doubt not in trial(firewall={"open": {"udp/51820": ["any"]}})
+
+
 VRRP = ("socket", "raw", "00000000:0070", "root", "keepalived of keepalived.service", "process")
 ROUTED = {"fake_responses": {"ip_local_port_range": answered("range", "32768", "60999", *VRRP)}}
 
