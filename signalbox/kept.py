@@ -45,9 +45,10 @@ def keep(path: str, kept: str) -> Script:
     # In units of 512 bytes: whoever fills a home does not fill root's disk.
     new = f"{kept}.new"
     return sh(
-        "( ulimit -f {size}; {pack} > {new} ) && mv -fT --backup=numbered {new} {kept}",
+        "( ulimit -f {size}; {pack} > {new} ) && {whole} < {new} && mv -fT --backup=numbered {new} {kept}",
         size=MAX_MIB * 2048,
         pack=as_owner(owner, pack),
+        whole=as_owner(owner, sh("tar -tf - >/dev/null")),
         new=new,
         kept=kept,
     )
@@ -132,5 +133,10 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
 
 
 def lines_without(*lines: str) -> Script:
-    """Return a filter for `replaced` that leaves out whole lines with these texts."""
-    return sh("grep -vxF {} || [ $? = 1 ]", [word for line in lines for word in ("-e", line)])
+    """Return a filter for `replaced` that leaves out whole lines with these texts.
+
+    Not grep, whose failure may be that nothing was left.
+    """
+    names = [f"l{number}" for number in range(len(lines))]
+    given = [sh("{}={}", name, line) for name, line in zip(names, lines, strict=True)]
+    return sh("LC_ALL=C {} awk {}", given, " && ".join(f'$0 "" != ENVIRON["{name}"] ""' for name in names))

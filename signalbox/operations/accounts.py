@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand, operation
 from signalbox import manifest
 from signalbox.facts import Placed, User
 from signalbox.facts.users import SUBIDS
-from signalbox.kept import readable, replaced
+from signalbox.kept import lines_without, readable, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
@@ -142,9 +142,10 @@ def subordinate_ids(account: str) -> Commands:
         yield all_of(
             *(
                 sh(
-                    "{{ {{ printf '%s\\n' {line} && {{ grep -vxF {line} {file} || [ $? = 1 ]; }}; }} > {new}"
+                    "{{ {{ printf '%s\\n' {line} && {others} < {file}; }} > {new}"
                     " && chmod 644 {new} && sync {new} && mv -f {new} {file}; }}",
                     line=line,
+                    others=lines_without(line),
                     file=file,
                     new=f"{file}.signalbox-new",
                 )

@@ -44,6 +44,7 @@ OFF = (
 )  # fmt: skip
 SETTINGS: Mapping[str, Any] = {
     **{name: {"enabled": False} for name in OFF},
+    "service_user": {"linger": False},  # which needs a bus, of base
     "guard": {"armed_seconds": 30, "login_seconds": 4},
 }
 

@@ -120,7 +120,7 @@ def test_subordinate_ids_that_somebody_changed_are_given_back() -> None:
     seen = deploy({"fake_responses": {"getent passwd claude": told}})
     (command,) = {each["command"] for each in seen.sent if "subuid.signalbox-new" in each["command"]}
     assert "printf '%s\\n' claude:100000:65536" in command
-    assert "grep -vxF claude:100000:65536 /etc/subgid" in command
+    assert "l0=claude:100000:65536 awk" in command
 
 
 def test_a_package_that_gave_way_comes_back_when_what_it_gave_way_to_goes_and_not_before() -> None:
