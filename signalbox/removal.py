@@ -74,13 +74,23 @@ def removal(entries: Iterable[Entry], users: Container[str] = ()) -> Iterator[Sc
     """
     rest = ordered(entries)
     packages = [entry for entry in rest if entry.kind == "package"]
+    # What must be heard of is forgotten when it was: a run that is killed in between leaves that to the next one.
+    heard = {
+        prefix: [entry for entry in rest if entry.kind in ("file", "link") and entry.id.startswith(prefix)]
+        for prefix, _ in _AFTER
+    }
+    later = [entry for entries in heard.values() for entry in entries]
     for entry in rest:
-        if entry.kind != "package":
+        if entry in later:
+            yield _taken(entry, users)
+        elif entry.kind != "package":
             yield all_of(_taken(entry, users), manifest.forget(entry.kind, entry.id))
         elif entry == packages[0]:
             yield _packages(packages)
-    paths = [entry.id for entry in rest if entry.kind in ("file", "link")]
-    yield from (sh("{{ {}; }}", then) for prefix, then in _AFTER if any(path.startswith(prefix) for path in paths))
+    for prefix, then in _AFTER:
+        if heard[prefix]:
+            forgotten = [manifest.forget(entry.kind, entry.id) for entry in heard[prefix]]
+            yield all_of(sh("{{ {}; }}", then), *forgotten)
 
 
 def _taken(entry: Entry, users: Container[str]) -> Script:
@@ -362,7 +372,9 @@ def _again(entry: Entry) -> Script:
         "DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold"
         " --no-install-recommends install"
     )
-    return sh("{{ {} {} || {} {}; }}", install, f"{entry.id}={entry.hash}", install, entry.id)
+    version, _, mark = entry.hash.partition(" ")
+    then = sh("apt-mark {} {} >/dev/null", mark, entry.id) if mark else sh("true")
+    return all_of(sh("{{ {} {} || {} {}; }}", install, f"{entry.id}={version}", install, entry.id), then)
 
 
 def _subids(entry: Entry) -> Script:

@@ -101,13 +101,13 @@ def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
 def _with_keys(account: str, home: str, missing: Sequence[str]) -> StringCommand:
     path = f"{home}/.ssh/authorized_keys"
     make = sh(
-        "umask 077; mkdir -p {ssh} && chmod 700 {ssh} && {readable} && {{ [ -e {path} ] || : > {path}; }}",
+        "umask 077; {{ [ -d {ssh} ] || mkdir {ssh}; }} && {readable} && {{ [ -e {path} ] || : > {path}; }}",
         ssh=f"{home}/.ssh",
         readable=readable(path),
         path=path,
     )
     # awk ends a last line that has no newline, which would swallow the first new key.
-    script = all_of(make, replaced(path, sh("awk 1 && cat <&3")), sh("chmod 600 {}", path))
+    script = all_of(make, replaced(path, sh("awk 1 && cat <&3")), sh("chmod go-w {}", path))
     records = [manifest.record(manifest.Entry("key", _key_id(account, key))) for key in missing]
     return fed(all_of(*records, as_owner(account, script)), "\n".join(missing))
 

@@ -106,7 +106,11 @@ def _found(missing: list[str]) -> tuple[Script, list[Script]]:
             differs(name, version, new)
     # In its own place again when what it gave way to goes.
     records = [
-        manifest.record(manifest.Entry("replaced", name, would.removed[name], missing[0]))
+        manifest.record(
+            manifest.Entry(
+                "replaced", name, would.removed[name] + (" auto" if name in would.automatic else ""), missing[0]
+            )
+        )
         for name in given_up
         if name not in mine
     ]

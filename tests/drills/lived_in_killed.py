@@ -25,7 +25,7 @@ AS_DPKG_RUNS = Moment("pgrep -x dpkg >/dev/null", "true")
 OWN = re.compile(
     r"file /home/claude/\.(cache|local|npm|config/systemd)(/.*)?|file /root(/.*)?|file /run/.*"
     r"|file /var/lib/(apt|dpkg|ucf|systemd|signalbox|docker|containerd)(/.*)?"
-    r"|file /etc/ssl/certs/[0-9a-f]{8}\.\d"
+    r"|file /etc/ssl/certs/[0-9a-f]{8}\.\d|unit ldconfig\.service"
 )
 
 

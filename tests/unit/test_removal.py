@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.manifest import STATE, Entry
+from signalbox.manifest import STATE, Entry, entry_path
 from signalbox.removal import removal
 
 # Marks and packages are files. An apt that works out nothing says so; killed: the run ends in this call of apt's.
@@ -72,6 +72,13 @@ def test_a_removal_that_was_killed_is_done_by_the_next_one(tmp_path: Path, call:
     assert played.run() == 0
     assert played.there("installed") == {"theirs", "orphan"}
     assert played.there("configured") == set()
+
+
+def test_a_file_is_forgotten_when_it_was_heard_of_that_it_is_gone() -> None:
+    entry = Entry("file", "/usr/local/share/ca-certificates/ours.crt", "0" * 64)
+    gone, heard = removal([entry])
+    assert entry_path(entry.kind, entry.id) not in gone
+    assert heard.index("update-ca-certificates --fresh") < heard.index(f"rm -f {entry_path(entry.kind, entry.id)}")
 
 
 def test_an_apt_that_works_nothing_out_takes_nothing_away_and_forgets_nothing(tmp_path: Path) -> None:
