@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from signalbox.settings.layers import merge
 from tests.drills import looks
 from tests.drills.drill import Figures, must_fail
 from tests.drills.stage import Stage, lab_host
@@ -45,6 +46,7 @@ OFF = (
 SETTINGS: Mapping[str, Any] = {
     **{name: {"enabled": False} for name in OFF},
     "service_user": {"linger": False},  # which needs a bus, of base
+    "firewall": {"ssh_from": ["lan", OUTSIDE]},
     "guard": {"armed_seconds": 30, "login_seconds": 4},
 }
 
@@ -96,7 +98,7 @@ def only_way_in(stage: Stage) -> Figures:
         assert "taken back" in run.stderr, run.stderr[-2000:]
     with _connected():  # anew: what would be remembered of the flow is not this one's
         assert wait_until(lambda: not _fails(), 40, 1), "nobody gets in any more"
-        opened = {**SETTINGS, "firewall": {"open": {said: ["any"]}}}
+        opened = merge(SETTINGS, {"firewall": {"open": {said: ["any"]}}})
         stage.site(BEHIND, settings=opened, of_host=of_host).deploy().ok()
         _login()
     with _connected():
