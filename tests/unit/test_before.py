@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from signalbox.facts import Placed
 from signalbox.facts.answer import UnreadableError
 from signalbox.facts.before import Listener, Listeners, RootEngine, Visitors, listeners_of, unheard
 from signalbox.facts.in_effect import SshdJail, SysctlAtBoot, Upgrades, Value
@@ -121,6 +123,20 @@ def test_who_came_lately_is_read_from_sshds_own_words() -> None:
         "192.168.1.5": ("root",),
         "fe80::1": ("root",),
     }
+
+
+@pytest.mark.parametrize(
+    ("fact", "given"),
+    [
+        (Listeners, {}),
+        (RootEngine, {"units": ("docker.service",)}),
+        (Placed, {"path": "/etc/hosts", "kind": "file"}),
+    ],
+)
+def test_a_host_whose_perl_fails_has_not_told_that_nothing_is_there(fact: Any, given: dict[str, Any]) -> None:
+    command = str(fact().command(**given)).replace("/usr/bin/perl", "/bin/false")
+    with pytest.raises(UnreadableError):
+        fact().process(run(Script(command)))
 
 
 def test_what_is_no_address_is_no_answer() -> None:
