@@ -60,7 +60,8 @@ def give_back(path: str, kept: str) -> Script:
     if kept.endswith(ARCHIVED):
         directory, _, name = path.rpartition("/")
         unpack = sh(
-            "t=$(mktemp -d {directory}/.signalbox-XXXXXX) && tar -C $t -xpf - && mv -fT $t/{name} {path} && rmdir $t",
+            "t=$(mktemp -d {directory}/.signalbox-XXXXXX) && {{ {{ tar -C $t -xpf - && mv -fT $t/{name} {path}"
+            " && rmdir $t; }} || {{ rm -rf --one-file-system $t; false; }}; }}",
             directory=directory,
             name=name,
             path=path,

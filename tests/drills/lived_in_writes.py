@@ -129,6 +129,13 @@ _WERE = (
 )
 
 
+# What was taken out of shell files stays out, with a copy beside them.
+_GIVEN_BACK = (
+    "cd /home/claude && readlink .bashrc"
+    " && sha256sum .profile theirs aside bin/theirs .ssh/authorized_keys /etc/theirs.conf"
+)
+
+
 def _whole() -> None:
     lost = hosts.run(FULL, _WHOLE, check=False)
     assert not lost.stdout, f"not whole: {lost.stdout.split()} {lost.stderr[-500:]}"
@@ -153,7 +160,7 @@ def helpers(stage: Stage) -> Figures:
     hosts.run(FULL, _MADE)
     hosts.run(FULL, _WERE)
     _as_root("apt-get -q update >/dev/null; command -v perl >/dev/null")
-    before, site = _as_root(_SUMS), stage.site(FULL)
+    before, site = _as_root(_GIVEN_BACK), stage.site(FULL)
     calls = [*WRITES.values(), *(call for call in KEEPING.values() if "small" not in call)]
     said = [program for program in FAIL if _broken(site, program, ":", [*calls, TAKEN])]
     said += [program for program in BREAK_OFF if _broken(site, program, '/opt/real "$@" | head -c 7', [*calls, TAKEN])]
@@ -167,8 +174,9 @@ def helpers(stage: Stage) -> Figures:
     control = must_fail(_whole, "a pipe whose failure is hidden")
     hosts.run(FULL, "cp -p /root/profile /home/claude/.profile")
     _run(site, [TAKEN]).ok()
-    now = _as_root(_SUMS)
+    now = _as_root(_GIVEN_BACK)
     assert now == before, f"{before}\n→\n{now}"
+    _whole()
     stage.discard(FULL)
     return {"fails": ", ".join(FAIL), "breaks off": ", ".join(BREAK_OFF), "not needed": ", ".join(silent) or "none",
             "undone": "as before, byte for byte", "control": control}  # fmt: skip
