@@ -4,13 +4,13 @@ from pyinfra import host
 
 from signalbox import addresses, health, routes
 from signalbox.certify.known import uncertified
+from signalbox.debian import packages
 from signalbox.lanes import lane_records, lane_secrets
 from signalbox.logins import deploy_user
 from signalbox.operations.guarded import Proof
 from signalbox.readings import readings
 from signalbox.settings import settings_for
 from signalbox.statements import may_replace
-from tasks import doctor as checks
 from tasks.base import base, clocks
 from tasks.by_hand import by_hand
 from tasks.doctor import doctor
@@ -35,9 +35,9 @@ keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(l
 
 may_replace(s.replaces)
 # First, and read-only: a machine that cannot become a host is left as it is.
-packages = (*checks.packages(s), *clocks(s.base))
+needed = (*packages(s), *clocks(s.base))
 preflight(
-    s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, packages, **root
+    s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, needed, **root
 )
 # CAs and packages: every download after this needs them.
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)
@@ -65,6 +65,6 @@ hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), proof, **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s), claude, **root)
 # After all that it looks at.
-doctor(s.doctor, claude, health.expected(s, checks.packages(s)), uncertified(s), **root)
+doctor(s.doctor, claude, health.expected(s, packages(s)), uncertified(s), **root)
 # Last: by now every task has stated what it wants.
 leftovers(s.leftovers, proof, **root)

@@ -3,9 +3,9 @@
 from pyinfra import host
 
 from signalbox import health
+from signalbox.debian import packages
 from signalbox.settings import settings_for
 from signalbox.verify import verify_host
-from tasks import doctor
 
 s = settings_for(host)
-verify_host(health.expected(s, doctor.packages(s)), s.preflight.max_clock_skew_seconds, s.privileges())
+verify_host(health.expected(s, packages(s)), s.preflight.max_clock_skew_seconds, s.privileges())

@@ -98,8 +98,8 @@ firewall = {
     "ssh_from": ["lan"],  # "lan" (private addresses and the host's own networks), "any", or networks as CIDR
     "ssh_ports": [22],  # of sshd
     "ssh_interfaces": [],  # only by these interfaces, such as ["wg0"]; []: by all
-    "open": {},  # more that may come in: {"tcp/8080": ["lan"]}
-    "shut": ["tcp/5355", "udp/5353", "udp/5355"],  # others reached it, and no more do; these are LLMNR and mDNS
+    "open": {},  # more that may come in: {"tcp/8080": ["lan"]}; {"ip/112": ["lan"]} is VRRP, by the number of its protocol
+    "shut": ["tcp/5355", "udp/5353", "udp/5355"],  # are reached no more: LLMNR, mDNS; a network: nor sshd from there
     "egress": {  # what the service user may reach, from its containers too; see docs/hardening.md
         "enabled": False,  # True: name servers, and the settings' mirrors, backends and clouds, and nothing else
         "allow": {},  # more that it may reach: {"tcp/443": ["github.com", "192.168.1.0/24"]}

@@ -44,6 +44,7 @@ _LETTERS = 1000  # of each
 
 # Whether the fact that is being asked had an answer to read: pyinfra takes none for its default, in silence.
 _read: ContextVar[bool] = ContextVar("signalbox_read", default=False)
+_unreadable: ContextVar[bool] = ContextVar("signalbox_unreadable", default=False)
 
 
 class RunEndedError(PyinfraError):
@@ -149,15 +150,20 @@ def _get_fact(original: Callable[..., Any]) -> Callable[..., Any]:
         if not is_guarded():
             return original(state, host, cls, *args, **kwargs)
         _foresee(cls)
-        token = _read.set(False)
+        token, unreadable = _read.set(False), _unreadable.set(False)
         try:
             with within(Limit(FACT.bytes, getattr(cls, "patience", FACT.seconds))):
                 answer = original(state, host, cls, *args, **kwargs)
-            silent = not _read.get() and getattr(cls, "always_answers", False) and not _is_simulated(host)
+            answers = getattr(cls, "always_answers", False)
+            silent = answers and not _read.get() and not _is_simulated(host)
+            unread = answers and _unreadable.get()
         finally:
             _read.reset(token)
+            _unreadable.reset(unreadable)
         if silent and host not in state.failed_hosts:
             tell(host, f"{cls.name}: the host answered nothing")
+        # Also where an operation's errors are ignored: what it would do then, it would do to what it has not seen.
+        if silent or unread:
             state.fail_hosts({host})  # type: ignore[no-untyped-call]
         if host in state.failed_hosts:
             raise _HostFailed  # what comes of the fact's default would be a lie
@@ -182,8 +188,10 @@ def _foresee(cls: type[FactBase[Any]]) -> None:
         try:
             return original(self, output)
         except FactProcessError:
+            _unreadable.set(True)
             raise
         except Exception as error:
+            _unreadable.set(True)
             where = _keep(_current(), error)
             more = f" (traceback in {where})" if where else ""
             raise FactProcessError(f"the host's answer cannot be read: {sentence(error)}{more}") from None

@@ -45,7 +45,7 @@ def instead(settings: Settings, lane: Lane) -> list[dict[str, str | None]]:
         for name in following(settings, own, on_quota=False):
             record = names[name][0][0]
             if isinstance(record, Cloud) or lane.fallbacks == "all":
-                billed = _account(record) if isinstance(record, Cloud) else None
+                billed = account(record) if isinstance(record, Cloud) else None
                 found.append({"model": name, "at": record.name, "billed": billed})
     return found
 

@@ -45,9 +45,10 @@ def keep(path: str, kept: str) -> Script:
     # In units of 512 bytes: whoever fills a home does not fill root's disk.
     new = f"{kept}.new"
     return sh(
-        "( ulimit -f {size}; {pack} > {new} ) && mv -fT --backup=numbered {new} {kept}",
+        "( ulimit -f {size}; {pack} > {new} ) && {whole} < {new} && mv -fT --backup=numbered {new} {kept}",
         size=MAX_MIB * 2048,
         pack=as_owner(owner, pack),
+        whole=as_owner(owner, sh("tar -tf - >/dev/null")),
         new=new,
         kept=kept,
     )
@@ -59,7 +60,8 @@ def give_back(path: str, kept: str) -> Script:
     if kept.endswith(ARCHIVED):
         directory, _, name = path.rpartition("/")
         unpack = sh(
-            "t=$(mktemp -d {directory}/.signalbox-XXXXXX) && tar -C $t -xpf - && mv -fT $t/{name} {path} && rmdir $t",
+            "t=$(mktemp -d {directory}/.signalbox-XXXXXX) && {{ {{ tar -C $t -xpf - && mv -fT $t/{name} {path}"
+            " && rmdir $t; }} || {{ rm -rf --one-file-system $t; false; }}; }}",
             directory=directory,
             name=name,
             path=path,
@@ -70,8 +72,8 @@ def give_back(path: str, kept: str) -> Script:
     place = sh("cp -a -T {} {} && mv -fT {} {}", f"{_STAGE}/original", new, new, path)
     own = sh(" && chown -R -h {} {}", f"{owner}:", f"{_STAGE}/original") if owner != "root" else Script("")
     return sh(
-        "if [ -e {kept} ] || [ -L {kept} ]; then rm -rf {stage} && install -d -m 711 {stage}"
-        " && cp -a -T {kept} {stage}/original{own} && {{ {place}; }} && rm -rf {stage} {kept}; fi",
+        "if [ -e {kept} ] || [ -L {kept} ]; then rm -rf --one-file-system {stage} && install -d -m 711 {stage}"
+        " && cp -a -T {kept} {stage}/original{own} && {{ {place}; }} && rm -rf --one-file-system {stage} {kept}; fi",
         kept=kept,
         stage=_STAGE,
         own=own,
@@ -120,7 +122,7 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
             '{{ [ -f "$p" ] && [ -w "$p" ] || {{ echo {} >&2; false; }}; }}',
             f"{path} leads to what is no file of {owner_of(path)}'s own; make it a file, and deploy again",
         ),
-        sh('umask 077 && rm -rf "$p".signalbox-new && exec 3<&0'),
+        sh('umask 077 && rm -rf --one-file-system "$p".signalbox-new && exec 3<&0'),
         sh(
             '{{ {{ {{ {edit}; }} < "$p" > "$p".signalbox-new && {check} && chmod --reference="$p" "$p".signalbox-new'
             ' && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"; }}'
@@ -132,5 +134,10 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
 
 
 def lines_without(*lines: str) -> Script:
-    """Return a filter for `replaced` that leaves out whole lines with these texts."""
-    return sh("grep -vxF {} || [ $? = 1 ]", [word for line in lines for word in ("-e", line)])
+    """Return a filter for `replaced` that leaves out whole lines with these texts.
+
+    Not grep, whose failure may be that nothing was left.
+    """
+    names = [f"l{number}" for number in range(len(lines))]
+    given = [sh("{}={}", name, line) for name, line in zip(names, lines, strict=True)]
+    return sh("LC_ALL=C {} awk {}", given, " && ".join(f'$0 "" != ENVIRON["{name}"] ""' for name in names))

@@ -44,7 +44,7 @@ _SHAPES = {
         "container": (rf"{_ACCOUNT}:[\w][\w.-]*", r"[a-z ]*", r"[a-z-]*(?::\d+)?"),
         "directory": (_PATH, r"", r""),
         "package": (_PACKAGE, r"", rf"(?:{_CONFIGURED})?"),
-        "replaced": (_PACKAGE, r"[\w.+:~-]+", _PACKAGE),
+        "replaced": (_PACKAGE, r"[\w.+:~-]+(?: auto)?", _PACKAGE),  # auto: apt's mark
         "shell": (_ACCOUNT, _PATH, _PATH),
         "stopped": (r"[\w@.:\\-]+", r"[\w. ,/-]*", r""),
         "mode": (_PATH, r"go=", r"[0-7]{1,5}"),

@@ -57,9 +57,10 @@ def accepting(
 ) -> list[str]:
     """Return the nftables rules that let `networks` (None: all) reach these ports, by these interfaces if any.
 
-    side: "daddr": the networks are what is reached.
+    protocol: "ip": the ports are numbers of IP's own protocols. side: "daddr": the networks are what is reached.
     """
-    of_ports = f"{protocol} dport {{ {', '.join(map(str, ports))} }}"
+    what = "meta l4proto" if protocol == "ip" else f"{protocol} dport"
+    of_ports = f"{what} {{ {', '.join(map(str, ports))} }}"
     names = ", ".join(f'"{each}"' for each in interfaces)
     by = f"iifname {{ {names} }} " if interfaces else ""
     if networks is None:
@@ -77,7 +78,7 @@ def input_rules(
     interfaces: Sequence[str],
     others: Mapping[str, Sequence[str] | None],
 ) -> list[str]:
-    """Return the rules of the input chain: SSH, then `others` ("tcp/8080": networks, or None for all)."""
+    """Return the rules of the input chain: SSH, then `others` ("tcp/8080" or "ip/112": networks, or None for all)."""
     rules = accepting(ssh, "tcp", ssh_ports, interfaces)
     for name, networks in others.items():
         protocol, port = name.split("/")
@@ -95,9 +96,10 @@ def open_ports(rules: str) -> list[str]:
     chain = re.search(r"chain input \{\n(.*?)\n\s*\}", rules, re.DOTALL)
     found = []
     for line in chain[1].splitlines() if chain else ():
-        rule = re.search(r"\b(tcp|udp) dport (\{[\d, ]+\}|\d+) accept", line)
+        rule = re.search(r"\b(tcp dport|udp dport|meta l4proto) (\{[\d, ]+\}|\d+) accept", line)
         if rule and "sport" not in line:  # that would be an answer to what the host asked
-            found += [f"{rule[1]}/{port}" for port in re.findall(r"\d+", rule[2])]
+            protocol = rule[1].removesuffix(" dport").replace("meta l4proto", "ip")
+            found += [f"{protocol}/{port}" for port in re.findall(r"\d+", rule[2])]
     return found
 
 

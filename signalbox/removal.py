@@ -74,13 +74,23 @@ def removal(entries: Iterable[Entry], users: Container[str] = ()) -> Iterator[Sc
     """
     rest = ordered(entries)
     packages = [entry for entry in rest if entry.kind == "package"]
+    # What must be heard of is forgotten when it was: a run that is killed in between leaves that to the next one.
+    heard = {
+        prefix: [entry for entry in rest if entry.kind in ("file", "link") and entry.id.startswith(prefix)]
+        for prefix, _ in _AFTER
+    }
+    later = [entry for entries in heard.values() for entry in entries]
     for entry in rest:
-        if entry.kind != "package":
+        if entry in later:
+            yield _taken(entry, users)
+        elif entry.kind != "package":
             yield all_of(_taken(entry, users), manifest.forget(entry.kind, entry.id))
         elif entry == packages[0]:
             yield _packages(packages)
-    paths = [entry.id for entry in rest if entry.kind in ("file", "link")]
-    yield from (sh("{{ {}; }}", then) for prefix, then in _AFTER if any(path.startswith(prefix) for path in paths))
+    for prefix, then in _AFTER:
+        if heard[prefix]:
+            forgotten = [manifest.forget(entry.kind, entry.id) for entry in heard[prefix]]
+            yield all_of(sh("{{ {}; }}", then), *forgotten)
 
 
 def _taken(entry: Entry, users: Container[str]) -> Script:
@@ -216,17 +226,20 @@ def _key(account: str, key: str) -> Script:
 def _tool(entry: Entry) -> Script:
     tool, _, account = entry.id.partition(" of ")
     if not account:
-        return sh("rm -rf /usr/local/lib/signalbox/{}-*", tool)
+        return sh("rm -rf --one-file-system /usr/local/lib/signalbox/{}-*", tool)
     share = f"{Account.named(account).home}/.local/share"
     version = entry.hash.partition(" ")[0]
     if tool == "node":
         node = f"{share}/mise/installs/node"
         each = sh("{}/{}", node, version or Script("*"))
         gone = sh(
-            'for d in {}; do if [ -z "$({})" ]; then rm -rf $d; else {}; fi; done', each, _npm_has(sh("$d")), _NO_NODE
+            'for d in {}; do if [ -z "$({})" ]; then rm -rf --one-file-system $d; else {}; fi; done',
+            each,
+            _npm_has(sh("$d")),
+            _NO_NODE,
         )
     else:
-        gone = sh("rm -rf {}/signalbox/{}-*", share, tool)
+        gone = sh("rm -rf --one-file-system {}/signalbox/{}-*", share, tool)
     return sh("{{ {}; }}", owned(f"{share}/", gone))
 
 
@@ -241,7 +254,8 @@ def _npm_has(directory: Script) -> Script:
 
 # What Node's archive has; what npm -g has installed beside it is the person's.
 _NO_NODE = sh(
-    "rm -rf $d/bin/node $d/bin/npm $d/bin/npx $d/bin/corepack $d/lib/node_modules/npm $d/lib/node_modules/corepack"
+    "rm -rf --one-file-system $d/bin/node $d/bin/npm $d/bin/npx $d/bin/corepack"
+    " $d/lib/node_modules/npm $d/lib/node_modules/corepack"
     " $d/include $d/share/doc/node $d/share/man/man1/node.1 $d/CHANGELOG.md $d/LICENSE $d/README.md"
 )
 
@@ -287,7 +301,7 @@ _KEPT = sh(
 )
 # A run that was killed meanwhile has left what it looked at.
 _LOOKED = sh(
-    "{{ [ -d $t/etc ] || {{ rm -rf $t/new && cp -a -x /etc $t/new"
+    "{{ [ -d $t/etc ] || {{ rm -rf --one-file-system $t/new && cp -a -x /etc $t/new"
     " && ( cd $t/new && find . -type f -o -type l ) > $t/were"
     " && dpkg-query -W -f {conffiles} $gone | awk {sums} > $t/sums"
     " && {{ cat /var/lib/ucf/hashfile >> $t/sums 2>/dev/null || true; }}"
@@ -303,25 +317,43 @@ def _packages(entries: list[Entry]) -> Script:
     One that had left its configuration here before keeps it: it is removed, and not purged.
     """
     orphans = sh(
-        "apt-get -s -o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false"
-        " autoremove 2>/dev/null | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p' | sort"
+        "{{ o=$(apt-get -s -o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false"
+        " autoremove) && printf '%s\\n' \"$o\" | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p' | sort; }}"
+    )
+    names = [entry.id for entry in entries]
+    gone = sh(
+        # As they came: a run that was killed in between may have marked them already.
+        "{{ apt-mark manual {names} >/dev/null 2>&1 || true; }} && {orphans} > $t/before"
+        " && {{ apt-mark auto {names} >/dev/null 2>&1 || true; }} && {orphans} > $t/after"
+        " && {{ comm -13 $t/before $t/after && {configured}; }} > $t/new && sort -u -o $t/new $t/new"
+        " && mv $t/new $t/gone",
+        orphans=orphans,
+        names=names,
+        # What a package of ours gave way to has taken it away, but for its configuration and what its purge would do.
+        configured=sh(
+            "{{ dpkg-query -W -f '${{Package}} ${{db:Status-Status}}\\n' {} 2>/dev/null || true; }}"
+            " | awk '$2 == \"config-files\" {{print $1}}'",
+            names,
+        ),
     )
     had = [word for entry in entries if entry.original for word in ("-e", entry.id)]
     return sh(
-        "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; {make} && t={state}/purge && install -d -m 700 $t"
-        " && {{ [ -e $t/gone ] || {{ {{ {orphans}; }} > $t/before"
-        " && {{ apt-mark auto {names} >/dev/null 2>&1 || true; }} && {{ {orphans}; }} > $t/after"
-        " && comm -13 $t/before $t/after > $t/gone; }}; }} && gone=$(cat $t/gone)"
+        "export DEBIAN_FRONTEND=noninteractive LC_ALL=C; {make} && t={state}/purge"
+        ' && {{ [ "$(cat $t/names 2>/dev/null)" = {key} ] || {{ rm -rf --one-file-system $t && install -d -m 700 $t'
+        " && echo {key} > $t/names; }}; }}"
+        # What a killed run has left half way: apt works nothing out before it is done.
+        " && {{ timeout 120 sh -c 'until dpkg --configure -a; do sleep 2; done' >/dev/null 2>&1 || true; }}"
+        " && {{ [ -e $t/gone ] || {{ {find}; }}; }} && gone=$(cat $t/gone)"
         ' && if [ -n "$gone" ]; then {{ [ -s $t/accounts ] || {{ {accounts}; }} > $t/accounts; }}'
         " && accounts=$(cat $t/accounts) && {look} && {apt} remove $gone && {no_nuke}"
         " && purged=$(printf '%s\\n' $gone | grep -vxF -e '' {had} || [ $? = 1 ])"
         ' && {{ [ -z "$purged" ] || {apt} purge $purged; s=$?; {kept} && [ $s = 0 ]; }}'
         " && {{ {no_accounts}; {no_orphans}; }}; fi"
-        " && rm -rf $t && {{ {forget}; }}",
+        " && rm -rf --one-file-system $t && {{ {forget}; }}",
         make=manifest.MAKE,
         state=manifest.STATE,
-        orphans=orphans,
-        names=[entry.id for entry in entries],
+        key=" ".join(names),  # what another run has left half way is of other packages
+        find=gone,
         accounts=_ACCOUNTS,
         look=_LOOKED,
         apt=sh("apt-get -y -q -o DPkg::Lock::Timeout=600"),
@@ -340,7 +372,9 @@ def _again(entry: Entry) -> Script:
         "DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold"
         " --no-install-recommends install"
     )
-    return sh("{{ {} {} || {} {}; }}", install, f"{entry.id}={entry.hash}", install, entry.id)
+    version, _, mark = entry.hash.partition(" ")
+    then = sh("apt-mark {} {} >/dev/null", mark, entry.id) if mark else sh("true")
+    return all_of(sh("{{ {} {} || {} {}; }}", install, f"{entry.id}={version}", install, entry.id), then)
 
 
 def _subids(entry: Entry) -> Script:

@@ -8,6 +8,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox import symptoms
+from signalbox.debian import NEEDED
 from signalbox.facts import Packages, SecurityUpdates
 from signalbox.facts.in_effect import Upgrades
 from signalbox.operations import (
@@ -25,8 +26,6 @@ from signalbox.settings.sections import Base, Mirrors
 from signalbox.statements import want
 from signalbox.verdict import warn
 
-# What tasks need: curl and its CAs to download, a bus for user managers, python3 for the launchers.
-NEEDED = ["ca-certificates", "curl", "dbus-user-session", "python3", "tzdata"]
 # One of them keeps the clock right; Debian has but one at a time. The first is installed where there is none.
 CLOCKS = ["systemd-timesyncd", "chrony", "ntpsec", "openntpd"]
 CA_DIRECTORY = "/usr/local/share/ca-certificates"

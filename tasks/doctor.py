@@ -12,32 +12,13 @@ from signalbox import doctor as package
 from signalbox import symptoms
 from signalbox.operations import directories, file, files, link, service
 from signalbox.render import render
-from signalbox.settings import Account, Settings
+from signalbox.settings import Account
 from signalbox.settings.sections import Doctor
 from signalbox.verdict import remark
-from tasks import base, fail2ban, launchers, rootless_docker
 
 BASE = "/usr/local/lib/signalbox"
 RECORD = "/etc/signalbox/doctor.json"
 UNITS = (".config/systemd/user/claude-doctor.service", ".config/systemd/user/claude-doctor.timer")
-
-
-def packages(settings: Settings) -> list[str]:
-    """Return the Debian packages that the enabled tasks install."""
-    wanted = []
-    if settings.base.enabled:
-        wanted += [*base.NEEDED, *settings.base.packages]
-        wanted += ["unattended-upgrades"] if settings.base.unattended_upgrades else []
-    if settings.rootless_docker.enabled:
-        wanted += [*rootless_docker.SOURCES[settings.rootless_docker.source][0], *rootless_docker.COMMON]
-    if settings.service_user.enabled and settings.service_user.sudo != "none":
-        wanted += ["sudo"]
-    wanted += ["nftables"] if settings.firewall.enabled else []
-    wanted += ["openssh-server"] if settings.ssh.enabled else []
-    wanted += fail2ban.PACKAGES if settings.fail2ban.enabled else []
-    wanted += settings.hardening.packages if settings.hardening.enabled else []
-    wanted += launchers.PACKAGES if settings.launchers.enabled else []
-    return list(dict.fromkeys(wanted))
 
 
 @deploy("Doctor")

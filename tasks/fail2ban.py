@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
+from signalbox.debian import FAIL2BAN
 from signalbox.facts.in_effect import SshdJail
 from signalbox.networks import CONTROLLER, NFTABLES
 from signalbox.operations import controllers_known, directories, file, in_effect, packages, unit
@@ -19,7 +20,6 @@ DIRECTORY = "/etc/systemd/system/fail2ban.service.d"
 DROP_IN = f"{DIRECTORY}/50-signalbox.conf"
 # Started is not answering: a jail of a person's that cannot start ends them all a moment later.
 ANSWERS = sh("fail2ban-client status sshd")
-PACKAGES = ["fail2ban", "python3-systemd", "nftables"]  # it reads the journal by the second, which it only suggests
 
 
 @deploy("fail2ban")
@@ -53,7 +53,7 @@ def fail2ban(settings: Fail2ban, ports: tuple[int, ...]) -> None:
         path=f"{NFTABLES}/50-signalbox-fail2ban.conf",
         content=render("fail2ban/50-signalbox-fail2ban.conf"),
     )
-    packages(name="fail2ban is installed", wanted=PACKAGES)
+    packages(name="fail2ban is installed", wanted=FAIL2BAN)
     unit(name="Debian's firewall is known with that", unit="nftables.service", running=False, at_boot=False)
     unit(
         name="fail2ban is enabled and runs what is on disk",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from pyinfra import host
 from pyinfra.api import deploy
 
 from signalbox.facts import Placed
-from signalbox.facts.before import Listener, Listeners, unheard
+from signalbox.facts.before import Listener, Listeners, Visitors, unheard
 from signalbox.facts.reach import Networks, Session
 from signalbox.networks import (
     NFTABLES,
@@ -38,17 +40,21 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     """
     if not settings.enabled:
         return
-    shut = _shut(settings)
     attached = host.get_fact(Networks)
     ssh = resolved(settings.ssh_from, attached)
     others = {port: resolved(names, attached) for port, names in settings.open.items()}
     session = host.get_fact(Session, _sudo=False)
+    is_first = host.get_fact(Placed, path=RULES, kind="file").entry is None  # else all of it was said before
+    shut = _shut(settings) if is_first else []
+    visitors = _shut_out(ssh, settings, attached, session.controller) if is_first else []
     hint = ""
     if session.controller and not contains(ssh, session.controller):
         hint = f"this deploy comes from {session.controller}, which firewall.ssh_from does not let in"
     elif session.port and session.port not in settings.ssh_ports:
         hint = f"this deploy comes to port {session.port}, which firewall.ssh_ports does not list"
-    hint = hint or "a tunnel that ends on this host must be let in too (firewall.open), if you come through one"
+    datagrams = [each for each in shut if each.port.startswith("udp/")]
+    which = f": {', '.join(map(str, datagrams))}" if datagrams else ""
+    hint = hint or f"a tunnel that ends on this host must be let in too (firewall.open), if you come through one{which}"
     packages(name="nftables is installed", wanted=["nftables"])
     directories(name="the firewall has its directories", paths=["/etc/signalbox", NFTABLES])
     file(
@@ -71,7 +77,10 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     trial = ""
     if session.controller:
         deploy = of_session(session.controller, session.source, session.port)
-        trial = render("firewall/firewall.nft", table=TRIAL, rules=incoming, egress=None, deploy=deploy)
+        doubted = sorted({int(each.port.removeprefix("udp/")) for each in datagrams})
+        trial = render(
+            "firewall/firewall.nft", table=TRIAL, rules=incoming, egress=None, deploy=deploy, doubted=doubted
+        )
     firewall_rules(
         name="the firewall is as the settings say, and logins are proven",
         path=RULES,
@@ -80,17 +89,12 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
         proof=proof,
         hint=hint,
         held=user if egress else None,
-        shut=[str(each) for each in shut],
+        shut=[*map(str, shut), *visitors],
     )
 
 
 def _shut(settings: Firewall) -> list[Listener]:
-    """Return whom others reach now and not after this; without the settings' word the host is left as it is.
-
-    Where our rules are already, that was said before them.
-    """
-    if host.get_fact(Placed, path=RULES, kind="file").entry:
-        return []
+    """Return whom others reach now and not after this; without the settings' word the host is left as it is."""
     let_in = {*settings.open, *(f"tcp/{port}" for port in settings.ssh_ports)}
     listening: list[Listener] = host.get_fact(Listeners)
     shut = unheard(listening, let_in)
@@ -107,6 +111,27 @@ def _shut(settings: Firewall) -> list[Listener]:
         why = "which looks like a port for answers" if each.passing else "as the settings say"
         warn(f"the firewall shuts {each}, {why}")
     return shut
+
+
+def _shut_out(ssh: list[str] | None, settings: Firewall, attached: list[str], controller: str) -> list[str]:
+    """Return from where somebody came by SSH lately and would not any more; the settings must say that it is meant."""
+    said = resolved([each for each in settings.shut if not re.match(r"[a-z]+/", each)], attached)
+    came = {address: users for address, users in host.get_fact(Visitors).items() if address != controller}
+    shut = {address: users for address, users in came.items() if not contains(ssh, address)}
+    words = {address: f"logins of {', '.join(users)} from {address}" for address, users in shut.items()}
+    unsaid = [address for address in words if not contains(said, address)]
+    if unsaid:
+        listed = ", ".join(f'"{address}"' for address in unsaid[:8])
+        fail(
+            [
+                f"the firewall would shut out {'; '.join(words[each] for each in unsaid[:8])}, which came in the last"
+                " 30 days; nothing was changed. Name these, or their networks, in firewall.ssh_from, or in"
+                f" firewall.shut = [{listed}]"
+            ]
+        )
+    for each in words.values():
+        warn(f"the firewall shuts out {each}, as the settings say")
+    return list(words.values())
 
 
 def _lookups(user: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pyinfra.api import deploy
 
 from signalbox import launcher
+from signalbox.debian import LAUNCHERS
 from signalbox.lanes import PROGRAM
 from signalbox.launcher import helps
 from signalbox.operations import directories, file, files, links, packages
@@ -28,7 +29,6 @@ MOTD = "/etc/motd.d"  # what pam_motd shows after /etc/motd
 # Beside those of lanes; claude-switch is more than a link.
 COMMANDS = ("claude-logs", "claude-session", "claude-escalate", "claude-dispatch", "claude-usage")
 RECORDS = "/etc/signalbox/lanes.json"
-PACKAGES = ["tmux", "man-db"]
 
 
 @deploy("Launchers")
@@ -59,7 +59,7 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
         f"{MOTD}/signalbox": render("launchers/motd", user=records["user"], lanes=", ".join(commands)),
         **{f"{PAGES}/{name}.1": text for name, text in manual_pages(records["lanes"]).items()},
     }
-    packages(name="tmux holds lasting sessions, man shows pages", wanted=PACKAGES)
+    packages(name="tmux holds lasting sessions, man shows pages", wanted=LAUNCHERS)
     texts |= {
         f"{UNITS}/claude-session@.service": render(
             "launchers/claude-session@.service", program=PROGRAM, tmux=f"{BASE}/tmux.conf"

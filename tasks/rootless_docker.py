@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.debian import BESIDE_DOCKER, DOCKER, ROOT_DOCKER
 from signalbox.facts import FileText, Placed
 from signalbox.facts.before import EngineState, RootEngine
 from signalbox.facts.look import MAX_TEXT
@@ -34,16 +35,11 @@ from signalbox.shell import sh
 from signalbox.untrusted import json_of
 from signalbox.verdict import fail
 
-COMMON = ["uidmap", "slirp4netns", "fuse-overlayfs", "iptables"]
-SOURCES = {
-    "debian": (["docker.io", "docker-cli", "rootlesskit"], "/usr/share/docker.io/contrib/dockerd-rootless.sh"),
-    "docker": (
-        ["docker-ce", "docker-ce-cli", "containerd.io", "docker-ce-rootless-extras", "docker-buildx-plugin"],
-        "/usr/bin/dockerd-rootless.sh",
-    ),
+PROGRAMS = {
+    "debian": "/usr/share/docker.io/contrib/dockerd-rootless.sh",
+    "docker": "/usr/bin/dockerd-rootless.sh",
 }
 DAEMON = ".config/docker/daemon.json"
-ROOTS = ("docker.service", "docker.socket", "containerd.service")
 MODULES = ["nf_tables", "ip_tables", "tun", "fuse", "overlay"]
 
 
@@ -58,22 +54,21 @@ def rootless_docker(
     """
     if not settings.enabled:
         return
-    names, dockerd = SOURCES[settings.source]
     # Before the packages: they would start root's engine, which nothing here uses.
     before = _before(settings)
     # Before the links, which hide what runs.
     units_stopped(
         name="root's Docker does not run",
-        units=ROOTS,
+        units=ROOT_DOCKER,
         running=before.running,
         containers=before.containers,
     )
-    for unit in ROOTS:
+    for unit in ROOT_DOCKER:
         link(name=f"root's {unit} is off", path=f"/etc/systemd/system/{unit}", target="/dev/null")
     if settings.source == "docker":
         packages(name="gpg is installed, for Docker's signing key", wanted=["gpg"])
         docker_repository(name=f"apt knows {repository}", url=repository)
-    packages(name="Docker is installed", wanted=[*names, *COMMON])
+    packages(name="Docker is installed", wanted=[*DOCKER[settings.source], *BESIDE_DOCKER])
     # An unprivileged engine cannot load modules itself.
     file(
         name="kernel modules are loaded at boot",
@@ -82,14 +77,14 @@ def rootless_docker(
     )
     kernel_modules(name="kernel modules are loaded", names=MODULES)
     for account in accounts:
-        _engine(settings, account, dockerd, images.get(account.name), more=account == accounts[0])
+        _engine(settings, account, PROGRAMS[settings.source], images.get(account.name), more=account == accounts[0])
 
 
 def _before(settings: RootlessDocker) -> EngineState:
     """Return what of root's engine runs on a host where it is not off yet; it is left without the settings' word."""
-    if host.get_fact(Placed, path=f"/etc/systemd/system/{ROOTS[0]}", kind="link").entry:
+    if host.get_fact(Placed, path=f"/etc/systemd/system/{ROOT_DOCKER[0]}", kind="link").entry:
         return EngineState()
-    before: EngineState = host.get_fact(RootEngine, units=ROOTS)
+    before: EngineState = host.get_fact(RootEngine, units=ROOT_DOCKER)
     if before.containers and not settings.replaces_root:
         fail(
             [

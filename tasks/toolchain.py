@@ -71,7 +71,7 @@ def toolchain(settings: Toolchain, pins: Pins, mirrors: Mirrors, account: Accoun
         user=user,
     )
     file(
-        name=f"{user}: mise uses node {pins.node.version}",
+        name=f"{user}: mise has node {pins.node.version} where nothing else is named",
         path=account.path(".config/mise/conf.d/signalbox.toml"),
         content=render("toolchain/signalbox.toml", node=pins.node.version),
         user=user,

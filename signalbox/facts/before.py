@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from signalbox.facts.answer import HostFact, UnreadableError, asked, number, records
+from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, number, records
 from signalbox.shell import Script, each_of, sh
 
 _SHAPES = {"range": 2, "socket": 5}
@@ -20,8 +20,16 @@ _SOCKETS = r"""
 use strict; no warnings;
 sub slurp { open my $file, "<", $_[0] or return ""; local $/; <$file> // "" }
 my (%asked, %owner);
+# By a device's ARPHRD_ (linux/if_arp.h): IPIP, IPv6 and GRE, in IPv4 or IPv6.
+my %carried = (768, 4, 769, 41, 776, 41, 778, 47, 823, 47);
 print join("\0", "range", split " ", slurp "/proc/sys/net/ipv4/ip_local_port_range"), "\0";
-for my $kind (qw(tcp tcp6 udp udp6)) {
+for my $device (map m{([^/]+)\z}, glob "/sys/class/net/*") {
+    my ($type, $flags) = map { slurp("/sys/class/net/$device/$_") =~ /(\w+)/ } "type", "flags";
+    next unless $carried{$type} and 1 & hex $flags;
+    my @told = (sprintf("00000000:%04X", $carried{$type}), "root", $device =~ s/[^\w.-]//gr, "");
+    print join("\0", "socket", "raw", @told), "\0";
+}
+for my $kind (qw(tcp tcp6 udp udp6 raw raw6)) {
     for (split /\n/, slurp "/proc/net/$kind") {
         my (undef, $local, $remote, $state, undef, undef, undef, $uid, undef, $inode) = split;
         next unless $local =~ /^[0-9A-F]+:[0-9A-F]{4}\z/ and $remote =~ /:0000\z/;
@@ -62,17 +70,19 @@ for my $process (glob "/proc/[0-9]*") {
 
 def sockets() -> Script:
     """Return shell that prints a record of each socket that waits for others; see `listeners_of`."""
-    return sh("env -i /usr/bin/perl -e {}", _SOCKETS)
+    return sh("{{ env -i /usr/bin/perl -e {} || printf 'failed\\0'; }}", _SOCKETS)
 
 
 def containers() -> Script:
     """Return shell that prints a record of each container that root's containerd runs; see `containers_of`."""
-    return sh("env -i /usr/bin/perl -e {}", _CONTAINERS)
+    return sh("{{ env -i /usr/bin/perl -e {} || printf 'failed\\0'; }}", _CONTAINERS)
 
 
 @dataclass(frozen=True)
 class Listener:
-    """What others can reach. port: "tcp/80". program: with its unit, as far as it is known. user: whose socket it is.
+    """What others can reach. port: "tcp/80", or "ip/112": a protocol of IP's, by its number, which has none.
+
+    program: with its unit, as far as it is known, or a tunnel's device. user: whose socket it is.
 
     passing: a UDP port from the range that the kernel gives to whoever asks for any: most likely a client's.
     """
@@ -89,6 +99,10 @@ class Listener:
 
 # What a DHCP client hears: the firewall lets that in.
 _DHCP = ("udp/68", "udp/546")
+# Raw sockets of ICMP, whose rules are always there; of TCP and UDP, which hear what these let in; and those that only
+# send: https://www.iana.org/assignments/protocol-numbers
+_NO_SERVICE = ("ip/1", "ip/6", "ip/17", "ip/58", "ip/255")
+_IKE, _ESP = "udp/500", "ip/50"  # RFC 7296: what the one agrees on comes as the other
 
 
 def listeners_of(told: Iterable[Sequence[str]]) -> list[Listener]:
@@ -104,14 +118,23 @@ def listeners_of(told: Iterable[Sequence[str]]) -> list[Listener]:
             first, last = map(number, values)
             continue
         kind, local, user, program, process = values
-        protocol, (address, port) = kind.removesuffix("6"), _local(local)
+        protocol, (address, port) = kind.removesuffix("6").replace("raw", "ip"), _local(local)
         name = f"{protocol}/{port}"
-        if protocol not in ("tcp", "udp") or _is_loopback(address) or address.is_multicast or name in _DHCP:
+        if protocol not in ("tcp", "udp", "ip") or _is_loopback(address) or address.is_multicast:
+            continue
+        if name in (*_DHCP, *_NO_SERVICE):
             continue
         # A tunnel of the kernel's own has no process: nobody would ask a client's port to be any there.
         passing = protocol == "udp" and bool(process) and first <= port <= last
         found.setdefault((name, user), Listener(name, user, program, passing))
-    return sorted(found.values(), key=lambda each: (each.port[:3], int(each.port[4:]), each.user))
+        if name == _IKE:
+            found.setdefault((_ESP, user), Listener(_ESP, user, program))
+
+    def place(each: Listener) -> tuple[bool, str, int, str]:
+        protocol, _, number = each.port.partition("/")
+        return protocol == "ip", protocol, int(number), each.user
+
+    return sorted(found.values(), key=place)
 
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -136,6 +159,37 @@ def _is_loopback(address: Address) -> bool:
 def unheard(found: Iterable[Listener], let_in: Collection[str]) -> list[Listener]:
     """Return those that nobody would reach any more if no more than these ports were let in."""
     return [each for each in found if each.port not in let_in]
+
+
+_ACCEPTED = re.compile(r"Accepted \S+ for ([\w.@$-]+) from ([0-9A-Fa-f:.]+)(?:%\S+)? port \d+ ", re.ASCII)
+
+
+class Visitors(HostFact[dict[str, tuple[str, ...]]]):
+    """From which addresses somebody has logged in by SSH in the last 30 days, and as whom.
+
+    Of a journal that takes long to read, what comes first: the newest.
+    """
+
+    def command(self) -> Script:
+        """Return the command; root's journal alone has it all, and nobody else writes into it as sshd's."""
+        journal = sh("journalctl --quiet --no-pager --reverse --output=cat --since=-30d _UID=0 -t sshd -t sshd-session")
+        return asked(sh("timeout 10 {} --grep={} | head -n 2000; printf '\\0'", journal, "^Accepted "))
+
+    default = dict
+
+    def process(self, output: list[str]) -> dict[str, tuple[str, ...]]:
+        """Read sshd's lines; any other says nothing."""
+        found: dict[str, dict[str, None]] = {}
+        for line in "".join(fields(output)).split("\n"):
+            if not (login := _ACCEPTED.match(line)):
+                continue
+            try:
+                address = ipaddress.ip_address(login[2])
+            except ValueError:
+                continue
+            mapped = getattr(address, "ipv4_mapped", None)
+            found.setdefault(str(mapped or address), {})[login[1]] = None
+        return {address: tuple(users) for address, users in found.items()}
 
 
 class Listeners(HostFact[list[Listener]]):

@@ -113,8 +113,12 @@ hashes();
 
 def _run(*asked: str) -> Script:
     words = (MANIFEST, str(MAX_HASHED), str(MAX_TEXT), *asked)
-    # From these, perl takes code.
-    return sh("unset PERL5OPT PERL5LIB PERLLIB PERL5DB; /usr/bin/perl -e {} {}", _PROGRAM, words)
+    # From these, perl takes code. One that fails has not told that nothing is there.
+    return sh(
+        "unset PERL5OPT PERL5LIB PERLLIB PERL5DB; {{ /usr/bin/perl -e {} {} || printf 'failed\\0'; }}",
+        _PROGRAM,
+        words,
+    )
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ class OpenPorts(HostFact[list[str]]):
 
     def command(self) -> Script:
         """Return the command."""
-        return asked(sh("nft -s list chain inet signalbox input; printf '\\0'"))
+        return asked(sh("nft -n -s list chain inet signalbox input; printf '\\0'"))
 
     default = list
 

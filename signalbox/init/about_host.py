@@ -10,7 +10,7 @@ from signalbox.facts.before import Listener
 from signalbox.init import advice, host, keys
 from signalbox.init.found import Machine
 from signalbox.init.question import Known, Question, WrongAnswerError
-from signalbox.init.shape import listed, shown, split_address
+from signalbox.init.shape import listed, shown, split_address, yes_or_no
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
 
@@ -156,6 +156,19 @@ def firewall(known: Known) -> dict[str, Any]:
     return {"firewall": {**opened, "shut": [port for port in dict.fromkeys(shut) if port not in stay]}}
 
 
+def gives_way(known: Known) -> dict[str, Any]:
+    """Return what the answers make of packages and containers that would have to go; {} where nobody was asked."""
+    settings: dict[str, Any] = {}
+    there = known.machine.giving_way if known.machine else ()
+    if known.said("replaces", "y"):
+        settings["replaces"] = list(there)
+    elif known.said("replaces", "n") and "docker-ce" in there:
+        settings["rootless_docker"] = {"source": "docker"}
+    if known.said("replaces_root", "y"):
+        settings["rootless_docker"] = {**settings.get("rootless_docker", {}), "replaces_root": True}
+    return settings
+
+
 def target(known: Known) -> host.Target:
     """Return where the answers so far lead."""
     assert known.host_key is not None
@@ -258,5 +271,31 @@ QUESTIONS = (
         when=lambda known: bool(used(known)),
         more="The firewall lets in nothing that is not named. What stays is written to firewall.open, what is shut to "
         "firewall.shut; both can be changed later.",
+    ),
+    Question(
+        id="replaces",
+        words=lambda known: (
+            f"{', '.join(known.machine.giving_way if known.machine else ())} would have to go there, as Debian's own"
+            " packages do not stand beside them. May they?"
+        ),
+        example="yes, no",
+        default="no",
+        check=yes_or_no,
+        when=lambda known: bool(known.machine and known.machine.giving_way),
+        more="Yes is written to `replaces`; remove.py installs them again, and what they keep in /var/lib stays. No: "
+        "Docker's own packages stay and are used (rootless_docker.source); for others a deploy stops and says so.",
+    ),
+    Question(
+        id="replaces_root",
+        words=lambda known: (
+            f"{', '.join(known.machine.containers if known.machine else ())} run in root's Docker there, which a deploy"
+            " switches off. May they be stopped?"
+        ),
+        example="yes, no",
+        default="no",
+        check=yes_or_no,
+        when=lambda known: bool(known.machine and known.machine.containers),
+        more="Yes is written to rootless_docker.replaces_root; remove.py starts them again. No: a deploy stops before "
+        "it changes anything, and says so, until you have moved them.",
     ),
 )

@@ -17,6 +17,8 @@ from signalbox.init.question import Known, Question
 _WORDS = {  # of questions whose words follow from what is known
     "fingerprint": "The host's fingerprint (SHA256:…), or yes: whatever it shows now.",
     "reachable": "Which of the services that others reach there stay reachable: all, none, or ports such as tcp/443.",
+    "replaces": "Whether packages that do not stand beside Debian's own may go there: y or n.",
+    "replaces_root": "Whether containers of root's Docker there may be stopped: y or n.",
     "check_cloud": "Ask the cloud whether the key works: y or n.",
 }
 

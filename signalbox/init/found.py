@@ -19,7 +19,8 @@ class HostKey:
 class Machine:
     """A host that was logged in to. memory, disk: MiB. sudo: "root" (is root), "free", "password" or "none".
 
-    listening: whom others reach there, on a host that nothing was deployed to; programs as far as this login sees.
+    On a host that nothing was deployed to, listening: whom others reach there, programs as far as this login sees;
+    giving_way: packages that would have to go for those of the shipped settings; containers: of root's Docker.
     """
 
     system: str
@@ -30,6 +31,8 @@ class Machine:
     disk: int
     sudo: str
     listening: tuple[Listener, ...] = ()
+    giving_way: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
 
 import paramiko
 
-from signalbox.facts.answer import UnreadableError
-from signalbox.facts.before import Listener, Listeners
+from signalbox.debian import ROOT_DOCKER, packages
+from signalbox.facts.answer import HostFact, UnreadableError
+from signalbox.facts.before import Listeners, RootEngine
+from signalbox.facts.packages import Transaction
 from signalbox.init.found import HostKey, Machine
 from signalbox.init.question import WrongAnswerError
 from signalbox.manifest import STATE
 from signalbox.secrets import Secret
+from signalbox.settings import Settings
+from signalbox.settings.layers import defaults
+from signalbox.settings.settings import sections
+
+Told = TypeVar("Told")
 
 # It logs a traceback of its own for a server that is none; what is to be told, we tell.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -167,16 +176,29 @@ def look(client: paramiko.SSHClient) -> Machine:
         memory=_number(told.get("memory", "")),
         disk=_number(told.get("disk", "")),
         sudo=told.get("sudo", "none"),
-        listening=() if deployed else _listening(client),
+        **({} if deployed else _used(client)),
     )
 
 
-def _listening(client: paramiko.SSHClient) -> tuple[Listener, ...]:
+def _used(client: paramiko.SSHClient) -> dict[str, Any]:
+    """Return what of a person's a deploy would shut, take away or stop."""
+
+    def asked(fact: HostFact[Told], *arguments: object) -> Told:
+        return fact.process(run(client, str(fact.command(*arguments))).split("\n"))
+
+    names = ("base", "rootless_docker", "service_user", "firewall", "ssh", "fail2ban", "hardening", "launchers")
+    shipped = SimpleNamespace(**sections([("group_data/all.py", defaults())], "host", names))
     try:
-        told = Listeners().process(run(client, Listeners().command()).split("\n"))
+        listening = asked(Listeners())
+        would = asked(Transaction(), tuple(packages(cast(Settings, shipped))))
+        engine = asked(RootEngine(), ROOT_DOCKER)
     except UnreadableError as error:
-        raise WrongAnswerError(f"the host does not tell who listens there ({error}); try again") from None
-    return tuple(each for each in told if not each.passing)
+        raise WrongAnswerError(f"the host does not tell what it is used for ({error}); try again") from None
+    return {
+        "listening": tuple(each for each in listening if not each.passing),
+        "giving_way": tuple(would.removed),
+        "containers": engine.containers,
+    }
 
 
 def install_key(client: paramiko.SSHClient, public: str) -> None:

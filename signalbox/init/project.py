@@ -50,7 +50,7 @@ def reached(known: Known) -> Wishes:
         logins=tuple(listed(answers["logins"])),
         network=_network(answers),
         vault_key=answers["vault_key"],
-        beside=about_host.firewall(known),
+        beside={**about_host.firewall(known), **about_host.gives_way(known)},
     )
 
 

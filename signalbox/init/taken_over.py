@@ -13,6 +13,7 @@ from signalbox.init.wishes import Local, Wishes, group_settings
 from signalbox.secrets import Secret
 from signalbox.settings.fields import secret_name
 from signalbox.settings.layers import defaults, merge
+from signalbox.settings.sections import DAEMON_KEYS
 
 GATEWAY_KEY = "LITELLM_MASTER_KEY"  # made anew on the host: it is the gateway's own
 _KEYS = {name: cloud["secret"] for name, cloud in defaults()["clouds"].items()}
@@ -134,11 +135,16 @@ def _machine(found: Found, reached: Wishes, told: list[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if found.port != defaults()["gateway"]["port"]:
         settings["gateway"] = {"port": found.port}
-    docker: dict[str, Any] = {} if found.docker == "debian" else {"source": found.docker}
+    docker: dict[str, Any] = dict(reached.beside.get("rootless_docker", {}))
+    if given_up := reached.beside.get("replaces"):
+        settings["replaces"] = given_up
+    elif found.docker != "debian":
+        docker["source"] = found.docker
     if mirrors := found.daemon.get("registry-mirrors"):
         docker["registry_mirrors"] = [str(each).rstrip("/") for each in mirrors]
-    if others := sorted(set(found.daemon) - {"registry-mirrors"}):
-        told.append(f"~/.config/docker/daemon.json gives way, and is kept; not taken over: {', '.join(others)}")
+    if others := {key: found.daemon[key] for key in sorted(found.daemon.keys() - DAEMON_KEYS.keys())}:
+        docker["daemon"] = others  # data-root says where containers are
+        told.append(f"of ~/.config/docker/daemon.json these stay, in rootless_docker.daemon: {', '.join(others)}")
     if docker:
         settings["rootless_docker"] = docker
     answered = reached.beside.get("firewall", {})

@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand, operation
 from signalbox import manifest
 from signalbox.facts import Placed, User
 from signalbox.facts.users import SUBIDS
-from signalbox.kept import readable, replaced
+from signalbox.kept import lines_without, readable, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
@@ -101,13 +101,13 @@ def keys_gone(entries: Sequence[Entry], proof: Proof) -> Commands:
 def _with_keys(account: str, home: str, missing: Sequence[str]) -> StringCommand:
     path = f"{home}/.ssh/authorized_keys"
     make = sh(
-        "umask 077; mkdir -p {ssh} && chmod 700 {ssh} && {readable} && {{ [ -e {path} ] || : > {path}; }}",
+        "umask 077; {{ [ -d {ssh} ] || mkdir {ssh}; }} && {readable} && {{ [ -e {path} ] || : > {path}; }}",
         ssh=f"{home}/.ssh",
         readable=readable(path),
         path=path,
     )
     # awk ends a last line that has no newline, which would swallow the first new key.
-    script = all_of(make, replaced(path, sh("awk 1 && cat <&3")), sh("chmod 600 {}", path))
+    script = all_of(make, replaced(path, sh("awk 1 && cat <&3")), sh("chmod go-w {}", path))
     records = [manifest.record(manifest.Entry("key", _key_id(account, key))) for key in missing]
     return fed(all_of(*records, as_owner(account, script)), "\n".join(missing))
 
@@ -142,9 +142,10 @@ def subordinate_ids(account: str) -> Commands:
         yield all_of(
             *(
                 sh(
-                    "{{ {{ printf '%s\\n' {line} && {{ grep -vxF {line} {file} || [ $? = 1 ]; }}; }} > {new}"
+                    "{{ {{ printf '%s\\n' {line} && {others} < {file}; }} > {new}"
                     " && chmod 644 {new} && sync {new} && mv -f {new} {file}; }}",
                     line=line,
+                    others=lines_without(line),
                     file=file,
                     new=f"{file}.signalbox-new",
                 )

@@ -18,7 +18,7 @@ from signalbox.operations.ssh import sshd_given_back
 from signalbox.removal import ORDER, mounts_below, npm_packages, ordered, removal
 from signalbox.run_as import run_as
 from signalbox.settings.account import NOLOGIN, Account
-from signalbox.shell import Script, sh
+from signalbox.shell import Script, all_of, sh
 from signalbox.sshd import DROP_IN
 from signalbox.statements import differs, wanted
 from signalbox.verdict import remark, warn
@@ -184,7 +184,8 @@ def state_gone() -> Commands:
         told = f"kept, since it could not be given back or somebody had written into it: {', '.join(kept)}"
         host.log_styled(told, log_func=logger.warning, fg="yellow")
     but = sh("-mindepth 1 ! -path {} ! -path {} ", ORIGINALS, f"{ORIGINALS}/*") if kept else Script("")
-    yield sh("find {} {}-delete && rm -rf /run/signalbox-original /usr/local/lib/signalbox", STATE, but)
+    gone = sh("rm -rf --one-file-system /run/signalbox-original /usr/local/lib/signalbox")
+    yield all_of(sh("find {} -xdev {}-delete", STATE, but), gone)
 
 
 @operation()

@@ -106,7 +106,11 @@ def _found(missing: list[str]) -> tuple[Script, list[Script]]:
             differs(name, version, new)
     # In its own place again when what it gave way to goes.
     records = [
-        manifest.record(manifest.Entry("replaced", name, would.removed[name], missing[0]))
+        manifest.record(
+            manifest.Entry(
+                "replaced", name, would.removed[name] + (" auto" if name in would.automatic else ""), missing[0]
+            )
+        )
         for name in given_up
         if name not in mine
     ]
@@ -171,7 +175,7 @@ def docker_repository(url: str, fingerprint: str = DOCKER_KEY) -> Commands:
         )
         primary = sh("awk -F: {}", '$1 == "pub" {first = 1} $1 == "fpr" && first {print $10; first = 0}')
         yield all_of(
-            sh("d=$(mktemp -d) && trap 'rm -rf $d' EXIT"),
+            sh("d=$(mktemp -d) && trap 'rm -rf --one-file-system $d' EXIT"),
             sh("curl -fsSL --max-filesize {} -o $d/key {}", _KEY_BYTES, f"{url}/gpg"),
             sh("{{ {} --import $d/key || true; }}", gpg),
             sh("found=$({} --list-keys --with-colons | {} | xargs)", gpg, primary),

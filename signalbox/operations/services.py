@@ -63,7 +63,7 @@ def service(
     script = sh(
         'refused="$XDG_RUNTIME_DIR"/{unit}.refused; systemctl --user daemon-reload'
         " && systemctl --user enable --quiet {unit} && {{ systemctl --user reset-failed {unit} 2>/dev/null || true; }}"
-        ' && {{ [ ! -e "$refused" ] || {{ rm -rf "$refused" && : > "$refused"; }}; }}'
+        ' && {{ [ ! -e "$refused" ] || {{ rm -rf --one-file-system "$refused" && : > "$refused"; }}; }}'
         ' && {{ systemctl --user {verb} {unit} || {{ [ -s "$refused" ]'
         " || journalctl --user -u {unit} -n 30 --no-pager -o cat >&2; false; }}; }}"
         '; status=$?; [ ! -s "$refused" ] || {{ head -c 4096 "$refused" >&2; exit 1; }}; {begin}exit $status',

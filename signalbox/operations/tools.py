@@ -66,8 +66,9 @@ def tool(
     yield all_of(
         _begin(ident),
         # Nobody else reads what comes before it is proven: root may have been sent anywhere for it.
-        sh("umask 022 && rm -rf {new} && install -d -m 755 {} && install -d -m 700 {new}", TOOLS, new=new),
-        sh("trap {} EXIT", str(sh("rm -rf {}", new))),
+        sh("umask 022 && rm -rf --one-file-system {}", new),
+        sh("install -d -m 755 {} && install -d -m 700 {}", TOOLS, new),
+        sh("trap {} EXIT", str(sh("rm -rf --one-file-system {}", new))),
         _listed(registry, archive, version) if registry else sh("url={}", archive),
         sh('{} --max-filesize {} -o {} "$url"', _CURL, _ARCHIVE_BYTES, f"{new}/archive"),
         _proof(f"{new}/archive", checksum),
@@ -79,7 +80,7 @@ def tool(
         ),
         # As the user, with a home for the moment: mise keeps a cache where it is started.
         sh("timeout {} {}", _PATIENCE, run_as(account, home, _starts(f"{tree}/{program}"))),
-        sh("rm -rf {there} && mv {} {there}", f"{new}/tree", there=there),
+        sh("rm -rf --one-file-system {there} && mv {} {there}", f"{new}/tree", there=there),
         _record(ident, binary, version, checksum),
     )
 
@@ -128,19 +129,20 @@ def node_of(account: str, home: str, version: str, archive: str, checksum: str, 
         "back() {{ [ ! -d $1/$2 ] || cp -a --update=none $1/$2/. {new}/$2/; }};"
         " {{ [ ! -d {kept} ] || [ -d {below} ] || mv -T {kept} {below}; }}"
         # Away from the home: there, mise takes ~/.config/mise/config.toml, a person's, for a project's.
-        " && d=$(mktemp -d) && trap {clean} EXIT && rm -rf {data} && cd $d && export MISE_CEILING_PATHS=$d"
+        " && d=$(mktemp -d) && trap {clean} EXIT && rm -rf --one-file-system {data}"
+        " && cd $d && export MISE_CEILING_PATHS=$d"
         " && printf %s {config} > $d/config.toml && printf %s {lock} > $d/mise.lock"
         " && env {exports} mise install --yes --locked"
         " && for old in {kept} {below}; do back $old lib/node_modules && back $old bin || exit 1; done"
         # npm would work out its own place from the program's, which is root's.
         " && echo {prefix} > {new}/lib/node_modules/npm/npmrc && ln -sfT {target} {new}/bin/node"
-        " && PATH={new}/bin:$PATH npm --version >/dev/null && mkdir -p {installs} && rm -rf {kept}"
+        " && PATH={new}/bin:$PATH npm --version >/dev/null && mkdir -p {installs} && rm -rf --one-file-system {kept}"
         " && {{ [ ! -d {below} ] || mv -T {below} {kept}; }}"
         " && {{ mv -T {new} {below} || {{ mv -T {kept} {below}; false; }}; }}"
-        " && rm -rf {kept} && mise reshim",
+        " && rm -rf --one-file-system {kept} && mise reshim",
         kept=f"{home}/.local/share/signalbox/node-{version}.kept",
         data=data,
-        clean=str(sh("rm -rf $d {}", data)),
+        clean=str(sh("rm -rf --one-file-system $d {}", data)),
         new=f"{data}/installs/node/{version}",
         installs=below.rpartition("/")[0],
         below=below,
@@ -213,4 +215,4 @@ def _proof(path: str, checksum: str) -> Script:
 
 
 def _starts(binary: str) -> Script:
-    return sh("t=$(mktemp -d) && trap 'rm -rf $t' EXIT && HOME=$t {} --version >/dev/null", binary)
+    return sh("t=$(mktemp -d) && trap 'rm -rf --one-file-system $t' EXIT && HOME=$t {} --version >/dev/null", binary)

@@ -45,17 +45,32 @@ def _destination(value: str) -> str:
         raise ValueError(str(error).replace("is no network", "is neither a host's name nor a network")) from None
 
 
-def _opened(value: str) -> str:
+def _port(value: str) -> str:
     found = re.fullmatch(r"(tcp|udp)/(\d{1,5})", value)
     if not found or not 1 <= int(found[2]) <= 65535:
         raise ValueError(f'{show(value)} is no port; write one such as "tcp/8080"')
     return value
 
 
+def _opened(value: str) -> str:
+    if value.startswith("ip/"):
+        # What has ports is opened by these, and the rules of ICMP are always there.
+        if re.fullmatch(r"ip/(?!0)\d{1,3}", value) and int(value[3:]) < 255 and value[3:] not in ("1", "6", "17", "58"):
+            return value
+        raise ValueError(f'{show(value)} is no protocol without ports; write its number, such as "ip/112" for VRRP')
+    return _port(value)
+
+
+def _shut(value: str) -> str:
+    return _opened(value) if re.match(r"[a-z]+/", value) else _network(value)
+
+
 NetworkName = Annotated[str, AfterValidator(_network)]
 SparedName = Annotated[str, AfterValidator(_spared)]
 Destination = Annotated[str, AfterValidator(_destination)]
+ReachedPort = Annotated[str, AfterValidator(_port)]
 OpenedPort = Annotated[str, AfterValidator(_opened)]
+Shut = Annotated[str, AfterValidator(_shut)]
 AnyPort = Annotated[int, between(1, 65535, "a port")]
 Interface = Annotated[str, matching(r"[A-Za-z0-9][\w.@-]{0,14}", "an interface's name", 'one such as "eth0"')]
 # sshd_config(5), PATTERNS, and user@host.
@@ -80,7 +95,7 @@ class Egress(Section):
     """What the service user may reach; `allow` is more than what other settings name."""
 
     enabled: bool
-    allow: dict[OpenedPort, list[Destination]]
+    allow: dict[ReachedPort, list[Destination]]
 
 
 class Firewall(Section):
@@ -91,7 +106,7 @@ class Firewall(Section):
     ssh_ports: list[AnyPort]
     ssh_interfaces: list[Interface]
     open: dict[OpenedPort, list[NetworkName]]
-    shut: list[OpenedPort]
+    shut: list[Shut]
     egress: Egress
 
 

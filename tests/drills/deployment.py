@@ -176,9 +176,13 @@ class Site:
         """Deploy and return how it went."""
         return self.start("-y", *arguments).wait()
 
+    def removing(self, *arguments: str) -> Running:
+        """Start to take Signalbox away, unasked unless there are other arguments."""
+        return Running(self.inventory(), ["--json", *(arguments or ("-y",))], self.environment, "remove.py")
+
     def remove(self, *arguments: str) -> Run:
-        """Take Signalbox away, unasked unless there are other arguments."""
-        return Running(self.inventory(), ["--json", *(arguments or ("-y",))], self.environment, "remove.py").wait()
+        """Take Signalbox away and return how it went."""
+        return self.removing(*arguments).wait()
 
     def plan(self, *arguments: str) -> Run:
         """Only tell what a deploy would do."""

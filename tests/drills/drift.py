@@ -104,7 +104,7 @@ def _explains(tampering: Tampering, line: str) -> bool:
     return any(re.match(r".+\.(service|timer|crt)$", unit) and line.startswith(unit) for unit in units)
 
 
-def _exactly(batch: str, done: Sequence[Tampering], lines: Sequence[str]) -> dict[str, str]:
+def exactly(batch: str, done: Sequence[Tampering], lines: Sequence[str]) -> dict[str, str]:
     """AssertionError unless each tampering is named, and nothing else is. Returns each one's line by thing and deed."""
     named = {}
     missing = []
@@ -148,8 +148,8 @@ def _cell(batch: str) -> Callable[[Stage], Figures]:
             status, report = _plan(site)
             assert status == 2, (status, report)
             lines = _lines(report)
-            named = _exactly(batch, done, lines)
-            control = must_fail(lambda: _exactly(batch, done, lines[1:]), "one line of the plan left out")
+            named = exactly(batch, done, lines)
+            control = must_fail(lambda: exactly(batch, done, lines[1:]), "one line of the plan left out")
         except BaseException:
             site.deploy()  # for the cells after this one
             _known.clear()

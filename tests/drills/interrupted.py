@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from signalbox.facts.secrets import reader
 from tests.drills import looks
-from tests.drills.deployment import Site
+from tests.drills.deployment import Running, Site
 from tests.drills.drill import Drill, Figures
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.drills.tampers import AS_KEEPER, DOCKER, FOR_CLAUDE, FOR_KEEPER, GATEWAY, HOME, KEY
-from tests.lab import hosts
+from tests.lab import access, hosts
+from tests.lab.instance import Lab
 
 drill = Drill(
     "interrupted",
@@ -37,13 +41,21 @@ class Moment:
 
 
 def _kill(site: Site, moment: Moment, host: str) -> float:
-    """Start a deploy, kill its controller in the moment and return the seconds it had run."""
+    return kill(site.start, moment, host)
+
+
+def kill(start: Callable[[], Running], moment: Moment, host: str) -> float:
+    """Start a run, kill its controller in the moment and return the seconds it had run."""
     looks.answer(f"install -d -m 1777 {Path(MOMENT).parent} && rm -f {MOMENT}", host=host, user="root")
-    running = site.start()
+    running = start()
     tries = int(MOMENT_SECONDS / LOOK_SECONDS)
     watch = f"for i in $(seq {tries}); do {{ {moment.comes}; }} && exit 0; sleep {LOOK_SECONDS}; done; exit 1"
-    came = hosts.run(host, watch, check=False, timeout=MOMENT_SECONDS * 2).returncode == 0
+    watching = subprocess.Popen([*access.ssh(Lab.current(), host), watch])
+    while watching.poll() is None and not running.ended():
+        time.sleep(LOOK_SECONDS)
     ended, seconds = running.ended(), running.kill()
+    watching.kill()
+    came = watching.wait() == 0
     assert not ended, f"pyinfra ended before it was killed:\n{running.wait().stderr[-3000:]}"
     assert came, f"the moment did not come within {MOMENT_SECONDS} s"
     looks.answer(moment.undone, host=host, user="root")

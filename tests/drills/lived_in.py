@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from tests.drills import looks
-from tests.drills.deployment import Run, Running, Site
+from tests.drills import lived_in_killed, lived_in_sections, lived_in_writes, looks
+from tests.drills.a_life import GIVEN_UP, LIVED, THEIRS, life, lived, same, within
+from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import Stage, lab_host
+from tests.drills.stage import Stage
 from tests.lab import hosts
-from tests.lab.instance import Lab
 
 drill = Drill(
     "lived_in",
     "nothing of a person's is lost, nothing is taken away unsaid",
     "A host with a life before us (docker-ce with data, chrony, own apt.conf, dotfiles by links, keys with options, "
-    "a bind mount below a home, npm -g tools, volumes in rootless Docker): refused, deployed to and given back; after "
-    "each, everything of the person's is compared byte for byte from outside; what differs was named before. The same "
-    "writes on a full disk.",
+    "a bind mount below a home, npm -g tools, a mise configuration, volumes in rootless Docker): refused, deployed to, "
+    "each section off, on and changed, users renamed, runs killed at ten moments, given back; after each, everything "
+    "of the person's is compared byte for byte from outside; what differs was named before. The same writes on full "
+    "disks, and with each helper program failing.",
 )
-
-LIVED, FULL = lab_host("lived"), lab_host("full")
-SETUP = Path(__file__).parents[1] / "lab" / "lived_in" / "setup.sh"
-THEIRS = ("docker-ce", "docker-ce-cli", "containerd.io")
-GIVEN_UP = {"replaces": list(THEIRS)}
-# Of the person's, by what they are; each is asked from outside, as root.
-LIFE = {
-    "dotfiles": "cd /home/claude && readlink .bashrc .profile; sha256sum dotfiles/*",
-    "keys": "sha256sum < /home/claude/.ssh/authorized_keys",
-    "mounted": "cd /srv/share && find . -type f -exec sha256sum {} +",
-    "login shell": "getent passwd claude | cut -d: -f7",
-    "apt.conf": "sha256sum < /etc/apt/apt.conf.d/20auto-upgrades",
-    "clock": "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' chrony; sha256sum < /etc/chrony/chrony.conf",
-    "root's Docker": "cd /var/lib/docker && find . -type f -exec sha256sum {} +",
-    "packages": f"dpkg-query -W -f '${{Package}} ${{Version}} ${{db:Status-Status}}\\n' {' '.join(THEIRS)}",
-    "crontab": "crontab -l -u claude 2>/dev/null || cat /var/spool/cron/crontabs/claude 2>/dev/null || echo none",
-}
-# As long as Signalbox is there: its lines stand in the shell files, its key beside theirs, its shell in place of it.
-MEANWHILE = ("mounted", "apt.conf", "clock", "root's Docker", "crontab")
-
-
-def life() -> dict[str, str]:
-    """Return what is the person's on the host, by what it is."""
-    return {what: hosts.run(LIVED, command, check=False).stdout for what, command in LIFE.items()}
-
-
-def same(before: dict[str, str], *but: str) -> None:
-    """AssertionError, with their names, when things of the person's are other than before."""
-    now = life()
-    other = {what: (before[what], now[what]) for what in before if what not in but and now[what] != before[what]}
-    assert not other, f"other than before: {other}"
-
-
-def lived(stage: Stage) -> dict[str, str]:
-    """Have a host with a life before us; return what is the person's."""
-    stage.bare(LIVED)
-    hosts.run(LIVED, "cat > /root/setup.sh", stdin=SETUP.read_text())
-    hosts.run(LIVED, "sh /root/setup.sh", timeout=600)
-    return life()
 
 
 def refused(run: Run, *words: str) -> None:
@@ -77,7 +38,7 @@ def packages_refused(stage: Stage) -> Figures:
     looks.mark(host=LIVED)
     run = stage.site(LIVED).deploy()
     refused(run, *THEIRS, "replaces = [")
-    same(before)
+    same(before, life())
     plan = stage.site(LIVED, settings=GIVEN_UP).plan().ok()
     control = must_fail(lambda: refused(plan, *THEIRS), "their names in the settings")
     told = stage.site(LIVED, settings=GIVEN_UP).signalbox("plan").stdout
@@ -90,15 +51,15 @@ def packages_refused(stage: Stage) -> Figures:
 @drill.cell("life")
 def a_life(stage: Stage) -> Figures:
     """Deployed to and given back, a host has all that was a person's; what stays of what came meanwhile is named."""
-    before = lived(stage)
+    before, during = lived(stage), within()
     site = stage.site(LIVED, settings=GIVEN_UP)
     site.deploy().ok()
-    same({what: before[what] for what in MEANWHILE})
-    control = must_fail(lambda: same(before), "Signalbox on it")
+    same(during, within())
+    control = must_fail(lambda: same(before, life()), "Signalbox on it")
     own = _meanwhile()
     gone = site.remove().ok()
     assert "volume theirs" in gone.stderr, gone.stderr[-3000:]
-    same(before)
+    same(before, life())
     assert _meanwhile_now() == own
     kept = hosts.run(LIVED, "cat /var/lib/signalbox/originals/package-etc-apt-apt.conf.d-50unattended-upgrades").stdout
     assert kept.endswith("// mine\n"), kept[-200:]
@@ -107,6 +68,9 @@ def a_life(stage: Stage) -> Figures:
     return {"as before": ", ".join(before), "kept of meanwhile": ", ".join(own),
             "control": control}  # fmt: skip
 
+
+drill.cell("sections")(lived_in_sections.sections)
+drill.cell("killed")(lived_in_killed.killed)
 
 _NODE = "/home/claude/.local/share/mise/installs/node/*/lib/node_modules"
 _DOCKER = "/home/claude/.local/share/docker/volumes/theirs"
@@ -130,62 +94,5 @@ def _meanwhile_now() -> dict[str, str]:
     return {what: looks.answer(command, host=LIVED, user="root") for what, command in OWN.items()}
 
 
-_ACCOUNT = "account='claude', home='/home/claude'"
-# Operations that write into a home; each fails on a full disk, and leaves all as it was.
-WRITES = {
-    "line": "first_line(path='/home/claude/.profile', line='# ours', user='claude')",
-    "line by a link": "first_line(path='/home/claude/.bashrc', line='# ours', user='claude')",
-    "keys": f"authorized_keys({_ACCOUNT}, keys=['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'])",
-    "file": "file(path='/home/claude/theirs', content='ours\\n', user='claude')",
-    "shells": f"shells_without(names=['claude-local'], files=[], {_ACCOUNT})",
-}
-_HOME = (
-    "cd /home/claude && find . ! -name filling ! -path './.ssh' ! -path . | sort"
-    " && sha256sum .bashrc .profile theirs dotfiles/* .ssh/*"
-)
-_MADE = """
-set -eu
-useradd -M -d /home/claude -s /bin/bash claude
-install -d /home/claude && mount -t tmpfs -o size=1M,mode=700,uid=$(id -u claude),gid=$(id -g claude) tmpfs /home/claude
-cd /home/claude && mkdir -m 700 .ssh dotfiles
-{ echo 'claude-local() { claude; }'; seq 2000; } > dotfiles/bashrc && ln -s dotfiles/bashrc .bashrc
-seq 2000 > .profile && seq 2000 > theirs && echo 'ssh-ed25519 BBBB theirs' > .ssh/authorized_keys
-chown -R -h claude: .
-dd if=/dev/zero of=filling bs=4k 2>/dev/null || true
-"""
-
-
-def _one(site: Site, call: str) -> Run:
-    """Run one operation as a deploy of its own."""
-    path = Lab.current().state / "one.py"
-    path.write_text(f"from signalbox import operations\noperations.{call}\n")
-    return Running(site.inventory(), ["-y", "--json"], {}, str(path)).wait()
-
-
-@drill.cell("full")
-def full_disk(stage: Stage) -> Figures:
-    """On a full disk each write into a home fails, and leaves a person's files as they were, byte for byte."""
-    stage.bare(FULL)
-    hosts.run(FULL, _MADE)
-    site = stage.site(FULL)
-    before = looks.answer(_HOME, host=FULL, user="root")
-
-    def untouched() -> None:
-        now = looks.answer(_HOME, host=FULL, user="root")
-        assert now == before, f"{before}\n→\n{now}"
-
-    for what, call in WRITES.items():
-        run = _one(site, call)
-        assert run.status != 0, f"{what}: {run.stderr[-1500:]}"
-        untouched()
-    # As a deploy of old did it.
-    old = "cd /home/claude && p=.profile && { { printf '# ours\\n'; grep -v x $p || true; } > $p.new && mv $p.new $p; }"
-    hosts.run(FULL, "cp -p /home/claude/.profile /root/profile")
-    hosts.run(FULL, old, check=False)
-    control = must_fail(untouched, "a pipe whose failure is hidden")
-    hosts.run(FULL, "cd /home/claude && rm filling .profile* && cp -p /root/profile .profile")
-    for what, call in WRITES.items():
-        assert _one(site, call).ok().changed(FULL), what
-    stage.discard(FULL)
-    return {"writes": ", ".join(WRITES), "on a full disk": "fail, and change nothing", "with room": "pass",
-            "control": control}  # fmt: skip
+drill.cell("full")(lived_in_writes.full_disk)
+drill.cell("helpers")(lived_in_writes.helpers)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import paramiko
 
-from tests.drills import looks, unconfirmed
+from tests.drills import looks, tunnel, unconfirmed
 from tests.drills.deployment import Run
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.lock_outs import KERNEL, LOCK_OUTS, SSHD, LockOut, logins
@@ -154,6 +154,7 @@ def rebooted_sshd(stage: Stage) -> Figures:
 
 
 drill.cell("killed-then-deployed")(unconfirmed.killed_then_deployed)
+drill.cell("tunnel")(tunnel.only_way_in)
 
 
 @drill.cell("ipv6-only")

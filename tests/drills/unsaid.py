@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.drills import looks
+from tests.drills import generated, looks
 from tests.drills.deployment import Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import Stage, lab_host
@@ -286,3 +286,6 @@ def promises(stage: Stage) -> Figures:
 def _named(lines: Sequence[str]) -> None:
     unnamed = [what for what, each in CHANGES.items() if not any(line.startswith(each.named) for line in lines)]
     assert not unnamed, f"not named: {unnamed}; the plan names {lines}"
+
+
+drill.cell("generated")(generated.generated)

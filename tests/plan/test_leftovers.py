@@ -186,11 +186,11 @@ def test_an_entry_that_cannot_be_read_is_named_and_kept_for_a_person() -> None:
     ("found", "done"),
     [
         ([], None),
-        (["", "/manifest", "/originals"], "find /var/lib/signalbox -delete"),
+        (["", "/manifest", "/originals"], "find /var/lib/signalbox -xdev -delete"),
         (["", "/originals", "/originals/x.edited"], None),
         (
             ["", "/audit", "/originals", "/originals/x.edited"],
-            "find /var/lib/signalbox -mindepth 1 ! -path /var/lib/signalbox/originals"
+            "find /var/lib/signalbox -xdev -mindepth 1 ! -path /var/lib/signalbox/originals"
             " ! -path '/var/lib/signalbox/originals/*' -delete",
         ),
     ],

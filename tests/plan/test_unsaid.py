@@ -55,6 +55,48 @@ def test_with_the_settings_word_it_is_told_and_done() -> None:
     assert "Firewall | the firewall is as the settings say, and logins are proven" in seen.names
 
 
+CAME = {
+    "fake_responses": {
+        "-t sshd-session": answered("Accepted publickey for root from 203.0.113.7 port 4022 ssh2: ED25519 SHA256:x\n")
+    }
+}
+
+
+def test_who_came_by_ssh_lately_is_not_shut_out_unsaid() -> None:
+    told = refused(CAME)
+    assert "the firewall would shut out logins of root from 203.0.113.7, which came in the last 30 days" in told
+    assert 'firewall.shut = ["203.0.113.7"]' in told
+    for said in ({"shut": ["203.0.113.0/24"]}, {"ssh_from": ["lan", "203.0.113.7"]}, {"ssh_from": ["any"]}):
+        seen = deploy(merge(CAME, {"firewall": said}))
+        assert ("the firewall shuts out logins of root from 203.0.113.7" in seen.stderr) == ("shut" in said)
+
+
+def test_a_vpns_datagrams_of_before_do_not_pass_for_answers_at_a_first_deploy() -> None:
+    session = answered("203.0.113.7 50000 192.168.1.10 22")
+    vpn = ("socket", "udp", "00000000:CA6C", "root", "vpn of vpn.service", "process")  # from the range of clients
+    came = {"ip_local_port_range": answered("range", "32768", "60999", *vpn), "SSH_CONNECTION": session}
+
+    def trial(**more: Any) -> str:
+        sent = deploy(merge({"fake_responses": came}, more)).sent
+        (rules,) = {each["stdin"] for each in sent if "table inet signalbox_trial {" in each["stdin"]}
+        return rules
+
+    doubt = "udp dport { 51820 } drop"
+    assert doubt in trial().split("ct direction reply accept")[0]
+    assert doubt not in trial(firewall={"open": {"udp/51820": ["any"]}})
+
+
+VRRP = ("socket", "raw", "00000000:0070", "root", "keepalived of keepalived.service", "process")
+ROUTED = {"fake_responses": {"ip_local_port_range": answered("range", "32768", "60999", *VRRP)}}
+
+
+def test_protocols_without_ports_are_named_and_let_in_by_their_number() -> None:
+    assert "the firewall would shut ip/112 (keepalived of keepalived.service)" in refused(ROUTED)
+    seen = deploy(merge(ROUTED, {"firewall": {"open": {"ip/112": ["192.168.1.0/24"]}}}))
+    rules = [each["stdin"] for each in seen.sent if "meta l4proto" in each["stdin"]]
+    assert any("ip saddr { 192.168.1.0/24 } meta l4proto { 112 } accept" in each for each in rules)
+
+
 def test_a_host_with_our_rules_is_not_asked_again() -> None:
     entry = Entry("file", RULES, "0" * 64)
     ours = {"fake_responses": {f"hash root {RULES}": answered("kind", "file", "entry", RULES, entry.to_json())}}

@@ -106,6 +106,18 @@ def test_a_fact_that_nobody_can_read_fails_its_host_by_name_and_the_others_go_on
     assert oct((place.directory / "state/signalbox/errors.log").stat().st_mode & 0o777) == "0o600"
 
 
+def test_an_operation_whose_errors_are_ignored_does_nothing_to_what_it_has_not_seen(place: Place) -> None:
+    """pyinfra would go on with the fact's default, as if nothing were there."""
+    ours = "Word.always_answers = True\n"
+    ignoring = 'word(name="the word is yes", wanted="yes", _ignore_errors=True)\n'
+    ran = place.run(ours + ignoring, "-y", "--json", good="yes", bad="nonsense")
+    assert json.loads(ran.out)["results"]["failed_hosts"] == ["@fake/bad"]
+    (result,) = json.loads(ran.out)["results"]["operations"]
+    assert "@fake/bad" not in result["success"]
+    others = json.loads(place.run(ignoring, "-y", "--json", good="yes", bad="nonsense").out)["results"]["operations"]
+    assert others[0]["success"] == ["@fake/bad"]  # of a fact that is not ours
+
+
 def test_the_last_host_ends_the_run_with_one_clear_line(place: Place) -> None:
     ran = place.run(SOUND, "-y", bad="nonsense", worse="noise")
     assert ran.status == 1

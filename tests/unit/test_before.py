@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from signalbox.facts import Placed
 from signalbox.facts.answer import UnreadableError
-from signalbox.facts.before import Listener, Listeners, RootEngine, listeners_of, unheard
+from signalbox.facts.before import Listener, Listeners, RootEngine, Visitors, listeners_of, unheard
 from signalbox.facts.in_effect import SshdJail, SysctlAtBoot, Upgrades, Value
 from signalbox.facts.units import SystemUnits, Unit
 from signalbox.kept import is_as_placed
@@ -64,6 +66,9 @@ def test_who_listens_is_told_with_program_and_user_but_not_on_the_loopback() -> 
          "tcp/445 (smbd of smbd.service)"),
         (("tcp6", "00000000000000000000000000000000:1538", "postgres", "postgres", "process"), "tcp/5432",
          "tcp/5432 (postgres, user postgres)"),
+        (("raw", "00000000:0070", "root", "keepalived of keepalived.service", "process"), "ip/112",
+         "ip/112 (keepalived of keepalived.service)"),
+        (("raw", "00000000:002F", "root", "gre1", ""), "ip/47", "ip/47 (gre1)"),
         # A tunnel of the kernel's own, at a port that clients have too.
         (("udp", "00000000:CA6C", "root", "", ""), "udp/51820", "udp/51820 (a program)"),
     ],
@@ -80,10 +85,58 @@ def test_a_listener_for_people(record: tuple[str, ...], port: str, said: str) ->
         ("tcp6", "0000000000000000FFFF00000100007F:01BD", "root", "x", "process"),  # ::ffff:127.0.0.1
         ("udp", "00000000:0044", "root", "dhclient", "process"),
         ("udp", "FB0000E0:14E9", "root", "x", "process"),  # 224.0.0.251
+        ("raw", "00000000:0001", "root", "ping", "process"),
+        ("raw6", "0" * 32 + ":003A", "root", "radvd", "process"),
+        ("raw", "00000000:00FF", "root", "sends", "process"),
     ],
 )
 def test_nobody_is_cut_off_from_these(record: tuple[str, ...]) -> None:
     assert listeners_of([RANGE, ("socket", *record)]) == []
+
+
+def test_who_agrees_on_ipsec_is_reached_by_its_packets_too() -> None:
+    found = listeners_of([RANGE, ("socket", "udp", "00000000:01F4", "root", "charon", "process")])
+    assert [str(each) for each in found] == ["udp/500 (charon)", "ip/50 (charon)"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="raw sockets need root")
+def test_a_raw_socket_is_told_by_its_protocol() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, 112):
+        found = {each.port: each for each in Listeners().process(run(Listeners().command()))}
+        assert "py" in found["ip/112"].program
+    assert "ip/112" not in {each.port for each in Listeners().process(run(Listeners().command()))}
+
+
+def test_who_came_lately_is_read_from_sshds_own_words() -> None:
+    assert isinstance(Visitors().process(run(Visitors().command())), dict)
+    lines = [
+        "Accepted publickey for root from 203.0.113.7 port 4022 ssh2: ED25519 SHA256:x",
+        "Accepted password for admin from 203.0.113.7 port 4023 ssh2",
+        "Accepted publickey for root from ::ffff:192.168.1.5 port 4024 ssh2: RSA SHA256:y",
+        "Accepted publickey for root from fe80::1%eth0 port 4025 ssh2: RSA SHA256:y",
+        "Accepted publickey for root from 999.1.1.1 port 4026 ssh2",
+        "Failed password for root from 198.51.100.1 port 4027 ssh2",
+        "",
+    ]
+    assert Visitors().process(answered("\n".join(lines))) == {
+        "203.0.113.7": ("root", "admin"),
+        "192.168.1.5": ("root",),
+        "fe80::1": ("root",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("fact", "given"),
+    [
+        (Listeners, {}),
+        (RootEngine, {"units": ("docker.service",)}),
+        (Placed, {"path": "/etc/hosts", "kind": "file"}),
+    ],
+)
+def test_a_host_whose_perl_fails_has_not_told_that_nothing_is_there(fact: Any, given: dict[str, Any]) -> None:
+    command = str(fact().command(**given)).replace("/usr/bin/perl", "/bin/false")
+    with pytest.raises(UnreadableError):
+        fact().process(run(Script(command)))
 
 
 def test_what_is_no_address_is_no_answer() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,13 @@ def test_a_listener_of_the_agents_is_no_sshd_whatever_it_calls_itself() -> None:
     assert "claude itself listens on 2222" in taken.told[0]
 
 
+@pytest.mark.parametrize(("answered", "source"), [({}, "docker"), ({"replaces": ["docker-ce"]}, "debian")])
+def test_dockers_own_packages_stay_unless_they_were_given_up(answered: dict[str, Any], source: str) -> None:
+    found = by_hand.understood({"config": _config([BOX, *DIRECT]), "secrets": FILE, "engine": "docker"}, "claude")
+    made = _settings(taken_over.taken(found, replace(REACHED, beside=answered), LOCAL))
+    assert (made.rootless_docker.source, made.replaces) == (source, answered.get("replaces", []))
+
+
 def test_what_else_the_machine_does_goes_on() -> None:
     taken = _taken(
         [BOX, *DIRECT],
@@ -260,6 +268,7 @@ def test_what_else_the_machine_does_goes_on() -> None:
     assert made.gateway.port == 4100
     assert made.lanes["routed"].effort == "medium"
     assert made.rootless_docker.registry_mirrors == ["https://mirror.example.org"]
+    assert made.rootless_docker.daemon == {"data-root": "/srv"}
     assert made.firewall.open == {"tcp/8080": ["lan"]}
     assert made.firewall.ssh_ports == [22, 2222]
     for word in (

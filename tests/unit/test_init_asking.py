@@ -291,6 +291,38 @@ def test_a_host_that_nobody_uses_is_not_asked_about() -> None:
     (question,) = (each for each in about_host.QUESTIONS if each.id == "reachable")
     assert not question.when(known)
     assert about_host.firewall(known) == {}
+    assert not [each.id for each in about_host.QUESTIONS if each.id.startswith("replaces") and each.when(known)]
+    assert about_host.gives_way(known) == {}
+
+
+@pytest.mark.parametrize(
+    ("giving_way", "answer", "made"),
+    [
+        (("docker-ce", "containerd.io"), "yes", {"replaces": ["docker-ce", "containerd.io"]}),
+        (("docker-ce", "containerd.io"), "n", {"rootless_docker": {"source": "docker"}}),
+        (("their-clock",), "no", {}),
+    ],
+)
+def test_what_does_not_stand_beside_ours_is_asked_for_once_and_written(
+    giving_way: tuple[str, ...], answer: str, made: dict[str, Any]
+) -> None:
+    known = Known(machine=replace(MACHINE, giving_way=giving_way))
+    (question,) = (each for each in about_host.QUESTIONS if each.id == "replaces")
+    assert question.when(known)
+    assert f"{', '.join(giving_way)} would have to go there" in told(question.words, known)
+    assert question.default == "no"
+    known.answers["replaces"] = question.check(answer, known)
+    assert about_host.gives_way(known) == made
+
+
+def test_containers_of_roots_docker_are_asked_for_once() -> None:
+    known = Known(machine=replace(MACHINE, containers=("db", "web")))
+    (question,) = (each for each in about_host.QUESTIONS if each.id == "replaces_root")
+    assert question.when(known)
+    assert "db, web run in root's Docker there" in told(question.words, known)
+    for answer, made in (("no", {}), ("y", {"rootless_docker": {"replaces_root": True}})):
+        known.answers["replaces_root"] = question.check(answer, known)
+        assert about_host.gives_way(known) == made
 
 
 @pytest.mark.parametrize(

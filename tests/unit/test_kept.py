@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signalbox.facts import Transaction, TransactionState
-from signalbox.kept import is_as_placed, replaced
+from signalbox.kept import is_as_placed, lines_without, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.packages import _keeps
 from signalbox.removal import _NO_NODE, _npm_has, removal
@@ -111,6 +111,20 @@ def test_an_edit_that_is_none_leaves_the_file_where_a_link_leads(check: str, now
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "kept").read_text() == now
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "link"]
+
+
+def test_a_filter_that_breaks_off_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("one\ntwo\nthree\n")
+    (tmp_path / "bin").mkdir()
+    awk = tmp_path / "bin/awk"
+    awk.write_text("#!/bin/sh\nhead -c 5; exit 1\n")
+    awk.chmod(0o755)
+    edit = replaced(f"{tmp_path}/file", lines_without("two"))
+    assert _run(edit, tmp_path).returncode != 0  # bin is on its PATH
+    assert (tmp_path / "file").read_text() == "one\ntwo\nthree\n"
+    awk.unlink()
+    assert _run(edit, tmp_path).returncode == 0
+    assert (tmp_path / "file").read_text() == "one\nthree\n"
 
 
 def test_a_login_shell_is_given_back_unless_another_was_chosen_since() -> None:

@@ -94,10 +94,10 @@ def test_one_classic_exchange_stays_for_the_deploy() -> None:
 
 
 def test_open_ports_are_read_from_our_file_as_from_what_the_kernel_lists() -> None:
-    networks = {"tcp/8080": None, "udp/51820": ["10.0.0.0/8", "fe80::/10"]}
+    networks = {"tcp/8080": None, "udp/51820": ["10.0.0.0/8", "fe80::/10"], "ip/112": ["10.0.0.0/8"]}
     rules = input_rules(["192.0.2.0/24"], [22, 2222], ["eth0"], networks)
     egress = {"senders": "{ 1000 }", "rules": ["tcp dport { 443 } accept"], "lookups": []}
-    wanted = {"tcp/22", "tcp/2222", "tcp/8080", "udp/51820"}
+    wanted = {"tcp/22", "tcp/2222", "tcp/8080", "udp/51820", "ip/112"}
     assert (
         set(open_ports(render("firewall/firewall.nft", table="signalbox", deploy=None, rules=rules, egress=egress)))
         == wanted

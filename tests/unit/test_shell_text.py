@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -96,3 +97,13 @@ def test_no_source_makes_shell_text_past_the_builder() -> None:
 def test_a_script_is_a_string_for_who_reads_it() -> None:
     assert isinstance(sh("true"), Script)
     assert not isinstance(sh("a") + "b", Script)  # mypy and this: what is put together is no Script any more
+
+
+def test_nothing_is_taken_away_through_a_mount() -> None:
+    """A person may have mounted something below what is ours, such as a share."""
+    sources = [*PROJECT.glob("signalbox/**/*.py"), *PROJECT.glob("tasks/*.py"), *PROJECT.glob("templates/**/*.j2")]
+    lines = [(path, line) for path in sources for line in path.read_text().splitlines()]
+    removing = [each for each in lines if re.search(r"\brm -\w*r", each[1]) or re.search(r"\bfind .*-delete", each[1])]
+    assert len(removing) > 10
+    crossing = [each for each in removing if not re.search(r"rm -rf --one-file-system|find .*-xdev", each[1])]
+    assert [(path, line) for path, line in crossing if not line.lstrip().startswith("#")] == []

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from signalbox import symptoms
+from signalbox.debian import packages
 from signalbox.doctor import fixes, people
 from signalbox.doctor.check import CHECKS
 from signalbox.doctor.symptoms import FAILURE, WARNING, explain
 from signalbox.settings import Settings
-from tasks.doctor import packages
 from tests.good_settings import layers
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -38,3 +38,7 @@ chown -R -h claude: .
 mkdir -p /srv/share && echo shared > /srv/share/file
 mount --bind /srv/share share
 mkdir -p /var/spool/cron/crontabs && echo '0 4 * * * true' > /var/spool/cron/crontabs/claude
+
+# A node of the person's own by mise: the agent's has its own file beside it.
+install -d -o claude -g claude .config .config/mise
+printf '[tools]\nnode = "20"\n' > .config/mise/config.toml && chown claude: .config/mise/config.toml

@@ -1,0 +1,101 @@
+"""What takes packages away, run against an apt that is played: killed anywhere, the next run does all of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from signalbox.manifest import STATE, Entry, entry_path
+from signalbox.removal import removal
+
+# Marks and packages are files. An apt that works out nothing says so; killed: the run ends in this call of apt's.
+APT_GET = """#!/bin/sh
+echo "$0 $*" >> log
+[ ! -e killed ] || [ "$(grep -c apt-get log)" != "$(cat killed)" ] || { kill -KILL $PPID; sleep 5; }
+[ ! -e broken ] || { echo 'E: dpkg was interrupted' >&2; exit 100; }
+case "$*" in
+*autoremove) for p in installed/*; do n=${p##*/}; [ ! -e auto/$n ] || echo "Remv $n [1]"; done;;
+*' remove '*) for n in ${*##* remove }; do [ ! -e installed/$n ] || mv installed/$n configured/; done;;
+*' purge '*) for n in ${*##* purge }; do rm -f configured/$n; done;;
+esac
+"""
+APT_MARK = """#!/bin/sh
+how=$1; shift
+for n; do if [ $how = auto ]; then touch auto/$n; else rm -f auto/$n; fi; done
+"""
+DPKG_QUERY = """#!/bin/sh
+case "$*" in *Status*) for p in configured/*; do [ ! -e $p ] || echo "${p##*/} config-files"; done;; esac
+"""
+
+
+class Played:
+    """A machine with ripgrep and docker.io of ours, and two of a person's, one of them an orphan."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        for directory in ("installed", "auto", "configured", "bin", "docker", "etc"):
+            (place / directory).mkdir()
+        for name in ("ripgrep", "docker.io", "theirs", "orphan"):
+            (place / "installed" / name).touch()
+        (place / "auto" / "orphan").touch()
+        programs = {"apt-get": APT_GET, "apt-mark": APT_MARK, "dpkg-query": DPKG_QUERY,
+                    "dpkg": "#!/bin/sh\n", "systemctl": "#!/bin/sh\n", "userdel": "#!/bin/sh\n"}  # fmt: skip
+        for name, text in programs.items():
+            (place / "bin" / name).write_text(text)
+            (place / "bin" / name).chmod(0o755)
+
+    def run(self) -> int:
+        (script,) = removal([Entry("package", "ripgrep"), Entry("package", "docker.io")])
+        here = str(script).replace(STATE, f"{self.place}/state").replace("/var/lib/docker", f"{self.place}/docker")
+        here = here.replace("cp -a -x /etc ", f"cp -a -x {self.place}/etc ")
+        (self.place / "log").write_text("")
+        environment = {**os.environ, "PATH": f"{self.place}/bin:{os.environ['PATH']}"}
+        words = ["sh", "-c", here]
+        return subprocess.run(words, cwd=self.place, env=environment, capture_output=True, check=False).returncode
+
+    def there(self, directory: str) -> set[str]:
+        return {each.name for each in (self.place / directory).iterdir()}
+
+
+CALLS = 5  # of apt-get: two to work out what would be left over, a removal, a purge; and none
+
+
+@pytest.mark.parametrize("call", range(1, CALLS + 1))
+def test_a_removal_that_was_killed_is_done_by_the_next_one(tmp_path: Path, call: int) -> None:
+    played = Played(tmp_path)
+    (tmp_path / "killed").write_text(str(call))
+    assert (played.run() == 0) == (call == CALLS)
+    (tmp_path / "killed").unlink()
+    assert played.run() == 0
+    assert played.there("installed") == {"theirs", "orphan"}
+    assert played.there("configured") == set()
+
+
+def test_a_file_is_forgotten_when_it_was_heard_of_that_it_is_gone() -> None:
+    entry = Entry("file", "/usr/local/share/ca-certificates/ours.crt", "0" * 64)
+    gone, heard = removal([entry])
+    assert entry_path(entry.kind, entry.id) not in gone
+    assert heard.index("update-ca-certificates --fresh") < heard.index(f"rm -f {entry_path(entry.kind, entry.id)}")
+
+
+def test_an_apt_that_works_nothing_out_takes_nothing_away_and_forgets_nothing(tmp_path: Path) -> None:
+    played = Played(tmp_path)
+    entry = tmp_path / "state/manifest"
+    (tmp_path / "broken").touch()
+    assert played.run() != 0
+    assert "ripgrep" in played.there("installed")
+    assert entry.is_dir()
+
+
+def test_what_another_package_has_removed_is_purged_without_what_its_purge_would_do(tmp_path: Path) -> None:
+    """Debian's docker.io leaves a script in /var/lib/docker that its purge runs, and that takes all of it away."""
+    played = Played(tmp_path)
+    (tmp_path / "installed/docker.io").rename(tmp_path / "configured/docker.io")
+    (tmp_path / "docker/nuke-graph-directory.sh").touch()
+    (tmp_path / "docker/theirs").touch()
+    assert played.run() == 0
+    assert played.there("configured") == set()
+    assert played.there("docker") == {"theirs"}
