@@ -23,6 +23,7 @@ from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import doctor, symptoms
 from signalbox.doctor.carried import BOOT, packed
+from signalbox.doctor.check_models import OF_A_REFUSAL
 from signalbox.doctor.symptoms import FAILURE, WARNING
 from signalbox.driver import Outcome, drive
 from signalbox.launcher.speak import shown
@@ -170,7 +171,9 @@ class Health(FactBase[Answer | None]):
 @cache
 def _program() -> str:
     files = {path.name: path.read_text() for path in Path(doctor.__file__).parent.glob("*.py")}
-    return packed({**files, "symptoms.json": json.dumps(symptoms.rows())})
+    # What only --explain knows stays here: the host takes so much in one argument.
+    rows = {ident: row for ident, row in symptoms.rows().items() if row.get("check") or ident in OF_A_REFUSAL}
+    return packed({**files, "symptoms.json": json.dumps(rows)})
 
 
 def verify_host(expected: dict[str, Any], clock_seconds: int, privileges: dict[str, Any]) -> Report:
