@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +12,7 @@ import requests
 from signalbox.settings.layers import merge
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.failover import every_kind
-from tests.drills.failures import Kind, ask, audit, audited, fault, options, settings, urls
+from tests.drills.failures import Kind, ask, audit, audited, fault, kinds, options, settings, urls
 from tests.drills.stage import HOST, Stage
 from tests.lab import hosts
 
@@ -62,8 +63,19 @@ def _arrived(stage: Stage, kind: Kind) -> list[dict[str, Any]]:
 @drill.cell("schemas", fixed=True)
 def schemas(stage: Stage) -> Figures:
     """A tool's schema of which the server can make no grammar costs nobody anything: the local server answers."""
+    stage.converged()
+    return _schemas(stage, {"lm_studio": kinds(urls(stage))["lm_studio"]})
+
+
+@drill.cell("schemas-kinds")
+def schemas_of_kinds(stage: Stage) -> Figures:
+    """The same, on each kind of server."""
+    return _schemas(stage, every_kind(stage))
+
+
+def _schemas(stage: Stage, every: Mapping[str, Kind]) -> Figures:
     figures: Figures = {}
-    for name, kind in every_kind(stage).items():
+    for name, kind in every.items():
         with options(stage, kind.server, habit="grammar"):
             before = len(audit())
             (told,) = ask(kind.model, more={"tools": [SEND]})
@@ -78,7 +90,7 @@ def schemas(stage: Stage) -> Figures:
         tool = {"type": "function", "function": {"name": "send", "parameters": SCHEMA}}
         body = {"model": "devstral", "messages": [{"role": "user", "content": "hello"}], "tools": [tool]}
         answer = requests.post(f"{urls(stage)['vllm']}/v1/chat/completions", json=body, timeout=10)
-        assert answer.status_code == 200, answer.text[:200]
+        assert answer.status_code == 200, answer.text[:200]  # of the simulator itself, past the gateway
 
     with options(stage, "vllm", habit="grammar"):
         return {**figures, "control": must_fail(taken, "the schema as it is")}

@@ -17,7 +17,6 @@ from pyinfra.context import ctx_state
 
 from signalbox import bounds
 from signalbox.bounds import ExceededError, Limit, guard, within
-from signalbox.untrusted import plain
 
 SMALL = Limit(100_000, 2.0)
 
@@ -97,19 +96,3 @@ def test_memory_stays_within_the_limit_whatever_comes() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60,
                           env={**os.environ, "SIGNALBOX_READ_AHEAD": "0"})  # fmt: skip
     assert json.loads(done.stdout) < 200
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\tb\nc", "a\tb\nc"),
-        ("\x1b]0;title\x07", " ]0;title "),
-        ("\x1b[2J\x1b[31mred\x1b[0m\r", " [2J [31mred [0m "),
-        ("\u202eright to left", " right to left"),
-        ("\x9b2J", " 2J"),
-        ("Zürich ✓", "Zürich ✓"),
-    ],
-)
-def test_text_that_is_shown_drives_no_terminal(text: str, shown: str) -> None:
-    assert plain(text) == shown
-    assert "\x1b" not in plain(text)

@@ -16,10 +16,10 @@ from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import lock, symptoms
 from signalbox.launcher import usage as rows_of
+from signalbox.launcher.speak import shown
 from signalbox.lock import Lock, LockError, Owner
 from signalbox.readahead.question import Question
 from signalbox.readahead.stream import Stream
-from signalbox.untrusted import plain
 from signalbox.usage import Usage
 from signalbox.verify import Answer, Health, _report
 
@@ -108,7 +108,7 @@ def test_usage_is_read_behind_a_greeting_and_deep_nesting_is_refused() -> None:
 def test_an_owner_is_an_owner_or_somebody(line: str) -> None:
     owner = Owner.read(line)
     assert isinstance(owner.pid, int)
-    assert plain(str(owner)) == str(owner)
+    assert shown(str(owner)) == str(owner)
 
 
 def test_an_owner_is_read() -> None:
