@@ -75,7 +75,7 @@ def test_health_that_is_refused(text: str) -> None:
 
 def test_health_behind_a_greeting_drives_no_terminal() -> None:
     told: Answer = Health().process(["Welcome!", json.dumps({**HEALTH, "findings": [{**FINDING, "seen": "\x1b[2Jx"}]})])
-    assert told.findings[0].seen == " [2Jx"
+    assert told.findings[0].seen == "\\x1b[2Jx"
     assert symptoms.words(told.findings[0].symptom, told.findings[0].seen)
 
 
