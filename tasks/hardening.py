@@ -45,13 +45,17 @@ def hardening(settings: Hardening, accounts: tuple[Account, ...], proof: Proof) 
         fact=SysctlAtBoot,
     )
     file(
-        name="a file blocks kernel modules that nobody here needs",
+        name="the file that blocks kernel modules is in place",
         path=MODULES,
         content=render("hardening/signalbox-modules.conf", modules=settings.blocked_modules),
     )
     directories(name="systemd-coredump has a directory for drop-ins", paths=["/etc/systemd/coredump.conf.d"])
     for what, (path, content) in CORE_DUMPS.items():
-        file(name=f"a file switches core dumps of {what} off", path=path, content=f"# Placed by Signalbox.\n{content}")
+        file(
+            name=f"the file that switches core dumps of {what} off is in place",
+            path=path,
+            content=f"# Placed by Signalbox.\n{content}",
+        )
     for path in ("/etc/issue", "/etc/issue.net") if settings.banner else ():
         file(name=f"{path} has the banner", path=path, content=f"{settings.banner}\n")
     for account in accounts:

@@ -47,7 +47,7 @@ def service_user(settings: ServiceUser, account: Account, others: tuple[Account,
     # Before a user manager starts: rootless containers get their resource limits through it.
     directories(name="systemd drop-ins for user managers have a directory", paths=[DELEGATE])
     file(
-        name="a file lets user managers delegate resource control",
+        name="the file that lets user managers delegate is in place",
         path=f"{DELEGATE}/50-signalbox.conf",
         content=render("service_user/50-signalbox.conf"),
     )

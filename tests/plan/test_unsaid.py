@@ -125,7 +125,7 @@ def test_with_the_settings_word_they_are_stopped_and_known() -> None:
 
 def test_a_removal_starts_them_again() -> None:
     entries = [Entry("stopped", "docker.service", "web records"), Entry("link", "/etc/systemd/system/docker.service")]
-    *_, link, started = [step for step in removal(entries) if "docker.service" in step]
+    *_, link, started, _ = [step for step in removal(entries) if "docker.service" in step]
     assert "rm -f /etc/systemd/system/docker.service" in link
     assert "systemctl start docker.service" in started
     assert "docker -H unix:///run/docker.sock start web records" in started
