@@ -16,6 +16,9 @@ MAX_MIB = 1024  # of what is kept of one thing
 _STAGE = "/run/signalbox-original"
 
 
+_LONGEST = 16 * 1024 * 1024  # bytes of a file of lines: one that is longer would take minutes to be written anew
+
+
 def owner_of(path: str) -> str:
     """Return the user with whose rights `path` is written: that of the home it is in, else root."""
     below = re.match(r"/home/([^/]+)/", path)
@@ -100,12 +103,15 @@ def is_as_placed(path: str, digest: str) -> Script:
 def readable(path: str) -> Script:
     """Return shell, for the owner of a person's file, after which there is one to read at `path`, or nothing.
 
-    What cannot be read as a file, such as a pipe or a link to a file of root's, is kept beside.
+    What cannot be read as a file, such as a pipe or a link to a file of root's, or is longer than any such file, is
+    kept beside.
     """
     return sh(
-        "{{ {{ [ -f {path} ] && [ -r {path} ]; }} || {{ [ ! -e {path} ] && [ ! -L {path} ]; }}"
+        "{{ {{ [ -f {path} ] && [ -r {path} ] && [ $(stat -Lc %s {path}) -le {most} ]; }}"
+        " || {{ [ ! -e {path} ] && [ ! -L {path} ]; }}"
         " || mv -T --backup=numbered {path} {path}.before-signalbox; }}",
         path=path,
+        most=_LONGEST,
     )
 
 

@@ -82,7 +82,8 @@ TRAPS: Mapping[str, tuple[str, str]] = {
     "fifo": ("a pipe that nobody writes into", 'mkfifo "$p"'),
     "zero": ("a link to /dev/zero", 'ln -sT /dev/zero "$p"'),
     "directory": ("a directory with something in it", 'mkdir "$p" && echo mine > "$p/mine"'),
-    "hard-link": ("a hard link to another file of the user's", 'echo other > ~/other && ln ~/other "$p"'),
+    "hard-link": ("a hard link to another file of the user's",
+                  'o=$(dirname "$p")/other-file; echo other > "$o" && ln "$o" "$p"'),
     "sparse": ("a file of 5 GB without content", 'truncate -s 5G "$p"'),
     "no-parent": ("its directory is a link that leads nowhere",
                   'd=$(dirname "$p"); case $d in /run/*|$HOME) ln -sT /nowhere/x "$p";;'
@@ -112,7 +113,7 @@ def _undone(thing: Thing) -> str:
     """Return shell, for root, that takes a trap away as its owner would, with what it left beside."""
     undo = (
         f'p={thing.path}; d=$(dirname "$p"); [ ! -e "$d.away" ] || {{ rm -rf "$d"; mv "$d.away" "$d"; }};'
-        ' rm -rf "$p" "$p".before-signalbox* "$d".before-signalbox* ~/other;'
+        ' rm -rf "$p" "$p".before-signalbox* "$d".before-signalbox* "$d/other-file";'
         ' find "$d" -maxdepth 1 -name "a?found*" -delete; cp -a ~/kept/good "$p"; rm -rf ~/kept'
     )
     return _as(thing.owner, undo)
@@ -186,6 +187,8 @@ def _cell(thing: Thing, title: str, script: str) -> Callable[[Stage], Figures]:
             plan = watched.site.plan()
             watched.unharmed(plan, "plan")
             told = plan.planned(HOST) if HOST not in _failed(plan) else ["the host, by name"]
+            # What is the user's own now stays, and is told.
+            told = told or [line for line in plan.stderr.splitlines() if f"{thing.path} is" in line and "stays" in line]
             assert told, f"the plan is clean: {plan.stderr[-2000:]}"
             assert not plan.planned(OTHER), f"the plan names of the other host {plan.planned(OTHER)}"
             deploy = watched.site.deploy()
