@@ -7,6 +7,7 @@ from typing import Any
 from signalbox.backends import kind_of
 from signalbox.billing import billed, instead
 from signalbox.claude_settings import LEAN, Choices, claude_settings
+from signalbox.launcher.context import LEAN as LEAN_OPENING
 from signalbox.readings import of_boxes
 from signalbox.routes import boxes
 from signalbox.secrets.on_host import lane_secret
@@ -117,7 +118,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "servers": _servers(lane, models),
         "main_servers": _main_servers(lane, models),
         "instead": instead(settings, lane),
-        "readings": _readings(lane, models),
+        "readings": _readings(lane, models, lean=lean),
     }
 
 
@@ -166,7 +167,7 @@ def _main_servers(lane: Lane, models: Served) -> dict[str, str]:
     return {record.name: kind_of(record).probe(record).url for record, _ in boxes_of_main}
 
 
-def _readings(lane: Lane, models: Served) -> list[dict[str, Any]]:
+def _readings(lane: Lane, models: Served, *, lean: bool) -> list[dict[str, Any]]:
     """Return what to ask the servers of the main model about its context; the launcher never sees a token's name.
 
     Only the gateway's requests bring a context along: in a direct lane it is the loaded one that counts. Of a server
@@ -185,6 +186,7 @@ def _readings(lane: Lane, models: Served) -> list[dict[str, Any]]:
         {key: value for key, value in reading.items() if key != "secret"}
         | {"id": f"{record.name}/{model.name}", "keyed": reading["secret"] is not None}
         | ({} if lane.via == "gateway" else {"on_demand": False})
+        | ({"opening": LEAN_OPENING} if lean else {})
         for record, model, reading in told
     ] + untold
 

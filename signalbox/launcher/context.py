@@ -2,7 +2,8 @@
 
 A reading is a dict: url, model, models (dotted path to the list of models in the answer; None: there is one model),
 names (members of an entry of which one is the model), context (dotted path to the tokens), cure, context_length (what
-the settings tell), max_output_tokens, on_demand (each request brings its context). See signalbox/backends/shape.py.
+the settings tell), max_output_tokens, on_demand (each request brings its context), opening (tokens of a session's first
+prompt; without it, OPENING). See signalbox/backends/shape.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Literal
 FLOOR = 32768  # tokens: what Claude Code needs to work at all
 ROOMY = 65536  # tokens: what is proposed; a session at a terminal has room in it
 OPENING = 38000  # tokens of the prompt with which an interactive session of Claude Code 2.1.329 opens
+LEAN = 12000  # the same of a lean one, which is a quarter as long
 
 Verdict = tuple[Literal["refused", "warning"], str]
 
@@ -33,7 +35,7 @@ def needed(reading: dict[str, Any]) -> int:
 
     Claude Code 2.1.329 does so at some four fifths of what the longest answer leaves; measured up to 131072.
     """
-    return int(reading["max_output_tokens"]) + OPENING * 5 // 4
+    return int(reading["max_output_tokens"]) + int(reading.get("opening", OPENING)) * 5 // 4
 
 
 def verdicts(context: int | None, reading: dict[str, Any]) -> Iterator[Verdict]:

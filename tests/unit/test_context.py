@@ -123,6 +123,16 @@ def test_a_cure_leaves_nothing_to_be_said(lab: Running, kind: str, tokens: int |
         assert list(context.verdicts(cured, mended)) == []
 
 
+def test_a_lean_lane_opens_with_less(lab: Running) -> None:
+    asked = reading(lab, "lm_studio", context_length=32768, max_output_tokens=4096)
+    assert [grave for grave, _ in context.verdicts(32768, asked)] == ["warning"]
+    assert list(context.verdicts(32768, {**asked, "opening": context.LEAN})) == []
+    lanes = lane_records(Settings.from_layers(layers(), host="box1"))["lanes"]
+    opening = {name: {each.get("opening") for each in lane["readings"]} for name, lane in lanes.items()}
+    assert opening["local"] == {context.LEAN}
+    assert opening["routed"] <= {None}
+
+
 def test_a_model_that_each_request_loads_is_cured_in_the_settings(lab: Running) -> None:
     assert "write context_length = 65536 for it, and deploy" in next(context.verdicts(32768, reading(lab, "ollama")))[1]
 
