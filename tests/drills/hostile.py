@@ -312,7 +312,8 @@ def remove(stage: Stage) -> Figures:
     run = stage.site(HOST).remove("-y")
     watched.harmless(run, "remove")
     left = looks.answer(f"ls -A {STATE}/manifest 2>/dev/null | wc -l", user="root")
-    kept = looks.answer("readlink ~/.config/signalbox/env.sh 2>/dev/null | head -n1")
+    # Not as the agent: its key has gone with the rest.
+    kept = looks.answer("readlink /home/claude/.config/signalbox/env.sh 2>/dev/null | head -n1", user="root")
     stage.discard(HOST)
     return {"entries left": left, "the agent's link": kept or "gone"}
 
