@@ -129,6 +129,7 @@ for _server in ("lm_studio", "vllm"):
 def long(stage: Stage) -> Figures:
     """An answer of 100000 tokens arrives whole, and its memory is below the limit; with a lower bound it does not."""
     stage.converged()
+    stage.site().deploy().ok()  # an earlier cell may have left its lower bound
     kind = kinds(urls(stage))["lm_studio"]
 
     def arrives() -> str:
