@@ -11,7 +11,7 @@ import re
 import secrets
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,7 @@ import gevent
 from gevent.event import Event
 from paramiko import SSHException
 
-from signalbox.facts.answer import asked_of
+from signalbox.facts.answer import Asked, asked_of
 from signalbox.readahead.question import Question
 
 MAX_ANSWER = 1024 * 1024  # bytes; more is no fact
@@ -45,20 +45,18 @@ class Answer:
     at: float
 
 
-def script(questions: Sequence[Question], word: str) -> str:
-    """Return the POSIX shell script that asks `questions` and ends each answer with `word`, number and status."""
+def script(questions: Mapping[Question, Asked | None], word: str) -> str:
+    """Return the POSIX shell script that asks `questions` and ends each answer with `word`, number and status.
+
+    questions: each with what is left of it without its wrapping; None: it has none.
+    """
     # On success a fact's stderr is not looked at; a fact that fails is asked again, alone. A subshell with eval is what
     # `sh -c` is but for `$-` and `$$`, without the start of a program; what is no shell command ends it alone.
     return "".join(
-        f"( eval {shlex.quote(_asked(each.command))} ) </dev/null 2>/dev/null;"
+        f"( eval {shlex.quote(asked.told if asked else each.command)} ) </dev/null 2>/dev/null;"
         f" printf '\\n%s %d %d\\n' {word} {number} $?\n"
-        for number, each in enumerate(questions)
+        for number, (each, asked) in enumerate(questions.items())
     )
-
-
-def _asked(command: str) -> str:
-    asked = asked_of(command)
-    return asked.told if asked else command
 
 
 def lines_of(output: bytes) -> list[str] | None:
@@ -76,7 +74,7 @@ class Stream:
 
     def __init__(self, channel: Channel, questions: Sequence[Question]) -> None:
         self._channel = channel
-        self.questions = dict.fromkeys(questions)
+        self.questions = {each: asked_of(each.command) for each in questions}
         self._answers: dict[Question, Answer | None] = {}
         self._progress = Event()
         self._word = secrets.token_hex(16)
@@ -112,7 +110,7 @@ class Stream:
 
     def _run(self) -> None:
         try:
-            self._channel.sendall(script([*self.questions], self._word).encode())
+            self._channel.sendall(script(self.questions, self._word).encode())
             self._channel.shutdown_write()
             if self._read():
                 self._channel.recv(_CHUNK)  # the session lasts until the shell has ended
@@ -126,7 +124,7 @@ class Stream:
         """Take the answers as they come; return whether all came, in order and none too long."""
         end = re.compile(rb"\n%s (\d{1,4}) (\d{1,3})\n" % self._word.encode())
         buffer, looked = bytearray(), 0
-        for number, question in enumerate(self.questions):
+        for number, (question, asked) in enumerate(self.questions.items()):
             while not (found := end.search(buffer, looked)):
                 # What is looked through is not looked through again: a host may send its bytes one by one.
                 looked = max(0, len(buffer) - _LONGEST_END)
@@ -136,8 +134,7 @@ class Stream:
                 buffer += data
             if int(found[1]) != number:
                 return False
-            output, asked = bytes(buffer[: found.start()]), asked_of(question.command)
-            lines = None
+            output, lines = bytes(buffer[: found.start()]), None
             if int(found[2]) == 0:
                 lines = asked.lines(output) if asked else lines_of(output)
             self._answers[question] = None if lines is None else Answer(lines, time.monotonic())
