@@ -67,8 +67,12 @@ def _later(settings: Settings, lane: Lane) -> list[str]:
 
 def _payers(settings: Settings, models: list[str]) -> list[str]:
     """Return the accounts that answers of these models are billed to; none for models on one's own network."""
-    several = [record for name in models for record, _ in _names(settings).get(name, ())]
-    return _once(account(record) for record in several if isinstance(record, Cloud))
+    return accounts(box for name in models for box in _names(settings).get(name, ()))
+
+
+def accounts(several: Iterable[tuple[Backend | Cloud, Model]]) -> list[str]:
+    """Return what the bills of these go to, each once; none for what is on one's own network."""
+    return _once(account(record) for record, _ in several if isinstance(record, Cloud))
 
 
 def account(cloud: Cloud) -> str:

@@ -5,12 +5,12 @@ Measured with Claude Code 2.1.329; https://code.claude.com/docs/en/settings-refe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from signalbox.billing import account
+from signalbox.billing import accounts
+from signalbox.routes import window
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane, Model
+from signalbox.settings.records import Backend, Cloud, Lane, Model
 
 Choices = list[tuple[str, list[tuple[Backend | Cloud, Model]]]]  # a model's name, and who has it
 
@@ -22,10 +22,8 @@ MODES = {  # as Claude Code calls them
     "bypass": "bypassPermissions",
 }
 LEAN = {f"CLAUDE_CODE_DISABLE_{name}": "1" for name in ("WORKFLOWS", "BUNDLED_SKILLS", "GIT_INSTRUCTIONS", "CRON")}
-WEB = (
-    "WebFetch",
-    "WebSearch",
-)  # the one asks its vendor about each host first, the other is a server's tool of Claude's
+# The one asks its vendor about each host first, the other is a server's tool of Claude's.
+WEB = ("WebFetch", "WebSearch")
 # The descriptions of these take more than half of a first request.
 LEFT_OUT = (
     "CronCreate", "CronDelete", "CronList", "DesignSync", "EnterPlanMode", "EnterWorktree", "ExitWorktree",
@@ -64,12 +62,6 @@ def _described(several: list[tuple[Backend | Cloud, Model]]) -> str:
     """Say whose a model is, its window where Claude Code does not know it by itself, and what it costs."""
     record, _ = several[0]
     others = f" and {len(several) - 1} more" if len(several) > 1 else ""
-    windows = [each.context_length for _, each in several if isinstance(each, BackendModel | CloudModel)]
-    window = min((each for each in windows if each is not None), default=None)
-    words = [f"{record.name}{others}", *([f"context {window}"] if window else [])]
-    payers = _once(account(each) for each, _ in several if isinstance(each, Cloud))
+    words = [f"{record.name}{others}", *([f"context {least}"] if (least := window(several)) else [])]
+    payers = accounts(several)
     return " \u00b7 ".join([*words, f"bills {' and '.join(payers)}" if payers else "free"])
-
-
-def _once(words: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(words))

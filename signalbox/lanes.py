@@ -9,7 +9,7 @@ from signalbox.billing import billed, instead
 from signalbox.claude_settings import LEAN, Choices, claude_settings
 from signalbox.launcher.context import LEAN as LEAN_OPENING
 from signalbox.readings import of_boxes
-from signalbox.routes import boxes
+from signalbox.routes import boxes, window
 from signalbox.secrets.on_host import lane_secret
 from signalbox.settings import Account, Settings
 from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane, Model
@@ -92,7 +92,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         environment |= _patience(settings)
     if lane.private:
         environment |= _QUIET
-    context = None if lane.via == "first-party" else _window(_used(lane, models, lane.models["main"]))
+    context = None if lane.via == "first-party" else window(_used(lane, models, lane.models["main"]))
     lean = (lane.prompt or ("full" if context is None else "lean")) == "lean"
     environment |= LEAN if lean else {}
     return {
@@ -175,20 +175,19 @@ def _readings(lane: Lane, models: Served, *, lean: bool) -> list[dict[str, Any]]
     """
     if lane.via == "first-party":
         return []
-    several = _used(lane, models, lane.models["main"])
-    told = [(record, model, reading) for record, model in several for reading in of_boxes([(record, model)])]
-    untold = [
-        {"id": f"{record.name}/{model.name}", "url": None, "context_length": model.context_length}
-        for record, model in several
-        if isinstance(model, BackendModel) and not any(True for _ in of_boxes([(record, model)]))
-    ]
-    return [
-        {key: value for key, value in reading.items() if key != "secret"}
-        | {"id": f"{record.name}/{model.name}", "keyed": reading["secret"] is not None}
-        | ({} if lane.via == "gateway" else {"on_demand": False})
-        | ({"opening": LEAN_OPENING} if lean else {})
-        for record, model, reading in told
-    ] + untold
+    found: list[dict[str, Any]] = []
+    for record, model in _used(lane, models, lane.models["main"]):
+        ident, readings = f"{record.name}/{model.name}", list(of_boxes([(record, model)]))
+        found += [
+            {key: value for key, value in reading.items() if key != "secret"}
+            | {"id": ident, "keyed": reading["secret"] is not None}
+            | ({} if lane.via == "gateway" else {"on_demand": False})
+            | ({"opening": LEAN_OPENING} if lean else {})
+            for reading in readings
+        ]
+        if not readings and isinstance(model, BackendModel):
+            found.append({"id": ident, "url": None, "context_length": model.context_length})
+    return found
 
 
 def _first_party_url(settings: Settings, lane: Lane) -> str:
@@ -243,18 +242,18 @@ def _of_models_to_choose(lane: Lane, models: Served) -> dict[str, str]:
 
     It would assume 1M tokens, and never compact. Claude's own names keep their own windows.
     """
-    window = _window([box for several in models.values() for box in several]) if lane.via == "gateway" else None
-    return {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(window)} if window else {}
+    least = window(box for several in models.values() for box in several) if lane.via == "gateway" else None
+    return {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(least)} if least else {}
 
 
 def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:
     """Return what Claude Code must be told of a model that it does not know; nothing of a Claude."""
-    window = _window(several)
-    if window is None:
+    least = window(several)
+    if least is None:
         return {}
     outputs = [model.max_output_tokens for _, model in several if isinstance(model, BackendModel | CloudModel)]
     return {
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(window),
+        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(least),
         # It takes a model that it does not know for one that has 1M tokens, too, and then never compacts.
         "CLAUDE_CODE_DISABLE_1M_CONTEXT": "1",
         # Its default of 32000 would not fit beside the prompt.
@@ -262,12 +261,6 @@ def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:
         # A header in the system prompt that differs in each request defeats the server's prompt cache.
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
     }
-
-
-def _window(several: list[Box]) -> int | None:
-    """Return the least context of these models in tokens; None where all are Claude's, which Claude Code knows."""
-    known = [model.context_length for _, model in several if isinstance(model, BackendModel | CloudModel)]
-    return min((each for each in known if each is not None), default=None)
 
 
 def lane_secrets(settings: Settings) -> list[str]:

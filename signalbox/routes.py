@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,6 +89,12 @@ def boxes(settings: Settings) -> dict[str, list[tuple[Backend | Cloud, Model]]]:
     for several in result.values():
         several.sort(key=lambda box: _order(box[1]))
     return result
+
+
+def window(several: Iterable[tuple[Backend | Cloud, Model]]) -> int | None:
+    """Return the least context of these models in tokens; None where all are Claude's, which Claude Code knows."""
+    known = [model.context_length for _, model in several if isinstance(model, BackendModel | CloudModel)]
+    return min((each for each in known if each is not None), default=None)
 
 
 def _order(model: Model) -> int:

@@ -46,10 +46,15 @@ def wanted(arguments: Sequence[str]) -> bool:
     return (
         sys.stdin.isatty()
         and sys.stdout.isatty()
-        and not {"-p", "--print"} & set(arguments)
+        and not is_headless(arguments)
         and os.environ.get(BY) != str(os.getppid())
         and os.environ.get("SYSTEMD_EXEC_PID") != str(os.getpid())
     )
+
+
+def is_headless(arguments: Sequence[str]) -> bool:
+    """Whether Claude Code answers once and ends, without a session at a terminal."""
+    return not {"-p", "--print"}.isdisjoint(arguments)
 
 
 def begin(lane: str, home: str, program: str, arguments: Sequence[str], variables: Variables) -> NoReturn:

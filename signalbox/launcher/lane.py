@@ -80,11 +80,10 @@ def ready(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         fail(EX_CONFIG, f"{name} is marked as not available in ~/.claude-backends.env")
     key = key_of(lane)
     probes.check(name, lane, records["gateway"], key)
-    interactive = sys.stdin.isatty() and not {"-p", "--print"} & set(arguments)
-    lane = probes.fitted(lane, key, records["gateway"], interactive=interactive)
+    headless = attended.is_headless(arguments)
+    lane = probes.fitted(lane, key, records["gateway"], interactive=sys.stdin.isatty() and not headless)
     directory.prepare(lane, key)
-    ending = ENDING if {"-p", "--print"} & set(arguments) else {}
-    return {**environment(name, lane, key, records), **ending}
+    return {**environment(name, lane, key, records), **(ENDING if headless else {})}
 
 
 def prove(lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str] = ()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import Message
@@ -72,16 +72,25 @@ def fitted(
     return {**lane, "environment": {**lane["environment"], **fits}}
 
 
-def outlook(lane: dict[str, Any]) -> Iterator[str]:
-    """Yield what a lane through the gateway will do otherwise than a person expects, since a server of it is silent."""
+def answering(lane: dict[str, Any]) -> dict[str, bool]:
+    """Return of each server of a lane whether it answers, by its name; they are asked side by side."""
+    local = lane.get("servers", {})
+    asked = {**local, **lane.get("main_servers", {})}
+    with ThreadPoolExecutor(max_workers=len(asked) or 1) as pool:
+        looks = {name: pool.submit(answers, url, proxies=name not in local) for name, url in asked.items()}
+        return {name: look.result() for name, look in looks.items()}
+
+
+def outlook(lane: dict[str, Any], there: Mapping[str, bool] | None = None) -> Iterator[str]:
+    """Yield what a lane through the gateway will do otherwise than a person expects, since a server of it is silent.
+
+    there: what `answering` has returned; None: ask.
+    """
     mains, local = lane.get("main_servers", {}), lane.get("servers", {})
     if not mains:
         return
-    asked = {**local, **mains}
-    with ThreadPoolExecutor(max_workers=len(asked)) as pool:
-        looks = {name: pool.submit(answers, url, proxies=name not in local) for name, url in asked.items()}
-        there = {name: look.result() for name, look in looks.items()}
-    silent = [f"{name} does not answer at {asked[name]}" for name in mains if not there[name]]
+    there = answering(lane) if there is None else there
+    silent = [f"{name} does not answer at {url}" for name, url in mains.items() if not there[name]]
     if len(silent) == len(mains):
         yield f"{'; '.join(silent)}: {_instead(lane)}"
     elif background := [name for name in local if name not in mains and not there[name]]:
@@ -96,8 +105,8 @@ def _instead(lane: dict[str, Any]) -> str:
 
 
 def window(lane: dict[str, Any], key: str | None, gateway: dict[str, str]) -> int | None:
-    """Return how many tokens of context the lane's model has now; None for one that Claude Code knows by its name."""
-    return _window(lane, _told(lane, key, gateway)) or lane["context"]
+    """Return how many tokens of context the lane's servers have its model loaded with now; None: none tells."""
+    return _window(lane, _told(lane, key, gateway))
 
 
 def _window(lane: dict[str, Any], told: list[tuple[dict[str, Any], int]]) -> int | None:

@@ -34,6 +34,7 @@ def main(records: Mapping[str, Any], arguments: Sequence[str]) -> int:
 def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
     name = os.environ.get("SIGNALBOX_LANE", "")
     lane = records["lanes"].get(name)
+    there = probes.answering(lane) if lane else {}
     diverting = [str(each) for each in sources.of_plain_claude(records, {} if lane else os.environ)]
     if lane is None:
         return {
@@ -58,8 +59,8 @@ def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
         },
         "bills": lane["billed"],
         "trouble": _trouble(name, lane, records),
-        "servers": [{"name": k, "url": v, "answers": probes.answers(v)} for k, v in lane["servers"].items()],
-        "outlook": list(probes.outlook(lane)),
+        "servers": [{"name": k, "url": v, "answers": there[k]} for k, v in lane["servers"].items()],
+        "outlook": list(probes.outlook(lane, there)),
         "directory": lane["environment"]["CLAUDE_CONFIG_DIR"],
         "beaten_by": [str(each) for each in sources.of_lane(lane, records) if each.beats],
         "plain_claude_diverted_by": diverting,

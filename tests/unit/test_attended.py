@@ -204,19 +204,12 @@ def test_claude_is_the_foreground_and_the_job_is_the_lanes_command(sit: Sit) -> 
     assert b"ANTHROPIC_AUTH_TOKEN" in Path(f"/proc/{process}/environ").read_bytes()
 
 
-def test_ctrl_c_reaches_claude_once(sit: Sit) -> None:
+@pytest.mark.parametrize(("key", "name"), [("\x03", "SIGINT"), ("\x1c", "SIGQUIT")], ids=["Ctrl-C", "Ctrl-backslash"])
+def test_a_key_reaches_claude_once(sit: Sit, key: str, name: str) -> None:
     seat = shell(sit)
     seat.here()
-    seat.type("\x03")
-    seat.until("got SIGINT\nin all 1\n")
-    seat.until("prompt> ")
-
-
-def test_ctrl_backslash_reaches_claude_once(sit: Sit) -> None:
-    seat = shell(sit)
-    seat.here()
-    seat.type("\x1c")
-    seat.until("got SIGQUIT\nin all 1\n")
+    seat.type(key)
+    seat.until(f"got {name}\nin all 1\n")
     seat.until("prompt> ")
 
 
