@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,23 @@ def _judged(machine: Machine, known: Known) -> None:
     known.machine = machine
 
 
+def _may(ident: str, there: Callable[[Machine], tuple[str, ...]], words: str, more: str) -> Question:
+    """Return the question whether these things of a person's may go from the host; asked where there are any."""
+
+    def named(known: Known) -> tuple[str, ...]:
+        return there(known.machine) if known.machine else ()
+
+    return Question(
+        id=ident,
+        words=lambda known: words.format(", ".join(named(known))),
+        example="yes, no",
+        default="no",
+        check=yes_or_no,
+        when=lambda known: bool(named(known)),
+        more=more,
+    )
+
+
 QUESTIONS = (
     Question(
         id="host",
@@ -272,30 +290,18 @@ QUESTIONS = (
         more="The firewall lets in nothing that is not named. What stays is written to firewall.open, what is shut to "
         "firewall.shut; both can be changed later.",
     ),
-    Question(
-        id="replaces",
-        words=lambda known: (
-            f"{', '.join(known.machine.giving_way if known.machine else ())} would have to go there, as Debian's own"
-            " packages do not stand beside them. May they?"
-        ),
-        example="yes, no",
-        default="no",
-        check=yes_or_no,
-        when=lambda known: bool(known.machine and known.machine.giving_way),
-        more="Yes is written to `replaces`; remove.py installs them again, and what they keep in /var/lib stays. No: "
+    _may(
+        "replaces",
+        lambda machine: machine.giving_way,
+        "{} would have to go there, as Debian's own packages do not stand beside them. May they?",
+        "Yes is written to `replaces`; remove.py installs them again, and what they keep in /var/lib stays. No: "
         "Docker's own packages stay and are used (rootless_docker.source); for others a deploy stops and says so.",
     ),
-    Question(
-        id="replaces_root",
-        words=lambda known: (
-            f"{', '.join(known.machine.containers if known.machine else ())} run in root's Docker there, which a deploy"
-            " switches off. May they be stopped?"
-        ),
-        example="yes, no",
-        default="no",
-        check=yes_or_no,
-        when=lambda known: bool(known.machine and known.machine.containers),
-        more="Yes is written to rootless_docker.replaces_root; remove.py starts them again. No: a deploy stops before "
+    _may(
+        "replaces_root",
+        lambda machine: machine.containers,
+        "{} run in root's Docker there, which a deploy switches off. May they be stopped?",
+        "Yes is written to rootless_docker.replaces_root; remove.py starts them again. No: a deploy stops before "
         "it changes anything, and says so, until you have moved them.",
     ),
 )
