@@ -27,8 +27,8 @@ def _module(*words: str) -> Command:
     return (sys.executable, "-m", *words)
 
 
-# One worker a core; the tests of one file stay together, for they share fixtures.
-ON_ALL_CORES = ("-n", "auto", "--dist", "loadfile")
+# Three workers for two cores, because many tests wait; those of one file stay together, for they share fixtures.
+ON_ALL_CORES = ("-n", str(3 * (os.cpu_count() or 2) // 2), "--dist", "loadfile")
 
 # name: what it proves, and its commands; -s where one test takes long, to show its progress
 TIERS: dict[str, tuple[str, tuple[Command, ...]]] = {

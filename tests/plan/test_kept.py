@@ -18,6 +18,8 @@ from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_leftovers import manifest
 from tests.plan.test_plan_machines import machine
 
+pytestmark = pytest.mark.slow
+
 APT = "pkgnames"
 GONE = answered("would", "0", "Remv docker-ce [5:28.0.0-1]\nRemv containerd.io [1.7.27-1]", "auto", "containerd.io")
 DAEMON = "/home/claude/.config/docker/daemon.json"

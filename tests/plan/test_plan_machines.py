@@ -14,6 +14,8 @@ from tests.answers import answered, claimed
 from tests.good_settings import layers
 from tests.plan.simulated import Deploy, deploy
 
+pytestmark = pytest.mark.slow
+
 
 def machine(**different: object) -> dict[str, Any]:
     """Settings of a simulated host whose machine answers as a good one does, but for what is `different`."""

@@ -22,6 +22,8 @@ from tests.good_settings import GOOD
 from tests.plan.simulated import PROJECT, SECRETS
 from tests.plan.test_plan_command import DEPLOY
 
+pytestmark = pytest.mark.slow
+
 NAMES = [f"@fake/h{number}" for number in range(1, 7)]
 
 

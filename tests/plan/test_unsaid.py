@@ -15,6 +15,8 @@ from tests.answers import answered, claimed
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_leftovers import manifest, recorded
 
+pytestmark = pytest.mark.slow
+
 WEB = ("socket", "tcp", "00000000:0050", "root", "nginx of nginx.service", "process")
 SHARES = ("socket", "tcp", "00000000:01BD", "root", "smbd of smbd.service", "process")
 LISTENING = {"fake_responses": {"ip_local_port_range": answered("range", "32768", "60999", *WEB, *SHARES)}}

@@ -14,6 +14,8 @@ import pytest
 
 from signalbox.settings.layers import DEFAULTS
 
+pytestmark = pytest.mark.slow
+
 PROJECT = DEFAULTS.parents[1]
 # Each simulated host has what pyinfra would read from its shell as data; a deploy reads it with a fact.
 DEPLOY = """

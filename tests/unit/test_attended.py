@@ -20,6 +20,8 @@ import pytest
 
 from tests.unit.test_launcher import Gateway, Host, serving
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 15.0
 # Stands where claude would: writes down its conversation as Claude Code does, tells what reaches it, and ends.
 CLAUDE = f"""#!{sys.executable} -IS

@@ -75,7 +75,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
         def log_message(self, *_: object) -> None: ...
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/", got, statuses
     server.shutdown()
 
@@ -113,7 +113,7 @@ def test_mail_is_sent() -> None:
                     self.wfile.write(b"250 ok\r\n")
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         port = server.server_address[1]
         settings = {**QUIET, "mail_to": "me@example.org", "mail_server": f"127.0.0.1:{port}"}
         assert changes.report([_outcome(DOWN)], [DOWN], settings) == 0

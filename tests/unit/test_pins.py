@@ -31,6 +31,8 @@ from signalbox.pins import PinError, Web, npm, oci, resolve, rewrite, unset, wri
 from signalbox.settings.layers import DEFAULTS, defaults, merge
 from signalbox.settings.sections import Mirrors, Pins
 
+pytestmark = pytest.mark.slow
+
 MISE, NODE, CLAUDE, LITELLM = (
     defaults()["pins"][name]["version"] for name in ("mise", "node", "claude_code", "litellm")
 )

@@ -11,6 +11,8 @@ import pytest
 from signalbox.manifest import STATE, Entry, entry_path
 from signalbox.removal import removal
 
+pytestmark = pytest.mark.slow
+
 # Marks and packages are files. An apt that works out nothing says so; killed: the run ends in this call of apt's.
 APT_GET = """#!/bin/sh
 echo "$0 $*" >> log

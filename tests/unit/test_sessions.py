@@ -13,6 +13,8 @@ import pytest
 from signalbox.launcher import named, sessions, speak
 from tests.unit.test_launcher import Gateway, Host, serving
 
+pytestmark = pytest.mark.slow
+
 # Stands where claude would: has a conversation as Claude Code does, and tells what it was given.
 CLAUDE = """#!/bin/sh
 { for each in "$@"; do printf 'argument %s\\n' "$each"; done; env; pwd | sed s/^/PWD_IS=/; } > "$SEEN"

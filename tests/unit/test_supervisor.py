@@ -21,6 +21,8 @@ import pytest
 
 from signalbox.render import TEMPLATES
 
+pytestmark = pytest.mark.slow
+
 SUPERVISOR, STAGE = TEMPLATES / "gateway/supervisor.py", TEMPLATES / "gateway/stage.py"
 # `docker run` serves the models of the config.yaml that is mounted, until `docker stop`.
 DOCKER = """#!{python}

@@ -42,7 +42,7 @@ class Registry(BaseHTTPRequestHandler):
 def registry() -> Iterator[str]:
     Registry.pages = {}
     with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 

@@ -20,6 +20,8 @@ from click.testing import Result
 from signalbox.vault import storage
 from tests.unit.vault_refusals import ALL, KEY, NAME, PASSPHRASE, VALUE, everything, kill_rotation, make, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
