@@ -118,6 +118,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "servers": _servers(lane, models),
         "main_servers": _main_servers(lane, models),
         "instead": instead(settings, lane),
+        "asks": lane.fallbacks == "ask",
         "readings": _readings(lane, models, lean=lean),
     }
 

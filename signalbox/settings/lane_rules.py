@@ -29,6 +29,7 @@ RESERVED = {
     "session-run": "a part of claude-session",
     "task-run": "a part of the unit claude-task@",
     "task-check": "a part of the unit claude-task@",
+    "task-told": "a part of the unit claude-task@",
     "complete": "the program behind completions",
     "statusline": "the status line's program",
     "key": "the program behind an apiKeyHelper",

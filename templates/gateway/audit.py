@@ -292,7 +292,7 @@ class Audit(CustomLogger):
     """Stands around the application, and hears from the router why it went to another model.
 
     broke_off: called with a deployment's id and why, when its answer ended in an error after its first words.
-    wrote: called when a line has been written.
+    wrote: called with each record when it has been written.
     """
 
     def __init__(self):
@@ -356,9 +356,10 @@ class Audit(CustomLogger):
                 if request.answer.error and self.broke_off:  # not "cut": that may be the client
                     self.broke_off(request.sent.get("x-litellm-model-id"), request.answer.error)
                 request.answer.end(stream)
-                write(request.line())
+                record = request.line()
+                write(record)
                 if self.wrote:
-                    self.wrote()
+                    self.wrote(record)
 
         return serve
 

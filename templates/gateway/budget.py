@@ -30,6 +30,9 @@ class Ledger:
         self._told = [{**limit, "since": "", "spent": 0.0} for limit in limits]
         if limits:
             self._remembers()
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(directory, FILE))
 
     def used_up(self, deployment, lane, hop):
         """Return the budget that keeps this deployment from being asked; None: there is none.
@@ -59,6 +62,10 @@ class Ledger:
             self._read()
         if before != self._told:
             self._keep()
+
+    def told(self):
+        """Return each budget with what is spent of it, and since when."""
+        return self._told
 
     def _begin(self):
         """Begin the periods that have begun."""

@@ -1,6 +1,7 @@
 """What LiteLLM loads of ours: `callbacks` in config.yaml names `failover`, `audited` and `refused` here."""
 
 import allow
+import attention
 import audit
 import bounds
 import budget
@@ -23,7 +24,15 @@ bounds.bound()
 authenticate = clients.authenticate  # where `custom_auth` names it
 audited.broke_off = failover.broke_off
 budget.ledger.count()
-audited.wrote = budget.ledger.count
+
+
+def wrote(record):
+    """Have a line of the audit counted, and looked at."""
+    budget.ledger.count()
+    attention.plugin.wrote(record)
+
+
+audited.wrote = wrote
 
 
 def counted(calculate):

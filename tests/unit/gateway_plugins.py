@@ -17,6 +17,7 @@ from signalbox.render import TEMPLATES
 FOLDER = TEMPLATES / "gateway"
 OURS = (
     "allow",
+    "attention",
     "audit",
     "bounds",
     "budget",

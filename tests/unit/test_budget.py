@@ -160,7 +160,55 @@ def test_what_nobody_knows_the_price_of_is_not_within_a_budget(bench: Bench) -> 
 
 
 def test_without_a_budget_nothing_is_read_or_written(bench: Bench) -> None:
+    (bench.directory / "budgets.json").write_text("of an earlier one")
     ledger = bench.ledger()
     bench.write(line(1e6))
     assert ledger.used_up(SONNET, "local", True) is None
     assert not (bench.directory / "budgets.json").exists()
+
+
+def record(**more: Any) -> dict[str, Any]:
+    """Return a record of the audit: a cloud answered in a local model's place."""
+    return {"time": "2026-11-18T13:45:00.000+00:00", "fallback": "local", "error_class": "unreachable",
+            "backend": "anthropic", "cost_usd": 0.01, **more}  # fmt: skip
+
+
+class Called:
+    """Whether the doctor is called, with a clock that is turned by hand."""
+
+    def __init__(self, plugins: Any, directory: Path, ledger: Any) -> None:
+        self.clock, self.file = 0.0, directory / "look"
+        self._attention = plugins.attention.Attention(ledger, lambda: self.clock)
+
+    def by(self, *records: dict[str, Any]) -> bool:
+        self.file.unlink(missing_ok=True)
+        for each in records:
+            self._attention.wrote(each)
+        return self.file.exists()
+
+
+def test_the_third_billed_answer_for_one_cause_in_ten_minutes_calls_the_doctor(
+    bench: Bench, plugins: Any, tmp_path: Path
+) -> None:
+    called = Called(plugins, tmp_path, bench.ledger())
+    assert not called.by(record(), record(), record(error_class="timeout"), record(fallback=None))
+    assert not called.by(record(cost_usd=0.0), record(backend=None, cost_usd=None))
+    assert called.by(record())
+    assert not called.by(record(), record())  # from there on it is counted anew
+    called.clock = 601.0
+    assert not called.by(record())
+    called.clock = 602.0
+    assert called.by(record(), record())
+    assert called.by(*[record(fallback="haiku", cost_usd=None)] * 3)  # what nobody knows the price of is billed, too
+
+
+def test_a_budget_calls_the_doctor_at_80_and_at_100_percent_once(bench: Bench, plugins: Any, tmp_path: Path) -> None:
+    ledger = bench.ledger(DAY)
+    called = Called(plugins, tmp_path, ledger)
+
+    def after(usd: float) -> bool:
+        bench.write(line(usd))
+        ledger.count()
+        return called.by(record(fallback=None))
+
+    assert [after(usd) for usd in (7.9, 0.1, 0.1, 2.0, 5.0)] == [False, True, False, True, False]
