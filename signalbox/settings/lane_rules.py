@@ -158,7 +158,7 @@ def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
                 at: Path = ("lanes", name, "models", slot)
                 yield Problem(at, f"{show(model)} is a cloud's, and the lane is private; write a model of a backend")
             elif model in paths and (box := settings.backends.get(str(paths[model][1]))) and not box.own:
-                said = f"{show(model)} is billed to {box.payer}, and the lane is private; write a model of your own"
+                said = f"{show(model)} has a payer, and the lane is private; write a model of your own"
                 yield Problem(("lanes", name, "models", slot), said)
 
 

@@ -13,8 +13,8 @@ from lines import Document, part, text
 SAID = 300  # characters of the cloud's own words
 ELSEWHERE = "leave the session (/exit), then claude-switch continue LANE; claude-switch list names the lanes"
 WORDS = (
-    f"the quota or the credit of {{who}} is used up, and no other model follows in this lane. Wait, or go on in "
-    f"another: {ELSEWHERE}"
+    "the quota or the credit of {who} is used up, and no other model follows in this lane. Wait, or go on in another: "
+    + ELSEWHERE
 )
 ASK = (
     '{failed}, and this lane asks before anything else is billed (fallbacks = "ask"). {model} would answer: to let it, '
