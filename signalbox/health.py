@@ -42,6 +42,7 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
             "user": keeper.name,
             "port": settings.gateway.port,
             "url": f"http://127.0.0.1:{settings.gateway.port}",
+            "looks_every": settings.gateway.health_check_interval_seconds,
             "image": container(settings).image,
             "config": f"{below}/config.yaml",
         },

@@ -11,7 +11,7 @@ from pyinfra.api import deploy
 
 from signalbox import symptoms
 from signalbox.addresses import of_url
-from signalbox.facts import Machine, MachineState, ModelServers, Reachable
+from signalbox.facts import Machine, MachineState, ModelServers, Reachable, WithoutIPv4
 from signalbox.launcher import context
 from signalbox.operations.packages import refused
 from signalbox.readahead.known import MAX_AGE
@@ -24,6 +24,7 @@ def preflight(
     settings: Preflight,
     needed: tuple[str, ...],
     optional: tuple[str, ...],
+    by_name: tuple[str, ...],
     readings: Sequence[dict[str, Any]],
     encrypts: bool,
     packages: tuple[str, ...],
@@ -33,6 +34,7 @@ def preflight(
     A needed address that does not answer stops the first deploy of a host and is a warning after it, when a run
     that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for. One that
     tells, as `readings` ask, that it has loaded too little context for Claude Code stops the deploy.
+    `by_name`: names at which the gateway's container, which has IPv4 alone, shall find a server.
     `encrypts`: secrets shall be encrypted there. `packages`: what tasks will install.
     """
     if not settings.enabled:
@@ -60,6 +62,9 @@ def preflight(
     for address in optional:
         if not reachable.get(address):
             warn(symptoms.words("backend-off", f"backend {address} takes no connection from this host"))
+    names = host.get_fact(WithoutIPv4, names=by_name, seconds=settings.probe_timeout_seconds) if by_name else ()
+    for name in names:
+        warn(symptoms.words("ipv6-only", f"{name} has no IPv4 address here"))
     problems += _contexts(readings, {address for address in optional if reachable.get(address)}, settings)
     fail(problems)
 

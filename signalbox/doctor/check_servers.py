@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from subprocess import TimeoutExpired
@@ -9,20 +10,35 @@ from typing import Any
 
 from . import context
 from .check import Finding, check
-from .here import AGENT, KEEPER, Here, ask, key_in
+from .here import AGENT, KEEPER, PATIENCE, Answer, Here, ask, key_in
+from .reasons import WHY
 
 DENIED = (401, 403)
+# By a word of WHY, and by what OpenSSL says.
+OF_THE_GATEWAY = {each: each for each in ("certificate-expired", "certificate-name")} | {"certificate": "tls"}
+OF_OPENSSL = {
+    "has expired": "certificate-expired",
+    "not yet valid": "certificate-expired",
+    "ostname mismatch": "certificate-name",
+    "IP address mismatch": "certificate-name",
+}
+UNREACHED = ("backend-off", "tls", *OF_OPENSSL.values())
 
 
 @check(AGENT, KEEPER)
 def backends(here: Here) -> Iterator[Finding]:
     """Every model server answers, with the models and the context that the settings say"""
+    told = _by_the_gateway(here)
     for name, server in here.expected["backends"].items():
         # One that wants a token is asked by whoever has it; whether it is there, the agent sees without.
         holds = server["key"] is not None and server["key"]["user"] == here.user
         if holds or AGENT in here.roles:
-            for finding in _of_server(name, server, _token(server["key"]["path"]) if holds else None):
-                yield replace(finding, subjects=(name, *finding.subjects))
+            token = _token(server["key"]["path"]) if holds else None
+            by_the_gateway = isinstance(told.get(name), int) and not _goes_directly(here, server)
+            from_there = _from_there(here, name, server) if isinstance(told.get(name), str) else []
+            for finding in from_there or _of_server(name, server, token):
+                if not (by_the_gateway and finding.symptom in UNREACHED):
+                    yield replace(finding, subjects=(name, *finding.subjects))
 
 
 @check(AGENT)
@@ -31,11 +47,25 @@ def clouds(here: Here) -> Iterator[Finding]:
     for name, url in here.expected["clouds"].items():
         answer = ask(url, timeout=5, proxies=True)
         if not answer.status:
-            yield Finding(_unreached(answer.text, "cloud-unreachable"), f"{name} at {url}: {answer.text[:200]}")
+            yield Finding(_unreached(answer, "cloud-unreachable"), f"{name} at {url}: {answer.text[:200]}")
 
 
-def _unreached(why: str, otherwise: str) -> str:
-    return "tls" if "CERTIFICATE_VERIFY_FAILED" in why else otherwise
+def _by_the_gateway(here: Here) -> dict[str, int | str]:
+    """Return of each server what it answers to the gateway's container, or a word of WHY; {}: it does not tell."""
+    gateway = here.expected["gateway"]
+    told = ask(f"{gateway['url']}/signalbox/servers").json() if gateway["enabled"] else None
+    servers = told.items() if isinstance(told, dict) else ()
+    return {name: said for name, said in servers if isinstance(said, int) or (isinstance(said, str) and said in WHY)}
+
+
+def _goes_directly(here: Here, server: dict[str, Any]) -> bool:
+    return any(lane["via"] == "direct" and server["probe"].startswith(lane["goes_to"]) for lane in here.lanes.values())
+
+
+def _unreached(answer: Answer, otherwise: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" not in answer.text:
+        return otherwise
+    return next((symptom for words, symptom in OF_OPENSSL.items() if words in answer.text), "tls")
 
 
 def _token(path: str) -> str | None:
@@ -45,12 +75,24 @@ def _token(path: str) -> str | None:
         return None
 
 
+def _from_there(here: Here, name: str, server: dict[str, Any]) -> list[Finding]:
+    """Return what keeps the gateway from a server that this host reaches, if it still does when it has looked anew."""
+    if not ask(server["probe"]).status:
+        return []
+    time.sleep(here.expected["gateway"]["looks_every"] + PATIENCE)
+    told = _by_the_gateway(here).get(name)
+    if not isinstance(told, str):
+        return []
+    seen = f"this host reaches {name} at {server['probe']}, the gateway's container does not: {WHY[told]}"
+    return [Finding(OF_THE_GATEWAY.get(told, "backend-from-container"), seen)]
+
+
 def _of_server(name: str, server: dict[str, Any], token: str | None) -> Iterator[Finding]:
     bearer = {"Authorization": f"Bearer {token}"} if token else {}
     asked = {url: ask(url, bearer) for url in {server["probe"], server["listing"]["url"]}}
     answer = asked[server["probe"]]
     if not answer.status:
-        yield Finding(_unreached(answer.text, "backend-off"), f"{name} at {server['probe']}: {answer.text[:200]}")
+        yield Finding(_unreached(answer, "backend-off"), f"{name} at {server['probe']}: {answer.text[:200]}")
         return
     if denied := [each.status for each in asked.values() if each.status in DENIED]:
         if token:
