@@ -34,8 +34,13 @@ drill = Drill(
 
 def _findings() -> dict[str, str]:
     """Return what the doctor sees, by symptom."""
-    told = json.loads(looks.answer("claude-doctor --quick --json || true"))
+    told = json.loads(looks.answer("claude-doctor --json || true"))
     return {each["symptom"]: each["seen"] for each in told["findings"]}
+
+
+def _servers() -> dict[str, Any]:
+    """Return what the gateway tells of its servers."""
+    return dict(json.loads(looks.answer("curl -fsS http://127.0.0.1:4000/signalbox/servers")))
 
 
 @drill.cell("told", fixed=True)
@@ -56,13 +61,12 @@ def told(stage: Stage) -> Figures:
 
     hosts.run(HOST, f"nft '{rules}'")
     try:
+        assert wait_until(lambda: _servers() == {"lmstudio": "refused"}, 20, 0.5), _servers()
         seen = see()
-        servers = json.loads(looks.answer("curl -fsS http://127.0.0.1:4000/signalbox/servers"))
     finally:
         hosts.run(HOST, "nft delete table ip drill")
     assert "this host reaches lmstudio" in seen, seen
-    assert servers == {"lmstudio": "refused"}, servers
-    wait_until(lambda: '"lmstudio": 200' in looks.answer("curl -fsS http://127.0.0.1:4000/signalbox/servers"), 20, 0.5)
+    assert wait_until(lambda: _servers() == {"lmstudio": 200}, 20, 0.5), _servers()
     return {"told": seen, "control": must_fail(see, "the way open")}
 
 
@@ -155,7 +159,7 @@ def certificates(stage: Stage) -> Figures:
         ):
             local.serve(certificate)
             cloud.serve(certificate)
-            wait_until(lambda: "certificate" in looks.answer("curl -s http://127.0.0.1:4000/signalbox/servers"), 30, 1)
+            assert wait_until(lambda: "certificate" in str(_servers()), 30, 0.5), _servers()
             found = _findings()
             assert symptom in found, f"{cause}: {found}"
             (refused,) = ask(lane="local")
@@ -213,7 +217,6 @@ def web_search(stage: Stage) -> Figures:
 
     def search() -> tuple[str, list[str]]:
         """Return what Claude Code's tool gives to the model, and what was searched for."""
-        stage.simulators.requests()
         before = len(stage.simulators.requests())
         call = 'call the tool "WebSearch" with {"query": "when was the lighthouse of Nowhere built"}'
         done = hosts.run(
