@@ -1,7 +1,10 @@
 """What LiteLLM loads of ours: `callbacks` in config.yaml names `failover`, `audited` and `refused` here."""
 
+import allow
+import attention
 import audit
 import bounds
+import budget
 import client_gone
 import clients
 import failover as ours
@@ -22,6 +25,16 @@ bounds.bound()
 tls.everywhere()
 authenticate = clients.authenticate  # where `custom_auth` names it
 audited.broke_off = failover.broke_off
+budget.ledger.count()
+
+
+def wrote(record):
+    """Have a line of the audit counted, and looked at."""
+    budget.ledger.count()
+    attention.plugin.wrote(record)
+
+
+audited.wrote = wrote
 
 
 def counted(calculate):
@@ -51,5 +64,5 @@ if proxy_server.app.middleware_stack is not None:
     application = client_gone.around(guard.around(proxy_server.app.middleware_stack, failover.following))
     told = {"/signalbox/models": failover.loaded, "/signalbox/servers": failover.servers}
     heard = spent.around(audited.around(application))
-    proxy_server.app.middleware_stack = refused.around(tell.around(heard, told))
+    proxy_server.app.middleware_stack = refused.around(allow.around(tell.around(heard, told)))
     failover.start()

@@ -16,8 +16,23 @@ from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
 OURS = (
-    "audit", "bounds", "context", "failover", "guard", "lines", "mend", "probe", "reasons", "schemas", "spent", "tell",
-    "tls", "websearch",
+    "allow",
+    "attention",
+    "audit",
+    "bounds",
+    "budget",
+    "context",
+    "failover",
+    "guard",
+    "lines",
+    "mend",
+    "probe",
+    "reasons",
+    "schemas",
+    "spent",
+    "tell",
+    "tls",
+    "websearch",
 )  # fmt: skip
 
 
