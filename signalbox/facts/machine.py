@@ -100,7 +100,7 @@ class WithoutIPv4(HostFact[list[str]]):
         looks = [
             sh(
                 "( timeout {s} getent ahostsv4 {n} >/dev/null || ! timeout {s} getent ahosts {n} >/dev/null"
-                " || printf '%s\0' {n} ) &",
+                " || printf '%s\\0' {n} ) &",
                 s=seconds,
                 n=name,
             )

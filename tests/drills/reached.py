@@ -77,17 +77,19 @@ class _Relay:
         self._bind, self._target = bind, port
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._server: asyncio.Server | None = None
+        self._open: list[asyncio.StreamWriter] = []
         self.port = 0
 
     def serve(self, certificate: Path | None) -> None:
         """Serve with this certificate from now on, at the same port; None: no more."""
         asyncio.run_coroutine_threadsafe(self._serve(certificate), self._loop).result(20)
 
-    _server: asyncio.Server | None = None
-
     async def _serve(self, certificate: Path | None) -> None:
         if self._server:
             self._server.close()
+        for writer in self._open:  # a client keeps connections, and looks at no certificate again
+            writer.transport.abort()
         self._server = None
         if certificate:
             context = server_context(certificate)
@@ -95,6 +97,7 @@ class _Relay:
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.append(writer)
         there, back = await asyncio.open_connection(self._bind, self._target)
         await asyncio.gather(_copied(reader, back), _copied(there, writer), return_exceptions=True)
 

@@ -187,6 +187,21 @@ def test_reachable_tells_each_address() -> None:
     assert state == {up: True}
 
 
+def test_a_name_without_an_ipv4_address_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    getent = tmp_path / "getent"
+    getent.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '"ahostsv4 four.lan"|"ahosts six.lan"|"ahosts four.lan") echo "address STREAM x" ;;\n'
+        "*slow.lan) sleep 30 ;;\n"
+        "*) exit 2 ;;\n"
+        "esac\n"
+    )
+    getent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert ask(facts.WithoutIPv4, names=("six.lan", "four.lan", "nobody.lan", "slow.lan"), seconds=1) == ["six.lan"]
+
+
 def test_manifest_entries_survive_the_round_trip() -> None:
     entry = Entry("file", "/etc/with space", "0" * 64, original_path("file", "/etc/with space"))
     assert Entry.from_json(entry.to_json()) == entry
