@@ -14,6 +14,7 @@ from .here import AGENT, KEEPER, PATIENCE, Answer, Here, ask, key_in
 from .reasons import WHY
 
 DENIED = (401, 403)
+NO_QUERY = 400  # what a SearXNG that gives JSON to programs says to a search for nothing
 # By a word of WHY, and by what OpenSSL says.
 OF_THE_GATEWAY = {each: each for each in ("certificate-expired", "certificate-name")} | {"certificate": "tls"}
 OF_OPENSSL = {
@@ -48,6 +49,17 @@ def clouds(here: Here) -> Iterator[Finding]:
         answer = ask(url, timeout=5, proxies=True)
         if not answer.status:
             yield Finding(_unreached(answer, "cloud-unreachable"), f"{name} at {url}: {answer.text[:200]}")
+
+
+@check(AGENT)
+def web_search(here: Here) -> Iterator[Finding]:
+    """The web search answers programs; asked for nothing, which searches nothing"""
+    if not (url := here.expected["web_search"]):
+        return
+    answer = ask(f"{url}/search?format=json")
+    if answer.status != NO_QUERY:
+        said = f"it answers {answer.status}" if answer.status else answer.text[:200]
+        yield Finding("web-search-off", f"the SearXNG at {url}: {said}", subjects=("web_search",))
 
 
 def _by_the_gateway(here: Here) -> dict[str, int | str]:

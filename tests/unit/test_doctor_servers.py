@@ -73,6 +73,27 @@ def test_what_the_gateway_reaches_need_not_be_reached_by_the_host(monkeypatch: p
 
 
 @pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        (Answer(400, '{"error": "No query"}', {}), None),
+        (Answer(403, "Forbidden", {}), "it answers 403"),  # no json among its formats
+        (Answer(429, "Too Many Requests", {}), "it answers 429"),  # its limiter
+        (Answer(200, "<html>", {}), "it answers 200"),  # something else
+        (GONE, "Connection refused"),
+    ],
+)
+def test_a_search_that_gives_programs_no_json_is_told(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer, seen: str | None
+) -> None:
+    monkeypatch.setattr(check_servers, "ask", lambda *_: answer)
+    here = Here({"web_search": "http://search.lan:8080"}, frozenset({AGENT}))
+    told = [(each.symptom, each.seen) for each in check_servers.web_search(here)]
+    assert [symptom for symptom, _ in told] == (["web-search-off"] if seen else [])
+    assert not seen or seen in told[0][1]
+    assert not list(check_servers.web_search(Here({"web_search": None}, frozenset({AGENT}))))
+
+
+@pytest.mark.parametrize(
     ("said", "symptom"),
     [
         ("unable to get local issuer certificate", "tls"),
