@@ -11,19 +11,12 @@ from typing import Any
 from . import context
 from .check import Finding, check
 from .here import AGENT, KEEPER, PATIENCE, Answer, Here, ask, key_in
-from .reasons import WHY
+from .reasons import WHY, of_a_certificate
 
 DENIED = (401, 403)
 NO_QUERY = 400  # what a SearXNG that gives JSON to programs says to a search for nothing
-# By a word of WHY, and by what OpenSSL says.
-OF_THE_GATEWAY = {each: each for each in ("certificate-expired", "certificate-name")} | {"certificate": "tls"}
-OF_OPENSSL = {
-    "has expired": "certificate-expired",
-    "not yet valid": "certificate-expired",
-    "ostname mismatch": "certificate-name",
-    "IP address mismatch": "certificate-name",
-}
-UNREACHED = ("backend-off", "tls", *OF_OPENSSL.values())
+OF_A_CERTIFICATE = {each: each for each in ("certificate-expired", "certificate-name")} | {"certificate": "tls"}
+UNREACHED = ("backend-off", *OF_A_CERTIFICATE.values())
 
 
 @check(AGENT, KEEPER)
@@ -75,9 +68,7 @@ def _goes_directly(here: Here, server: dict[str, Any]) -> bool:
 
 
 def _unreached(answer: Answer, otherwise: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" not in answer.text:
-        return otherwise
-    return next((symptom for words, symptom in OF_OPENSSL.items() if words in answer.text), "tls")
+    return OF_A_CERTIFICATE.get(of_a_certificate(answer.text) or "", otherwise)
 
 
 def _token(path: str) -> str | None:
@@ -96,7 +87,7 @@ def _from_there(here: Here, name: str, server: dict[str, Any]) -> list[Finding]:
     if not isinstance(told, str):
         return []
     seen = f"this host reaches {name} at {server['probe']}, the gateway's container does not: {WHY[told]}"
-    return [Finding(OF_THE_GATEWAY.get(told, "backend-from-container"), seen)]
+    return [Finding(OF_A_CERTIFICATE.get(told, "backend-from-container"), seen)]
 
 
 def _of_server(name: str, server: dict[str, Any], token: str | None) -> Iterator[Finding]:

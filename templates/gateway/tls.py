@@ -7,21 +7,28 @@ must be all the same.
 
 import ssl
 
+import audit
+import reasons
 from litellm.llms.custom_httpx import http_handler
 
-# OpenSSL's numbers: X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
-OF_A_CERTIFICATE = {9: "certificate-expired", 10: "certificate-expired", 62: "certificate-name", 64: "certificate-name"}
-DEEP = 16  # errors around an error that are looked through
+DEEP = 32  # errors around an error that are looked through
 
 
 def why(error):
-    """Return what is wrong with the certificate for which a connection failed, as a word; None: it was not that."""
-    word = None
-    for _ in range(DEEP):
-        if isinstance(error, ssl.SSLCertVerificationError):  # aiohttp's is one too, with OpenSSL's own as its cause
-            word = OF_A_CERTIFICATE.get(getattr(error, "verify_code", None), "certificate")
-        error = error and (error.__cause__ or error.__context__)
-    return word
+    """Return what is wrong with the certificate for which a connection failed, as a word of reasons.py; None: nothing.
+
+    LiteLLM puts an error into others, of which some hold its words and some lead to it.
+    """
+    seen, left = [], [error]
+    while left and len(seen) < DEEP:
+        each = left.pop()
+        if each is None or each in seen:
+            continue
+        seen.append(each)
+        if word := reasons.of_a_certificate(audit.words_of(each)):
+            return word
+        left += [each.__context__, each.__cause__]
+    return None
 
 
 def plain(context):

@@ -56,8 +56,8 @@ def test_a_refused_key_is_told_what_to_do(refused: Any) -> None:
 
 def test_a_certificate_that_nobody_trusts_is_told_once(refused: Any) -> None:
     error = RuntimeError("InternalServerError: Connection error.")
-    error.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
-    error.__cause__.verify_code = 20
+    said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate"
+    error.__cause__ = ssl.SSLCertVerificationError(1, said)
     answer = asyncio.run(refused.async_post_call_failure_hook({}, error, None))
     assert answer.status_code == 400  # Claude Code does not try again
     assert "signed by nobody who is known" in answer.detail

@@ -21,6 +21,7 @@ from signalbox.launcher import within
 from tests.lab.certificates import Authority, server_context
 from tests.unit.gateway_plugins import plugins as plugins
 
+EXPIRED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1029)"
 ANSWER = b"HTTP/1.1 401 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 
@@ -108,9 +109,7 @@ def test_the_cause_is_found_within_what_litellm_makes_of_it(plugins: Any) -> Non
     def raised() -> None:
         try:
             try:
-                error = ssl.SSLCertVerificationError("certificate verify failed")
-                error.verify_code = 10
-                raise error
+                raise ssl.SSLCertVerificationError(1, EXPIRED)
             except OSError as error:
                 raise RuntimeError("Connection error.") from error
         except RuntimeError:
@@ -120,6 +119,11 @@ def test_the_cause_is_found_within_what_litellm_makes_of_it(plugins: Any) -> Non
         raised()
     assert plugins.tls.why(told.value) == "certificate-expired"
     assert plugins.tls.why(ValueError("Connection error.")) is None
+    # What it made of an Anthropic server's, with nothing that leads to the error itself.
+    told_whole = ValueError(f"AnthropicException - Cannot connect to host 198.18.4.1:41313 ssl:True [{EXPIRED}]")
+    assert plugins.tls.why(told_whole) == "certificate-expired"
+    told_whole.__cause__ = told_whole.__context__ = told_whole  # in a circle
+    assert plugins.tls.why(told_whole) == "certificate-expired"
 
 
 def test_the_doctor_and_the_launchers_take_what_the_gateway_takes(
