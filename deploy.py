@@ -36,9 +36,17 @@ keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(l
 may_replace(s.replaces)
 # First, and read-only: a machine that cannot become a host is left as it is.
 needed = (*packages(s), *clocks(s.base))
-by_name = addresses.names_for_the_gateway(s)
-needs = (addresses.of_mirrors(s), addresses.of_backends(s), by_name, readings(s), s.encrypts_secrets, needed)
-preflight(s.preflight, *needs, **root)
+preflight(
+    s.preflight,
+    addresses.of_mirrors(s),
+    addresses.of_backends(s),
+    readings(s),
+    addresses.of_own(s),
+    addresses.names_for_the_gateway(s),
+    s.encrypts_secrets,
+    needed,
+    **root,
+)
 # CAs and packages: every download after this needs them.
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.

@@ -2,7 +2,7 @@
 
 from signalbox.facts.billing import BILLED, KeySetting, KeySettings
 from signalbox.facts.context import ModelServers
-from signalbox.facts.machine import FileText, FirstLine, Machine, MachineState, Reachable, WithoutIPv4
+from signalbox.facts.machine import FileText, FirstLine, Machine, MachineState, Reachable
 from signalbox.facts.packages import (
     LoadableModules,
     Packages,
@@ -72,6 +72,5 @@ __all__ = [
     "UserInputs",
     "UserState",
     "UserUnits",
-    "WithoutIPv4",
     "known_placed",
 ]

@@ -92,29 +92,6 @@ class Reachable(HostFact[dict[str, bool]]):
         return dict.fromkeys(fields(output), True)
 
 
-class WithoutIPv4(HostFact[list[str]]):
-    """Which of these names the host resolves, though to no IPv4 address; all are looked up side by side."""
-
-    def command(self, names: tuple[str, ...], seconds: int) -> Script:
-        """Return the command."""
-        looks = [
-            sh(
-                "( timeout {s} getent ahostsv4 {n} >/dev/null || ! timeout {s} getent ahosts {n} >/dev/null"
-                " || printf '%s\\0' {n} ) &",
-                s=seconds,
-                n=name,
-            )
-            for name in names
-        ]
-        return asked(sh("{} wait", looks), seconds=10 + 2 * seconds)
-
-    default = list
-
-    def process(self, output: list[str]) -> list[str]:
-        """Read the names."""
-        return sorted(fields(output))
-
-
 class FirstLine(HostFact[str]):
     """The first line of a file, "" where there is none."""
 

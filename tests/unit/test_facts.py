@@ -187,23 +187,6 @@ def test_reachable_tells_each_address() -> None:
     assert state == {up: True}
 
 
-def test_a_name_without_an_ipv4_address_is_told(tmp_path: Path) -> None:
-    getent = tmp_path / "getent"
-    getent.write_text(
-        "#!/bin/sh\n"
-        'case "$*" in\n'
-        '"ahostsv4 four.lan"|"ahosts six.lan"|"ahosts four.lan") echo "address STREAM x" ;;\n'
-        "*slow.lan) sleep 30 ;;\n"
-        "*) exit 2 ;;\n"
-        "esac\n"
-    )
-    getent.chmod(0o755)
-    command = facts.WithoutIPv4().command(names=("six.lan", "four.lan", "nobody.lan", "slow.lan"), seconds=1)
-    here = str(command).replace("PATH=/", f"PATH={tmp_path}:/")  # of the answer's own
-    done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, check=True, timeout=20)
-    assert facts.WithoutIPv4().process(done.stdout.splitlines()) == ["six.lan"]
-
-
 def test_manifest_entries_survive_the_round_trip() -> None:
     entry = Entry("file", "/etc/with space", "0" * 64, original_path("file", "/etc/with space"))
     assert Entry.from_json(entry.to_json()) == entry
