@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.drills import generated, looks
+from tests.drills import came_in, generated, looks
 from tests.drills.deployment import Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import Stage, lab_host
@@ -288,4 +288,5 @@ def _named(lines: Sequence[str]) -> None:
     assert not unnamed, f"not named: {unnamed}; the plan names {lines}"
 
 
+drill.cell("came-in")(came_in.came_in)
 drill.cell("generated")(generated.generated)

@@ -73,6 +73,32 @@ def test_who_came_by_ssh_lately_is_not_shut_out_unsaid() -> None:
         assert ("the firewall shuts out logins of root from 203.0.113.7" in seen.stderr) == ("shut" in said)
 
 
+ROOT = ("203.0.113.7", "192.168.1.9")
+
+
+@pytest.mark.parametrize(
+    ("in_sent", "in_heard", "told"),
+    [
+        # An address of the lan, by an interface that the rules do not let in; and one that comes through all the same.
+        (ROOT, ("203.0.113.7",), "would shut out logins of root from 192.168.1.9,"),
+        (ROOT, (), "would shut out logins of root from 203.0.113.7; logins of root from 192.168.1.9,"),
+        ((), (), "would shut out logins of root from 203.0.113.7,"),  # not tried: compared
+    ],
+)
+def test_who_came_lately_is_tried_as_packets_against_the_new_rules(
+    in_sent: tuple[str, ...], in_heard: tuple[str, ...], told: str
+) -> None:
+    sets = "".join(
+        f"set {name}4 {{\n\telements = {{ {', '.join(each)} }}\n}}\n"
+        for name, each in (("heard", in_heard), ("sent", in_sent))
+        if each
+    )
+    came = "".join(f"Accepted publickey for root from {each} port 4022 ssh2: ED25519 SHA256:x\n" for each in ROOT)
+    said = refused({"fake_responses": {"-t sshd-session": answered(came), "/dev/net/tun": answered(sets)}})
+    assert told in said
+    assert ("were not tried as packets" in said) == (not in_sent)
+
+
 def test_a_vpns_datagrams_of_before_do_not_pass_for_answers_at_a_first_deploy() -> None:
     session = answered("203.0.113.7 50000 192.168.1.10 22")
     vpn = ("socket", "udp", "00000000:CA6C", "root", "vpn of vpn.service", "process")  # from the range of clients
