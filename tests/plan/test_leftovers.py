@@ -89,6 +89,12 @@ def test_linger_stays_while_something_of_the_user_is_wanted() -> None:
     assert with_manifest(Entry("linger", "claude"), settings={"service_user": {"enabled": False}}) == []
 
 
+def test_the_users_keys_stay_as_it_does_when_its_section_is_off() -> None:
+    keys = [Entry("key", f"claude:ssh-ed25519 {each}") for each in ("AAAA", "BBBB")]
+    assert with_manifest(*keys, settings={"service_user": {"enabled": False}}) == []
+    assert any("AAAA" in each for each in with_manifest(*keys))
+
+
 def test_of_an_earlier_gateway_user_nothing_lingers() -> None:
     earlier = "/home/other/.config/systemd/user/litellm.service"
     told = "\n".join(with_manifest(Entry("file", earlier), Entry("linger", "other")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import Any
 
@@ -160,6 +161,26 @@ def test_a_removal_starts_them_again() -> None:
 
 
 # ---- a person's own ----
+
+
+def test_a_persons_jails_keep_their_own_limits_and_see_their_logs() -> None:
+    placed = {each["command"].split("cat > ")[1].split(" ")[0]: each["stdin"] for each in deploy().sent
+              if "cat > /etc/" in each["command"]}  # fmt: skip
+    jail = placed["/etc/fail2ban/jail.d/signalbox.local.signalbox-new"]
+    assert re.findall(r"^\[.*\]$", jail, re.MULTILINE) == ["[sshd]"]
+    assert "/etc/fail2ban/action.d/signalbox-nftables.conf.signalbox-new" in placed
+    sandbox = placed["/etc/systemd/system/fail2ban.service.d/50-signalbox.conf.signalbox-new"]
+    assert re.findall(r"^ProtectHome=(.*)$", sandbox, re.MULTILINE) == ["read-only"]
+
+
+def test_a_later_file_that_makes_a_name_untrue_is_named_and_left() -> None:
+    later = "APT::Periodic::Unattended-Upgrade"
+    told = answered("value", "Unattended-Upgrade", "0", "said", "apt.conf.d/99their:Unattended-Upgrade\n", "timers",
+                    "masked\nenabled\n")  # fmt: skip
+    sent = commands(deploy({"fake_responses": {later: told}}))
+    assert "/etc/apt/apt.conf.d/99their makes Unattended-Upgrade 0" in sent
+    assert "apt-daily.timer masked" in sent
+    assert "99their makes" not in commands(deploy())
 
 
 def test_a_skill_of_the_same_name_stays() -> None:

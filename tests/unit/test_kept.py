@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.facts import Transaction, TransactionState
-from signalbox.kept import is_as_placed, lines_without, replaced
+from signalbox.facts import PlacedState, Transaction, TransactionState
+from signalbox.kept import edited_of, is_as_placed, lines_without, original_of, replaced
 from signalbox.manifest import Entry
+from signalbox.operations.files import prepare
 from signalbox.operations.packages import _keeps
 from signalbox.removal import _NO_NODE, _npm_has, removal
 from signalbox.shell import Script, sh
@@ -143,3 +144,41 @@ def test_whether_a_file_is_as_placed_is_told_as_root_too(tmp_path: Path) -> None
     digest = hashlib.sha256(b"ours\n").hexdigest()
     assert _run(is_as_placed(f"{tmp_path}/file", digest), tmp_path).returncode == 0
     assert _run(is_as_placed(f"{tmp_path}/file", "0" * 64), tmp_path).returncode == 1
+
+
+OURS = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [
+        (PlacedState(type="file", sha256=OURS, entry=Entry("file", "/etc/x", OURS)), None),
+        (PlacedState(type="file", sha256="b" * 64, entry=Entry("file", "/etc/x", OURS)), edited_of("file", "/etc/x")),
+        (PlacedState(type="link", target="/y", entry=Entry("file", "/etc/x", OURS)), edited_of("file", "/etc/x")),
+        (PlacedState(type="file", sha256="b" * 64), original_of("file", "/etc/x")),
+    ],
+)
+def test_what_a_person_made_of_our_file_is_kept_before_it_is_overwritten(now: PlacedState, kept: str | None) -> None:
+    script = prepare("file", "/etc/x", now, OURS)
+    assert ("cp -a -T --backup=numbered" in script) == (kept is not None)
+    assert kept is None or f"cp -a -T --backup=numbered /etc/x {kept}" in script
+
+
+def test_a_file_of_a_persons_in_the_place_of_our_link_is_kept() -> None:
+    now = PlacedState(type="file", sha256="b" * 64, entry=Entry("link", "/usr/local/bin/x", "/opt/x"))
+    assert f"/usr/local/bin/x {edited_of('link', '/usr/local/bin/x')}" in prepare("link", "/usr/local/bin/x", now, "")
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0"
+FROM = f'from="192.0.2.0/24" {KEY} mine'
+
+
+def test_a_key_with_options_stays_when_ours_of_the_same_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signalbox.removal.owned", lambda _, script: script)
+    (tmp_path / ".ssh").mkdir()
+    keys = tmp_path / ".ssh/authorized_keys"
+    keys.write_text(f"{FROM}\n{KEY} ours\n# {KEY}\n")
+    (command,) = removal([Entry("key", f"claude:{KEY}")])
+    done = _run(command.split(" && rm -f ")[0].replace("/home/claude", str(tmp_path)), tmp_path)
+    assert done.returncode == 0, done
+    assert keys.read_text() == f"{FROM}\n# {KEY}\n"
