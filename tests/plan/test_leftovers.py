@@ -15,6 +15,7 @@ from signalbox.guard import GUARD
 from signalbox.kept import original_of
 from signalbox.manifest import Entry, entry_path, forget, original_path
 from signalbox.removal import ORDER, removal
+from signalbox.settings.account import NOLOGIN
 from signalbox.settings.layers import merge
 from signalbox.sshd import DROP_IN
 from tests.answers import answered, claimed
@@ -177,6 +178,15 @@ def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_as
     assert "docker container start litellm" in sent[places["container"] or 0]
     assert "/home/claude/.aside" in sent[places["aside"] or 0]
     assert "chmod 755 /home/claude" in sent[places["mode"] or 0]
+
+
+def test_an_earlier_gateway_user_goes_with_its_home() -> None:
+    def gone(shell: str) -> bool:
+        sent = deploy(manifest(Entry("user", "old", shell)), file="remove.py").sent
+        return any("userdel old" in each["command"] for each in sent)
+
+    assert gone(NOLOGIN)
+    assert not gone("/bin/bash")
 
 
 def test_a_unit_whose_original_comes_back_runs_again() -> None:
