@@ -381,7 +381,7 @@ def _subids(entry: Entry) -> Script:
     if entry.original:  # from useradd, or a person's: they stay as long as the user does
         return sh("true")
     line = f"^{re.escape(entry.id)}:{entry.hash or '[0-9]*'}:65536$"
-    return sh("sed -i {} /etc/subuid /etc/subgid", f"/{line}/d")
+    return sh("sed -i --follow-symlinks {} /etc/subuid /etc/subgid", f"/{line}/d")
 
 
 def _linger(account: str) -> Script:

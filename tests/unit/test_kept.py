@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from signalbox.facts import PlacedState, Transaction, TransactionState
-from signalbox.kept import edited_of, is_as_placed, lines_without, original_of, replaced
+from signalbox.kept import edited_of, give_back, is_as_placed, keep, lines_without, original_of, replaced
 from signalbox.manifest import Entry
 from signalbox.operations.files import prepare
 from signalbox.operations.packages import _keeps
@@ -182,3 +184,45 @@ def test_a_key_with_options_stays_when_ours_of_the_same_goes(tmp_path: Path, mon
     done = _run(command.split(" && rm -f ")[0].replace("/home/claude", str(tmp_path)), tmp_path)
     assert done.returncode == 0, done
     assert keys.read_text() == f"{FROM}\n# {KEY}\n"
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    """Return a POSIX ACL as the kernel has it: tag, permissions and id of each entry (linux/posix_acl_xattr.h)."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+NOBODY = 2**32 - 1
+# Another user may read it, its group may not: as a mode alone that would be 640.
+READ_BY_ONE = acl((1, 6, NOBODY), (2, 4, 1234), (4, 0, NOBODY), (16, 4, NOBODY), (32, 0, NOBODY))
+ACL = "system.posix_acl_access"
+
+
+def with_acl(path: Path) -> None:
+    path.write_text("old\n")
+    try:
+        os.setxattr(path, "user.theirs", b"x")
+        os.setxattr(path, ACL, READ_BY_ONE)
+    except OSError:
+        pytest.skip("this file system has no ACLs")
+
+
+# As sed -i, which many installers edit shell files with, loses them: https://bugs.debian.org/695157,
+# and ydb-platform/nbs#3610.
+def test_an_edit_keeps_who_may_read_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with_acl(file)
+    assert _run(replaced(str(file), sh("sed s/old/new/")), tmp_path).returncode == 0
+    assert (file.read_text(), os.getxattr(file, ACL), os.getxattr(file, "user.theirs")) == ("new\n", READ_BY_ONE, b"x")
+
+
+def test_what_was_kept_of_a_home_comes_back_with_who_may_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signalbox.kept.owner_of", lambda _: "somebody")
+    monkeypatch.setattr("signalbox.kept.as_owner", lambda _, script: sh("sh -c {}", str(script)))
+    file, kept = tmp_path / "file", str(tmp_path / "kept.tar")
+    with_acl(file)
+    assert _run(keep(str(file), kept), tmp_path).returncode == 0
+    file.unlink()
+    assert _run(give_back(str(file), kept), tmp_path).returncode == 0
+    assert (file.read_text(), os.getxattr(file, ACL), os.getxattr(file, "user.theirs")) == ("old\n", READ_BY_ONE, b"x")
