@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from typing import Any
@@ -198,3 +199,18 @@ def test_of_a_renamed_user_it_is_told_what_stops_and_what_stays() -> None:
     assert "agent is a user of earlier settings: it stays, with its home" in seen.stderr
     assert "what runs as it stops: bot.service" in seen.stderr
     assert "liar" not in seen.stderr
+
+
+SHOWN = "Id={}\nActiveState={}\nUnitFileState=enabled\nLoadState=loaded\nNeedDaemonReload=no\n"
+
+
+@pytest.mark.parametrize(("state", "planned"), [("active", 1), ("inactive", 0)])
+def test_a_unit_whose_file_is_placed_before_it_is_read_again_and_that_is_planned(state: str, planned: int) -> None:
+    shown = {
+        "systemctl show fail2ban.service nftables.service": answered(SHOWN.format("nftables.service", state)),
+        "systemctl --user show claude-doctor.timer": answered(claimed(SHOWN.format("claude-doctor.timer", "active"))),
+    }
+    run = deploy({"fake_responses": shown}, "--dry")
+    named = [each["name"] for each in json.loads(run.stdout)["plan"] if each["hosts_with_change"]]
+    assert named.count("Firewall | Debian's own is known with that") == planned
+    assert "Doctor | claude: claude-doctor.timer is enabled and runs" in named
