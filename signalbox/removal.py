@@ -50,7 +50,6 @@ _AFTER = (
         "/etc/fail2ban/",
         sh("! systemctl --quiet is-active fail2ban.service || systemctl reload-or-restart fail2ban.service"),
     ),
-    ("/etc/sysctl.d/", sh("sysctl --quiet --system || true")),
 )
 
 

@@ -137,6 +137,17 @@ SEEN = (
     Before("the plan is clean though a later file makes a name untrue",
            "signalbox/operations/in_effect.py", "    if not others:", "    if others or not others:",
            f"{UNSAID}::test_a_later_file_that_makes_a_name_untrue_is_named_and_left", "unsaid promises, generated"),
+    Before("a unit whose file is placed is read again, which no plan names",
+           "signalbox/statements.py", "return any(path == unit", "return False and any(path == unit",
+           f"{UNSAID}::test_a_unit_whose_file_is_placed_before_it_is_read_again_and_that_is_planned",
+           "lived_in sections"),
+    Before("an edit of a person's file loses its ACL",
+           "signalbox/kept.py", "cp -a --attributes-only -T", "true",
+           f"{UNIT}::test_an_edit_keeps_who_may_read_the_file"),
+    Before("remove.py applies all of sysctl.d again, and a Docker of root's has no network any more",
+           "signalbox/removal.py", "_AFTER = (\n",
+           '_AFTER = (\n    ("/etc/sysctl.d/", sh("sysctl --quiet --system")),\n',
+           "tests/unit/test_removal.py::test_no_other_kernel_setting_than_ours_is_given_back"),
 )  # fmt: skip
 
 
