@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pyinfra.api import deploy
 
 from signalbox import doctor as package
 from signalbox import symptoms
+from signalbox.container import AUDIT
 from signalbox.operations import directories, file, files, link, service
 from signalbox.render import render
 from signalbox.settings import Account
@@ -18,12 +20,13 @@ from signalbox.verdict import remark
 
 BASE = "/usr/local/lib/signalbox"
 RECORD = "/etc/signalbox/doctor.json"
-UNITS = (".config/systemd/user/claude-doctor.service", ".config/systemd/user/claude-doctor.timer")
+LOOK = f"{AUDIT}/look"  # the gateway changes it when somebody shall look
+UNITS = tuple(f".config/systemd/user/claude-doctor.{kind}" for kind in ("service", "timer", "path"))
 
 
 @deploy("Doctor")
 def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertified: tuple[str, ...]) -> None:
-    """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer.
+    """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer, and at a call.
 
     + uncertified: what is to be said of models of which nobody has shown that they can drive Claude Code.
     """
@@ -32,12 +35,9 @@ def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertifi
     for model in uncertified:
         remark(model)
     directories(name="claude-doctor has its directories", paths=[BASE, f"{BASE}/doctor", "/etc/signalbox"])
-    modules = sorted(Path(package.__file__).parent.glob("*.py"))
-    texts = {f"{BASE}/doctor/{module.name}": module.read_text() for module in modules}
-    texts[f"{BASE}/doctor/symptoms.json"] = json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n"
     files(
         name="claude-doctor's programs and its symptoms are in place",
-        contents=texts,
+        contents=_programs(),
         modes={f"{BASE}/doctor/doctor.py": "755"},
     )
     file(
@@ -47,6 +47,14 @@ def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertifi
     )
     link(name="claude-doctor is a command", path="/usr/local/bin/claude-doctor", target=f"{BASE}/doctor/doctor.py")
     _timer(settings, account)
+
+
+@cache
+def _programs() -> dict[str, str]:
+    """Return what is the same on every host, by path."""
+    modules = sorted(Path(package.__file__).parent.glob("*.py"))
+    texts = {f"{BASE}/doctor/{module.name}": module.read_text() for module in modules}
+    return {**texts, f"{BASE}/doctor/symptoms.json": json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n"}
 
 
 def _timer(settings: Doctor, account: Account) -> None:
@@ -65,13 +73,14 @@ def _timer(settings: Doctor, account: Account) -> None:
         file(
             name=f"{user}: {name} is in place",
             path=account.path(unit),
-            content=render(f"doctor/{name}", minutes=settings.every_minutes),
+            content=render(f"doctor/{name}", minutes=settings.every_minutes, look=LOOK),
             user=user,
         )
-    service(
-        name=f"{user}: claude-doctor.timer is enabled and runs",
-        unit="claude-doctor.timer",
-        account=user,
-        home=account.home,
-        inputs={},
-    )
+    for unit in ("claude-doctor.timer", "claude-doctor.path"):
+        service(
+            name=f"{user}: {unit} is enabled and runs",
+            unit=unit,
+            account=user,
+            home=account.home,
+            inputs={},
+        )
