@@ -7,6 +7,7 @@ from typing import Any
 from signalbox.backends import kind_of
 from signalbox.billing import billed, instead
 from signalbox.claude_settings import LEAN, Choices, claude_settings
+from signalbox.launcher.backends_env import OF_A_SERVER
 from signalbox.launcher.context import LEAN as LEAN_OPENING
 from signalbox.readings import of_boxes
 from signalbox.routes import boxes, window
@@ -150,6 +151,7 @@ def _of_models(lane: Lane, models: Served) -> dict[str, str]:
         "ANTHROPIC_CUSTOM_MODEL_OPTION": asked,
         "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": f"{main.id} ({record.name})",
         **_of_models_to_choose(lane, models),
+        **(OF_A_SERVER if lane.via == "direct" else _without_late_system(lane, models)),
         **_of_an_unknown_main_model(several),
     }
 
@@ -244,6 +246,13 @@ def _of_models_to_choose(lane: Lane, models: Served) -> dict[str, str]:
     """
     least = window(box for several in models.values() for box in several) if lane.via == "gateway" else None
     return {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(least)} if least else {}
+
+
+def _without_late_system(lane: Lane, models: Served) -> dict[str, str]:
+    """Return what keeps Claude Code from sending late system messages to the lane's models that are not Claude's."""
+    names = [name for name in dict.fromkeys(lane.models.values()) if window(_used(lane, models, name)) is not None]
+    said = ";".join(f"{name}=-mid_conv_system" for name in names)
+    return {"CLAUDE_CODE_MODEL_CAPABILITIES": said} if said else {}
 
 
 def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:

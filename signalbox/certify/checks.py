@@ -205,7 +205,7 @@ def context(target: Target) -> Row | str:
 
 @look("system message in mid-conversation")
 def late_system(target: Target) -> Row | str:
-    """Claude Code sends one for models that it does not know; the gateway can repair that, a direct lane cannot."""
+    """Claude Code sends one to models that it does not know; lanes have it leave them out, and the gateway mends it."""
     name = "system message in mid-conversation"
     turns = [
         {"role": "user", "content": "Say OK."},
@@ -216,7 +216,8 @@ def late_system(target: Target) -> Row | str:
     try:
         said = target.server.ask(turns)
     except Refused as error:
-        return Row(name, REMARK, f"refused, so use it through the gateway: {error}")
+        words = "refused; lanes send none, but Claude Code by itself does (CLAUDE_CODE_MODEL_CAPABILITIES)"
+        return Row(name, REMARK, f"{words}: {error}", "late-system")
     return _sound(name, said) or "accepted"
 
 
@@ -230,7 +231,7 @@ def schemas(target: Target) -> Row | str:
     try:
         said = target.server.ask("Say OK.", tools=[tool])
     except Refused as error:
-        return Row(name, REMARK, f"refused, so use it through the gateway: {error}")
+        return Row(name, REMARK, f"refused, so use it through the gateway: {error}", "tools-grammar")
     return _sound(name, said) or "accepted"
 
 

@@ -95,8 +95,18 @@ def test_a_server_that_hangs_ends_it_after_the_first_row(lab: Running, target: T
 
 
 def test_every_habit_has_its_reason() -> None:
-    # Two fail with --agent, as the drill shows; one is the gateway's to mend.
-    assert set(REASONS) == set(HABITS) - {"", "gives up", "boasts", "grammar"}
+    # Two fail with --agent, as the drill shows; the others are the gateway's or the lane's to mend.
+    assert set(REASONS) == set(HABITS) - {"", "gives up", "boasts", "grammar", "strict roles", "text only"}
+
+
+@pytest.mark.parametrize("habit", ["strict roles", "grammar"])
+def test_what_a_lane_mends_is_a_remark_and_its_symptom(lab: Running, target: Target, habit: str) -> None:
+    lab.control.options("lmstudio", habit=habit)
+    report = _report(list(rows(target)))
+    assert report.passed
+    assert [row.symptom for row in report.rows if row.result == REMARK and "refused" in row.seen] == [
+        {"strict roles": "late-system", "grammar": "tools-grammar"}[habit]
+    ]
 
 
 def test_a_server_that_makes_no_grammar_of_a_schema_is_for_the_gateway(lab: Running, target: Target) -> None:

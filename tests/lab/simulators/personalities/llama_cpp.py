@@ -51,6 +51,17 @@ class LlamaCpp(ModelServer):
     def bad(self, call: Call, message: str) -> Answer:  # noqa: ARG002
         return Answer(400, {"error": {"code": 400, "message": message, "type": "invalid_request_error"}})
 
+    def late_system(self, call: Call) -> Answer:  # noqa: ARG002
+        # ggml-org/llama.cpp/issues/27367: by the model's template, on both endpoints
+        message = "\n------------\nWhile executing CallExpression at line 85, column 32 in source:\n...\n"
+        message += "Error: Jinja Exception: System message must be at the beginning."
+        return Answer(500, {"error": {"code": 500, "message": message, "type": "server_error"}})
+
+    def unseen_image(self, call: Call) -> Answer:
+        # its server-common.cpp
+        hint = "hint: if this is unexpected, you may need to provide the mmproj"
+        return self.bad(call, f"image input is not supported - {hint}")
+
     def unknown(self, call: Call) -> Answer:  # noqa: ARG002
         return Answer(404, {"error": {"code": 404, "message": "File Not Found", "type": "not_found_error"}})
 
