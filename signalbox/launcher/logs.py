@@ -19,6 +19,9 @@ USAGE = """\
 claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--no-follow] [--json]
 
 Shows the last requests (10, or NUMBER) that went through the gateway, then each one as it comes; Ctrl-C ends it."""
+MENDED = {
+    "images": "images left out, as it sees none"
+}  # of what the gateway changes; what makes no difference is not told
 PAUSE = 0.3  # seconds between looks
 
 
@@ -78,6 +81,7 @@ def in_words(entry: Mapping[str, Any]) -> str:
         route = f"{asked}: {entry['fallback']} FAILED ({entry.get('error_class') or 'error'}), {who} answered"
     else:
         route = f"{asked}: {who} answered"
+    route += "".join(f", {MENDED[each]}" for each in entry.get("mended") or () if each in MENDED)
     cost = entry.get("cost_usd")
     paid = "free" if cost == 0 else "price unknown" if cost is None else f"${cost:.4f}"
     about = "about " if entry.get("estimated") else ""
