@@ -16,8 +16,8 @@ from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
 OURS = (
-    "audit", "bounds", "context", "failover", "guard", "images", "lengths", "lines", "mend", "probe", "schemas",
-    "spent", "tell",
+    "audit", "bounds", "context", "endings", "failover", "guard", "images", "lengths", "lines", "mend", "probe",
+    "schemas", "spent", "tell",
 )  # fmt: skip
 
 
