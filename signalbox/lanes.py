@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from signalbox.backends import kind_of
+from signalbox.backends import kind_of, sight_of
 from signalbox.billing import billed, instead
 from signalbox.claude_settings import LEAN, Choices, claude_settings
 from signalbox.launcher.backends_env import OF_A_SERVER
@@ -120,6 +120,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "main_servers": _main_servers(lane, models),
         "instead": instead(settings, lane),
         "readings": _readings(lane, models, lean=lean),
+        "sight": _sight(lane, models),
     }
 
 
@@ -190,6 +191,17 @@ def _readings(lane: Lane, models: Served, *, lean: bool) -> list[dict[str, Any]]
         if not readings and isinstance(model, BackendModel):
             found.append({"id": ident, "url": None, "context_length": model.context_length})
     return found
+
+
+def _sight(lane: Lane, models: Served) -> dict[str, Any] | None:
+    """Return what to ask of the server of a direct lane about images; the gateway asks by itself. None: nothing."""
+    if lane.via != "direct":
+        return None
+    ((record, model),) = _used(lane, models, lane.models["main"])
+    if not isinstance(record, Backend) or not isinstance(model, BackendModel):
+        return None
+    sight = sight_of(record, model)
+    return sight and {key: value for key, value in sight.items() if key != "secret"}
 
 
 def _first_party_url(settings: Settings, lane: Lane) -> str:

@@ -43,10 +43,25 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         say(f"this bills {lane['billed']}")
         for words in _how(lane, arguments):
             say(words)
-    whole = [*records["flags"], *arguments]
+    whole = [*records["flags"], *_unread(lane, variables), *arguments]
     if attended.wanted(whole):
         attended.begin(name, variables["CLAUDE_CONFIG_DIR"], records["claude"], whole, variables)
     become(records["claude"], whole, variables)
+
+
+# What becomes an image in a conversation: a server whose model sees none refuses every later turn of it.
+SEEN = ("png", "jpg", "jpeg", "gif", "webp", "pdf")
+
+
+def _unread(lane: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
+    """Return what keeps Claude Code from reading images for a direct lane's model that sees none."""
+    if probes.sees_images(lane, variables.get(lane["key_variable"] or "")):
+        return []
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        way = "takes it out; through the gateway it is left out for you"
+        say(f"{lane['models']['main']} sees no images: none is read here, and one that you paste is refused until "
+            f"/rewind {way}")  # fmt: skip
+    return [f"--disallowedTools={','.join(f'Read(*.{each})' for each in SEEN)}"]
 
 
 # What a permission mode means, where nothing that follows on the screen tells it.

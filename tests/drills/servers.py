@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import requests
 
 from signalbox.settings.layers import merge
+from tests.drills import server_ways
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.failover import every_kind
 from tests.drills.failures import Kind, ask, audit, audited, fault, kinds, options, settings, urls
@@ -19,9 +21,11 @@ from tests.lab import hosts
 drill = Drill(
     "servers",
     "model servers as people have them",
-    "Each behaviour that public reports describe, on each kind of server, through the gateway: who answered, what was "
-    "billed, what was told. Nothing is billed that the server itself could have answered.",
+    "Each behaviour that public reports describe, on each kind of server, through the gateway, directly and in a "
+    "private lane: who answered, what was billed, what was told. Nothing is billed that the server itself could have "
+    "answered, and nothing ends well with the work undone.",
 )
+drill.rows = server_ways.publish
 
 # As an MCP server made with zod 4 has it: github.com/codefuturist/email-mcp/issues/58
 MAIL = {"type": "string", "format": "email", "pattern": "^(?!\\.)(?!.*\\.\\.)[a-z.]+@([a-z]+\\.)+[a-z]{2,}$"}
@@ -203,3 +207,24 @@ def named(stage: Stage) -> Figures:
     stage.converged()
     stage.site().deploy().ok()
     return {"asked by its name": "LM Studio answers", "control": control}
+
+
+def _of_ways(behaviour: server_ways.Behaviour) -> None:
+    """Register the cell of a behaviour in all ways and forms."""
+
+    def body(stage: Stage) -> Figures:
+        every = kinds(urls(stage)) if stage.converged() else {}
+        lanes = server_ways.lanes(every)
+        stage.site(settings=merge(settings(every), {"lanes": lanes})).deploy().ok()
+        server_ways.prepare()
+        rows = list(server_ways.played(stage, behaviour, every))
+        server_ways.keep(behaviour.name, rows)
+        done = Counter(row["by"] for row in rows)
+        return {"rows": len(rows), **{f"by {who}": count for who, count in sorted(done.items())}}
+
+    body.__doc__ = behaviour.shows
+    drill.cell(f"ways-{behaviour.name}")(body)
+
+
+for _each in server_ways.BEHAVIOURS:
+    _of_ways(_each)

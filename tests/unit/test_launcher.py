@@ -58,6 +58,11 @@ class Gateway(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b'{"n": 36000}')
             return
+        if self.path.startswith("/sees/"):  # stands for one that tells whether its model sees images
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"vision": %s}' % self.path.removeprefix("/sees/").encode())
+            return
         right = self.headers["Authorization"] == f"Bearer {KEY}" or self.headers["x-api-key"] == CLOUD_KEY
         right = right and self.path == "/v1/models"
         body = {"data": [{"id": model} for model in self.models]} if right else {"error": "No connected db."}
@@ -511,6 +516,19 @@ def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
     assert host.run("cloud", "--private").stderr.endswith(
         "there is no private lane cloud-private; set lanes.cloud-private.enabled, and deploy\n"
     )
+
+
+@pytest.mark.parametrize(("told", "denied"), [("false", True), ("true", False), ("null", False), ("[", False)])
+def test_a_direct_lane_whose_model_sees_no_images_reads_none(host: Host, told: str, denied: bool) -> None:
+    host.ask_here("local-private")
+    sight = {"body": None, "models": None, "names": [], "model": "m", "vision": "vision"}
+    host.records["lanes"]["local-private"]["sight"] = {**sight, "url": f"{host.records['gateway']['url']}/sees/{told}"}
+    host.write()
+    assert host.run("local", "--private", "-p", "x").returncode == 0
+    arguments, _ = host.seen()
+    assert arguments[-2:] == ["-p", "x"]
+    wanted = ["--disallowedTools=Read(*.png),Read(*.jpg),Read(*.jpeg),Read(*.gif),Read(*.webp),Read(*.pdf)"]
+    assert arguments[:-2] == (wanted if denied else [])
 
 
 def test_the_model_servers_of_a_direct_lane_are_asked_first(host: Host) -> None:
