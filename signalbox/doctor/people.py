@@ -16,6 +16,7 @@ from . import (  # noqa: F401 (they register their checks)
     check_host,
     check_lanes,
     check_models,
+    check_money,
     check_protection,
     check_sent,
     check_servers,

@@ -13,9 +13,9 @@ OPENS = re.compile(
     r"<tool_call>|<function=|<\|tool_call|<\|python_tag\|>|\[TOOL_CALLS\]|<start_function_call>|<function_calls>"
     r"|<invoke name=|<seed:tool_call>|<minimax:tool_call>|<\uff5cDSML\uff5c|<\uff5ctool|commentary to=functions\."
 )
-_ARGUMENTS = r'"(?:arguments|parameters|input)"\s*:'
 NAMED = re.compile(
-    rf'\{{\s*"(?:name|function|tool)"\s*:\s*"([\w.-]{{1,64}})"\s*,\s*{_ARGUMENTS}.*\}}\s*\]?\s*(?:```)?\s*\Z'
+    r'\{\s*"(?:name|function|tool)"\s*:\s*"([\w.-]{1,64})"\s*,\s*"(?:arguments|parameters|input)"\s*:'
+    r".*\}\s*\]?\s*(?:```)?\s*\Z"
     r"|\b([\w.-]{1,64})\[ARGS\]\s*\{.*\}\s*\Z",
     re.S,
 )

@@ -16,8 +16,8 @@ from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
 OURS = (
-    "audit", "bounds", "context", "endings", "failover", "guard", "images", "lengths", "lines", "mend", "probe",
-    "schemas", "spent", "tell",
+    "allow", "attention", "audit", "bounds", "budget", "context", "endings", "failover", "guard", "images", "lengths",
+    "lines", "mend", "probe", "schemas", "spent", "tell",
 )  # fmt: skip
 
 
