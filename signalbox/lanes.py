@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from signalbox.backends import kind_of, sight_of
+from signalbox.backends import backend_kind, kind_of, sight_of
 from signalbox.billing import billed, instead
 from signalbox.claude_settings import LEAN, Choices, claude_settings
 from signalbox.launcher.backends_env import OF_A_SERVER
@@ -122,6 +122,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "asks": lane.fallbacks == "ask",
         "readings": _readings(lane, models, lean=lean),
         "sight": _sight(lane, models),
+        "slots": _slots(lane, models),
     }
 
 
@@ -207,6 +208,22 @@ def _sight(lane: Lane, models: Served) -> dict[str, Any] | None:
         return None
     sight = sight_of(record, model)
     return sight and {key: value for key, value in sight.items() if key != "secret"}
+
+
+def _slots(lane: Lane, models: Served) -> list[str]:
+    """Return where servers of the main model tell how far they have read a prompt, those that want no key for it.
+
+    A direct lane has the server's key, if there is one.
+    """
+    if lane.via == "first-party":
+        return []
+    found = [
+        backend_kind(record).slots(record, model)
+        for record, model in _used(lane, models, lane.models["main"])
+        if isinstance(record, Backend) and isinstance(model, BackendModel)
+        if record.token is None or lane.via == "direct"
+    ]
+    return [url for url in found if url]
 
 
 def _first_party_url(settings: Settings, lane: Lane) -> str:

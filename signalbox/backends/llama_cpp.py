@@ -64,6 +64,10 @@ def sight(record: Backend, model: BackendModel) -> Sight:
     return Sight(f"{record.url}/props?{asked}", "modalities.vision")
 
 
+def slots(record: Backend, model: BackendModel) -> str | None:
+    return f"{record.url}/slots?{urlencode({'model': str(model.id)})}"
+
+
 def listing(record: Backend) -> Listing:
     return openai_listing(record)
 

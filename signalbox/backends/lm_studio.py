@@ -46,6 +46,10 @@ def sight(record: Backend, _model: BackendModel) -> Sight:
     return Sight(probe(record).url, "capabilities.vision", models="models", names=("key", "loaded_instances.0.id"))
 
 
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
+
+
 def listing(record: Backend) -> Listing:
     return Listing(probe(record).url, "models", "key", telling=True, unfit=(("type", "embedding"),))
 

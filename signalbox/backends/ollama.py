@@ -48,6 +48,10 @@ def sight(record: Backend, model: BackendModel) -> Sight:
     return Sight(f"{record.url}/api/show", "capabilities", {"model": str(model.id)})
 
 
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
+
+
 def listing(record: Backend) -> Listing:
     return Listing(f"{record.url}/api/tags", "models", "name", telling=True)  # /api/ps has the loaded ones alone
 

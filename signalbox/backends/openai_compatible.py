@@ -49,6 +49,10 @@ def sight(_record: Backend, _model: BackendModel) -> Sight | None:
     return None  # no such server need tell
 
 
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
+
+
 def listing(record: Backend) -> Listing:
     return openai_listing(record)
 

@@ -135,6 +135,9 @@ class BackendKind(Kind[Backend], Protocol):
     def sight(self, record: Backend, model: BackendModel, /) -> Sight | None:
         """Return where the server tells whether the model sees images; None where such a server does not tell."""
 
+    def slots(self, record: Backend, model: BackendModel, /) -> str | None:
+        """Return the URL at which the server tells how far it has read a prompt; None where it does not tell."""
+
     def listing(self, record: Backend) -> Listing:
         """Return where the server lists its models."""
 

@@ -58,6 +58,10 @@ def sight(_record: Backend, _model: BackendModel) -> Sight | None:
     return None  # it does not tell
 
 
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
+
+
 def listing(record: Backend) -> Listing:
     return openai_listing(record)
 

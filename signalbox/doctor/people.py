@@ -21,6 +21,7 @@ from . import (  # noqa: F401 (they register their checks)
     check_sent,
     check_servers,
     check_services,
+    check_speed,
 )
 from .check import CHECKS, Finding, Outcome, causes, look
 from .check_host import home_of, placed_below

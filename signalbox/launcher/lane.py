@@ -108,6 +108,8 @@ def _how(lane: dict[str, Any], arguments: Sequence[str]) -> Iterator[str]:
         yield f"{other[0]}: permissions.defaultMode is {other[1]}, not the lane's {mode}"
     elif not asked:
         yield f"{MODES[mode]} (permission_mode {mode})"
+    if silence := lane["environment"].get("API_TIMEOUT_MS"):
+        yield f"an answer has {int(silence) // 1000} s to begin (gateway.stream_timeout_seconds)"
     if lane.get("prompt") == "lean":
         yield f'{LEAN} (prompt = "full" has them)'
 

@@ -11,8 +11,10 @@ import time
 
 import probe
 
-WORDS = "[{} was left out: {} does not read {}]"
-NAMES = {"image": ("an image", "images"), "document": ("a document", "PDF files")}
+WORDS = {
+    "image": "[an image was left out: {} does not read images]",
+    "document": "[a document was left out: {} does not read PDF files]",
+}
 REFUSED = re.compile(
     r"image input is not supported|does not support images?\b|not a multimodal model|data required for image input"
     r"|image_url.{0,40}(?:not supported|unsupported)|only text content",
@@ -51,8 +53,7 @@ def without(messages, kinds, model):
 
     def plain(block):
         if kind(block) in kinds:
-            what, read = NAMES[kind(block)]
-            return {"type": "text", "text": WORDS.format(what, model, read)}
+            return {"type": "text", "text": WORDS[kind(block)].format(model)}
         if isinstance(block, dict) and block.get("type") == "tool_result" and isinstance(block.get("content"), list):
             return {**block, "content": [plain(each) for each in block["content"]]}
         return block

@@ -94,6 +94,18 @@ def test_a_server_that_hangs_ends_it_after_the_first_row(lab: Running, target: T
     assert "nothing came within 1 s" in seen[0].seen
 
 
+def test_a_server_that_reads_slowly_gets_a_longer_timeout_proposed(lab: Running, target: Target) -> None:
+    def of_context(target: Target) -> Row:
+        (row,) = [row for row in rows(target) if row.name == "context"]
+        return row
+
+    assert of_context(target).result == PASSED
+    lab.control.fault("lmstudio", "stall", path="/v1/messages", after_chunks=1, seconds=1.2)
+    slow = of_context(replace(target, silence=1))
+    assert (slow.result, slow.symptom) == (REMARK, "slow-prefill")
+    assert "gateway.stream_timeout_seconds is 1, write 10" in slow.seen
+
+
 def test_every_habit_has_its_reason() -> None:
     # Two fail with --agent, as the drill shows; the others are the gateway's or the lane's to mend.
     assert set(REASONS) == set(HABITS) - {"", "gives up", "boasts", "grammar", "strict roles", "text only"}

@@ -531,6 +531,32 @@ def test_a_direct_lane_whose_model_sees_no_images_reads_none(host: Host, told: s
     assert arguments[:-2] == (wanted if denied else [])
 
 
+def _slot(**more: Any) -> dict[str, Any]:
+    return {"is_processing": True, "n_prompt_tokens_processed": 2048, "n_prompt_tokens_cache": 100,
+            "next_token": [{"n_decoded": 0}], **more}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("slots", "read"),
+    [
+        ([_slot()], 2148),
+        ([{"id": 0, "is_processing": False}, _slot(n_prompt_tokens_cache=None)], 2048),
+        ([_slot(next_token=[{"n_decoded": 3}])], None),  # it speaks
+        ([{"id": 0, "is_processing": False}], None),
+        ([_slot(next_token=[])], None),
+        ([_slot(n_prompt_tokens_processed="x")], None),
+        ({"error": "no slots"}, None),
+        ([1], None),
+    ],
+)
+def test_how_far_a_prompt_is_read_is_told_where_the_server_tells_it(
+    monkeypatch: pytest.MonkeyPatch, slots: Any, read: int | None
+) -> None:
+    monkeypatch.setattr(probes, "ask", lambda *_, **__: slots)
+    assert probes.tokens_read({"slots": ["http://llama/slots"]}, None) == read
+    assert probes.tokens_read({"slots": []}, None) is None
+
+
 def test_the_model_servers_of_a_direct_lane_are_asked_first(host: Host) -> None:
     url = host.records["gateway"]["url"]
     host.ask_here("local-private")
@@ -590,6 +616,7 @@ def test_what_one_lane_sets_does_not_reach_another(host: Host) -> None:
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
         "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+        "CLAUDE_CODE_MODEL_CAPABILITIES",
     }
     inherited = {name: of_local[name] for name in of_local if name not in ("PATH", "_")}
     host.run("cloud", **inherited)
