@@ -38,7 +38,7 @@ class Behaviour:
     """What a server does, by public reports (source), and how a simulated one is made to do it.
 
     kinds: of servers that it is reported of; the first is played in every form, the others with -p and tools.
-    prompt: of the first turn, where another than that of the form. by: who does the work, of each way: "local",
+    prompt: of the first turn, where another than that of the form. ours: whether plain Claude Code fails. by: who does the work, of each way: "local",
     "cloud", or "nobody": then words tells what the person reads (a pattern).
     """
 
@@ -49,6 +49,7 @@ class Behaviour:
     have: Callable[[Stage, Kind], AbstractContextManager[None]]
     by: Mapping[str, str]
     prompt: str | None = None
+    ours: bool = False
     words: str = r"\S"
 
 
@@ -71,6 +72,7 @@ BEHAVIOURS = (
         ("llama_cpp", "vllm", "lm_studio", "ollama"),
         _habit("strict roles"),
         ALL_LOCAL,
+        ours=True,
     ),
     Behaviour(
         "images",
@@ -80,6 +82,7 @@ BEHAVIOURS = (
         _habit("text only"),
         ALL_LOCAL,
         prompt=SEE,
+        ours=True,
     ),
     Behaviour(
         "router",
@@ -167,6 +170,22 @@ def look(stage: Stage, behaviour: Behaviour, kind: Kind, way: str, form: str) ->
     billed = sum(line["cost_usd"] or 0 for line in lines)
     return {"kind": kind.server, "way": way, "form": form, "by": by, "billed": f"{billed:.4f}" if billed else "",
             "told": "; ".join(told)}  # fmt: skip
+
+
+def plainly(stage: Stage, behaviour: Behaviour, kind: Kind) -> None:
+    """AssertionError unless Claude Code without a lane does the work with this server."""
+    url = stage.simulators.servers()[kind.server]
+    told = {
+        "ANTHROPIC_BASE_URL": f"http://{url['bind']}:{url['port']}", "ANTHROPIC_AUTH_TOKEN": "none",
+        "ANTHROPIC_MODEL": kind.model, "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "32768", "CLAUDE_CODE_MAX_RETRIES": "0",
+        "CLAUDE_CONFIG_DIR": "/home/claude/.claude-plain", "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }  # fmt: skip
+    variables = " ".join(f"{name}={value}" for name, value in told.items())
+    words = looks.quoted(behaviour.prompt or HELLO)
+    with behaviour.have(stage, kind):
+        status, said = _ran(f"env {variables} ~/.local/bin/claude -p --allowedTools Read -- {words}")
+    assert not status and re.search(DONE, said), said[-300:]
 
 
 def _play(lane: str, form: str, prompt: str | None) -> tuple[int, str]:

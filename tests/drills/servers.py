@@ -166,6 +166,31 @@ def web_search(stage: Stage) -> Figures:
     return {"with a fallback": f"{line['model']} answers", "alone": str(told["error"])[:120]}
 
 
+@drill.cell("cut-prompts")
+def cut_prompts(stage: Stage) -> Figures:
+    """A prompt that Ollama would cut without a word is not answered as if nothing were: the fallback gets it."""
+    kind = _all(stage)["ollama"]
+    long = "The signal shows proceed, and the points are set. " * 3200  # some 32000 tokens
+    figures: Figures = {}
+    with options(stage, kind.server, habit="cuts prompts"):
+        before = len(audit())
+        (told,) = ask(kind.model, long)
+        (line,) = audited(before, 1, kind.model)
+        assert (line["fallback"], line["error_class"]) == (kind.model, "overflow"), f"{told}, {line}"
+        figures["with a fallback"] = f"{line['model']} answers {line['input_tokens']} tokens"
+        (told,) = ask(kind.model, long, lane="local")
+        assert told["status"] == 400, told
+        assert "prompt is too long: about" in str(told["error"]), told
+        figures["alone"] = str(told["error"])[:120]
+        (told,) = ask(kind.model, long[: len(long) // 2])
+        assert kind.says in told["text"], told
+        body = {"model": "gemma4:26b-a4b", "max_tokens": 9, "messages": [{"role": "user", "content": long}]}
+        answer = requests.post(f"{urls(stage)['ollama']}/v1/messages", json=body, timeout=10).json()
+        read = answer["usage"]["input_tokens"]
+        assert read < 10000, answer
+    return {**figures, "control": f"the server itself answers, and has read {read} tokens"}
+
+
 @drill.cell("busy")
 def busy(stage: Stage) -> Figures:
     """A server that is slow to tell what it has, because it computes for us, is asked all the same."""
@@ -220,7 +245,11 @@ def _of_ways(behaviour: server_ways.Behaviour) -> None:
         rows = list(server_ways.played(stage, behaviour, every))
         server_ways.keep(behaviour.name, rows)
         done = Counter(row["by"] for row in rows)
-        return {"rows": len(rows), **{f"by {who}": count for who, count in sorted(done.items())}}
+        figures = {"rows": len(rows), **{f"by {who}": count for who, count in sorted(done.items())}}
+        if not behaviour.ours:
+            return figures
+        first = every[behaviour.kinds[0]]
+        return {**figures, "control": must_fail(lambda: server_ways.plainly(stage, behaviour, first), "plain claude")}
 
     body.__doc__ = behaviour.shows
     drill.cell(f"ways-{behaviour.name}")(body)
