@@ -38,8 +38,9 @@ class Behaviour:
     """What a server does, by public reports (source), and how a simulated one is made to do it.
 
     kinds: of servers that it is reported of; the first is played in every form, the others with -p and tools.
-    prompt: of the first turn, where another than that of the form. ours: whether plain Claude Code fails. by: who does the work, of each way: "local",
-    "cloud", or "nobody": then words tells what the person reads (a pattern).
+    prompt: of the first turn, where another than that of the form. ours: whether plain Claude Code fails.
+    by: who does the work, of each way: "local", "cloud", or "nobody": then words tells what the person reads (a
+    pattern).
     """
 
     name: str
@@ -185,7 +186,8 @@ def plainly(stage: Stage, behaviour: Behaviour, kind: Kind) -> None:
     words = looks.quoted(behaviour.prompt or HELLO)
     with behaviour.have(stage, kind):
         status, said = _ran(f"env {variables} ~/.local/bin/claude -p --allowedTools Read -- {words}")
-    assert not status and re.search(DONE, said), said[-300:]
+    assert status == 0, said[-300:]
+    assert re.search(DONE, said), said[-300:]
 
 
 def _play(lane: str, form: str, prompt: str | None) -> tuple[int, str]:
