@@ -170,21 +170,22 @@ def web_search(stage: Stage) -> Figures:
 def cut_prompts(stage: Stage) -> Figures:
     """A prompt that Ollama would cut without a word is not answered as if nothing were: the fallback gets it."""
     kind = _all(stage)["ollama"]
-    long = "The signal shows proceed, and the points are set. " * 3200  # some 32000 tokens
+    sentence, copies = "The signal shows proceed, and the points are set. ", 3200  # some 32000 tokens
     figures: Figures = {}
     with options(stage, kind.server, habit="cuts prompts"):
         before = len(audit())
-        (told,) = ask(kind.model, long)
+        (told,) = ask(kind.model, sentence, copies=copies)
         (line,) = audited(before, 1, kind.model)
         assert (line["fallback"], line["error_class"]) == (kind.model, "overflow"), f"{told}, {line}"
         figures["with a fallback"] = f"{line['model']} answers {line['input_tokens']} tokens"
-        (told,) = ask(kind.model, long, lane="local")
+        (told,) = ask(kind.model, sentence, copies=copies, lane="local")
         assert told["status"] == 400, told
         assert "prompt is too long: about" in str(told["error"]), told
         figures["alone"] = str(told["error"])[:120]
-        (told,) = ask(kind.model, long[: len(long) // 2])
+        (told,) = ask(kind.model, sentence, copies=copies // 2)
         assert kind.says in told["text"], told
-        body = {"model": "gemma4:26b-a4b", "max_tokens": 9, "messages": [{"role": "user", "content": long}]}
+        long = {"role": "user", "content": sentence * copies}
+        body = {"model": "gemma4:26b-a4b", "max_tokens": 9, "messages": [long]}
         answer = requests.post(f"{urls(stage)['ollama']}/v1/messages", json=body, timeout=10).json()
         read = answer["usage"]["input_tokens"]
         assert read < 10000, answer
