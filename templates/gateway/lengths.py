@@ -7,6 +7,7 @@ not count beforehand, so it is counted here, with a tokenizer that is not the mo
 import asyncio
 import json
 
+import images
 import litellm
 
 MARGIN = 0.9  # of the context; Claude Code summarises a conversation at some four fifths
@@ -15,7 +16,8 @@ FEWEST, MOST = 2, 8  # bytes a token: what is shorter fits, what is longer does 
 
 async def too_long(kwargs, context):
     """Return of how many tokens a prompt is that does not fit so much context; None: it fits."""
-    told = [kwargs.get(name) for name in ("system", "messages", "tools")]
+    messages = images.without(kwargs.get("messages") or [], images.WORDS.keys(), "")  # what they cost it does not tell
+    told = [kwargs.get("system"), messages, kwargs.get("tools")]
     text = json.dumps(told, ensure_ascii=False, default=str)
     size = len(text.encode(errors="replace"))
     if size < context * FEWEST * MARGIN:

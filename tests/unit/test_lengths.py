@@ -48,5 +48,11 @@ def test_what_fits_is_asked(plugins: Any, text: str) -> None:
     asked(plugins, text)
 
 
+def test_an_image_is_not_counted_by_its_letters(plugins: Any) -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 90000}}
+    messages = [{"role": "user", "content": [image, {"type": "text", "text": "what is this?"}]}]
+    assert asyncio.run(plugins.lengths.too_long({"messages": messages}, CONTEXT)) is None
+
+
 def test_a_server_that_refuses_by_itself_is_asked_whatever_comes(plugins: Any) -> None:
     asked(plugins, "longer " * 5000, on_demand=False)
