@@ -95,11 +95,11 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "too-little",
-        "A router's model that is loaded with 8192 tokens is refused in words, or the fallback answers",
+        "A router's model that is loaded with 8192 tokens is refused in words before anything is asked",
         "ggml-org/llama.cpp/issues/18035",
         ("llama_cpp",),
         lambda stage, kind: options(stage, kind.server, router=True, context_length=8192),
-        NO_GATEWAY,
+        dict.fromkeys(WAYS, "nobody"),
         words="is loaded with 8192 tokens",
     ),
     Behaviour(
