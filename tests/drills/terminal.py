@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Any
 
-from tests.drills import looks
+from tests.drills import at_work, long_session, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.screen import MODES, PATIENCE, TRUST, Claude, Terminal
 from tests.drills.stage import HOST, Stage
@@ -320,3 +320,10 @@ def help_(stage: Stage) -> Figures:
         figures[command] = done.stderr.strip().splitlines()[0]
     looks.answer("systemctl --user reset-failed")
     return figures
+
+
+for each in (
+    at_work.permissions, at_work.plan, at_work.aside, at_work.image, at_work.interrupt, at_work.compact,
+    at_work.models, at_work.two, at_work.narrow, long_session.sixty, long_session.sizes,
+):  # fmt: skip
+    drill.cell(each.__name__)(each)
