@@ -201,7 +201,8 @@ def _broken_off(stage: Stage, command: str, answer: str, server: str, key: str) 
     stage.simulators.clear()
     with _session(command) as session:
         session.ask("say hello", answer)
-        stage.simulators.fault(server, "hang", seconds=SLOW)
+        path = "/v1/chat/completions" if server == "lmstudio" else "/v1/messages"
+        stage.simulators.fault(server, "hang", seconds=SLOW, path=path)
         session.type("say hello to medlars")
         session.first(WAITS)
         begun = time.monotonic()
@@ -209,8 +210,7 @@ def _broken_off(stage: Stage, command: str, answer: str, server: str, key: str) 
         _gone(session, WAITS)
         seconds = time.monotonic() - begun
         assert seconds < SLOW - 2, f"{key} took {seconds:.1f} s: it waited for the answer"
-        stage.simulators.fault(server, "hang", seconds=0.1)  # what is open goes on in its own time
-        time.sleep(SLOW)
+        time.sleep(SLOW + 1)  # what the session asks beside its answers, such as a title, waits for its own
         stage.simulators.heal()
         session.press("C-u")  # Claude Code gives the prompt back
         session.ask("say hello again", answer)

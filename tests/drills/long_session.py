@@ -59,7 +59,12 @@ def sixty(stage: Stage) -> Figures:
     lines = failures.audited(before, served)
     _not_billed(stage, lines)
     most = max(int(line.get("input_tokens") or 0) for line in lines)
-    return {"summed up": f"{summaries} times", "requests": len(lines), "the longest": f"{most} tokens", "at the end": shown}
+    return {
+        "summed up": f"{summaries} times",
+        "requests": len(lines),
+        "the longest": f"{most} tokens",
+        "at the end": shown,
+    }
 
 
 def _filled(stage: Stage, context: int) -> str:
