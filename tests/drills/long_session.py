@@ -51,7 +51,7 @@ def sixty(stage: Stage) -> Figures:
     before = len(failures.audit())
     with Claude("claude-local") as session:
         for number in range(1, PROMPTS + 1):
-            _said(session, number, f"{WORDS} count to 250")
+            _said(session, number, f"{WORDS} count to 400")
         summaries = _summaries()
         shown = session.status_line("local | free")
     assert summaries >= COMPACTED, f"it was summed up {summaries} times"
@@ -74,7 +74,7 @@ def _filled(stage: Stage, context: int) -> str:
     kind = failures.kinds(failures.urls(stage))["lm_studio"]
     with failures.loaded_with(stage, kind, context), Claude("claude-local") as session:
         for number in range(1, 40):
-            _said(session, number, f"{WORDS * 2} count to {context // 40}")
+            _said(session, number, f"{WORDS} count to {context // 40}")
             if _summaries():
                 break
         _said(session, 99, "say hello")
