@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.drills import failures, looks
 from tests.drills.drill import Figures, must_fail
-from tests.drills.screen import MODES, PATIENCE, POINTER, Claude
+from tests.drills.screen import MODES, PATIENCE, POINTER, TRUST, Claude, Terminal
 from tests.drills.stage import Stage
 from tests.lab.machine import wait_until
 
@@ -337,3 +337,26 @@ def _local_again(stage: Stage) -> None:
     """Heal the local server, and wait until the gateway asks it again."""
     stage.simulators.heal()
     assert wait_until(lambda: "LM Studio" in failures.ask()[0]["text"], PATIENCE, 0.5), "the gateway left it aside"
+
+
+def shells(stage: Stage) -> Figures:
+    """In bash, zsh and fish `claude-switch` and `claude` lead to the lane; after the session stands how it goes on."""
+    stage.converged()
+    looks.have_shell("zsh")
+    looks.have_shell("fish")
+    figures: dict[str, object] = {}
+    for shell in ("bash", "zsh -i", "fish"):
+        with Terminal(shell, "~/drill-inside") as typed:
+            typed.type("claude-switch local")
+            typed.line("claude now goes to")
+            typed.type("claude")
+            if typed.first(TRUST, *MODES.values()) == TRUST:
+                typed.press("Down", "Enter")
+                typed.first(*MODES.values())
+            typed.type("say hello")
+            typed.first(LOCAL)
+            typed.type("/exit")
+            figures[shell] = typed.line("in its lane that is: ")
+            typed.type("claude-switch off")
+            typed.line("plain claude again")
+    return figures

@@ -74,7 +74,7 @@ def _filled(stage: Stage, context: int) -> str:
     kind = failures.kinds(failures.urls(stage))["lm_studio"]
     with failures.loaded_with(stage, kind, context), Claude("claude-local") as session:
         for number in range(1, 40):
-            _said(session, number, f"{WORDS} count to {context // 40}")
+            _said(session, number, f"{WORDS} count to 3200")
             if _summaries():
                 break
         _said(session, 99, "say hello")

@@ -238,7 +238,7 @@ def resume(stage: Stage) -> Figures:
 def help_(stage: Stage) -> Figures:
     """A login names the commands; --help, man and Tab know them; what there is not fails and says so."""
     stage.converged()
-    looks.have_zsh()
+    looks.have_shell("zsh")
     figures: dict[str, object] = {}
     line = [*access.ssh(Lab.current(), HOST, "claude", "-tt"), "-q"]
     login = subprocess.run(line, input="exit\n", capture_output=True, text=True, check=False, timeout=60).stdout
@@ -270,7 +270,7 @@ def help_(stage: Stage) -> Figures:
 
 for each in (
     at_work.permissions, at_work.plan, at_work.aside, at_work.image, at_work.interrupt, at_work.compact,
-    at_work.models, at_work.two, at_work.narrow, long_session.sixty, long_session.sizes,
+    at_work.models, at_work.two, at_work.narrow, at_work.shells, long_session.sixty, long_session.sizes,
     keeping.transcripts, keeping.plain,
 ):  # fmt: skip
     drill.cell(each.__name__)(each)
