@@ -128,3 +128,9 @@ def served(stage: Stage, server: str, words: str) -> dict[str, Any]:
         if words in str(request["body"]):
             return request
     raise AssertionError(f"none of {len(seen)} requests that {server} answered holds {words!r}")
+
+
+def opening(stage: Stage, server: str) -> dict[str, Any]:
+    """Return the body of the first request of a session, which has an agent's tools, that this server has answered."""
+    bodies = [each["body"] for each in chats(stage, server) if isinstance(each["body"], dict)]
+    return next(body for body in bodies if len(body.get("tools") or ()) > 3)

@@ -104,12 +104,6 @@ def menu(stage: Stage) -> Figures:
     return {**figures, "control": control}
 
 
-def _first(stage: Stage, server: str) -> dict[str, Any]:
-    """Return the body of the first request of a session: with its tools."""
-    bodies = [each["body"] for each in looks.chats(stage, server) if isinstance(each["body"], dict)]
-    return next(body for body in bodies if len(body.get("tools") or ()) > 3)
-
-
 def _tools(body: dict[str, Any]) -> set[str]:
     """Return the names of a request's tools, in either vendor's form."""
     return {str(each.get("name") or each["function"]["name"]) for each in body["tools"]}
@@ -120,7 +114,7 @@ def _lean(stage: Stage, command: str, server: str, answer: str) -> str:
     stage.simulators.clear()
     with Claude(f"{command} --mcp-config ~/drill-inside/mcp.json") as session:
         session.ask("say hello", answer)
-    body = _first(stage, server)
+    body = looks.opening(stage, server)
     tools, text, size = _tools(body), json.dumps(body), len(json.dumps(body).encode())
     assert tools >= KEPT_TOOLS, KEPT_TOOLS - tools
     skills = ["drill-skill", "vibe-orchestrator", *([] if "--private" in command else ["cloud-escalator"])]
@@ -153,7 +147,7 @@ def lean(stage: Stage) -> Figures:
         control = must_fail(
             lambda: _lean(stage, "claude-cloud", "anthropic", "Hello from simulated Anthropic"), "a lane that is full"
         )
-        full = _first(stage, "anthropic")
+        full = looks.opening(stage, "anthropic")
         figures["a full one"] = f"{len(json.dumps(full).encode())} bytes, {len(full['tools'])} tools"
         figures["a subagent"] = _subagent(stage)
     finally:
