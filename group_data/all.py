@@ -361,7 +361,7 @@ lanes = {  # one launcher each: claude-<lane>
 }
 
 sessions = {
-    "keep_days": 3650,  # Claude Code deletes what was said in a session that is older; it would after 30 days by itself
+    "keep_days": 3650,  # Claude Code deletes older conversations (30 days by itself); for plain claude where nothing is set
 }
 
 launchers = {

@@ -41,7 +41,7 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
     variables = ready(name, lane, records, arguments)
     if sys.stdin.isatty() and sys.stderr.isatty():
         say(f"this bills {lane['billed']}")
-        for words in _how(lane, arguments):
+        for words in how(lane, arguments):
             say(words)
     whole = [*records["flags"], *arguments]
     if attended.wanted(whole):
@@ -61,7 +61,7 @@ MODES = {
 LEAN = "lean prompt: no web, schedules, worktrees or workflows, no bundled skills, no git instructions"
 
 
-def _how(lane: dict[str, Any], arguments: Sequence[str]) -> Iterator[str]:
+def how(lane: Mapping[str, Any], arguments: Sequence[str] = ()) -> Iterator[str]:
     """Yield what the lane decides of a session, and which setting would have it otherwise."""
     mode = lane["permission_mode"]
     asked = any(each.partition("=")[0] == "--permission-mode" for each in arguments)

@@ -214,7 +214,7 @@ def _lacks(place: Path) -> str:
 def _unset(record: dict[str, Any]) -> None:
     """Take out of a lane what makes Claude Code do as lanes need it."""
     for name in list(record["environment"]):
-        if name.startswith(("CLAUDE_CODE_DISABLE_", "CLAUDE_CODE_ATTRIBUTION", "CLAUDE_CODE_MAX_OUTPUT")):
+        if name.startswith(("CLAUDE_CODE_DISABLE_", "CLAUDE_CODE_ATTRIBUTION", "ANTHROPIC_MODEL")):
             del record["environment"][name]
     for name in ("permissions.deny", "permissions.defaultMode", "disableAutoMode", "modelPicker"):
         del record["settings"][name]
