@@ -214,7 +214,7 @@ def _lacks(place: Path) -> str:
 def _unset(record: dict[str, Any]) -> None:
     """Take out of a lane what makes Claude Code do as lanes need it."""
     for name in list(record["environment"]):
-        if name.startswith(("CLAUDE_CODE_DISABLE_", "CLAUDE_CODE_ATTRIBUTION", "ANTHROPIC_MODEL")):
+        if name.startswith(("CLAUDE_CODE_DISABLE_", "CLAUDE_CODE_ATTRIBUTION")):
             del record["environment"][name]
     for name in ("permissions.deny", "permissions.defaultMode", "disableAutoMode", "modelPicker"):
         del record["settings"][name]
@@ -229,7 +229,7 @@ def version(stage: Stage) -> Figures:
     assert all(row.result != FAILED for row in seen.values()), [each for each in seen.values() if each.result == FAILED]
     bare = {row.name for row in claude_version.rows(_claude(), change=_unset) if row.result == FAILED}
     named = {
-        "asks the lane's server, for the lane's model", "the prompt is lean", "conversations are kept",
+        "the prompt is lean", "conversations are kept",
         "tools come whole, without the vendor's header", "a session starts in manual mode",
         "/model offers no 1M variant",
     }  # fmt: skip
