@@ -8,6 +8,7 @@ import json
 import re
 
 import audit
+import reasons
 from lines import Document, part, text
 
 SAID = 300  # characters of the cloud's own words
@@ -16,6 +17,7 @@ WORDS = (
     "the quota or the credit of {who} is used up, and no other model follows in this lane. Wait, or go on in another: "
     + ELSEWHERE
 )
+UNTRUSTED = "the gateway does not trust the server of {who}: {words}"
 ASK = (
     '{failed}, and this lane asks before anything else is billed (fallbacks = "ask"). {model} would answer: to let it, '
     "for this session, type ! claude-switch allow {session} and ask again. Or go on in another lane: " + ELSEWHERE
@@ -42,7 +44,7 @@ def around(application):
         async def say(message):
             nonlocal words, said
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                words = stopped() or used_up()
+                words = stopped() or used_up() or untrusted()
                 said = Document() if words else None
             if said is None:
                 await send(message)
@@ -61,6 +63,14 @@ def used_up():
     request = audit.current()
     info, why = request.tried[-1] if request and request.tried else ({}, None)
     return WORDS.format(who=info.get("id")) if why == "quota" else None
+
+
+def untrusted():
+    """Return the words where the certificate of the last that was asked is why; None: it is not. No try mends it."""
+    request = audit.current()
+    info, why = request.tried[-1] if request and request.tried else ({}, None)
+    words = reasons.WHY.get(why) if str(why).startswith("certificate") else None
+    return words and UNTRUSTED.format(who=info.get("id"), words=words)
 
 
 def stopped():
