@@ -77,7 +77,7 @@ base = {
 }
 
 service_user = {
-    "enabled": True,
+    "enabled": True,  # False: not wanted; what it had placed goes from the host, but for users and their keys
     "name": "claude",  # Claude Code runs as this user; it is made if need be
     "shell": "/bin/bash",  # its login shell
     "authorized_keys": [],  # public keys, or paths of .pub files on the controller, that may log in as this user

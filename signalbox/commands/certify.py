@@ -54,7 +54,7 @@ def certify(
     written to certified/ in this directory: "certified" where Claude Code itself did all its tasks (--agent), "protocol
     only" where it was not let. Exit status 1 if a row failed.
     """
-    record, which_model, token = _chosen(backend, inventory, host, model)
+    record, which_model, token, silence = _chosen(backend, inventory, host, model)
     url = backend_kind(record).native_anthropic(record)
     program = claude or which("claude")
     if agent and url is None:
@@ -62,7 +62,7 @@ def certify(
     if agent and program is None:
         raise Failure("--agent: there is no claude on PATH; write --claude PATH")
     server = Server(url or str(record.url), str(which_model.id), token, patience, openai=url is None)
-    target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE)
+    target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE, silence)
     told = backend_kind(record).identity(server.model, server.tell)
     seen = _told(rows(target, working))
     ran = agent and program is not None and all(row.result != ROW_FAILED for row in seen)
@@ -99,7 +99,7 @@ def _told(seen: Iterable[Row]) -> list[Row]:
 
 def _chosen(
     backend: str, inventory: Path | None, host: str | None, model: str | None
-) -> tuple[Backend, BackendModel, str]:
+) -> tuple[Backend, BackendModel, str, int]:
     layers, name = read_layers(inventory, host)
     try:
         settings = Settings.from_layers(layers, host=name)
@@ -117,4 +117,4 @@ def _chosen(
         token = settings.secret(record.token).reveal() if record.token else ""
     except SecretError as error:
         raise Failure(str(error)) from None
-    return record, record.models[model], token
+    return record, record.models[model], token, settings.gateway.stream_timeout_seconds

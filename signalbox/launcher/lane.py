@@ -47,16 +47,21 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         say(f"this bills {lane['billed']}")
         for words in _how(lane, arguments):
             say(words)
-    whole = [*records["flags"], *arguments]
-    run = attended.Run(_ident(), records["audit"] if lane.get("instead") else "")
-    if lane["via"] == "gateway":
-        told = ["x-signalbox-run: " + run.ident]
-        if interactive and not attended.is_headless(whole) and _is_allowed(lane):
-            told.append("x-signalbox-billed: yes")
-        variables[HEADERS] = "\n".join([variables[HEADERS], *told])
+    whole = [*records["flags"], *_unread(lane, variables), *arguments]
+    run = begun(lane, records, variables)
+    if interactive and not attended.is_headless(whole) and _is_allowed(lane):
+        variables[HEADERS] += "\nx-signalbox-billed: yes"
     if attended.wanted(whole, may_be_told=bool(run.audit)):
         attended.begin(name, run, records["claude"], whole, variables)
     become(records["claude"], whole, variables)
+
+
+def begun(lane: dict[str, Any], records: dict[str, Any], variables: dict[str, str]) -> attended.Run:
+    """Return this start; the gateway knows it by a header that is put into `variables`."""
+    run = attended.Run(_ident(), records["audit"] if lane.get("instead") else "")
+    if lane["via"] == "gateway":
+        variables[HEADERS] += f"\nx-signalbox-run: {run.ident}"
+    return run
 
 
 def _ident() -> str:
@@ -71,6 +76,21 @@ def _is_allowed(lane: dict[str, Any]) -> bool:
         return False
     ask(f"let {following[0]['model']} answer in this session, billed to {following[0]['billed']}? [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+# What becomes an image in a conversation: a server whose model sees none refuses every later turn of it.
+SEEN = ("png", "jpg", "jpeg", "gif", "webp", "pdf")
+
+
+def _unread(lane: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
+    """Return what keeps Claude Code from reading images for a direct lane's model that sees none."""
+    if probes.sees_images(lane, variables.get(lane["key_variable"] or "")):
+        return []
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        way = "takes it out; through the gateway it is left out for you"
+        say(f"{lane['models']['main']} sees no images: none is read here, and one that you paste is refused until "
+            f"/rewind {way}")  # fmt: skip
+    return [f"--disallowedTools={','.join(f'Read(*.{each})' for each in SEEN)}"]
 
 
 # What a permission mode means, where nothing that follows on the screen tells it.
@@ -93,6 +113,8 @@ def _how(lane: dict[str, Any], arguments: Sequence[str]) -> Iterator[str]:
         yield f"{other[0]}: permissions.defaultMode is {other[1]}, not the lane's {mode}"
     elif not asked:
         yield f"{MODES[mode]} (permission_mode {mode})"
+    if silence := lane["environment"].get("API_TIMEOUT_MS"):
+        yield f"an answer has {int(silence) // 1000} s to begin (gateway.stream_timeout_seconds)"
     if lane.get("prompt") == "lean":
         yield f'{LEAN} (prompt = "full" has them)'
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.failures import FALLBACK, audit, fault
+from tests.drills.failures import FALLBACK, audit, fault, kinds, local_again, urls
 from tests.drills.screen import Claude
 from tests.drills.stage import HOST, Stage
 from tests.drills.tampers import AS_KEEPER
@@ -67,6 +67,7 @@ def told(stage: Stage) -> Figures:
         assert STOOD_IN.search(said), said
         return next(line for line in said.splitlines() if STOOD_IN.search(line))
 
+    local_again(kinds(urls(stage))["lm_studio"])
     quiet = must_fail(says, "the local server there")
     with _away(stage):
         line = says()
