@@ -37,6 +37,7 @@ _SHAPES = {
         "link": (_PATH, _WORDS, r""),
         "file": (_PATH, r"(?:[0-9a-f]{64})?", r""),
         "line": (_PATH, _WORDS, r""),
+        "choice": (_PATH, r"\w+=\d+", r""),
         "aside": (_PATH, r"", r""),
         "key": (rf"{_ACCOUNT}:[\x20-\x7e]+", r"", r""),
         "tool": (rf"[a-z-]+(?: of {_ACCOUNT})?", r"[\w.:+-]*(?: [\w.:+/=-]*)*", r""),

@@ -1,4 +1,4 @@
-"""A used-up quota that nobody steps in for is told in words that help; everything else passes as it is."""
+"""A used-up quota or limit that nobody steps in for is told in words that help; everything else passes as it is."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_certificate_that_nobody_trusts_is_told_once(plugins: Any, word: str) 
     """At 500 Claude Code asked for 150 s, and at 400 it tells it: no try mends a certificate."""
     status, told = asked(plugins, 500, ("anthropic/claude-sonnet-4-6", word))
     assert status == 400
-    assert told["error"]["message"] == (
+    assert told["error"]["message"].startswith(
         f"the gateway does not trust the server of anthropic/claude-sonnet-4-6: {plugins.reasons.WHY[word]}"
     )
     said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
@@ -56,10 +56,18 @@ def test_a_certificate_that_nobody_trusts_is_told_once(plugins: Any, word: str) 
     assert plugins.audit.error_class(RuntimeError(f"litellm.InternalServerError: AnthropicException - {said}")) == word
 
 
+def test_a_limit_that_passes_keeps_its_status_and_tells_the_way_on(plugins: Any) -> None:
+    status, told = asked(plugins, 429, ("anthropic/claude-sonnet-4-6", "rate_limit"))
+    assert (status, told["error"]["type"]) == (429, "rate_limit_error")
+    words = told["error"]["message"]
+    assert words.startswith("anthropic/claude-sonnet-4-6 is at its limit for now, and is asked again by itself")
+    assert "claude-switch continue LANE" in words
+
+
 @pytest.mark.parametrize(
     ("status", "tried"),
     [
-        (429, [("anthropic/claude-sonnet-4-6", "rate_limit")]),  # passes by itself
+        (529, [("anthropic/claude-sonnet-4-6", "overloaded")]),  # Claude Code has words for it
         (500, [("anthropic/claude-sonnet-4-6", "quota"), ("lmstudio/local", "overflow")]),
         (200, [("anthropic/claude-sonnet-4-6", "quota")]),
         (401, []),
