@@ -19,9 +19,8 @@ USAGE = """\
 claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--no-follow] [--json]
 
 Shows the last requests (10, or NUMBER) that went through the gateway, then each one as it comes; Ctrl-C ends it."""
-MENDED = {
-    "images": "images left out, as it sees none"
-}  # of what the gateway changes; what makes no difference is not told
+# Of what the gateway changes in a request; what makes no difference to the answer is not told.
+MENDED = {"images": "images left out, as it sees none"}
 PAUSE = 0.3  # seconds between looks
 
 
