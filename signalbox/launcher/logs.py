@@ -16,9 +16,10 @@ from .records import read_records
 from .speak import EX_USAGE, fail, tell
 
 USAGE = """\
-claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--no-follow] [--json]
+claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--follow | --no-follow] [--json]
 
-Shows the last requests (10, or NUMBER) that went through the gateway, then each one as it comes; Ctrl-C ends it."""
+Shows the last requests (10, or NUMBER) that went through the gateway; at a terminal, or with --follow, then each one as
+it comes; Ctrl-C ends it."""
 # Of what the gateway changes in a request; what makes no difference to the answer is not told.
 MENDED = {"images": "images left out, as it sees none"}
 PAUSE = 0.3  # seconds between looks
@@ -27,7 +28,7 @@ PAUSE = 0.3  # seconds between looks
 def main(arguments: Sequence[str]) -> NoReturn:
     """Print the last entries, then follow."""
     options: dict[str, str] = {"--lane": "", "--session": "", "-n": "10"}
-    flags = {"--no-follow": False, "--json": False}
+    flags = {"--follow": False, "--no-follow": False, "--json": False}
     words = list(arguments)
     while words:
         word = words.pop(0)
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         last = [entry for entry in audit.newest(path) if wanted(entry)]
         for entry in last[len(last) - int(options["-n"]) :] if int(options["-n"]) < len(last) else last:
             show(entry)
-        if not flags["--no-follow"]:
+        if flags["--follow"] or (sys.stdout.isatty() and not flags["--no-follow"]):
             for entry in filter(wanted, audit.follow(path, lambda: time.sleep(PAUSE))):
                 show(entry)
     except (KeyboardInterrupt, BrokenPipeError):

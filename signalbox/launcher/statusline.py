@@ -68,7 +68,7 @@ def pieces(session: Record, records: Record, name: str, width: int | None = None
 
 def _key(lane: Record) -> str | None:
     """Return the key that Claude Code has for the lane's own server; None through the gateway, whose key it is not."""
-    return os.environ.get(str(lane["key_variable"])) if lane["via"] == "direct" else None
+    return os.environ.get(str(lane.get("key_variable"))) if lane["via"] == "direct" else None
 
 
 def _fitted(parts: Sequence[Part], width: int | None) -> list[str]:
