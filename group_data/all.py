@@ -371,7 +371,7 @@ budgets = {  # each None, or {"usd": 10, "per": "day", "stops": "fallbacks"}: pe
 }
 
 sessions = {
-    "keep_days": 3650,  # Claude Code deletes what was said in a session that is older; it would after 30 days by itself
+    "keep_days": 3650,  # Claude Code deletes older conversations (30 days by itself); for plain claude where nothing is set
 }
 
 launchers = {

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from signalbox.shell import Script, sh
 from signalbox.untrusted import json_of
@@ -37,6 +38,7 @@ _SHAPES = {
         "link": (_PATH, _WORDS, r""),
         "file": (_PATH, r"(?:[0-9a-f]{64})?", r""),
         "line": (_PATH, _WORDS, r""),
+        "choice": (_PATH, r"\w+=\d+", r""),
         "aside": (_PATH, r"", r""),
         "key": (rf"{_ACCOUNT}:[\x20-\x7e]+", r"", r""),
         "tool": (rf"[a-z-]+(?: of {_ACCOUNT})?", r"[\w.:+-]*(?: [\w.:+/=-]*)*", r""),
@@ -122,6 +124,7 @@ def original_path(kind: str, ident: str) -> str:
     return f"{ORIGINALS}/{_file_name(kind, ident)}"
 
 
+@lru_cache(maxsize=1 << 12)
 def record(entry: Entry) -> Script:
     """Return the shell command that writes `entry`, atomically and readable by root alone.
 

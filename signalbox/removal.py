@@ -22,6 +22,7 @@ ORDER = (
     "link",
     "file",
     "line",
+    "choice",
     "aside",
     "key",
     "tool",
@@ -101,6 +102,7 @@ def _taken(entry: Entry, users: Container[str]) -> Script:
         # Not empty: somebody else keeps something there.
         "directory": lambda: sh("{{ {{ {}; }} 2>/dev/null || true; }}", owned(entry.id, sh("rmdir {}", entry.id))),
         "line": lambda: _line(entry),
+        "choice": lambda: _choice(entry),
         "key": lambda: _key(account, rest),
         "unit": lambda: _quiet(sh("systemctl disable --now {}", entry.id)),
         "image": lambda: _quiet(_run(account, sh("docker image rm --force {}", rest))),
@@ -212,6 +214,29 @@ def _line(entry: Entry) -> Script:
     script = sh("if [ -f {} ]; then {} && {{ {}; }}; fi", entry.id, edit, empty)
     forget = sh("rm -f {}", entry.original) if entry.original else sh("true")
     return sh("{{ {}; }} && {}", owned(entry.id, script), forget)
+
+
+def choice_made(path: str, change: str) -> Script:
+    """Return shell, for its owner, that changes the JSON object `s` of a person's file by a line of Python.
+
+    An empty object is no file.
+    """
+    program = f"import json, sys; s = json.load(sys.stdin); {change}; json.dump(s, sys.stdout, indent=2,"
+    edit = sh("/usr/bin/python3 -IS -c {} && echo", f"{program} ensure_ascii=False)")
+    return sh(
+        "{{ [ -s {path} ] || ( umask 077; echo '{{}}' > {path} ); }} && {edit}"
+        ' && {{ [ "$(cat "$p")" != \'{{}}\' ] || rm -f "$p"; }}',
+        path=path,
+        edit=replaced(path, edit),
+    )
+
+
+def _choice(entry: Entry) -> Script:
+    """Take a choice of ours away, unless the person has made another since."""
+    key, _, number = entry.hash.partition("=")
+    taken = choice_made(entry.id, f"s.get({key!r}) == {number} and s.pop({key!r})")
+    # What cannot be read holds nothing of ours that works.
+    return sh("{{ {} || true; }}", owned(entry.id, sh("if [ -f {} ]; then {}; fi", entry.id, taken)))
 
 
 def _key(account: str, key: str) -> Script:

@@ -12,7 +12,7 @@ from signalbox import launcher
 from signalbox.debian import LAUNCHERS
 from signalbox.lanes import PROGRAM
 from signalbox.launcher import helps
-from signalbox.operations import directories, file, files, links, packages
+from signalbox.operations import choice, directories, file, files, links, packages
 from signalbox.operations.placed import placed_each
 from signalbox.render import render
 from signalbox.settings import Account
@@ -78,6 +78,13 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
         targets={f"/usr/local/bin/{command}": PROGRAM for command in [*commands, *COMMANDS]},
     )
     _skills(settings, records["lanes"], account)
+    for key, number in records["settings"].items():
+        choice(
+            name=f"{account.name}: plain claude keeps what was said, where nothing else is chosen",
+            path=account.path(".claude/settings.json"),
+            key=key,
+            number=number,
+        )
 
 
 def manual_pages(lanes: dict[str, Any]) -> dict[str, str]:

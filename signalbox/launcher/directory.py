@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def prepare(lane: dict[str, Any], key: str | None) -> None:
         fail(EX_CONFIG, f"{directory} cannot be used ({error.strerror})")
 
 
-def other_mode(lane: dict[str, Any]) -> tuple[Path, str] | None:
+def other_mode(lane: Mapping[str, Any]) -> tuple[Path, str] | None:
     """Return the permission mode that a person has chosen in the lane's place, and where; None: it is the lane's."""
     path = Path(lane["environment"]["CLAUDE_CONFIG_DIR"]) / "settings.json"
     try:

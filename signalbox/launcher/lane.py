@@ -45,7 +45,7 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     if interactive:
         say(f"this bills {lane['billed']}")
-        for words in _how(lane, arguments):
+        for words in how(lane, arguments):
             say(words)
     whole = [*records["flags"], *_unread(lane, variables), *arguments]
     run = begun(lane, records, variables)
@@ -105,7 +105,7 @@ MODES = {
 LEAN = "lean prompt: no web, schedules, worktrees or workflows, no bundled skills, no git instructions"
 
 
-def _how(lane: dict[str, Any], arguments: Sequence[str]) -> Iterator[str]:
+def how(lane: Mapping[str, Any], arguments: Sequence[str] = ()) -> Iterator[str]:
     """Yield what the lane decides of a session, and which setting would have it otherwise."""
     mode = lane["permission_mode"]
     asked = any(each.partition("=")[0] == "--permission-mode" for each in arguments)

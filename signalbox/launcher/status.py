@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import lane as lanes
 from . import probes, sources
 from .keys import BadKeyError, read_key
 from .records import Lane
@@ -42,6 +43,7 @@ def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
             "goes_to": os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
             "models": {},
             "bills": "the account of plain claude's own login" if not diverting else "see what diverts it",
+            "session": [],
             "trouble": None,
             "servers": [],
             "outlook": [],
@@ -58,6 +60,7 @@ def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
             if slot in lane["models"]
         },
         "bills": lane["billed"],
+        "session": list(lanes.how(lane)),
         "trouble": _trouble(name, lane, records),
         "servers": [{"name": k, "url": v, "answers": there[k]} for k, v in lane["servers"].items()],
         "outlook": list(probes.outlook(lane, there)),
@@ -82,6 +85,7 @@ def _print(found: Mapping[str, Any]) -> None:
     for server in found["servers"]:
         rows.append(("server", f"{server['name']}: {'answers' if server['answers'] else 'DOES NOT ANSWER'}"))
     rows += [("", each) for each in found["outlook"]]
+    rows += [("session", each) for each in found["session"]]
     rows += [("bills", found["bills"]), ("directory", found["directory"])]
     rows += [("beaten by", each) for each in found["beaten_by"]]
     if found["lane"]:

@@ -6,6 +6,7 @@ what is placed must be written to the manifest in the same breath.
 
 from signalbox.operations.accounts import authorized_keys, linger, password, subordinate_ids, sudo_rule, user
 from signalbox.operations.by_hand import container_set_aside, file_set_aside, shells_without
+from signalbox.operations.choices import choice
 from signalbox.operations.containers import image
 from signalbox.operations.controllers import controllers_known
 from signalbox.operations.files import absent, directories, file, files, first_line, handed_directory, link, links
@@ -32,6 +33,7 @@ from signalbox.operations.units import unit, units_stopped
 __all__ = [
     "absent",
     "authorized_keys",
+    "choice",
     "container_set_aside",
     "controllers_known",
     "debian_sources",

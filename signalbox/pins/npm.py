@@ -62,9 +62,9 @@ def tagged(web: Web, name: str, tag: str, registry: str | None) -> str:
 
 def _data(web: Web, name: str, version: str, registry: str | None) -> dict[str, Any]:
     """What the registry has of a version, or of the package as a whole where `version` is empty."""
-    client = _client()
-    if client:
-        return _view(client, f"{name}@{version}" if version else name, registry)
+    npm = client()
+    if npm:
+        return _view(npm, f"{name}@{version}" if version else name, registry)
     if not registry:
         raise PinError("npm is not installed here and mirrors.npm is None; install npm, or set mirrors.npm")
     url = "/".join(filter(None, (registry, name.replace("/", "%2f"), version)))
@@ -77,16 +77,16 @@ def _data(web: Web, name: str, version: str, registry: str | None) -> dict[str, 
     return data
 
 
-def _client() -> list[str] | None:
+def client() -> list[str] | None:
     """npm as the machine has it, else the one that comes with this project's development packages."""
     beside = Path(sys.executable).parent / "npm"
     found = shutil.which("npm") or (str(beside) if os.access(beside, os.X_OK) else None)
     return [found] if found else None
 
 
-def _view(client: list[str], spec: str, registry: str | None) -> dict[str, Any]:
+def _view(npm: list[str], spec: str, registry: str | None) -> dict[str, Any]:
     # With one field npm prints its value without its name: "name" makes them several.
-    command = [*client, "view", "--json", spec, "name", "dist", "dist-tags", "optionalDependencies"]
+    command = [*npm, "view", "--json", spec, "name", "dist", "dist-tags", "optionalDependencies"]
     if registry:
         command += ["--registry", registry]
     with tempfile.TemporaryDirectory(prefix="signalbox-") as nowhere:  # no project's .npmrc

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from signalbox.certify import checks
+from signalbox.certify import version as claude_version
 from signalbox.certify.checks import FAILED, REMARK, Row, Target, rows
 from signalbox.certify.known import lacking
 from signalbox.certify.server import Server
@@ -208,3 +209,29 @@ def agent(stage: Stage) -> Figures:
 
 def _lacks(place: Path) -> str:
     return lacking("vllm", KINDS["vllm"][1], CLAIMED, place / "certified")
+
+
+def _unset(record: dict[str, Any]) -> None:
+    """Take out of a lane what makes Claude Code do as lanes need it."""
+    for name in list(record["environment"]):
+        if name.startswith(("CLAUDE_CODE_DISABLE_", "CLAUDE_CODE_ATTRIBUTION")):
+            del record["environment"][name]
+    for name in ("permissions.deny", "permissions.defaultMode", "disableAutoMode", "modelPicker"):
+        del record["settings"][name]
+    record["settings"]["cleanupPeriodDays"] = 30
+
+
+@drill.cell("version")
+def version(stage: Stage) -> Figures:
+    """--claude: the pinned Claude Code passes each row; with what lanes set taken out, those rows fail."""
+    stage.converged()
+    seen = {row.name: row for row in claude_version.rows(_claude())}
+    assert all(row.result != FAILED for row in seen.values()), [each for each in seen.values() if each.result == FAILED]
+    bare = {row.name for row in claude_version.rows(_claude(), change=_unset) if row.result == FAILED}
+    named = {
+        "the prompt is lean", "conversations are kept",
+        "tools come whole, without the vendor's header", "a session starts in manual mode",
+        "/model offers no 1M variant",
+    }  # fmt: skip
+    assert named <= bare, f"without what lanes set these still pass: {named - bare}"
+    return {**{name: row.seen for name, row in seen.items()}, "control": f"{len(bare)} rows fail without"}

@@ -243,7 +243,7 @@ def _known(value: str) -> dict[str, bool]:
 def shells(stage: Stage) -> Figures:
     """No shell, unit or manager of the service user has a provider's key; one that was left there by hand is told."""
     site = stage.converged()
-    looks.have_zsh()
+    looks.have_shell("zsh")
     value = services.environment()[NAME]
     seen = _known(value)
     assert not any(seen.values()), f"the provider's key is in {seen}"

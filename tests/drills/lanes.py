@@ -96,7 +96,7 @@ def _asking(way: Way, prompt: str, arguments: str = "") -> Iterator[None]:
 
 def _table(stage: Stage, way: Way) -> Figures:
     """Ask from every kind of shell, with -p alone and with a tool call, which tells the base URL of that session."""
-    looks.have_zsh()
+    looks.have_shell("zsh")
     tool = "use the Bash tool to run `echo drill-$((6*7)) $SIGNALBOX_LANE $ANTHROPIC_BASE_URL`"
     with _asking(way, "say hello"):
         said = {shell: _asked(stage, way, shell, "Hello from simulated") for shell in SHELLS}

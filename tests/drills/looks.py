@@ -109,9 +109,10 @@ def started(*, host: str = HOST) -> str:
     return f"{_ask_units('show -p InvocationID --value {}', host)}\n{newest}"
 
 
-def have_zsh() -> None:
-    """Have Debian's zsh on the shared host, which only some people install."""
-    answer("command -v zsh >/dev/null || { apt-get -q update && apt-get -yq install zsh; }", user="root", timeout=300)
+def have_shell(name: str) -> None:
+    """Have Debian's zsh or fish on the shared host, which only some people install."""
+    install = f"apt-get -q update && apt-get -yq install {name}"
+    answer(f"command -v {name} >/dev/null || {{ {install}; }}", user="root", timeout=300)
 
 
 def chats(stage: Stage, server: str) -> list[dict[str, Any]]:
@@ -127,3 +128,9 @@ def served(stage: Stage, server: str, words: str) -> dict[str, Any]:
         if words in str(request["body"]):
             return request
     raise AssertionError(f"none of {len(seen)} requests that {server} answered holds {words!r}")
+
+
+def opening(stage: Stage, server: str) -> dict[str, Any]:
+    """Return the body of the first request of a session, which has an agent's tools, that this server has answered."""
+    bodies = [each["body"] for each in chats(stage, server) if isinstance(each["body"], dict)]
+    return next(body for body in bodies if len(body.get("tools") or ()) > 3)

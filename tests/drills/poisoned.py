@@ -241,7 +241,7 @@ def every_lane(stage: Stage) -> Figures:
 def neutralised(stage: Stage) -> Figures:
     """What the lane's own environment outweighs is not used, and told with file and line."""
     stage.converged()
-    looks.have_zsh()
+    looks.have_shell("zsh")
     figures = {poison.name: _poisoned(stage, poison) for poison in NEUTRALISED}
     harmless = Poison("control", "true", "true", ("ANTHROPIC_BASE_URL; it is not used here",), stops=False)
     return {**figures, "control": must_fail(lambda: _poisoned(stage, harmless), "nothing poisoned")}

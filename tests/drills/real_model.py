@@ -17,6 +17,7 @@ from signalbox.readings import readings
 from signalbox.settings.layers import merge
 from tests.drills import backends, failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.screen import Claude
 from tests.drills.stage import HOST, Stage, lab_host
 from tests.lab import hosts, llama_cpp
 from tests.lab.instance import Lab
@@ -258,3 +259,46 @@ def prefix_cache(stage: Stage) -> Figures:
 
 def _cloud(stage: Stage) -> list[dict[str, Any]]:
     return [each for each in stage.simulators.requests("anthropic") if each["method"] == "POST"]
+
+
+LEAN_BYTES, LEAN_TOKENS = 48 << 10, 12000  # of a first request at the most
+
+
+def _opening(stage: Stage) -> dict[str, Any]:
+    """Return the first request of a session at a terminal in the local lane."""
+    stage.simulators.clear()
+    with Claude("claude-local") as session:
+        session.ask("say hello", "Hello from simulated LM Studio")
+    return looks.opening(stage, "lmstudio")
+
+
+@drill.cell("opening")
+def opening(stage: Stage) -> Figures:
+    """A session's first request, lean and full: its bytes, its tokens in SmolLM2's vocabulary, and seconds to read it.
+
+    It is read by the real server with a model of random weights, with 65536 tokens.
+    """
+    site = stage.converged()
+    bodies = {"lean": _opening(stage)}
+    stage.site(settings={"lanes": {"local": {"prompt": "full"}}}).deploy().ok()
+    try:
+        bodies["full"] = _opening(stage)
+    finally:
+        site.deploy().ok()
+    lab = Lab.current()
+    log = lab.state / "llama-cpp.log"
+    with llama_cpp.running(lab.ipv4(1), PORT, context=512, log=log, weights=llama_cpp.vocabulary()) as server:
+        tokens = {name: server.tokens(body) for name, body in bodies.items()}
+    figures: dict[str, object] = {}
+    for name, body in bodies.items():
+        with llama_cpp.running(lab.ipv4(1), PORT, context=65536, log=log) as server:  # anew: nothing of it is cached
+            read, seconds = server.prefill(body)
+        sizes = f"{len(json.dumps(body).encode())} bytes, {len(body['tools'])} tools, {tokens[name]} tokens"
+        figures[name] = f"{sizes}; {read} of the random model's read in {seconds:.1f} s"
+
+    def small(name: str) -> None:
+        assert len(json.dumps(bodies[name]).encode()) <= LEAN_BYTES, figures[name]
+        assert tokens[name] <= LEAN_TOKENS, figures[name]
+
+    small("lean")
+    return {**figures, "control": must_fail(lambda: small("full"), 'prompt = "full"')}

@@ -23,38 +23,53 @@ PATIENCE = 60  # seconds; a busy machine takes its time to draw
 
 
 class Terminal:
-    """A command in a terminal of its own (tmux), as a context manager; it ends with it."""
+    """A command in a terminal of its own (tmux), as a context manager; it ends with it.
 
-    def __init__(self, command: str, directory: str = "~", *, width: int = 150, height: int = 50) -> None:
+    name: tells those apart that are there at once.
+    """
+
+    def __init__(
+        self, command: str, directory: str = "~", *, width: int = 150, height: int = 50, name: str = "drill"
+    ) -> None:
         self._command, self._directory = command, directory
         self._size = f"-x {width} -y {height}"
+        self._tmux, self._pane = f"tmux -L {name}", f"-t {name}"
+        self._start = f"tmux -u -L {name} new-session -d -s {name}"
+        self._before: set[str] = set()
 
     def __enter__(self) -> Terminal:
+        looks.answer(f"{self._tmux} kill-server 2>/dev/null || true")
+        self._before = set(looks.answer(CLAUDE).split())
         looks.answer(
-            f"mkdir -p {self._directory} && cd {self._directory} && tmux -L drill kill-server 2>/dev/null;"
-            f" tmux -u -L drill new-session -d -s drill {self._size} {looks.quoted(self._command)}"
+            f"mkdir -p {self._directory} && cd {self._directory}"
+            f" && {self._start} {self._size} {looks.quoted(self._command)}"
         )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is not None:
             error.add_note(f"on the screen:\n{self.screen()}")
-        looks.answer("tmux -L drill kill-server 2>/dev/null || true")
+        looks.answer(f"{self._tmux} kill-server 2>/dev/null || true")
         # What Claude Code still has to say at its end is its own session's, not the next one's.
-        assert wait_until(lambda: not looks.answer(CLAUDE), PATIENCE, 0.3), "Claude Code did not end with its terminal"
+        ended = wait_until(lambda: set(looks.answer(CLAUDE).split()) <= self._before, PATIENCE, 0.3)
+        assert ended, "Claude Code did not end with its terminal"
 
     def press(self, *keys: str) -> None:
         """Press keys by their names, such as Down or Enter, one after the other."""
-        looks.answer("; ".join(f"tmux -L drill send-keys -t drill {key}; sleep 0.3" for key in keys))
+        looks.answer("; ".join(f"{self._tmux} send-keys {self._pane} {key}; sleep 0.3" for key in keys))
 
     def type(self, text: str, *keys: str) -> None:
         """Type a text, then press these keys."""
-        looks.answer(f"tmux -L drill send-keys -t drill -l {looks.quoted(text)}; sleep 0.3")
+        looks.answer(f"{self._tmux} send-keys {self._pane} -l {looks.quoted(text)}; sleep 0.3")
         self.press(*(keys or ("Enter",)))
+
+    def paste(self, text: str) -> None:
+        """Paste a text, as a terminal hands over what was copied or dropped."""
+        looks.answer(f"{self._tmux} set-buffer {looks.quoted(text)}; {self._tmux} paste-buffer -p {self._pane}")
 
     def screen(self, *, colours: bool = False) -> str:
         """Return the lines that are on the screen; with `colours` as escape sequences."""
-        shown = looks.answer(f"tmux -L drill capture-pane -p {'-e' if colours else ''} -t drill 2>/dev/null || true")
+        shown = looks.answer(f"{self._tmux} capture-pane -p {'-e' if colours else ''} {self._pane} 2>/dev/null || true")
         return "\n".join(line for line in shown.splitlines() if line.strip())
 
     def first(self, *words: str, seconds: float = PATIENCE) -> str:
@@ -78,8 +93,8 @@ class Terminal:
 class Claude(Terminal):
     """Claude Code in a terminal, at its prompt; the person says yes when it asks whether to trust the directory."""
 
-    def __init__(self, command: str, *, width: int = 150, height: int = 50) -> None:
-        super().__init__(command, "~/drill-inside", width=width, height=height)
+    def __init__(self, command: str, *, width: int = 150, height: int = 50, name: str = "drill") -> None:
+        super().__init__(command, "~/drill-inside", width=width, height=height, name=name)
 
     def __enter__(self) -> Claude:
         super().__enter__()

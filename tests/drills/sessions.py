@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from tests.drills import looks
+from tests.drills import looks, npm_registry
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.screen import MODES, TRUST
 from tests.drills.stage import HOST, Stage
-from tests.lab import access, hosts
+from tests.lab import access, hosts, services
 from tests.lab.instance import Lab
 from tests.lab.machine import wait_until
+from tests.lab.mirror import claude_code
+from tests.lab.mirror.clients import npm_pack
 
 drill = Drill(
     "sessions",
@@ -21,6 +27,7 @@ drill = Drill(
 )
 
 UNIT = "claude-session@drill.service"
+EARLIER = "2.1.328"  # of Claude Code, before the pinned one
 PROCESS = "pgrep -u claude -f '^/home/claude/.local/bin/claude' || true"
 LOGINS = "loginctl list-sessions --no-legend | grep -w claude | grep -w user | awk '{print $1}' || true"
 SCREEN = "tmux -u -L claude-drill capture-pane -p -t drill 2>/dev/null || true"
@@ -66,16 +73,21 @@ def _over_ssh(command: str) -> list[str]:
         assert wait_until(lambda: _logins() <= logins, 60, 0.5), "the host did not notice the cut"
 
 
-def _begun() -> None:
-    """Have a session `drill` in lane local, in which a word was said."""
-    looks.answer(f"{HERE} && claude-session drill --lane local --detached")
-    # Claude Code asks once whether it may trust a directory; the person says yes.
-    assert wait_until(lambda: any(each in _screen() for each in (TRUST, *MODES.values())), 60, 0.5), _screen()
-    if TRUST in _screen():
-        _type("Down", "Enter")
-        assert wait_until(lambda: TRUST not in _screen(), 60, 0.5), _screen()
-    _type("'the word is kumquat'", "Enter")
-    assert wait_until(lambda: "kumquat" in looks.answer(KEPT), 60, 0.5), _screen()
+@contextmanager
+def _session() -> Iterator[None]:
+    """Have a session `drill` in lane local, in which a word was said; in the end it is ended, whatever it was like."""
+    try:
+        looks.answer(f"{HERE} && claude-session drill --lane local --detached")
+        # Claude Code asks once whether it may trust a directory; the person says yes.
+        assert wait_until(lambda: any(each in _screen() for each in (TRUST, *MODES.values())), 60, 0.5), _screen()
+        if TRUST in _screen():
+            _type("Down", "Enter")
+            assert wait_until(lambda: TRUST not in _screen(), 60, 0.5), _screen()
+        _type("'the word is kumquat'", "Enter")
+        assert wait_until(lambda: "kumquat" in looks.answer(KEPT), 60, 0.5), _screen()
+        yield
+    finally:
+        _end()
 
 
 def _screen() -> str:
@@ -127,24 +139,20 @@ def reboot(stage: Stage) -> Figures:
     figures: dict[str, object] = {}
     stage.site(settings={"launchers": {"reopen_sessions": True}}).deploy().ok()
     try:
-        _begun()
-        begun = time.monotonic()
-        hosts.reboot(HOST)
-        assert wait_until(lambda: bool(_processes()), 240, 1), "the session did not come back"
-        figures["back after"] = f"{time.monotonic() - begun:.0f} s"
-        assert wait_until(lambda: "kumquat" in looks.answer(SCREEN), 60, 1), looks.answer(SCREEN)
-        figures["its conversation"] = "is on the screen"
+        with _session():
+            begun = time.monotonic()
+            hosts.reboot(HOST)
+            assert wait_until(lambda: bool(_processes()), 240, 1), "the session did not come back"
+            figures["back after"] = f"{time.monotonic() - begun:.0f} s"
+            assert wait_until(lambda: "kumquat" in looks.answer(SCREEN), 60, 1), looks.answer(SCREEN)
+            figures["its conversation"] = "is on the screen"
     finally:
-        _end()
         site.deploy().ok()
-    _begun()
-    try:
+    with _session():
         hosts.reboot(HOST)
         assert looks.gateway_within(240)
         assert not _processes(), "a session came back that was not to"
         figures["without the setting"] = _opened_again()
-    finally:
-        _end()
     return figures
 
 
@@ -153,8 +161,7 @@ def kept(stage: Stage) -> Figures:
     """After /exit no unit has failed; the name opens its lane, directory and conversation from another lane's shell."""
     stage.converged()
     figures: dict[str, object] = {}
-    _begun()
-    try:
+    with _session():
         _type("/exit", "Enter")
         assert wait_until(lambda: not _processes(), 60, 0.5), _screen()
         assert wait_until(lambda: "stopped" in looks.answer("claude-session list"), 30, 0.5)
@@ -170,8 +177,6 @@ def kept(stage: Stage) -> Figures:
         gone = hosts.run(HOST, "claude-session end drill", user="claude", check=False)
         assert gone.returncode == 64, gone.stderr
         figures["control"] = must_fail(_opened_again, "a name that was ended")
-    finally:
-        _end()
     return figures
 
 
@@ -179,8 +184,7 @@ def kept(stage: Stage) -> Figures:
 def manager(stage: Stage) -> Figures:
     """The user's systemd manager is killed: the command says so, and after the next login all is there again."""
     stage.converged()
-    _begun()
-    try:
+    with _session():
         looks.answer("systemctl kill --signal=KILL user@$(id -u claude).service", user="root")
         assert wait_until(lambda: not _processes(), 60, 0.5), "Claude Code outlived its manager"
         asked = "su claude -c 'claude-session drill --detached' 2>&1 || echo ended with $?"
@@ -188,8 +192,6 @@ def manager(stage: Stage) -> Figures:
         looks.answer("systemctl restart user@$(id -u claude).service", user="root")
         assert looks.gateway_within(240)
         again = _opened_again()
-    finally:
-        _end()
     return {"while it is gone": without, "after it": again}
 
 
@@ -198,25 +200,51 @@ def full_disk(stage: Stage) -> Figures:
     """On a full disk nothing is opened and no record changes; with room again the session is as it was."""
     stage.converged()
     state = "/home/claude/.local/state/signalbox/sessions"
-    _begun()
-    try:
+    with _session():
         looks.answer("systemctl --user stop claude-session@drill.service")
-        looks.answer(
-            f"cp -a {state} /root/drill-kept && mount -t tmpfs -o size=16k,uid=$(id -u claude),mode=700 none {state}"
-            f" && cp -a /root/drill-kept/. {state}/ && head -c 40000 /dev/zero > {state}/fill; rm -r /root/drill-kept",
-            user="root",
-        )
-        before = looks.answer(f"cat {state}/drill.json")
-        done = hosts.run(HOST, "claude-session drill --detached", user="claude", check=False)
-        assert done.returncode == 78, done.stderr
-        assert looks.answer(f"cat {state}/drill.json; ls {state}") == f"{before}drill.json\nfill"
-        assert not _processes(), "it was opened all the same"
-        looks.answer(f"umount {state}", user="root")
+        try:
+            small = f"mount -t tmpfs -o size=16k,uid=$(id -u claude),mode=700 none {state}"
+            filled = f"cp -a /root/drill-kept/. {state}/ && head -c 40000 /dev/zero > {state}/fill"
+            looks.answer(f"cp -a {state} /root/drill-kept && {small} && {filled}; rm -r /root/drill-kept", user="root")
+            before = looks.answer(f"cat {state}/drill.json")
+            done = hosts.run(HOST, "claude-session drill --detached", user="claude", check=False)
+            assert done.returncode == 78, done.stderr
+            assert looks.answer(f"cat {state}/drill.json; ls {state}") == f"{before}drill.json\nfill"
+            assert not _processes(), "it was opened all the same"
+        finally:
+            looks.answer(f"! mountpoint -q {state} || umount {state}", user="root")
         again = _opened_again()
-    finally:
-        looks.answer(f"! mountpoint -q {state} || umount {state}", user="root")
-        _end()
     return {"full": done.stderr.strip(), "with room": again}
+
+
+@drill.cell("upgrade")
+def upgrade(stage: Stage) -> Figures:
+    """Claude Code is upgraded under a session: it goes on, and opened again it has its conversation in the new one."""
+    site = stage.converged()
+    lab = services.lab_settings()
+    name, new = claude_code.PARTS["amd64"], lab["pins"]["claude_code"]["version"]
+    with tempfile.TemporaryDirectory(prefix="signalbox-sessions-") as temporary:
+        directory = Path(temporary)
+        archive = npm_pack(f"{name}@{EARLIER}", directory / "earlier")
+        with npm_registry.serving(Lab.current().ipv4(1), directory, {name: {EARLIER: archive}}) as url:
+            integrity = {**lab["pins"]["claude_code"]["integrity"], "amd64": npm_registry.integrity(archive)}
+            pin = {"version": EARLIER, "integrity": integrity}
+            stage.site(settings={"mirrors": {"npm": url}, "pins": {"claude_code": pin}}).deploy().ok()
+    try:
+        with _session():
+            assert f'"version":"{EARLIER}"' in looks.answer(KEPT)
+            before = _processes()
+            site.deploy().ok()
+            _runs(before)
+            looks.answer("systemctl --user stop claude-session@drill.service")
+            again = _opened_again()
+            _type("'the word is quince'", "Enter")
+            said = f'"version":"{new}"'
+            assert wait_until(lambda: said in looks.answer(KEPT), 60, 0.5), _screen()
+            _failed()
+    finally:
+        site.deploy().ok()
+    return {"from": EARLIER, "to": new, "meanwhile": "the same process runs", "opened again": again}
 
 
 @drill.cell("task")

@@ -57,7 +57,7 @@ def twenty(stage: Stage) -> Figures:
 def zsh(stage: Stage) -> Figures:
     """The same in zsh."""
     stage.converged()
-    looks.have_zsh()
+    looks.have_shell("zsh")
     return {"zsh": _twenty("zsh")}
 
 
@@ -79,7 +79,7 @@ def answers(stage: Stage) -> Figures:
 def below(stage: Stage) -> Figures:
     """In a shell below a switched one `off` means it too: no variable of the lane stays, in bash and in zsh."""
     stage.converged()
-    looks.have_zsh()
+    looks.have_shell("zsh")
     count = "env | grep -cE 'ANTHROPIC|SIGNALBOX_LANE|CLAUDE_C' || true"
 
     def off(shell: str, word: str = "claude-switch off") -> str:
@@ -200,7 +200,7 @@ COMPLETED = {
 def completion(stage: Stage) -> Figures:
     """Tab completes lanes and words after claude-switch, in an interactive bash and zsh."""
     stage.converged()
-    looks.have_zsh()
+    looks.have_shell("zsh")
     figures: dict[str, object] = {}
     for shell in ("bash", "zsh"):
         with Terminal(f"{shell} -i") as terminal:

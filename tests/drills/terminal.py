@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Any
 
-from tests.drills import looks
+from tests.drills import at_work, keeping, long_session, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.screen import MODES, PATIENCE, TRUST, Claude, Terminal
 from tests.drills.stage import HOST, Stage
@@ -49,9 +49,6 @@ for line in sys.stdin:
     print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}), flush=True)
 """
 OWN_SKILL = "---\nname: drill-skill\ndescription: What a person has written for kumquats.\n---\nPeel it.\n"
-TRANSCRIPTS = "~/.claude-local/projects/-home-claude-drill-inside"
-AGES = (40, 400, 2000)  # days
-LONG = "use the Bash tool to run `sleep 20`"
 
 
 def _manual(command: str) -> str:
@@ -107,12 +104,6 @@ def menu(stage: Stage) -> Figures:
     return {**figures, "control": control}
 
 
-def _first(stage: Stage, server: str) -> dict[str, Any]:
-    """Return the body of the first request of a session: with its tools."""
-    bodies = [each["body"] for each in looks.chats(stage, server) if isinstance(each["body"], dict)]
-    return next(body for body in bodies if len(body.get("tools") or ()) > 3)
-
-
 def _tools(body: dict[str, Any]) -> set[str]:
     """Return the names of a request's tools, in either vendor's form."""
     return {str(each.get("name") or each["function"]["name"]) for each in body["tools"]}
@@ -123,7 +114,7 @@ def _lean(stage: Stage, command: str, server: str, answer: str) -> str:
     stage.simulators.clear()
     with Claude(f"{command} --mcp-config ~/drill-inside/mcp.json") as session:
         session.ask("say hello", answer)
-    body = _first(stage, server)
+    body = looks.opening(stage, server)
     tools, text, size = _tools(body), json.dumps(body), len(json.dumps(body).encode())
     assert tools >= KEPT_TOOLS, KEPT_TOOLS - tools
     skills = ["drill-skill", "vibe-orchestrator", *([] if "--private" in command else ["cloud-escalator"])]
@@ -156,7 +147,7 @@ def lean(stage: Stage) -> Figures:
         control = must_fail(
             lambda: _lean(stage, "claude-cloud", "anthropic", "Hello from simulated Anthropic"), "a lane that is full"
         )
-        full = _first(stage, "anthropic")
+        full = looks.opening(stage, "anthropic")
         figures["a full one"] = f"{len(json.dumps(full).encode())} bytes, {len(full['tools'])} tools"
         figures["a subagent"] = _subagent(stage)
     finally:
@@ -177,57 +168,6 @@ def _subagent(stage: Stage) -> str:
 
         assert wait_until(lambda: bool(asked()), PATIENCE, 0.5), session.screen()
         return f"{len(asked())} request of its own"
-
-
-def _aged() -> dict[int, str]:
-    """Have transcripts of these ages in days, and return their sessions."""
-    newest = looks.answer(f"ls -t {TRANSCRIPTS}/*.jsonl | head -n1")
-    session = newest.rsplit("/", 1)[1].removesuffix(".jsonl")
-    aged: dict[int, str] = {}
-    for days in AGES:
-        aged[days] = f"{days:08d}-0000-4000-8000-000000000000"
-        copy = f"{TRANSCRIPTS}/{aged[days]}.jsonl"
-        looks.answer(f"sed 's/{session}/{aged[days]}/g' {newest} > {copy} && touch -d '{days} days ago' {copy}")
-    return aged
-
-
-def _left(aged: dict[int, str]) -> list[int]:
-    """Return the ages of those transcripts that are there still, after a run that is long enough for a sweep.
-
-    Claude Code sweeps once a day, 5 s after the start of a -p run, at a terminal after ten minutes at the least.
-    """
-    looks.answer("rm -f ~/.claude-local/.last-cleanup")
-    looks.answer(f"cd ~/drill-inside && claude-local --allowedTools Bash -p {looks.quoted(LONG)} < /dev/null")
-    looks.answer("ls ~/.claude-local/.last-cleanup")  # it did sweep
-    there = looks.answer(f"ls {TRANSCRIPTS}")
-    return [days for days, session in aged.items() if session in there]
-
-
-@drill.cell("transcripts")
-def transcripts(stage: Stage) -> Figures:
-    """What was said 40, 400 and 2000 days ago is there and goes on; with keep_days = 5 the old ones go."""
-    site = stage.converged()
-    hello = "mkdir -p ~/drill-inside && cd ~/drill-inside && claude-local -p 'say hello'"
-    looks.answer(hello)
-    aged = _aged()
-    assert _left(aged) == list(AGES), f"of {AGES} only {_left(aged)} are left"
-    for session in aged.values():
-        told = looks.answer(f"{hello} --resume {session}")
-        assert LOCAL in told, told
-    stage.site(settings={"sessions": {"keep_days": 5}}).deploy().ok()
-    try:
-        looks.answer(hello)
-        aged = _aged()
-        control = must_fail(lambda: _all_left(aged), "keep_days = 5")
-    finally:
-        site.deploy().ok()
-        looks.answer(hello)
-    return {"days old": ", ".join(map(str, AGES)), "each": "is there, and goes on", "control": control}
-
-
-def _all_left(aged: dict[int, str]) -> None:
-    left = _left(aged)
-    assert left, "none is left"
 
 
 @drill.cell("background")
@@ -292,7 +232,7 @@ def resume(stage: Stage) -> Figures:
 def help_(stage: Stage) -> Figures:
     """A login names the commands; --help, man and Tab know them; what there is not fails and says so."""
     stage.converged()
-    looks.have_zsh()
+    looks.have_shell("zsh")
     figures: dict[str, object] = {}
     line = [*access.ssh(Lab.current(), HOST, "claude", "-tt"), "-q"]
     login = subprocess.run(line, input="exit\n", capture_output=True, text=True, check=False, timeout=60).stdout
@@ -320,3 +260,11 @@ def help_(stage: Stage) -> Figures:
         figures[command] = done.stderr.strip().splitlines()[0]
     looks.answer("systemctl --user reset-failed")
     return figures
+
+
+for each in (
+    at_work.permissions, at_work.plan, at_work.aside, at_work.image, at_work.interrupt, at_work.compact,
+    at_work.models, at_work.two, at_work.narrow, at_work.shells, long_session.sixty, long_session.sizes,
+    keeping.transcripts, keeping.plain,
+):  # fmt: skip
+    drill.cell(each.__name__)(each)

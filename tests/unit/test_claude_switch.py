@@ -163,6 +163,8 @@ def test_status_tells_where_claude_goes_and_who_pays(host: Host) -> None:
     assert (told["lane"], told["goes_to"], told["trouble"]) == ("local", host.records["gateway"]["url"], None)
     assert told["bills"] == host.records["lanes"]["local"]["billed"]
     assert told["models"]["main"] == "local"
+    assert told["session"][0] == "it asks before it acts (permission_mode default)"
+    assert "session       it asks before it acts" in bash(host, "claude-switch status", SIGNALBOX_LANE="local").stdout
 
 
 def test_status_of_plain_claude_names_what_diverts_it(host: Host) -> None:

@@ -239,7 +239,7 @@ NAMES = ("mise", "node", "claude_code", "litellm")
 
 def test_every_pin_is_resolved(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     # The registry's own HTTP API here; the npm client is tested below.
-    monkeypatch.setattr(npm, "_client", lambda: None)
+    monkeypatch.setattr(npm, "client", lambda: None)
     with Web([mirror.ca]) as web:
         found = list(resolve(web, PINS, mirrors_of(mirror), NAMES))
         for one in found:
@@ -249,7 +249,7 @@ def test_every_pin_is_resolved(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_npm_client_is_asked(plain: Mirror) -> None:
-    if npm._client() is None:
+    if npm.client() is None:
         pytest.skip("no npm on this machine")
     with Web() as web:
         found = list(resolve(web, PINS, mirrors_of(plain), ["claude_code"]))

@@ -1,4 +1,4 @@
-"""A used-up quota that nobody steps in for is told in words that help; everything else passes as it is."""
+"""A used-up quota or limit that nobody steps in for is told in words that help; everything else passes as it is."""
 
 from __future__ import annotations
 
@@ -43,10 +43,18 @@ def test_a_used_up_quota_tells_what_it_is_and_the_way_on(plugins: Any) -> None:
     assert words.endswith("(it said: litellm.RateLimitError: AnthropicException - Your credit is too low)")
 
 
+def test_a_limit_that_passes_keeps_its_status_and_tells_the_way_on(plugins: Any) -> None:
+    status, told = asked(plugins, 429, ("anthropic/claude-sonnet-4-6", "rate_limit"))
+    assert (status, told["error"]["type"]) == (429, "rate_limit_error")
+    words = told["error"]["message"]
+    assert words.startswith("anthropic/claude-sonnet-4-6 is at its limit for now, and is asked again by itself")
+    assert "claude-switch continue LANE" in words
+
+
 @pytest.mark.parametrize(
     ("status", "tried"),
     [
-        (429, [("anthropic/claude-sonnet-4-6", "rate_limit")]),  # passes by itself
+        (529, [("anthropic/claude-sonnet-4-6", "overloaded")]),  # Claude Code has words for it
         (500, [("anthropic/claude-sonnet-4-6", "quota"), ("lmstudio/local", "overflow")]),
         (200, [("anthropic/claude-sonnet-4-6", "quota")]),
         (401, []),

@@ -68,8 +68,12 @@ def npm_registry() -> str | None:
     return None if configured == npm("config", "get", "registry", pristine=True).strip() else configured
 
 
-def uv_install(target: Path, python_version: str, requirements: list[str], overrides: list[str]) -> None:
+def uv_install(
+    target: Path, python_version: str, requirements: list[str], overrides: list[str], *, alone: bool = False
+) -> None:
     """Install wheels for 64-bit Linux and `python_version` ("3.13") into the directory `target`.
+
+    alone: without what they need themselves.
 
     `overrides` replace what packages demand of each other: https://docs.astral.sh/uv/concepts/resolution/#dependency-overrides
     """
@@ -82,6 +86,7 @@ def uv_install(target: Path, python_version: str, requirements: list[str], overr
     command = [executable, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(target)]
     command += ["--python-version", python_version, "--python-platform", "x86_64-manylinux_2_40"]
     command += ["--only-binary", ":all:", "--override", str(override_file), *requirements]
+    command += ["--no-deps"] if alone else []
     _run("uv pip install", command, uv_environment(dict(os.environ)))
 
 
