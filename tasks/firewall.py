@@ -127,8 +127,8 @@ def _shut_out(
     untried = [address for address in came if address not in heard]
     if untried:
         remark(
-            f"logins from {', '.join(untried[:8])} were not tried as packets against the firewall's rules, which takes"
-            " nft and /dev/net/tun on the host: their addresses alone were compared with firewall.ssh_from"
+            f"logins from {', '.join(untried[:8])} were not tried as packets against the firewall's rules: no nft,"
+            " no /dev/net/tun or no way to answer them; their addresses alone were compared with firewall.ssh_from"
         )
     shut = {address: users for address, users in came.items() if not heard.get(address, contains(ssh, address))}
     words = {address: f"logins of {', '.join(users)} from {address}" for address, users in shut.items()}

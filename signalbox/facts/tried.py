@@ -12,7 +12,7 @@ from signalbox.facts.answer import HostFact, asked, fields
 from signalbox.shell import Script, sh
 
 SECONDS = 10
-MAX_ADDRESSES = 64
+MAX_ADDRESSES = 256
 # What came in, before any rule has judged it, and what is left of that behind all rules.
 _SEEN = """
 table inet tried {
@@ -77,7 +77,7 @@ class Heard(HostFact[dict[str, bool]]):
     """Whether who comes by TCP from each address gets through these rules to one of these ports.
 
     Each comes by the device by which it is answered now. An address that could not be tried is left out, as are all
-    where nft or /dev/net/tun is missing.
+    where nft or /dev/net/tun is missing, and those after MAX_ADDRESSES.
     """
 
     def command(self, rules: str, addresses: Sequence[str], ports: Sequence[int]) -> Script:
