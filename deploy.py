@@ -37,7 +37,14 @@ may_replace(s.replaces)
 # First, and read-only: a machine that cannot become a host is left as it is.
 needed = (*packages(s), *clocks(s.base))
 preflight(
-    s.preflight, addresses.of_mirrors(s), addresses.of_backends(s), readings(s), s.encrypts_secrets, needed, **root
+    s.preflight,
+    addresses.of_mirrors(s),
+    addresses.of_backends(s),
+    readings(s),
+    addresses.of_own(s),
+    s.encrypts_secrets,
+    needed,
+    **root,
 )
 # CAs and packages: every download after this needs them.
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)

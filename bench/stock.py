@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from pyinfra_cli.main import main  # first: it patches the process
 
 from pyinfra.api import connectors  # isort: skip
+from signalbox.settings import run  # isort: skip
 
 _original = connectors.entry_points
 
@@ -17,4 +19,5 @@ def _without_ours(**chosen: Any) -> Any:
 
 if __name__ == "__main__":
     connectors.entry_points = _without_ours  # type: ignore[assignment]
+    run.pyinfra = SimpleNamespace(is_cli=False)  # type: ignore[assignment]  # settings are refused on such a command line
     main()

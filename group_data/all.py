@@ -239,6 +239,7 @@ defaults = {  # what a record below has when it does not say
         "kind": None,  # lm_studio, ollama, llama_cpp, vllm or openai_compatible
         "url": None,  # the server's address, without /v1 (Open WebUI's ends in /api)
         "token": None,  # name of the secret with the server's token, where it asks for one
+        "payer": None,  # who pays for its answers, in words, such as "the account at OpenRouter"; None: nobody, it is on your own network
         "models": {},  # name at the gateway: what the server has for it
     },
     "cloud": {
@@ -255,6 +256,7 @@ defaults = {  # what a record below has when it does not say
         "context_length": 32768,  # as loaded, in tokens; Claude Code needs at least 32768
         "max_output_tokens": 4096,  # leave room: prompt and answer share the context
         "aliases": [],  # other names under which the gateway serves it
+        "price": None,  # where somebody pays: {"input": 0.3, "output": 1.2, "cached": 0.03} in USD a million tokens, or "plan" (paid by the month)
         "order": 1,  # where several backends have a model of this name: the lowest is asked first, equal ones share the sessions
         "litellm_params": {},  # further members of its entry in LiteLLM, such as {"temperature": 0.7}
     },
@@ -264,6 +266,7 @@ defaults = {  # what a record below has when it does not say
         "max_output_tokens": None,  # of a model that is no Claude: prompt and answer share the context
         "adaptive_thinking": True,  # azure_foundry: False for a deployment that refuses it
         "aliases": [],  # other names under which the gateway serves it
+        "price": None,  # {"input": 3, "output": 15, "cached": 0.3} in USD a million tokens, or "plan" (paid by the month); None: as LiteLLM's list knows it
         "litellm_params": {},  # further members of its entry in LiteLLM
     },
     "lane": {
@@ -274,7 +277,7 @@ defaults = {  # what a record below has when it does not say
         "credential": "gateway",  # gateway (the gateway's key), none, or the name of a secret
         "billed": None,  # who pays, in words, as people read it before they start; None: as models and fallbacks tell
         "private": False,  # True: nothing may leave for a cloud, so its models have no fallback
-        "fallbacks": "all",  # all that the gateway's fallbacks tell, clouds (no local model in a cloud's place) or none
+        "fallbacks": "all",  # all that the gateway's fallbacks tell, clouds (no local model in a cloud's place), ask (before one bills) or none
         "effort": "high",  # low, medium or high; many backends reject xhigh
         "permission_mode": "default",  # default (it asks before it acts), acceptEdits, plan, auto (for Claudes alone; each call is judged first, which costs) or bypass (it never asks)
         "prompt": None,  # full; lean: without what a local model has no use for, a third of the size; None: lean where the main model is no Claude
@@ -358,6 +361,12 @@ lanes = {  # one launcher each: claude-<lane>
         "config_dir": "~/.claude-api",
         "credential": "ANTHROPIC_DIRECT_KEY",
     },
+}
+
+budgets = {  # each None, or {"usd": 10, "per": "day", "stops": "fallbacks"}: per hour, day, week or month (UTC); stops: fallbacks (what bills in another model's place) or all that bills
+    "all": None,  # of the whole host
+    "lanes": {},  # of a lane through the gateway: {"routed": {"usd": 5, "per": "day"}}
+    "clouds": {},  # of a cloud, or of a backend with a payer
 }
 
 sessions = {

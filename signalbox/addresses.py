@@ -44,6 +44,12 @@ def of_backends(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(of_url(backend.url) for backend in backends if backend.enabled and backend.url))
 
 
+def of_own(settings: Settings) -> dict[str, str]:
+    """Return the host names or addresses of the enabled backends that nobody is billed for, by the backends' names."""
+    own = {each.name: each.url for each in settings.backends.values() if each.enabled and each.own}
+    return {name: host for name, url in own.items() if url and (host := urlsplit(url).hostname)}
+
+
 def of_clouds(settings: Settings) -> tuple[str, ...]:
     """Return where the enabled clouds answer."""
     clouds = settings.clouds.values()

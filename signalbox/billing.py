@@ -44,8 +44,8 @@ def instead(settings: Settings, lane: Lane) -> list[dict[str, str | None]]:
     for own in _once(model.name for _, model in names[lane.models["main"]]):
         for name in following(settings, own, on_quota=False):
             record = names[name][0][0]
-            if isinstance(record, Cloud) or lane.fallbacks == "all":
-                billed = account(record) if isinstance(record, Cloud) else None
+            billed = account(record)
+            if billed or lane.fallbacks != "clouds":
                 found.append({"model": name, "at": record.name, "billed": billed})
     return found
 
@@ -54,7 +54,7 @@ def _of_a_key(settings: Settings, lane: Lane) -> str:
     if lane.credential == "none":
         return f"the account that has logged in in {lane.config_dir}"
     clouds = [cloud for cloud in settings.clouds.values() if cloud.secret == lane.credential]
-    return account(clouds[0]) if clouds else f"the Claude API account of {lane.credential}"
+    return str(account(clouds[0])) if clouds else f"the Claude API account of {lane.credential}"
 
 
 def _later(settings: Settings, lane: Lane) -> list[str]:
@@ -72,12 +72,14 @@ def _payers(settings: Settings, models: list[str]) -> list[str]:
 
 def accounts(several: Iterable[tuple[Backend | Cloud, Model]]) -> list[str]:
     """Return what the bills of these go to, each once; none for what is on one's own network."""
-    return _once(account(record) for record, _ in several if isinstance(record, Cloud))
+    return _once(payer for record, _ in several if (payer := account(record)))
 
 
-def account(cloud: Cloud) -> str:
-    """Return what a cloud's bills go to."""
-    return f"{CLOUDS[str(cloud.kind)].ACCOUNT} of {cloud.secret}"
+def account(record: Backend | Cloud) -> str | None:
+    """Return what the bills go to; None: nobody is billed."""
+    if isinstance(record, Backend):
+        return record.payer
+    return f"{CLOUDS[str(record.kind)].ACCOUNT} of {record.secret}"
 
 
 def _names(settings: Settings) -> dict[str, list[tuple[Backend | Cloud, Model]]]:

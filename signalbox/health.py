@@ -11,7 +11,7 @@ from signalbox.networks import RULES
 from signalbox.routes import boxes, container, required_secrets
 from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, BackendModel
+from signalbox.settings.records import Backend, Cloud
 from signalbox.sshd import DROP_IN
 
 RECORDS = "/etc/signalbox/lanes.json"
@@ -51,10 +51,12 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         "lanes": lane_records(settings) if settings.launchers.enabled else {"lanes": {}},
         "records": RECORDS,
         "managed": MANAGED,
-        "backends": {name: _backend(settings, record) for name, record in settings.backends.items() if record.enabled},
-        "clouds": {
-            name: kind_of(record).probe(record).url for name, record in settings.clouds.items() if record.enabled
+        "backends": {
+            name: _backend(settings, record)
+            for name, record in settings.backends.items()
+            if record.enabled and record.own
         },
+        "clouds": {record.name: kind_of(record).probe(record).url for record in _who_bill(settings) if record.enabled},
         "local": _local(settings),
         "failover": {
             name: list(after)
@@ -76,6 +78,10 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         },
         "protection": _protection(settings),
     }
+
+
+def _who_bill(settings: Settings) -> list[Backend | Cloud]:
+    return [*settings.clouds.values(), *(each for each in settings.backends.values() if not each.own)]
 
 
 def kept_from_shells(settings: Settings) -> tuple[str, ...]:
@@ -144,7 +150,7 @@ def _local(settings: Settings) -> dict[str, Any]:
     """Return, for each model that only servers on the own network have, by each of its names, who has it."""
     result: dict[str, Any] = {}
     for several in boxes(settings).values():
-        if all(isinstance(model, BackendModel) for _, model in several):
+        if all(isinstance(record, Backend) and record.own for record, _ in several):
             there = {"id": several[0][1].id, "boxes": [f"{record.name}/{model.name}" for record, model in several]}
             result |= dict.fromkeys(several[0][1].names, there)
     return result

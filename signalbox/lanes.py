@@ -118,6 +118,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "servers": _servers(lane, models),
         "main_servers": _main_servers(lane, models),
         "instead": instead(settings, lane),
+        "asks": lane.fallbacks == "ask",
         "readings": _readings(lane, models, lean=lean),
     }
 
@@ -158,7 +159,11 @@ def _servers(lane: Lane, models: Served) -> dict[str, str]:
     """Return the servers on the person's own network that answer in the lane, with what to ask each, free of charge."""
     names = () if lane.via == "first-party" else lane.models.values()
     records = [record for name in names for record, _ in _used(lane, models, name)]
-    return {record.name: kind_of(record).probe(record).url for record in records if isinstance(record, Backend)}
+    return {
+        record.name: kind_of(record).probe(record).url
+        for record in records
+        if isinstance(record, Backend) and record.own
+    }
 
 
 def _main_servers(lane: Lane, models: Served) -> dict[str, str]:

@@ -19,6 +19,7 @@ LAN = "lan"
 CONTROLLER = "controller"
 SENDERS = "@senders@"  # where a file of rules wants the user ids that are held: what they are, the host knows
 # Private and link-local addresses: RFC 1918, RFC 3927, RFC 4193, RFC 4291 2.5.6.
+_TAILNET = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 
 
@@ -38,6 +39,16 @@ def resolved(names: Iterable[str], attached: Sequence[str]) -> list[str] | None:
     four = ipaddress.collapse_addresses(each for each in found if isinstance(each, ipaddress.IPv4Network))
     six = ipaddress.collapse_addresses(each for each in found if isinstance(each, ipaddress.IPv6Network))
     return [*map(str, four), *map(str, six)]
+
+
+def is_own(address: str, attached: Sequence[str]) -> bool:
+    """Tell whether an address is on a network of one's own: private, of this machine, a tailnet's, or attached.
+
+    attached: the networks that the host itself is in. Tailscale gives RFC 6598's.
+    """
+    found = ipaddress.ip_address(address)
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_private or contains([*_TAILNET, *attached], str(found))
 
 
 def contains(networks: Sequence[str] | None, address: str) -> bool:

@@ -34,7 +34,7 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
 def of_boxes(boxes: Iterable[tuple[Backend | Cloud, Model]]) -> Iterator[Reading]:
     """Yield the readings of these models."""
     for record, model in boxes:
-        if not isinstance(record, Backend) or not isinstance(model, BackendModel):
+        if not isinstance(record, Backend) or not record.own or not isinstance(model, BackendModel):
             continue
         reading = reading_of(record, model)
         if reading is not None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from signalbox.backends import CLOUDS, kind_of, reading_of
 from signalbox.settings import Settings
+from signalbox.settings.budgets import Limit
 from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
 
 Config = dict[str, Any]
@@ -118,12 +119,15 @@ def container_environment(settings: Settings) -> dict[str, str]:
         "SIGNALBOX_AUDIT_COMPARED_WITH": settings.gateway.audit.compared_with or "",
         "SIGNALBOX_AUDIT_FILES": str(settings.gateway.audit.old_files),
         "SIGNALBOX_AUDIT_MIB": str(settings.gateway.audit.max_mib),
+        **_budgets(settings),
         **_clients(settings),
         "SIGNALBOX_COOLDOWN_SECONDS": str(settings.gateway.cooldown_seconds),
         "SIGNALBOX_LANE_FALLBACKS": " ".join(
             f"{name}={lane.fallbacks}" for name, lane in settings.lanes.items() if lane.fallbacks != "all"
         ),
-        "SIGNALBOX_LOCAL": " ".join(name for name, backend in settings.backends.items() if backend.enabled),
+        "SIGNALBOX_LOCAL": " ".join(
+            name for name, backend in settings.backends.items() if backend.enabled and backend.own
+        ),
         "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
         "SIGNALBOX_REQUIRED": " ".join(required_secrets(settings)),
         "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108
@@ -131,6 +135,18 @@ def container_environment(settings: Settings) -> dict[str, str]:
     if settings.extra_ca_certificates:
         environment["SSL_CERT_FILE"] = _CA_BUNDLE
     return environment
+
+
+def _budgets(settings: Settings) -> dict[str, str]:
+    """Return what may be spent, for templates/gateway/budget.py; nothing where there is no budget."""
+    wanted = settings.budgets
+    limits: list[tuple[str, str, Limit]] = [
+        *([("all", "", wanted.all)] if wanted.all else []),
+        *(("lane", name, limit) for name, limit in wanted.lanes.items()),
+        *(("cloud", name, limit) for name, limit in wanted.clouds.items()),
+    ]
+    told = [{"of": of, "name": name, **limit.model_dump()} for of, name, limit in limits]
+    return {"SIGNALBOX_BUDGETS": json.dumps(told)} if told else {}
 
 
 def _limits(settings: Settings) -> dict[str, str]:
@@ -170,6 +186,8 @@ def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in
         "litellm_params": params,
         "model_info": {"id": f"{record.name}/{model.name}"},
     }
+    if model.price:
+        deployment["model_info"]["price"] = model.price if model.price == "plan" else model.price.model_dump()
     for known, wanted in (("fallbacks", settings.gateway.fallbacks), ("on_quota", settings.gateway.quota_fallbacks)):
         if following := _canonical(settings, wanted).get(model.name):
             deployment["model_info"][known] = following
@@ -179,8 +197,10 @@ def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in
         deployment["model_info"] |= {
             "max_input_tokens": model.context_length - model.max_output_tokens,
             "max_output_tokens": model.max_output_tokens,
-            "probe_url": _from_container(kind.probe(record).url),  # for templates/gateway/failover.py
         }
+    if isinstance(record, Backend) and isinstance(model, BackendModel) and record.own:
+        # for templates/gateway/failover.py, which asks every few seconds
+        deployment["model_info"]["probe_url"] = _from_container(kind.probe(record).url)
         if reading := reading_of(record, model):
             deployment["model_info"]["reading"] = {**reading, "url": _from_container(reading["url"])}
     return deployment

@@ -10,6 +10,7 @@ from pyinfra.api import deploy
 
 from signalbox import doctor as package
 from signalbox import symptoms
+from signalbox.container import AUDIT
 from signalbox.operations import directories, file, files, link, service
 from signalbox.render import render
 from signalbox.settings import Account
@@ -18,12 +19,13 @@ from signalbox.verdict import remark
 
 BASE = "/usr/local/lib/signalbox"
 RECORD = "/etc/signalbox/doctor.json"
-UNITS = (".config/systemd/user/claude-doctor.service", ".config/systemd/user/claude-doctor.timer")
+LOOK = f"{AUDIT}/look"  # the gateway changes it when somebody shall look
+UNITS = tuple(f".config/systemd/user/claude-doctor.{kind}" for kind in ("service", "timer", "path"))
 
 
 @deploy("Doctor")
 def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertified: tuple[str, ...]) -> None:
-    """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer.
+    """Place claude-doctor and the `record` that it compares with; let `account` run it by a timer, and at a call.
 
     + uncertified: what is to be said of models of which nobody has shown that they can drive Claude Code.
     """
@@ -65,13 +67,14 @@ def _timer(settings: Doctor, account: Account) -> None:
         file(
             name=f"{user}: {name} is in place",
             path=account.path(unit),
-            content=render(f"doctor/{name}", minutes=settings.every_minutes),
+            content=render(f"doctor/{name}", minutes=settings.every_minutes, look=LOOK),
             user=user,
         )
-    service(
-        name=f"{user}: claude-doctor.timer is enabled and runs",
-        unit="claude-doctor.timer",
-        account=user,
-        home=account.home,
-        inputs={},
-    )
+    for unit in ("claude-doctor.timer", "claude-doctor.path"):
+        service(
+            name=f"{user}: {unit} is enabled and runs",
+            unit=unit,
+            account=user,
+            home=account.home,
+            inputs={},
+        )

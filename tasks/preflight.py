@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyinfra import host
@@ -12,7 +12,9 @@ from pyinfra.api import deploy
 from signalbox import symptoms
 from signalbox.addresses import of_url
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable
+from signalbox.facts.reach import Networks, Resolved
 from signalbox.launcher import context
+from signalbox.networks import is_own
 from signalbox.operations.packages import refused
 from signalbox.readahead.known import MAX_AGE
 from signalbox.settings.sections import Preflight
@@ -25,6 +27,7 @@ def preflight(
     needed: tuple[str, ...],
     optional: tuple[str, ...],
     readings: Sequence[dict[str, Any]],
+    own: Mapping[str, str],
     encrypts: bool,
     packages: tuple[str, ...],
 ) -> None:
@@ -33,6 +36,7 @@ def preflight(
     A needed address that does not answer stops the first deploy of a host and is a warning after it, when a run
     that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for. One that
     tells, as `readings` ask, that it has loaded too little context for Claude Code stops the deploy.
+    `own`: the names or addresses of the backends for which nobody is said to be billed; one that is public stops it.
     `encrypts`: secrets shall be encrypted there. `packages`: what tasks will install.
     """
     if not settings.enabled:
@@ -60,8 +64,25 @@ def preflight(
     for address in optional:
         if not reachable.get(address):
             warn(symptoms.words("backend-off", f"backend {address} takes no connection from this host"))
+    problems += _payers(own)
     problems += _contexts(readings, {address for address in optional if reachable.get(address)}, settings)
     fail(problems)
+
+
+def _payers(own: Mapping[str, str]) -> list[str]:
+    """Return which servers are on nobody's own network, so that somebody is likely to be billed."""
+    found = host.get_fact(Resolved, names=tuple(dict.fromkeys(own.values()))) if own else {}
+    attached = host.get_fact(Networks) if own else []
+    problems = []
+    for name, server in own.items():
+        public = [address for address in found.get(server, ()) if not is_own(address, attached)]
+        if public:
+            where = server if server in public else f"{server} is {public[0]}, which"
+            problems.append(
+                f"backends.{name}.url: {where} is on no network of this host's, so somebody is likely to be billed;"
+                f' write "payer": "the account at {server}" into backends.{name}, or the address of your own server'
+            )
+    return problems
 
 
 def _contexts(readings: Sequence[dict[str, Any]], answering: set[str], settings: Preflight) -> list[str]:

@@ -9,7 +9,7 @@ from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, rec
 from signalbox.guard import STATE
 from signalbox.manifest import CONTROLLERS
 from signalbox.networks import open_ports
-from signalbox.shell import Script, sh
+from signalbox.shell import Script, each_of, sh
 from signalbox.untrusted import json_of
 
 MAX_ROUTES = 512 * 1024  # bytes of JSON
@@ -124,6 +124,28 @@ class Networks(HostFact[list[str]]):
             except (ValueError, AttributeError, TypeError):
                 raise UnreadableError("the host told something else than its networks") from None
         return sorted(network for network in found if not network.startswith("fe80:"))
+
+
+class Resolved(HostFact[dict[str, list[str]]]):
+    """The addresses that the host's resolver has for each of these names; a name that it does not know has none."""
+
+    def command(self, names: tuple[str, ...]) -> Script:
+        """Return the command."""
+        each = (
+            sh("printf 'name\\0%s\\0' {name}; timeout 5 getent ahosts {name} | head -n 64; printf '\\0'", name=name)
+            for name in names
+        )
+        return asked(each_of(*each), seconds=10 + 5 * len(names))
+
+    default = dict
+
+    def process(self, output: list[str]) -> dict[str, list[str]]:
+        """Read a name and its lines, "ADDRESS KIND NAME", a record."""
+        found = {}
+        for _, name, lines in records(output, {"name": 2}):
+            words = [line.split() for line in lines.splitlines()]
+            found[name] = list(dict.fromkeys(_address(each[0].partition("%")[0]) for each in words if each))
+        return found
 
 
 class FirewallLoaded(HostFact[bool]):

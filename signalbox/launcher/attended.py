@@ -1,4 +1,4 @@
-"""Claude Code at a terminal, with a parent that waits for its end: to say what Claude Code's own farewell gets wrong.
+"""Claude Code with a parent that waits for its end: to say who answered, and what its own farewell gets wrong.
 
 Claude Code stays in its parent's process group, so what the terminal sends (Ctrl-C, Ctrl-Z, a hang-up, a new size)
 reaches it as if it had none. What a process sends to the parent alone is handed on; a stop and the end are the same for
@@ -34,6 +34,14 @@ Variables = Mapping[str, str]
 
 
 @dataclass(frozen=True)
+class Run:
+    """A start of a lane. ident: what the audit calls it. audit: that file; "": nobody stands in for anybody."""
+
+    ident: str
+    audit: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """How a program ended: its exit status, or minus the signal; `told`: which signals asked it to."""
 
@@ -41,15 +49,19 @@ class Ended:
     told: frozenset[int]
 
 
-def wanted(arguments: Sequence[str]) -> bool:
-    """Whether somebody reads what is said after Claude Code's end; a unit's main process stays Claude Code itself."""
-    return (
-        sys.stdin.isatty()
-        and sys.stdout.isatty()
-        and not is_headless(arguments)
-        and os.environ.get(BY) != str(os.getppid())
-        and os.environ.get("SYSTEMD_EXEC_PID") != str(os.getpid())
-    )
+def wanted(arguments: Sequence[str], *, may_be_told: bool) -> bool:
+    """Whether somebody reads what is said after Claude Code's end; a unit's main process stays Claude Code itself.
+
+    may_be_told: whether there may be something to say of a -p run.
+    """
+    if os.environ.get(BY) == str(os.getppid()) or is_main_process():
+        return False
+    return may_be_told if is_headless(arguments) else sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def is_main_process() -> bool:
+    """Whether this is what a unit of systemd has started."""
+    return os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 
 def is_headless(arguments: Sequence[str]) -> bool:
@@ -57,20 +69,22 @@ def is_headless(arguments: Sequence[str]) -> bool:
     return not {"-p", "--print"}.isdisjoint(arguments)
 
 
-def begin(lane: str, home: str, program: str, arguments: Sequence[str], variables: Variables) -> NoReturn:
-    """Become the parent of `program`, which is Claude Code of a lane with its directory at `home`."""
+def begin(lane: str, run: Run, program: str, arguments: Sequence[str], variables: Variables) -> NoReturn:
+    """Become the parent of `program`, which is Claude Code of a lane."""
     handed = os.memfd_create("environment", 0)
-    os.write(handed, json.dumps(dict(variables)).encode())
+    os.write(handed, json.dumps({"variables": dict(variables), "run": [run.ident, run.audit]}).encode())
     os.lseek(handed, 0, os.SEEK_SET)
-    line = [f"claude-{lane}", "-IS", LAUNCH, "attended", str(handed), lane, home, program, *arguments]
+    line = [f"claude-{lane}", "-IS", LAUNCH, "attended", str(handed), lane, program, *arguments]
     os.execv(PYTHON, line)  # noqa: S606 (no shell is the point)
 
 
 def main(words: Sequence[str]) -> NoReturn:
     """Be that parent."""
-    handed, lane, home, program, *arguments = words
+    handed, lane, program, *arguments = words
     with open(int(handed), "rb") as file:
-        variables = json.loads(file.read())
+        given = json.loads(file.read())
+    variables, run = given["variables"], Run(*given["run"])
+    home = variables["CLAUDE_CONFIG_DIR"]
     speak.program = f"claude-{lane}"
     last = ""
 
@@ -79,7 +93,12 @@ def main(words: Sequence[str]) -> NoReturn:
         last = conversation_of(home, process) or last
 
     ended = attend(program, arguments, variables, look)
-    if last and within.names_in(Path(home) / "projects", f"*/{last}.jsonl"):
+    if run.audit:
+        from .audit import stood_in
+
+        for each in stood_in(Path(run.audit), run.ident):
+            _say(each)
+    if last and not is_headless(arguments) and within.names_in(Path(home) / "projects", f"*/{last}.jsonl"):
         _say(f"in its lane that is: claude-{lane} --resume {last}")
     end_as(ended.status)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +14,9 @@ from . import within
 from .speak import EX_CONFIG, fail
 
 Entry = dict[str, Any]
-TEXTS = ("session", "lane", "asked", "model", "backend", "fallback", "error_class")
+TEXTS = ("session", "run", "lane", "asked", "model", "backend", "fallback", "error_class")
 NUMBERS = ("status", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "compared_usd", "seconds")
+SETTLE, LOOK = 0.5, 0.05  # seconds until a run's last line is written, and between looks for it
 TAIL = 512 << 10  # bytes that are read for the last entries; some 1500 of them
 
 
@@ -99,6 +101,25 @@ def _opened(path: Path, end: bool = True) -> Any:
     if end:
         file.seek(0, os.SEEK_END)
     return file
+
+
+def stood_in(path: Path, run: str) -> Iterator[str]:
+    """Yield who answered in another's place in this run, why, how often, and what it cost; nothing where nobody did."""
+    until = time.monotonic() + SETTLE
+    while not (mine := [each for each in newest(path) if each.get("run") == run]) and path.exists():
+        if time.monotonic() > until:
+            return
+        time.sleep(LOOK)
+    told: dict[tuple[str, str], list[Entry]] = {}
+    for each in mine:
+        if failed_over(each) and not unanswered(each):
+            told.setdefault((answered_by(each), f"{each['fallback']} ({each.get('error_class')})"), []).append(each)
+    for (who, failed), several in told.items():
+        costs = [each.get("cost_usd") for each in several]
+        known = sum(cost for cost in costs if cost is not None)
+        cost = "free" if not known else f"{known:.4f} USD"
+        unknown = " and what nobody knows the price of" if None in costs else ""
+        yield f"{who} answered {len(several)} of {len(mine)} requests in place of {failed}: {cost}{unknown}"
 
 
 def failed_over(entry: Mapping[str, Any]) -> bool:

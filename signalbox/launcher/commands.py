@@ -54,5 +54,6 @@ COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "switch": switch.main,
     "task-check": headless.check,
     "task-run": headless.run,
+    "task-told": headless.told,
     "usage": usage.main,
 }

@@ -17,10 +17,13 @@ from . import attended, directory, probes, sources
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
-from .speak import EX_CONFIG, EX_USAGE, fail, say
+from .speak import EX_CONFIG, EX_USAGE, ask, fail, say
 
 # With these a -p run ends when it has answered: a command in the background, or a schedule, would hold it.
 ENDING = {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1", "CLAUDE_CODE_DISABLE_CRON": "1"}
+
+
+HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 
 
 def main(name: str, arguments: Sequence[str]) -> NoReturn:
@@ -39,14 +42,35 @@ def main(name: str, arguments: Sequence[str]) -> NoReturn:
 def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
     """Become Claude Code in the lane."""
     variables = ready(name, lane, records, arguments)
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    if interactive:
         say(f"this bills {lane['billed']}")
         for words in how(lane, arguments):
             say(words)
     whole = [*records["flags"], *arguments]
-    if attended.wanted(whole):
-        attended.begin(name, variables["CLAUDE_CONFIG_DIR"], records["claude"], whole, variables)
+    run = attended.Run(_ident(), records["audit"] if lane.get("instead") else "")
+    if lane["via"] == "gateway":
+        told = ["x-signalbox-run: " + run.ident]
+        if interactive and not attended.is_headless(whole) and _is_allowed(lane):
+            told.append("x-signalbox-billed: yes")
+        variables[HEADERS] = "\n".join([variables[HEADERS], *told])
+    if attended.wanted(whole, may_be_told=bool(run.audit)):
+        attended.begin(name, run, records["claude"], whole, variables)
     become(records["claude"], whole, variables)
+
+
+def _ident() -> str:
+    """Return what the audit knows this start by: in a unit the one that its ExecStopPost= knows too."""
+    return (attended.is_main_process() and os.environ.get("INVOCATION_ID")) or os.urandom(16).hex()
+
+
+def _is_allowed(lane: dict[str, Any]) -> bool:
+    """Ask, where the lane asks first and nobody has its main model now, whether who would answer may bill for it."""
+    following = lane.get("instead", ())
+    if not lane.get("asks") or not following or not following[0]["billed"] or not probes.is_silent(lane):
+        return False
+    ask(f"let {following[0]['model']} answer in this session, billed to {following[0]['billed']}? [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 # What a permission mode means, where nothing that follows on the screen tells it.

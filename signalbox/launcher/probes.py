@@ -97,9 +97,18 @@ def outlook(lane: dict[str, Any], there: Mapping[str, bool] | None = None) -> It
         yield f"{', '.join(background)} does not answer: until then background work is billed, or not done"
 
 
+def is_silent(lane: dict[str, Any]) -> bool:
+    """Whether none of those that have the lane's main model answers."""
+    mains = lane.get("main_servers", {})
+    there = answering(lane)
+    return bool(mains) and not any(there[name] for name in mains)
+
+
 def _instead(lane: dict[str, Any]) -> str:
     for each in lane["instead"]:
         payer = f"billed to {each['billed']}" if each["billed"] else "free"
+        if each["billed"] and lane.get("asks"):
+            return f"{each['model']} at {each['at']} would answer, {payer}, once somebody allows it"
         return f"until then {each['model']} at {each['at']} answers, {payer}"
     return "nobody answers until then, as no other follows in this lane; claude-switch list names other lanes"
 

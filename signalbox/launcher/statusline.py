@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import audit, within
+from . import audit, budgets, within
 from .records import read_records
 from .speak import DIM, GREEN, RED, YELLOW, tell_coloured
 
@@ -24,9 +24,9 @@ TAIL = 256 << 10  # bytes of a conversation in which its last answer is looked f
 HIGH = 80  # percent of the context: Claude Code will compact soon
 MARGIN = 4  # columns that Claude Code keeps beside the line
 USED_UP = ("quota", "rate_limit", "overloaded")  # what another lane need not wait for
-LANE, ANSWER, STEP, CONTEXT = range(4)
+LANE, ANSWER, STEP, BUDGET, CONTEXT = range(5)
 # What gives way, and in which order, where the terminal is narrow: never the lane, and never who pays.
-GIVES_WAY = (CONTEXT, ANSWER, STEP, ANSWER, CONTEXT, ANSWER, STEP, ANSWER)
+GIVES_WAY = (BUDGET, CONTEXT, ANSWER, STEP, ANSWER, CONTEXT, BUDGET, ANSWER, STEP, ANSWER)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def pieces(session: Record, records: Record, name: str, width: int | None = None
         Part(GREEN, (name or "no lane",)),
         answer,
         Part(YELLOW, (*step, "") if step else ()),
+        _budget(records, name) if lane and lane["via"] == "gateway" else Part("", ()),
         _context(_object(session.get("context_window")).get("used_percentage")),
     ]
     told = [(part.colour, text) for part, text in zip(parts, _fitted(parts, width), strict=True) if text]
@@ -72,6 +73,16 @@ def _fitted(parts: Sequence[Part], width: int | None) -> list[str]:
         if len(forms[at]) > 1:
             del forms[at][0]
     return [first for first, *_ in forms]
+
+
+def _budget(records: Record, name: str) -> Part:
+    found = budgets.of_lane(Path(records["audit"]), name)
+    if found is None:
+        return Part("", ())
+    colour = RED if not found.left else YELLOW if found.nearly else ""
+    return Part(
+        colour, (f"{found.left:.2f} of {found.usd:g} USD left this {found.per}", f"{found.left:.2f} USD left", "")
+    )
 
 
 def _context(used: Any) -> Part:

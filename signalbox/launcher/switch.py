@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import backends_env, conversation, lane, snippets, sources, status, within
+from . import allow, backends_env, conversation, lane, snippets, sources, status, within
 from .backends_env import with_lanes
 from .records import Lane, read_records, require_user
 from .speak import EX_CONFIG, EX_USAGE, ask, fail, hand_over, say, tell
@@ -26,6 +26,7 @@ claude-switch off             as it was before: plain claude with its own login
 claude-switch status          where claude goes from here, who answers, who pays (--json)
 claude-switch list            the lanes of this host, and those of ~/.claude-backends.env
 claude-switch start [...]     start Claude Code in this shell's lane, with these arguments (alias: cc)
+claude-switch allow [SESSION] let a session be billed in its model's place (lanes with fallbacks = "ask")
 claude-switch continue LANE   go on in LANE with the last conversation of this directory (--help says more)
 claude-switch snippet KIND LANE   what to write for LANE into settings.json (settings) or VS Code's (vscode)
 
@@ -74,6 +75,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         sys.exit(status.main(with_lanes(records, os.environ.get("SIGNALBOX_LANE")), rest))
     if word == "start":
         _start(records, rest)
+    if word == "allow":
+        allow.main(with_lanes(records), rest)
     if word == "continue":
         conversation.main(with_lanes(records), rest)
     if word == "snippet":

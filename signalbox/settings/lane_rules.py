@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from signalbox import backends
 from signalbox.settings.fields import PLACEHOLDER
 from signalbox.settings.layers import Path
-from signalbox.settings.names import known_models, taken_for_claude
+from signalbox.settings.names import is_claude, known_models, taken_for_claude
 from signalbox.settings.problems import Problem, nearest, show
-from signalbox.settings.records import SLOTS, Backend, Cloud, CloudModel, Lane, Model
+from signalbox.settings.records import SLOTS, Backend, Cloud, Lane
 
 if TYPE_CHECKING:
     from signalbox.settings.settings import Settings
@@ -29,6 +29,7 @@ RESERVED = {
     "session-run": "a part of claude-session",
     "task-run": "a part of the unit claude-task@",
     "task-check": "a part of the unit claude-task@",
+    "task-told": "a part of the unit claude-task@",
     "complete": "the program behind completions",
     "statusline": "the status line's program",
     "key": "the program behind an apiKeyHelper",
@@ -156,6 +157,9 @@ def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
             if model in paths and paths[model][0] == "clouds":
                 at: Path = ("lanes", name, "models", slot)
                 yield Problem(at, f"{show(model)} is a cloud's, and the lane is private; write a model of a backend")
+            elif model in paths and (box := settings.backends.get(str(paths[model][1]))) and not box.own:
+                said = f"{show(model)} has a payer, and the lane is private; write a model of your own"
+                yield Problem(("lanes", name, "models", slot), said)
 
 
 def auto_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
@@ -164,8 +168,8 @@ def auto_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
     records: list[Backend | Cloud] = [*settings.backends.values(), *settings.clouds.values()]
     served = [(record, model) for record in records if record.enabled for model in record.models.values()]
     own = {name: model.name for _, model in served for name in model.names}
-    others = {model.name for record, model in served if not _is_claude(record, model)}
-    local = {model.name for record, model in served if isinstance(record, Backend)}
+    others = {model.name for record, model in served if not is_claude(record, model)}
+    local = {model.name for record, model in served if isinstance(record, Backend) and record.own}
     following = [*settings.gateway.fallbacks.items(), *settings.gateway.quota_fallbacks.items()]
     for name, lane in _enabled(settings):
         if lane.permission_mode != "auto" or lane.via == "first-party":
@@ -173,15 +177,10 @@ def auto_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
         asked = [own[each] for each in lane.models.values() if each in own]
         later = [own[each] for first, then in following if own.get(first) in asked for each in then if each in own]
         later = [] if lane.via == "direct" or lane.fallbacks == "none" else later
-        later = [each for each in later if lane.fallbacks == "all" or each not in local]
+        later = [each for each in later if lane.fallbacks != "clouds" or each not in local]
         if wrong := next((each for each in (*asked, *later) if each in others), None):
             said = f'{show(wrong)} may answer here, and only a Claude judges calls; write "default" or "acceptEdits"'
             yield Problem(("lanes", name, "permission_mode"), said)
-
-
-def _is_claude(record: Backend | Cloud, model: Model) -> bool:
-    kind = backends.CLOUDS.get(str(record.kind))
-    return bool(kind and kind.SERVES_CLAUDE and isinstance(model, CloudModel) and model.context_length is None)
 
 
 def handovers(settings: Settings, raw: Raw) -> Iterator[Problem]:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from signalbox import backends
 from signalbox.settings.layers import Path
+from signalbox.settings.records import Backend, Cloud, CloudModel, Model
 
 if TYPE_CHECKING:
     from signalbox.settings.settings import Settings
@@ -18,6 +20,12 @@ CLAUDE = re.compile(r"(?<![a-z0-9])claude-(fable|opus|sonnet|haiku)-\d+(-\d+)?(?
 def taken_for_claude(name: str) -> bool:
     """Whether Claude Code takes a model of this name for one of its vendor's, with that one's window."""
     return name.lower().startswith("claude") or bool(CLAUDE.search(name.lower()))
+
+
+def is_claude(record: Backend | Cloud, model: Model) -> bool:
+    """Whether a model is one of Anthropic's, wherever it is served."""
+    kind = backends.CLOUDS.get(str(record.kind))
+    return bool(kind and kind.SERVES_CLAUDE and isinstance(model, CloudModel) and model.context_length is None)
 
 
 def model_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

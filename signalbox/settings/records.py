@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator
 
 from signalbox.settings.fields import (
     ConfigDir,
@@ -27,7 +27,24 @@ Slot = Literal["main", "opus", "sonnet", "haiku", "fable", "subagent"]
 SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those Claude Code always asks for; subagent is optional
 
 
+def _usd(value: object) -> object:
+    """A whole number is an amount, too."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value < 1e6:
+            raise ValueError(f"{value} is no amount; write USD, from 0 to 999999")
+        return float(value)
+    return value
+
+
+def _price(value: object) -> object:
+    """Without a price of its own, what was cached costs what a prompt does."""
+    if isinstance(value, dict) and "input" in value:
+        return {"cached": value["input"], **value}
+    return value
+
+
 Tokens = Annotated[int, between(1, 1 << 24, "tokens")]
+Usd = Annotated[float, BeforeValidator(_usd)]
 
 
 def leaves_room(value: int | None, info: ValidationInfo) -> int | None:
@@ -40,12 +57,24 @@ def leaves_room(value: int | None, info: ValidationInfo) -> int | None:
     return value
 
 
+class Price(Section):
+    """What tokens cost, in USD a million: of a prompt, of an answer, and of what a prompt cache held already."""
+
+    input: Usd
+    output: Usd
+    cached: Usd
+
+
 class Model(Section):
-    """A model: its name at the gateway, its id at the server, other names, and more for its entry in LiteLLM."""
+    """A model: its name at the gateway, its id at the server, other names, and more for its entry in LiteLLM.
+
+    price: None: LiteLLM's list knows it, or nobody does; "plan": it is paid by the month, and no request costs more.
+    """
 
     name: ModelName
     id: ModelId | None
     aliases: list[ModelName]
+    price: Annotated[Price | Literal["plan"] | None, BeforeValidator(_price)]
     litellm_params: LiteLLMParams
 
     @property
@@ -75,14 +104,23 @@ class CloudModel(Model):
 
 
 class Backend(Section):
-    """A model server on your own network; `url` has no /v1, `token` is a secret's name."""
+    """A model server on your own network; `url` has no /v1, `token` is a secret's name.
+
+    payer: who is billed, in words; then the server is somebody else's, and its answers are told and counted as billed.
+    """
 
     name: str
     enabled: bool
     kind: Literal["lm_studio", "ollama", "llama_cpp", "vllm", "openai_compatible"] | None
     url: ServerUrl | None
     token: SecretName | None
+    payer: Words | None
     models: dict[str, BackendModel]
+
+    @property
+    def own(self) -> bool:
+        """Whether nobody is billed."""
+        return self.payer is None
 
 
 class Cloud(Section):
@@ -113,7 +151,7 @@ class Lane(Section):
     credential: Annotated[str, checked(_credential)]
     billed: Words | None
     private: bool
-    fallbacks: Literal["all", "clouds", "none"]
+    fallbacks: Literal["all", "clouds", "ask", "none"]
     effort: Effort
     permission_mode: Literal["default", "acceptEdits", "plan", "auto", "bypass"]
     prompt: Literal["lean", "full"] | None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from signalbox import backends
-from signalbox.settings import lane_rules, protection_rules, section_rules, text_rules
+from signalbox.settings import budgets, lane_rules, protection_rules, section_rules, text_rules
 from signalbox.settings.fields import PLACEHOLDER, address_of
 from signalbox.settings.layers import Path, defaults
 from signalbox.settings.names import CLAUDE, known_models, model_names, taken_for_claude
@@ -297,6 +297,7 @@ RULES: list[Rule] = [
     fallbacks,
     clients,
     *lane_rules.RULES,
+    *budgets.RULES,
     *protection_rules.RULES,
     *section_rules.RULES,
 ]

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from signalbox.secrets import Secret, get
 from signalbox.secrets.choice import source_for
 from signalbox.settings.account import Account
+from signalbox.settings.budgets import Budgets
 from signalbox.settings.explain import problems_of, unknown
 from signalbox.settings.fields import Package
 from signalbox.settings.filling import RECORDS, filled, with_text_keys
@@ -73,6 +74,7 @@ class Settings:
     backends: dict[str, Backend]
     clouds: dict[str, Cloud]
     lanes: dict[str, Lane]
+    budgets: Budgets
     sessions: Sessions
     launchers: Launchers
     doctor: Doctor
@@ -162,6 +164,7 @@ _SECTIONS: dict[str, Any] = {
     "toolchain": Toolchain,
     "secrets": Secrets,
     "gateway": Gateway,
+    "budgets": Budgets,
     "sessions": Sessions,
     "launchers": Launchers,
     "doctor": Doctor,

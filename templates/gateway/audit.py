@@ -88,6 +88,7 @@ class Request:
         self.error_class = None
         self.tried = []  # [model_info, why it failed or None] of each deployment that failover.py let be asked
         self.estimated = None  # True: LiteLLM itself counted what the server did not
+        self.stopped = None  # the model that was not asked, and why: "ask", or the budget that is used up
         self.mended = set()  # what mend.py has changed that a person may want to know: "schemas"
         self.answer = Answer()
 
@@ -112,9 +113,11 @@ class Request:
         }
         local = deployment in LOCAL
         name = self.sent.get("x-litellm-model-name", "")
+        own = next((info.get("price") for info, _ in self.tried if info.get("id") == f"{deployment}/{model}"), None)
         return {
             "time": self.time,
             "session": word(self.headers.get("x-claude-code-session-id")),
+            "run": word(self.headers.get("x-signalbox-run")),
             "lane": word(self.headers.get("x-signalbox-lane")),
             "client": self.client,
             "asked": self.asked,
@@ -127,7 +130,7 @@ class Request:
             "output_tokens": tokens["output"],
             "cached_tokens": tokens["cached"],
             "estimated": estimated,
-            "cost_usd": 0.0 if local or not answered else price(name, model, tokens),
+            "cost_usd": 0.0 if local or not answered else price(name, model, tokens, own),
             "compared_usd": price(COMPARED_WITH, "", tokens) if local and answered else None,
             "mended": sorted(self.mended),
             "seconds": round(time.monotonic() - self.started, 3),
@@ -225,8 +228,17 @@ def length(value):
         return 0
 
 
-def price(name, model, tokens):
-    """Return what the tokens cost in USD by LiteLLM's list of prices; None where it knows no price."""
+def price(name, model, tokens, own=None):
+    """Return what the tokens cost in USD; None where that is not known.
+
+    own: the price that the settings tell: "plan" (nothing more than what is paid anyway), or USD a million of input,
+    cached and output; None: what LiteLLM's list of prices knows.
+    """
+    if own == "plan":
+        return 0.0
+    if own:
+        paid = (tokens["input"] + tokens["written"]) * own["input"] + tokens["cached"] * own["cached"]
+        return round((paid + tokens["output"] * own["output"]) / 1e6, 8)
     usage = litellm.Usage(
         prompt_tokens=tokens["input"] + tokens["cached"] + tokens["written"],
         completion_tokens=tokens["output"],
@@ -280,11 +292,12 @@ class Audit(CustomLogger):
     """Stands around the application, and hears from the router why it went to another model.
 
     broke_off: called with a deployment's id and why, when its answer ended in an error after its first words.
+    wrote: called with each record when it has been written.
     """
 
     def __init__(self):
         super().__init__()
-        self.broke_off = None
+        self.broke_off = self.wrote = None
 
     async def log_success_fallback_event(self, original_model_group, kwargs, original_exception):
         self._heard(original_exception, answered=True)
@@ -343,7 +356,10 @@ class Audit(CustomLogger):
                 if request.answer.error and self.broke_off:  # not "cut": that may be the client
                     self.broke_off(request.sent.get("x-litellm-model-id"), request.answer.error)
                 request.answer.end(stream)
-                write(request.line())
+                record = request.line()
+                write(record)
+                if self.wrote:
+                    self.wrote(record)
 
         return serve
 

@@ -15,7 +15,9 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import allow
 import audit
+import budget
 import context
 import mend
 import probe
@@ -28,7 +30,8 @@ REST = float(os.environ.get("SIGNALBOX_COOLDOWN_SECONDS", "20"))  # for which on
 LONGEST_REST = 600.0  # whatever a cloud's retry-after says
 THREADS = 64  # for names that nobody resolves: they keep neither LiteLLM nor another server waiting
 QUOTA = ("rate_limit", "quota")  # what only time heals
-# What may follow in a lane: all that `fallbacks` tell, clouds alone, or none; for lanes where it is not all.
+# What may follow in a lane, where it is not all that `fallbacks` tell: clouds alone; ask: what bills nobody, until
+# somebody allows more; or none.
 FALLBACKS_OF = dict(each.split("=") for each in os.environ.get("SIGNALBOX_LANE_FALLBACKS", "").split())
 # LiteLLM would drop the tool, and Claude Code take what the model makes up for what was found.
 NO_SEARCH = "{} cannot search the web: that is a service of Anthropic's models; ask without WebSearch"
@@ -64,6 +67,7 @@ class Failover(CustomLogger):
         hop = bool((request_kwargs or {}).get("fallback_depth"))
         if hop and request and (barred := barred_from(request, model)):
             raise unavailable(model, *barred)
+        lane = request.headers.get("x-signalbox-lane") if request else None
         there, why = [], None
         for deployment, info in zip(healthy_deployments, infos, strict=True):
             rest = self._rest(info)
@@ -71,6 +75,10 @@ class Failover(CustomLogger):
                 rest = None  # what has nothing after it is asked however it did before
             if rest is None and not await self._answers(info.get("probe_url")):
                 rest = "unreachable"
+            if rest is None and (spent := budget.ledger.used_up(deployment, lane, hop)):
+                rest = "budget"
+                if request:
+                    request.stopped = (info["id"], spent)
             if rest is None:
                 there.append(deployment)
             why = why or rest
@@ -122,7 +130,15 @@ class Failover(CustomLogger):
         answers = [info for ident in answered for info in self._known() if info["id"] == ident]
         tried = [info for info, _ in request.tried] if request else []
         names = dict.fromkeys(name for info in (*tried, *answers) for name in followers(request, info, None))
+        names = [name for name in names if not self._spent(name, request)]
         return [name for name in names if name not in {ident.partition("/")[2] for ident in answered}]
+
+    def _spent(self, model, request):
+        """Return whether no budget is left for whoever has this model."""
+        lane = request.headers.get("x-signalbox-lane") if request else None
+        router = proxy_server.llm_router
+        several = [each for each in router.model_list if each["model_name"] == model]
+        return bool(several) and all(budget.ledger.used_up(each, lane, True) for each in several)
 
     def _failed(self, ident, error):
         request = audit.current()
@@ -195,17 +211,31 @@ def barred_from(request, model):
     )
     if request.tried and not any(may):
         why = next((why for _, why in reversed(request.tried) if why), None)
+        if rule_of(request) == "ask" and not local(model):
+            request.stopped = (model, "ask")
         return why, f"'{model}' follows on a used-up quota alone, or in other lanes"
     return None
 
 
 def followers(request, info, why):
     """Yield the models that may follow this one, which failed for that reason, in this request's lane."""
-    rule = FALLBACKS_OF.get(request.headers.get("x-signalbox-lane"), "all") if request else "all"
+    rule = rule_of(request)
     may = request.may if request else None
     for model in dict.fromkeys((*(info.get("on_quota", ()) if why in QUOTA else ()), *info.get("fallbacks", ()))):
-        if (may is None or model in may) and (rule == "all" or (rule == "clouds" and not local(model))):
+        if (may is None or model in may) and follows(rule, model, request):
             yield model
+
+
+def rule_of(request):
+    """Return which models may follow in the lane of this request: all, clouds, ask or none."""
+    return FALLBACKS_OF.get(request.headers.get("x-signalbox-lane"), "all") if request else "all"
+
+
+def follows(rule, model, request):
+    """Return whether a model may follow by this rule; one that bills nobody needs nobody's word."""
+    if rule == "ask":
+        return local(model) or allow.allowed(request)
+    return rule == "all" or (rule == "clouds" and not local(model))
 
 
 def local(model):

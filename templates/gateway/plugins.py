@@ -1,7 +1,10 @@
 """What LiteLLM loads of ours: `callbacks` in config.yaml names `failover`, `audited` and `refused` here."""
 
+import allow
+import attention
 import audit
 import bounds
+import budget
 import client_gone
 import clients
 import failover as ours
@@ -20,6 +23,16 @@ refused = closed.plugin
 bounds.bound()
 authenticate = clients.authenticate  # where `custom_auth` names it
 audited.broke_off = failover.broke_off
+budget.ledger.count()
+
+
+def wrote(record):
+    """Have a line of the audit counted, and looked at."""
+    budget.ledger.count()
+    attention.plugin.wrote(record)
+
+
+audited.wrote = wrote
 
 
 def counted(calculate):
@@ -48,5 +61,5 @@ url_utils.validate_url = fetches_nothing
 if proxy_server.app.middleware_stack is not None:
     application = client_gone.around(guard.around(proxy_server.app.middleware_stack, failover.following))
     told = spent.around(audited.around(application))
-    proxy_server.app.middleware_stack = refused.around(tell.around(told, failover.loaded))
+    proxy_server.app.middleware_stack = refused.around(allow.around(tell.around(told, failover.loaded)))
     failover.start()

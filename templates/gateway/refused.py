@@ -20,7 +20,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 OPEN = re.compile(
     r"(/v1)?/(messages(/count_tokens)?|models(/[\w.:-]+)?|(chat/)?completions|responses|embeddings)"
-    r"|/health/(liveliness|liveness|readiness)|/signalbox/models"
+    r"|/health/(liveliness|liveness|readiness)|/signalbox/(models|allow)"
 )
 RELAY = b"x-signalbox-relay"
 CLOSED = {"type": "error", "error": {"type": "not_found_error", "message": "this gateway answers for models alone"}}

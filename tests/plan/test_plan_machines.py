@@ -137,3 +137,25 @@ def test_a_new_gateway_key_needs_no_providers_secret() -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         deploy(machine(), secrets={})
     assert "secret ANTHROPIC_DIRECT_KEY is not set" in failed.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("93.184.215.14 STREAM\n", "is 93.184.215.14, which is on no network of this host's"),
+        ("192.168.1.5 STREAM\n93.184.215.14 STREAM\n", "is 93.184.215.14, which"),
+        ("192.168.1.5 STREAM\n100.64.1.2 STREAM\n", None),
+        ("", None),
+    ],
+)
+def test_a_backend_at_a_public_address_needs_a_payer(lines: str, said: str | None) -> None:
+    (server,) = addresses.of_own(Settings.from_layers(layers(), host="box")).values()
+    here = machine()
+    here["fake_responses"][" getent ahosts "] = answered("name", server, lines)
+    if said is None:
+        deploy(here)
+        return
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        deploy(here)
+    assert said in failed.value.stderr
+    assert f'write "payer": "the account at {server}" into backends.' in failed.value.stderr

@@ -15,7 +15,22 @@ import pytest
 from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
-OURS = ("audit", "bounds", "context", "failover", "guard", "lines", "mend", "probe", "schemas", "spent", "tell")
+OURS = (
+    "allow",
+    "attention",
+    "audit",
+    "bounds",
+    "budget",
+    "context",
+    "failover",
+    "guard",
+    "lines",
+    "mend",
+    "probe",
+    "schemas",
+    "spent",
+    "tell",
+)  # fmt: skip
 
 
 class ServiceUnavailableError(Exception):

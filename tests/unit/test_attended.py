@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -297,6 +298,48 @@ def test_a_units_main_process_is_claude_itself(sit: Sit) -> None:
     assert seat.here()[0] == seat.process
 
 
-def test_with_p_at_a_terminal_the_command_becomes_claude(sit: Sit) -> None:
-    seat = sit("/bin/sh", "-c", "exec claude-local -p x")
+@pytest.mark.parametrize("lane", ["local-private", "cloud"])
+def test_with_p_the_command_becomes_claude_where_nobody_may_stand_in(sit: Sit, lane: str) -> None:
+    seat = sit("/bin/sh", "-c", f"exec claude-{lane} -p x")
+    seat.host.ask_here("local-private")
     assert seat.here()[0] == seat.process
+
+
+def test_after_p_it_is_said_who_stood_in_for_the_lanes_model(sit: Sit) -> None:
+    audit = ""
+
+    def line(run: str, **more: object) -> str:
+        entry = {"time": "2026-11-18T09:00:00.000+00:00", "run": run, "status": 200, "backend": "anthropic",
+                 "model": "claude-haiku-4-5", "fallback": "local", "error_class": "unreachable",
+                 "cost_usd": 0.0125}  # fmt: skip
+        return json.dumps(entry | more) + "\n"
+
+    seat = sit("/bin/sh", "-c", "sleep 1; exec claude-local -p x")
+    seat.host.records["audit"] = str(seat.host.home / "requests.jsonl")
+    seat.host.write()
+    (claude,) = seat.here()[:1]
+    assert parent_of(claude) == seat.process
+    environment = Path(f"/proc/{claude}/environ").read_text()
+    (run,) = re.findall(r"x-signalbox-run: ([0-9a-f]{32})", environment)
+    audit = line("another") + line(run) + line(run) + line(run, fallback=None, backend="lmstudio", cost_usd=0.0)
+    (seat.host.home / "requests.jsonl").write_text(audit)
+    seat.order("exit")
+    seat.until(
+        r"claude-local: claude-haiku-4-5 at anthropic answered 2 of 3 requests in place of local \(unreachable\): "
+        r"0.0250 USD\n"
+    )
+    assert seat.ended() == 0
+
+
+@pytest.mark.parametrize(("typed", "allowed"), [("y\n", True), ("\n", False), ("no\n", False)])
+def test_a_lane_that_asks_does_so_before_the_first_prompt(sit: Sit, typed: str, allowed: bool) -> None:
+    seat = sit("/bin/sh", "-c", "sleep 1; exec claude-local")
+    lane = seat.host.records["lanes"]["local"]
+    lane["asks"] = True  # its own server is off: nothing listens at the settings' placeholder
+    lane["servers"] = lane["main_servers"] = {"lmstudio": "http://127.0.0.1:1/v1/models"}
+    seat.host.write()
+    seat.until(r"claude-haiku-4-5 at anthropic would answer, billed to .*, once somebody allows it\n")
+    seat.until(r"let claude-haiku-4-5 answer in this session, billed to .*\? \[y/N\] ")
+    seat.type(typed)
+    (claude,) = seat.here()[:1]
+    assert ("x-signalbox-billed: yes" in Path(f"/proc/{claude}/environ").read_text()) == allowed

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,7 @@ class Request:
         self.headers = {"x-signalbox-lane": lane}
         self.tried: list[Any] = []
         self.may: list[str] | None = None
+        self.stopped: Any = None
 
 
 def ask(plugins: Any, model: str, *deployments: dict[str, Any], hop: bool = False) -> Any:
@@ -334,3 +336,67 @@ def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
         server.server_close()
     said = "is loaded with 8192 tokens, below the 32768 that Claude Code needs; there: llama-server -c 65536"
     assert capfd.readouterr().out.count(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "written", "follows"),
+    [
+        ({}, "", False),
+        ({"x-signalbox-billed": "yes"}, "", True),  # the launcher has asked
+        ({"x-claude-code-session-id": "5e55-10"}, "another\n5e55-10\n", True),
+        ({"x-claude-code-session-id": "5e55-10"}, "another\n", False),
+        ({"x-claude-code-session-id": ""}, "\n", False),
+    ],
+)
+def test_a_lane_that_asks_lets_what_bills_follow_once_it_is_allowed(
+    plugins: Any, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], written: str, follows: bool
+) -> None:
+    monkeypatch.setattr(plugins.failover, "FALLBACKS_OF", {"local": "ask"})
+    Path(plugins.audit.DIRECTORY, plugins.allow.FILE).write_text(written)
+    local = deployment(fallbacks=["second", "claude-haiku-4-5"])
+    haiku, second = deployment("claude-haiku-4-5", "anthropic"), deployment("second", "lmstudio")
+    plugins.router.model_list = [{"model_name": each["model_info"]["id"].partition("/")[2], **each}
+                                 for each in (local, haiku, second)]  # fmt: skip
+    request = Request()
+    request.headers |= headers
+    request.tried = [[local["model_info"], "unreachable"]]
+    plugins.audit._current.set(request)
+    try:
+        # What bills nobody needs no word.
+        assert asyncio.run(ask(plugins, "second", second, hop=True)) == [second]
+        if follows:
+            assert asyncio.run(ask(plugins, "claude-haiku-4-5", haiku, hop=True)) == [haiku]
+            return
+        with pytest.raises(ServiceUnavailableError):
+            asyncio.run(ask(plugins, "claude-haiku-4-5", haiku, hop=True))
+        assert request.stopped == ("claude-haiku-4-5", "ask")
+        words = plugins.spent.stopped().words
+        assert words.startswith("lmstudio/local did not answer (unreachable), and this lane asks before")
+        assert f"! claude-switch allow {headers.get('x-claude-code-session-id') or 'SESSION'} and ask" in words
+    finally:
+        plugins.audit._current.set(None)
+
+
+def test_a_used_up_budget_leaves_out_what_bills_and_says_so(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = {"of": "all", "name": "", "usd": 10.0, "per": "day", "spent": 10.25, "since": "2026-11-18T00:00:00+00:00"}
+    monkeypatch.setattr(
+        plugins.budget.ledger, "used_up", lambda each, _lane, hop: used if hop and "anthropic" in str(each) else None
+    )
+    haiku = deployment("claude-haiku-4-5", "anthropic")
+    local = deployment(fallbacks=["claude-haiku-4-5"])
+    plugins.router.model_list = [{"model_name": "claude-haiku-4-5", **haiku}, {"model_name": "local", **local}]
+    request = Request()
+    request.tried = [[local["model_info"], "unreachable"]]
+    plugins.audit._current.set(request)
+    try:
+        with pytest.raises(ServiceUnavailableError) as told:
+            asyncio.run(ask(plugins, "claude-haiku-4-5", haiku, hop=True))
+        assert told.value.signalbox_class == "budget"  # type: ignore[attr-defined]
+        assert asyncio.run(ask(plugins, "local", local)) == [local]
+        assert plugins.failover.plugin.following(["lmstudio/local"]) == []
+        assert plugins.spent.stopped().words.startswith(
+            "lmstudio/local did not answer (unreachable), and the budget of 10 USD a day for this host is used up "
+            "(10.25 USD since 2026-11-18T00:00 UTC), so anthropic/claude-haiku-4-5 is not asked. It begins anew"
+        )
+    finally:
+        plugins.audit._current.set(None)

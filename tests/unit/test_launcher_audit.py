@@ -244,3 +244,25 @@ def test_claude_logs_shows_what_was_asked_for(tmp_path: Path) -> None:
         timeout=30,
     )
     assert [json.loads(line)["seconds"] for line in done.stdout.splitlines()] == [2], done.stderr
+
+
+def budgets_of(directory: Path, *several: tuple[str, str, float]) -> None:
+    told = [{"of": of, "name": name, "usd": 10.0, "per": "day", "spent": spent} for of, name, spent in several]
+    (directory / "budgets.json").write_text(json.dumps({"budgets": told}))
+
+
+def test_the_status_line_tells_what_is_left_of_the_budget_that_ends_first(tmp_path: Path) -> None:
+    budgets_of(tmp_path, ("all", "", 2.5), ("lane", "routed", 9.0), ("cloud", "anthropic", 10.0))
+    assert line(tmp_path, {}).endswith(" | 7.50 of 10 USD left this day")
+    assert line(tmp_path, SONNET, lane="routed", asked="claude-sonnet-4-6").endswith(
+        f" | {speak.YELLOW}1.00 of 10 USD left this day{speak.PLAIN}"
+    )
+    budgets_of(tmp_path, ("all", "", 11.0))
+    assert line(tmp_path, {}, width=60).endswith(f" | {speak.RED}0.00 USD left{speak.PLAIN}")
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"budgets": [1]}', '{"budgets": [{"of": "x", "usd": 1, "spent": NaN}]}'])
+def test_a_file_of_budgets_that_is_none_is_no_budget(tmp_path: Path, text: str) -> None:
+    whole = line(tmp_path, {})
+    (tmp_path / "budgets.json").write_text(text)
+    assert line(tmp_path, {}) == whole
