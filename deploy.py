@@ -42,6 +42,7 @@ preflight(
     addresses.of_backends(s),
     readings(s),
     addresses.of_own(s),
+    addresses.names_for_the_gateway(s),
     s.encrypts_secrets,
     needed,
     **root,

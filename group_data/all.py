@@ -77,7 +77,7 @@ base = {
 }
 
 service_user = {
-    "enabled": True,
+    "enabled": True,  # False: not wanted; what it had placed goes from the host, but for users and their keys
     "name": "claude",  # Claude Code runs as this user; it is made if need be
     "shell": "/bin/bash",  # its login shell
     "authorized_keys": [],  # public keys, or paths of .pub files on the controller, that may log in as this user
@@ -216,6 +216,7 @@ gateway = {
     "fallbacks": {"local": ["claude-haiku-4-5"]},  # model: the models tried after it, in order, whatever failed
     "quota_fallbacks": {},  # model: those tried first when its quota or rate limit is used up: {"claude-sonnet-4-6": ["local"]}
     "clients": {},  # further keys, each with its own limits: {"editor": {"secret": "EDITOR_KEY", "models": ["local"], "requests_per_minute": 60, "tokens_per_minute": None, "parallel": 2}}
+    "web_search": None,  # a SearXNG that answers WebSearch for models other than Claude: {"kind": "searxng", "url": "http://192.168.1.30:8080"}
     "audit": {  # one line a request, never its content: /var/lib/signalbox/audit/requests.jsonl
         "max_mib": 16,  # then it is moved aside, to requests.1.jsonl
         "old_files": 8,  # so many are kept; the oldest goes

@@ -39,9 +39,21 @@ def of_mirrors(settings: Settings) -> tuple[str, ...]:
 
 
 def of_backends(settings: Settings) -> tuple[str, ...]:
-    """Return where the enabled local model servers listen."""
-    backends = settings.backends.values()
-    return tuple(dict.fromkeys(of_url(backend.url) for backend in backends if backend.enabled and backend.url))
+    """Return where the enabled local model servers, and the search for their models, listen."""
+    return tuple(dict.fromkeys(map(of_url, _local_urls(settings))))
+
+
+def _local_urls(settings: Settings) -> list[str]:
+    search = settings.gateway.web_search if settings.gateway.enabled else None
+    urls = [backend.url for backend in settings.backends.values() if backend.enabled]
+    return [url for url in (*urls, search and search.url) if url]
+
+
+def names_for_the_gateway(settings: Settings) -> tuple[str, ...]:
+    """Return the names, and no addresses, of what the gateway asks on one's own network."""
+    hosts = [of_url(url).rpartition(":")[0] for url in _local_urls(settings)] if settings.gateway.enabled else []
+    names = (each for each in hosts if ":" not in each and not each.replace(".", "").isdigit())
+    return tuple(dict.fromkeys(each for each in names if each != "localhost"))
 
 
 def of_own(settings: Settings) -> dict[str, str]:

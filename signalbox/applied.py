@@ -56,6 +56,7 @@ def applied(state: State, deploy: str | None) -> Iterator[None]:
     deploy: the name of its file; None for what places nothing.
     """
     run, started = secrets.token_hex(4), datetime.now(UTC)
+    _checked_out()  # while nobody else asks: each host's greenlet would run git before the first had its answer
     locks = _take(state, run, started)
     begun = time.monotonic()
     with _history(run, [_record(host, run, started) for host in locks]) as records:

@@ -38,7 +38,9 @@ def claude_settings(
 
     choices: the models for /model, the lane's own first, each as it is asked for, with who has it.
     """
-    denied = LEFT_OUT if lean else WEB if lane.private else ()
+    denied: tuple[str, ...] = LEFT_OUT if lean else WEB if lane.private else ()
+    if settings.gateway.web_search and lane.via == "gateway" and not lane.private:
+        denied = tuple(each for each in denied if each != "WebSearch")
     return {
         "cleanupPeriodDays": settings.sessions.keep_days,
         "permissions.defaultMode": MODES[lane.permission_mode],

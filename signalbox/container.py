@@ -29,8 +29,9 @@ def container_json(settings: Gateway, container: Container, key_files: Mapping[s
 
 
 def _names(container: Container) -> list[str]:
-    """Return the servers' names, as far as they may stand in the host's own /etc/hosts; stage.py looks there."""
-    urls = {str(entry["litellm_params"].get("api_base") or "") for entry in container.config["model_list"]}
+    """Return the servers' names, which this host may know otherwise than by DNS; stage.py looks."""
+    servers = [*container.config["model_list"], *container.config.get("search_tools", ())]
+    urls = {str(entry["litellm_params"].get("api_base") or "") for entry in servers}
     return sorted({urlsplit(url).hostname or "" for url in urls} - {"host.docker.internal", ""})
 
 

@@ -42,6 +42,7 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
             "user": keeper.name,
             "port": settings.gateway.port,
             "url": f"http://127.0.0.1:{settings.gateway.port}",
+            "looks_every": settings.gateway.health_check_interval_seconds,
             "image": container(settings).image,
             "config": f"{below}/config.yaml",
         },
@@ -56,6 +57,9 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
             for name, record in settings.backends.items()
             if record.enabled and record.own
         },
+        "web_search": settings.gateway.web_search.url
+        if settings.gateway.enabled and settings.gateway.web_search
+        else None,
         "clouds": {record.name: kind_of(record).probe(record).url for record in _who_bill(settings) if record.enabled},
         "local": _local(settings),
         "failover": {

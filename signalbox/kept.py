@@ -44,7 +44,7 @@ def keep(path: str, kept: str) -> Script:
         return sh("cp -a -T --backup=numbered {} {}", path, kept)
     directory, _, name = path.rpartition("/")
     # Status 1: somebody wrote into it meanwhile.
-    pack = sh("tar -C {} --sparse -cf - -- {} || [ $? = 1 ]", directory, f"./{name}")
+    pack = sh("tar -C {} --acls --xattrs --sparse -cf - -- {} || [ $? = 1 ]", directory, f"./{name}")
     # In units of 512 bytes: whoever fills a home does not fill root's disk.
     new = f"{kept}.new"
     return sh(
@@ -63,7 +63,8 @@ def give_back(path: str, kept: str) -> Script:
     if kept.endswith(ARCHIVED):
         directory, _, name = path.rpartition("/")
         unpack = sh(
-            "t=$(mktemp -d {directory}/.signalbox-XXXXXX) && {{ {{ tar -C $t -xpf - && mv -fT $t/{name} {path}"
+            "t=$(mktemp -d {directory}/.signalbox-XXXXXX)"
+            " && {{ {{ tar -C $t --acls --xattrs -xpf - && mv -fT $t/{name} {path}"
             " && rmdir $t; }} || {{ rm -rf --one-file-system $t; false; }}; }}",
             directory=directory,
             name=name,
@@ -119,7 +120,8 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
     """Return shell, for the owner of a person's file, that puts what `edit` makes of it in its place, or leaves it.
 
     `edit` reads the file from stdin and writes the new one to stdout; its stdin, if it needs another, is 3. A link is
-    followed: the file stays where the person keeps it. The new one is whole on disk before the old one is gone.
+    followed: the file stays where the person keeps it, with its ACL and whatever else it has beside its content. The
+    new one is whole on disk before the old one is gone.
     `check` fails where "$p".signalbox-new is none that may take the place of "$p".
     """
     return all_of(
@@ -130,7 +132,8 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
         ),
         sh('umask 077 && rm -rf --one-file-system "$p".signalbox-new && exec 3<&0'),
         sh(
-            '{{ {{ {{ {edit}; }} < "$p" > "$p".signalbox-new && {check} && chmod --reference="$p" "$p".signalbox-new'
+            '{{ {{ cp -a --attributes-only -T "$p" "$p".signalbox-new'
+            ' && {{ {edit}; }} < "$p" > "$p".signalbox-new && {check}'
             ' && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"; }}'
             ' || {{ rm -f "$p".signalbox-new; false; }}; }}',
             edit=edit,

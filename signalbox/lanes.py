@@ -87,10 +87,11 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         environment |= {
             "ANTHROPIC_CUSTOM_HEADERS": f"x-signalbox-lane: {name}",
             "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+            "DISABLE_TELEMETRY": "1",  # it goes to the vendor, past the gateway
         }
     if lane.via == "direct":
         environment |= _patience(settings)
-    if lane.private:
+    if lane.private or not _of_clouds(lane, models):
         environment |= _QUIET
     context = None if lane.via == "first-party" else window(_used(lane, models, lane.models["main"]))
     lean = (lane.prompt or ("full" if context is None else "lean")) == "lean"
@@ -121,6 +122,13 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "asks": lane.fallbacks == "ask",
         "readings": _readings(lane, models, lean=lean),
     }
+
+
+def _of_clouds(lane: Lane, models: Served) -> bool:
+    """Return whether a cloud answers one of the lane's models, its own fallbacks aside."""
+    if lane.via == "first-party":
+        return True
+    return any(isinstance(record, Cloud) for name in lane.models.values() for record, _ in _used(lane, models, name))
 
 
 def _patience(settings: Settings) -> dict[str, str]:

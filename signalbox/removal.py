@@ -51,7 +51,6 @@ _AFTER = (
         "/etc/fail2ban/",
         sh("! systemctl --quiet is-active fail2ban.service || systemctl reload-or-restart fail2ban.service"),
     ),
-    ("/etc/sysctl.d/", sh("sysctl --quiet --system || true")),
 )
 
 
@@ -406,7 +405,7 @@ def _subids(entry: Entry) -> Script:
     if entry.original:  # from useradd, or a person's: they stay as long as the user does
         return sh("true")
     line = f"^{re.escape(entry.id)}:{entry.hash or '[0-9]*'}:65536$"
-    return sh("sed -i {} /etc/subuid /etc/subgid", f"/{line}/d")
+    return sh("sed -i --follow-symlinks {} /etc/subuid /etc/subgid", f"/{line}/d")
 
 
 def _linger(account: str) -> Script:

@@ -48,21 +48,47 @@ def litellm_config(settings: Settings) -> Config:
 
     A provider's key is always a reference, see `required_secrets`.
     """
+    models = [
+        _deployment(settings, record, model, in_order=len({_order(other) for _, other in several}) > 1)
+        for several in boxes(settings).values()
+        for record, model in several
+    ]
+    search = _search(settings, models)
     return {
-        "model_list": [
-            _deployment(settings, record, model, in_order=len({_order(other) for _, other in several}) > 1)
-            for several in boxes(settings).values()
-            for record, model in several
-        ],
+        "model_list": models,
+        **search.get("tools", {}),
         "router_settings": _router(settings),
         "litellm_settings": {
             "drop_params": True,  # Claude Code sends parameters that not every backend knows
             "modify_params": True,  # repairs what Foundry refuses, such as a late system message
             "request_timeout": settings.gateway.request_timeout_seconds,
             **({"enable_post_custom_auth_checks": True} if settings.gateway.clients else {}),
-            "callbacks": ["plugins.failover", "plugins.audited", "plugins.refused"],
+            "callbacks": ["plugins.failover", "plugins.audited", "plugins.refused", *search.get("callbacks", ())],
+            **search.get("settings", {}),
         },
         "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY", **_auth(settings)},
+    }
+
+
+def _search(settings: Settings, models: list[Config]) -> Config:
+    """Return what makes LiteLLM answer WebSearch in place of models that cannot; nothing where nobody is named.
+
+    https://docs.litellm.ai/docs/integrations/websearch_interception
+    """
+    wanted = settings.gateway.web_search
+    if wanted is None:
+        return {}
+    cannot = [each["litellm_params"]["model"] for each in models if "searches" in each["model_info"]]
+    tool = {"search_provider": wanted.kind, "api_base": _from_container(wanted.url)}
+    return {
+        "tools": {"search_tools": [{"search_tool_name": wanted.kind, "litellm_params": tool}]},
+        "callbacks": ["websearch_interception"],  # behind ours, which make the question fit for a search
+        "settings": {
+            "websearch_interception_params": {
+                "enabled_providers": sorted({model.partition("/")[0] for model in cannot}),
+                "search_tool_name": wanted.kind,
+            }
+        },
     }
 
 
@@ -193,6 +219,8 @@ def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in
             deployment["model_info"][known] = following
     if isinstance(record, Cloud) and isinstance(model, CloudModel):
         deployment["model_info"] |= _of_a_cloud(record, model)
+    if settings.gateway.web_search and not deployment["model_info"].get("claude"):
+        deployment["model_info"]["searches"] = settings.gateway.web_search.kind
     if isinstance(record, Backend) and isinstance(model, BackendModel):
         deployment["model_info"] |= {
             "max_input_tokens": model.context_length - model.max_output_tokens,

@@ -17,6 +17,7 @@ _DIFFERENCES = "signalbox_differences"
 _WANTED = "signalbox_wanted"
 _LETTERS = 200  # of a value that is told
 _REPLACEABLE = "signalbox_replaceable"
+_RENEWED = "signalbox_renewed"
 
 
 def differs(what: str, now: object, wanted: object) -> None:
@@ -44,6 +45,17 @@ def want(kind: str, ident: str) -> None:
 def wanted(host: Host) -> set[tuple[str, str]]:
     """Return what operations have so far stated to want on this host, as (kind, id) of the manifest."""
     return set(host.connector_data.get(_WANTED, ()))
+
+
+def renews(path: str) -> None:
+    """State that this run puts something else at `path` than is there."""
+    current.connector_data.setdefault(_RENEWED, set()).add(path)
+
+
+def is_renewed(unit: str) -> bool:
+    """Return whether this run has so far stated to renew this file of a unit, or a drop-in of it."""
+    found: set[str] = current.connector_data.get(_RENEWED, set())
+    return any(path == unit or path.startswith(f"{unit}.d/") for path in found)
 
 
 def may_replace(packages: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,9 @@ def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertifi
     for model in uncertified:
         remark(model)
     directories(name="claude-doctor has its directories", paths=[BASE, f"{BASE}/doctor", "/etc/signalbox"])
-    modules = sorted(Path(package.__file__).parent.glob("*.py"))
-    texts = {f"{BASE}/doctor/{module.name}": module.read_text() for module in modules}
-    texts[f"{BASE}/doctor/symptoms.json"] = json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n"
     files(
         name="claude-doctor's programs and its symptoms are in place",
-        contents=texts,
+        contents=_programs(),
         modes={f"{BASE}/doctor/doctor.py": "755"},
     )
     file(
@@ -49,6 +47,14 @@ def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertifi
     )
     link(name="claude-doctor is a command", path="/usr/local/bin/claude-doctor", target=f"{BASE}/doctor/doctor.py")
     _timer(settings, account)
+
+
+@cache
+def _programs() -> dict[str, str]:
+    """Return what is the same on every host, by path."""
+    modules = sorted(Path(package.__file__).parent.glob("*.py"))
+    texts = {f"{BASE}/doctor/{module.name}": module.read_text() for module in modules}
+    return {**texts, f"{BASE}/doctor/symptoms.json": json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n"}
 
 
 def _timer(settings: Doctor, account: Account) -> None:

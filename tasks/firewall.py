@@ -10,6 +10,7 @@ from pyinfra.api import deploy
 from signalbox.facts import Placed
 from signalbox.facts.before import Listener, Listeners, Visitors, unheard
 from signalbox.facts.reach import Networks, Session
+from signalbox.facts.tried import Heard
 from signalbox.networks import (
     NFTABLES,
     RULES,
@@ -26,7 +27,7 @@ from signalbox.operations import directories, file, firewall_rules, packages, un
 from signalbox.operations.guarded import Proof
 from signalbox.render import render
 from signalbox.settings.protection import Firewall
-from signalbox.verdict import fail, warn
+from signalbox.verdict import fail, remark, warn
 
 UNIT = "signalbox-firewall.service"
 LOOKUP = "/usr/local/lib/signalbox/egress"
@@ -46,7 +47,8 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     session = host.get_fact(Session, _sudo=False)
     is_first = host.get_fact(Placed, path=RULES, kind="file").entry is None  # else all of it was said before
     shut = _shut(settings) if is_first else []
-    visitors = _shut_out(ssh, settings, attached, session.controller) if is_first else []
+    incoming = input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others)
+    visitors = _shut_out(incoming, ssh, settings, attached, session.controller) if is_first else []
     hint = ""
     if session.controller and not contains(ssh, session.controller):
         hint = f"this deploy comes from {session.controller}, which firewall.ssh_from does not let in"
@@ -73,7 +75,6 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     egress = {"senders": SENDERS, "rules": rules, "lookups": lookups} if settings.egress.enabled else None
     if egress:
         _lookups(user)
-    incoming = input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others)
     trial = ""
     if session.controller:
         deploy = of_session(session.controller, session.source, session.port)
@@ -113,11 +114,23 @@ def _shut(settings: Firewall) -> list[Listener]:
     return shut
 
 
-def _shut_out(ssh: list[str] | None, settings: Firewall, attached: list[str], controller: str) -> list[str]:
-    """Return from where somebody came by SSH lately and would not any more; the settings must say that it is meant."""
+def _shut_out(
+    rules: list[str], ssh: list[str] | None, settings: Firewall, attached: list[str], controller: str
+) -> list[str]:
+    """Return from where somebody came lately and would not any more; the settings must say that it is meant."""
     said = resolved([each for each in settings.shut if not re.match(r"[a-z]+/", each)], attached)
     came = {address: users for address, users in host.get_fact(Visitors).items() if address != controller}
-    shut = {address: users for address, users in came.items() if not contains(ssh, address)}
+    if not came:
+        return []
+    table = render("firewall/firewall.nft", table=TABLE, rules=rules, egress=None, deploy=None)
+    heard = host.get_fact(Heard, rules=table, addresses=list(came), ports=settings.ssh_ports)
+    untried = [address for address in came if address not in heard]
+    if untried:
+        remark(
+            f"logins from {', '.join(untried[:8])} were not tried as packets against the firewall's rules, which takes"
+            " nft and /dev/net/tun on the host: their addresses alone were compared with firewall.ssh_from"
+        )
+    shut = {address: users for address, users in came.items() if not heard.get(address, contains(ssh, address))}
     words = {address: f"logins of {', '.join(users)} from {address}" for address, users in shut.items()}
     unsaid = [address for address in words if not contains(said, address)]
     if unsaid:
@@ -125,8 +138,8 @@ def _shut_out(ssh: list[str] | None, settings: Firewall, attached: list[str], co
         fail(
             [
                 f"the firewall would shut out {'; '.join(words[each] for each in unsaid[:8])}, which came in the last"
-                " 30 days; nothing was changed. Name these, or their networks, in firewall.ssh_from, or in"
-                f" firewall.shut = [{listed}]"
+                " 30 days; nothing was changed. Name these, or their networks, in firewall.ssh_from (and in"
+                f" ssh_interfaces, where that is set, theirs), or in firewall.shut = [{listed}]"
             ]
         )
     for each in words.values():

@@ -28,6 +28,7 @@ def preflight(
     optional: tuple[str, ...],
     readings: Sequence[dict[str, Any]],
     own: Mapping[str, str],
+    by_name: tuple[str, ...],
     encrypts: bool,
     packages: tuple[str, ...],
 ) -> None:
@@ -37,6 +38,7 @@ def preflight(
     that changes nothing downloads nothing. A backend that is off is a warning: failover is what we are for. One that
     tells, as `readings` ask, that it has loaded too little context for Claude Code stops the deploy.
     `own`: the names or addresses of the backends for which nobody is said to be billed; one that is public stops it.
+    `by_name`: names at which the gateway's container, which has IPv4 alone, shall find a server.
     `encrypts`: secrets shall be encrypted there. `packages`: what tasks will install.
     """
     if not settings.enabled:
@@ -64,14 +66,24 @@ def preflight(
     for address in optional:
         if not reachable.get(address):
             warn(symptoms.words("backend-off", f"backend {address} takes no connection from this host"))
-    problems += _payers(own)
+    resolved = _resolved(own, by_name)
+    problems += _payers(own, resolved)
     problems += _contexts(readings, {address for address in optional if reachable.get(address)}, settings)
     fail(problems)
 
 
-def _payers(own: Mapping[str, str]) -> list[str]:
+def _resolved(own: Mapping[str, str], by_name: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the addresses of both; warn of a name that the gateway's container cannot go by."""
+    names = tuple(dict.fromkeys((*own.values(), *by_name)))
+    found: dict[str, list[str]] = host.get_fact(Resolved, names=names) if names else {}
+    for name in by_name:
+        if (addresses := found.get(name)) and all(":" in each for each in addresses):
+            warn(symptoms.words("ipv6-only", f"{name} has no IPv4 address here"))
+    return found
+
+
+def _payers(own: Mapping[str, str], found: Mapping[str, list[str]]) -> list[str]:
     """Return which servers are on nobody's own network, so that somebody is likely to be billed."""
-    found = host.get_fact(Resolved, names=tuple(dict.fromkeys(own.values()))) if own else {}
     attached = host.get_fact(Networks) if own else []
     problems = []
     for name, server in own.items():

@@ -26,6 +26,7 @@ from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections import ServiceUser
 from signalbox.shell import sh
+from signalbox.statements import want
 from signalbox.verdict import warn
 
 SUDO = {
@@ -43,6 +44,10 @@ def service_user(settings: ServiceUser, account: Account, others: tuple[Account,
     + login: the password of `account`; None: it has none.
     """
     if not settings.enabled:
+        # Like the user itself: others have something of it, and it is how a person comes in.
+        for entry in manifest_now().entries:
+            if entry.kind == "key" and entry.id.startswith(f"{account.name}:"):
+                want("key", entry.id)
         return
     # Before a user manager starts: rootless containers get their resource limits through it.
     directories(name="systemd drop-ins for user managers have a directory", paths=[DELEGATE])

@@ -21,7 +21,7 @@ from signalbox.console import (
     verbose_option,
     working,
 )
-from signalbox.pins import NAMES, Found, PinError, Web, resolve, rewrite, unset, write
+from signalbox.pins import NAMES, Found, PinError, Web, resolve, rewrite, signature, unset, write
 from signalbox.settings import SettingsError
 from signalbox.settings.layers import DEFAULTS
 from signalbox.settings.settings import sections
@@ -82,7 +82,11 @@ def pin(
         for each in chosen:
             try:
                 with working(f"Resolving {each}"):
-                    found += resolve(web, part["pins"], part["mirrors"], [each], again)
+                    resolved = list(resolve(web, part["pins"], part["mirrors"], [each], again))
+                    told = signature.of_each(resolved, part["mirrors"].litellm)
+                found += resolved
+                for words in told:
+                    note(words)
             except PinError as error:
                 errors.append(str(error))
         if verify:

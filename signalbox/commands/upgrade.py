@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from signalbox.commands.options import FILE, beaten, pin_options, read_pin_layers
 from signalbox.console import Failure, agreed, note, print_table, verbose_option, working
-from signalbox.pins import NAMES, PinError, Web, changes, history, newest, ordered, resolve, rewrite, write
+from signalbox.pins import NAMES, PinError, Web, changes, history, newest, ordered, resolve, rewrite, signature, write
 from signalbox.pins.resolve import leaves
 from signalbox.settings import SettingsError
 from signalbox.settings.layers import DEFAULTS
@@ -101,9 +101,13 @@ def _upgraded(web: Web, part: dict[str, Any], asked: dict[str, str | None]) -> t
                     continue
                 # Without its old checksums: what a mirror no longer offers is unset, never another version's.
                 fresh = _emptied(pins[name]) | {"version": version}
-                for one in resolve(web, _valid(pins | {name: fresh}), part["mirrors"], [name]):
+                resolved = list(resolve(web, _valid(pins | {name: fresh}), part["mirrors"], [name]))
+                told = signature.of_each(resolved, part["mirrors"].litellm)
+                for one in resolved:
                     _set({name: fresh}, one.path, one.new)
                 pins[name] = fresh
+            for words in told:
+                note(words)
         except PinError as error:
             errors.append(str(error))
     return pins, errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from subprocess import TimeoutExpired
@@ -9,20 +10,29 @@ from typing import Any
 
 from . import context
 from .check import Finding, check
-from .here import AGENT, KEEPER, Here, ask, key_in
+from .here import AGENT, KEEPER, PATIENCE, Answer, Here, ask, key_in
+from .reasons import WHY, of_a_certificate
 
 DENIED = (401, 403)
+NO_QUERY = 400  # what a SearXNG that gives JSON to programs says to a search for nothing
+OF_A_CERTIFICATE = {each: each for each in ("certificate-expired", "certificate-name")} | {"certificate": "tls"}
+UNREACHED = ("backend-off", *OF_A_CERTIFICATE.values())
 
 
 @check(AGENT, KEEPER)
 def backends(here: Here) -> Iterator[Finding]:
     """Every model server answers, with the models and the context that the settings say"""
+    told = _by_the_gateway(here)
     for name, server in here.expected["backends"].items():
         # One that wants a token is asked by whoever has it; whether it is there, the agent sees without.
         holds = server["key"] is not None and server["key"]["user"] == here.user
         if holds or AGENT in here.roles:
-            for finding in _of_server(name, server, _token(server["key"]["path"]) if holds else None):
-                yield replace(finding, subjects=(name, *finding.subjects))
+            token = _token(server["key"]["path"]) if holds else None
+            by_the_gateway = isinstance(told.get(name), int) and not _goes_directly(here, server)
+            from_there = _from_there(here, name, server) if isinstance(told.get(name), str) else []
+            for finding in from_there or _of_server(name, server, token):
+                if not (by_the_gateway and finding.symptom in UNREACHED):
+                    yield replace(finding, subjects=(name, *finding.subjects))
 
 
 @check(AGENT)
@@ -31,11 +41,34 @@ def clouds(here: Here) -> Iterator[Finding]:
     for name, url in here.expected["clouds"].items():
         answer = ask(url, timeout=5, proxies=True)
         if not answer.status:
-            yield Finding(_unreached(answer.text, "cloud-unreachable"), f"{name} at {url}: {answer.text[:200]}")
+            yield Finding(_unreached(answer, "cloud-unreachable"), f"{name} at {url}: {answer.text[:200]}")
 
 
-def _unreached(why: str, otherwise: str) -> str:
-    return "tls" if "CERTIFICATE_VERIFY_FAILED" in why else otherwise
+@check(AGENT)
+def web_search(here: Here) -> Iterator[Finding]:
+    """The web search answers programs; asked for nothing, which searches nothing"""
+    if not (url := here.expected["web_search"]):
+        return
+    answer = ask(f"{url}/search?format=json")
+    if answer.status != NO_QUERY:
+        said = f"it answers {answer.status}" if answer.status else answer.text[:200]
+        yield Finding("web-search-off", f"the SearXNG at {url}: {said}", subjects=("web_search",))
+
+
+def _by_the_gateway(here: Here) -> dict[str, int | str]:
+    """Return of each server what it answers to the gateway's container, or a word of WHY; {}: it does not tell."""
+    gateway = here.expected["gateway"]
+    told = ask(f"{gateway['url']}/signalbox/servers").json() if gateway["enabled"] else None
+    servers = told.items() if isinstance(told, dict) else ()
+    return {name: said for name, said in servers if isinstance(said, int) or (isinstance(said, str) and said in WHY)}
+
+
+def _goes_directly(here: Here, server: dict[str, Any]) -> bool:
+    return any(lane["via"] == "direct" and server["probe"].startswith(lane["goes_to"]) for lane in here.lanes.values())
+
+
+def _unreached(answer: Answer, otherwise: str) -> str:
+    return OF_A_CERTIFICATE.get(of_a_certificate(answer.text) or "", otherwise)
 
 
 def _token(path: str) -> str | None:
@@ -45,12 +78,24 @@ def _token(path: str) -> str | None:
         return None
 
 
+def _from_there(here: Here, name: str, server: dict[str, Any]) -> list[Finding]:
+    """Return what keeps the gateway from a server that this host reaches, if it still does when it has looked anew."""
+    if not ask(server["probe"]).status:
+        return []
+    time.sleep(here.expected["gateway"]["looks_every"] + PATIENCE)
+    told = _by_the_gateway(here).get(name)
+    if not isinstance(told, str):
+        return []
+    seen = f"this host reaches {name} at {server['probe']}, the gateway's container does not: {WHY[told]}"
+    return [Finding(OF_A_CERTIFICATE.get(told, "backend-from-container"), seen)]
+
+
 def _of_server(name: str, server: dict[str, Any], token: str | None) -> Iterator[Finding]:
     bearer = {"Authorization": f"Bearer {token}"} if token else {}
     asked = {url: ask(url, bearer) for url in {server["probe"], server["listing"]["url"]}}
     answer = asked[server["probe"]]
     if not answer.status:
-        yield Finding(_unreached(answer.text, "backend-off"), f"{name} at {server['probe']}: {answer.text[:200]}")
+        yield Finding(_unreached(answer, "backend-off"), f"{name} at {server['probe']}: {answer.text[:200]}")
         return
     if denied := [each.status for each in asked.values() if each.status in DENIED]:
         if token:

@@ -61,7 +61,7 @@ def docker(here: Here) -> Iterator[Finding]:
     if unit.get("ActiveState") == "activating":
         unit = _settled("docker.service")
     if unit.get("ActiveState") != "active":
-        yield Finding("docker-down", f"docker.service of {here.user} is {_state(unit)}", data=about)
+        yield Finding("docker-down", f"docker.service of {here.user} is {_state(unit)}", data=_helped(unit, about))
         return
     status, said = engine("/version")
     if status != 200:
@@ -122,7 +122,12 @@ def _why_down(unit: dict[str, str], wanted: dict[str, Any], about: dict[str, Any
             return replace(named, path=wanted["config"]) if named.symptom == "gateway-config" else named
     if listeners(wanted["port"]):
         return Finding("port-taken", f"something else listens on port {wanted['port']}")
-    return Finding("gateway-down", f"litellm.service is {_state(unit)}", data=about)
+    return Finding("gateway-down", f"litellm.service is {_state(unit)}", data=_helped(unit, about))
+
+
+def _helped(unit: dict[str, str], about: dict[str, Any]) -> dict[str, Any]:
+    """Return what --fix needs to start a unit; {} for one that fails by itself, as systemd has tried that already."""
+    return about if unit.get("ActiveState") == "inactive" else {}
 
 
 @check(AGENT, needs=("bus",))

@@ -25,7 +25,7 @@ OF_CLAUDE = [
     "--help",
 ]
 OPTIONS = {
-    "claude-logs": ["--lane", "--session", "-n", "--no-follow", "--json", "--help"],
+    "claude-logs": ["--lane", "--session", "-n", "--follow", "--no-follow", "--json", "--help"],
     "claude-usage": ["--days", "--json", "--html", "--help"],
     "claude-escalate": ["--timeout", "--budget", "--help"],
     "claude-dispatch": ["--timeout", "--budget", "--parallel", "--json", "--help"],

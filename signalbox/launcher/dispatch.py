@@ -16,8 +16,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
+from . import audit
 from . import lane as lanes
 from .records import lane_named, read_records, require_user
 from .speak import EX_UNAVAILABLE, EX_USAGE, fail, say, tell, tell_json, tell_text
@@ -132,7 +134,8 @@ def _limit(option: str, value: str) -> float:
 def _asker(records: dict[str, Any], options: dict[str, Any], arguments: list[str]) -> Callable[[str, str], Answer]:
     """Return what asks the lane one prompt in a directory; end with the reason if the lane cannot work."""
     name = options["lane"]
-    variables = lanes.ready(name, lane_named(records, name), records, ["-p", *arguments])
+    lane = lane_named(records, name)
+    variables = lanes.ready(name, lane, records, ["-p", *arguments])
     variables = {each: value for each, value in variables.items() if each not in OF_THE_CALLER}
     # No title, no summary: one question is one request.
     variables["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
@@ -140,15 +143,19 @@ def _asker(records: dict[str, Any], options: dict[str, Any], arguments: list[str
 
     def ask(prompt: str, directory: str) -> Answer:
         started = time.monotonic()
+        own = dict(variables)
+        run = lanes.begun(lane, records, own)
         try:
             done = subprocess.run(
-                command, input=prompt, env=variables, cwd=directory, capture_output=True, text=True,
+                command, input=prompt, env=own, cwd=directory, capture_output=True, text=True,
                 timeout=options["timeout"], check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return Answer(prompt, 124, f"no answer within {options['timeout']:.0f} s", time.monotonic() - started)
         except OSError as error:
             fail(EX_UNAVAILABLE, f"{records['claude']} cannot be started ({error.strerror})")
+        for each in audit.stood_in(Path(run.audit), run.ident) if run.audit else ():
+            say(each)
         if done.returncode:
             say(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
         return Answer(prompt, done.returncode, done.stdout.strip(), round(time.monotonic() - started, 1))

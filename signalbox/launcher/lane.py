@@ -48,15 +48,20 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         for words in how(lane, arguments):
             say(words)
     whole = [*records["flags"], *arguments]
-    run = attended.Run(_ident(), records["audit"] if lane.get("instead") else "")
-    if lane["via"] == "gateway":
-        told = ["x-signalbox-run: " + run.ident]
-        if interactive and not attended.is_headless(whole) and _is_allowed(lane):
-            told.append("x-signalbox-billed: yes")
-        variables[HEADERS] = "\n".join([variables[HEADERS], *told])
+    run = begun(lane, records, variables)
+    if interactive and not attended.is_headless(whole) and _is_allowed(lane):
+        variables[HEADERS] += "\nx-signalbox-billed: yes"
     if attended.wanted(whole, may_be_told=bool(run.audit)):
         attended.begin(name, run, records["claude"], whole, variables)
     become(records["claude"], whole, variables)
+
+
+def begun(lane: dict[str, Any], records: dict[str, Any], variables: dict[str, str]) -> attended.Run:
+    """Return this start; the gateway knows it by a header that is put into `variables`."""
+    run = attended.Run(_ident(), records["audit"] if lane.get("instead") else "")
+    if lane["via"] == "gateway":
+        variables[HEADERS] += f"\nx-signalbox-run: {run.ident}"
+    return run
 
 
 def _ident() -> str:

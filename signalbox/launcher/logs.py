@@ -16,16 +16,17 @@ from .records import read_records
 from .speak import EX_USAGE, fail, tell
 
 USAGE = """\
-claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--no-follow] [--json]
+claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--follow | --no-follow] [--json]
 
-Shows the last requests (10, or NUMBER) that went through the gateway, then each one as it comes; Ctrl-C ends it."""
+Shows the last requests (10, or NUMBER) that went through the gateway; at a terminal, or with --follow, then each one as
+it comes; Ctrl-C ends it."""
 PAUSE = 0.3  # seconds between looks
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Print the last entries, then follow."""
     options: dict[str, str] = {"--lane": "", "--session": "", "-n": "10"}
-    flags = {"--no-follow": False, "--json": False}
+    flags = {"--follow": False, "--no-follow": False, "--json": False}
     words = list(arguments)
     while words:
         word = words.pop(0)
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         last = [entry for entry in audit.newest(path) if wanted(entry)]
         for entry in last[len(last) - int(options["-n"]) :] if int(options["-n"]) < len(last) else last:
             show(entry)
-        if not flags["--no-follow"]:
+        if flags["--follow"] or (sys.stdout.isatty() and not flags["--no-follow"]):
             for entry in filter(wanted, audit.follow(path, lambda: time.sleep(PAUSE))):
                 show(entry)
     except (KeyboardInterrupt, BrokenPipeError):

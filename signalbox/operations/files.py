@@ -16,7 +16,7 @@ from signalbox.operations.placed import directories_now, placed, placed_each
 from signalbox.removal import removal
 from signalbox.run_as import as_owner
 from signalbox.shell import Script, all_of, fed, sh
-from signalbox.statements import differs, want
+from signalbox.statements import differs, renews, want
 
 
 def sha256(content: str) -> str:
@@ -106,6 +106,7 @@ def _place(
     right = (now.type, now.sha256, now.mode, now.user, now.group) == ("file", digest, mode, user, group)
     if right and now.entry and now.entry.hash == digest:
         return []
+    renews(path)
     _tell(path, now, mode, f"{user}:{group}")
     if now.type == "file" and now.sha256 != digest:
         differs(f"{path}, content", "other", "as set")

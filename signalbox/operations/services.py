@@ -14,7 +14,7 @@ from signalbox.operations.in_effect import refused
 from signalbox.operations.units import foreign_drop_ins
 from signalbox.run_as import PATIENCE, run_as
 from signalbox.shell import Script, sh
-from signalbox.statements import differs
+from signalbox.statements import differs, is_renewed
 
 
 @operation()
@@ -45,13 +45,15 @@ def service(
     wanted = {path: digest or read.on_disk.get(path, "") for path, digest in inputs.items()}
     others = {path for path, digest in wanted.items() if read.started_with.get(path, "") != digest}
     current = not others
-    foreign = foreign_drop_ins(f"{home}/.config/systemd/user/{unit}", now.drop_ins)
-    if now.active and now.enabled and current and not now.needs_reload and not foreign:
+    file = f"{home}/.config/systemd/user/{unit}"
+    foreign = foreign_drop_ins(file, now.drop_ins)
+    older = now.needs_reload or (now.active and is_renewed(file))  # see units.unit
+    if now.active and now.enabled and current and not older and not foreign:
         host.noop(f"{unit} of {account} is enabled and runs what is on disk")
         return
     differs(f"{unit} of {account}", "running" if now.active else "not running", "running")
     differs(f"{unit} of {account}, at boot", "enabled" if now.enabled else "not enabled", "enabled")
-    differs(f"{unit} of {account}, as the manager has it", "older" if now.needs_reload else "on disk", "on disk")
+    differs(f"{unit} of {account}, as the manager has it", "older" if older else "on disk", "on disk")
     for path in sorted(others) if now.active else ():
         differs(f"{unit} of {account}, started with", f"another {path}", "the one that is wanted")
     for path in foreign:

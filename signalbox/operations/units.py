@@ -13,7 +13,7 @@ from signalbox.facts.units import SYSTEM
 from signalbox.operations.commands import Commands
 from signalbox.operations.in_effect import refused
 from signalbox.shell import Script, all_of, sh
-from signalbox.statements import differs, want, wanted
+from signalbox.statements import differs, is_renewed, want, wanted
 
 
 @operation()
@@ -40,13 +40,15 @@ def unit(
     foreign = foreign_drop_ins(f"/etc/systemd/system/{unit}", now.drop_ins)
     current = not read.touched and all(read.started_with.get(path) == each for path, each in (inputs or {}).items())
     started = not running or (now.active and current)
-    if enabled and started and not now.needs_reload and not foreign:
+    # A manager that has it loaded has an older one when its file was placed by then: the plan says so.
+    older = now.needs_reload or (now.active and is_renewed(f"/etc/systemd/system/{unit}"))
+    if enabled and started and not older and not foreign:
         host.noop(f"{unit} is enabled and as wanted")
         return
     differs(f"{unit}, at boot", "enabled" if enabled else "not enabled", "enabled")
     if running:
         differs(unit, "running" if now.active else "not running", "running")
-    differs(f"{unit}, as systemd has it", "older" if now.needs_reload else "on disk", "on disk")
+    differs(f"{unit}, as systemd has it", "older" if older else "on disk", "on disk")
     for path, digest in (inputs or {}).items() if now.active else ():
         if read.started_with.get(path) != digest:
             differs(f"{unit}, started with", f"another {path}", "the one that is wanted")

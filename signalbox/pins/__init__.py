@@ -1,6 +1,6 @@
 """Pins: checksums and digests of the versions in settings, resolved from the mirrors that settings name."""
 
-from signalbox.pins import history
+from signalbox.pins import history, signature
 from signalbox.pins.errors import PinError
 from signalbox.pins.literals import rewrite, write
 from signalbox.pins.offers import changes, newest, ordered
@@ -18,6 +18,7 @@ __all__ = [
     "ordered",
     "resolve",
     "rewrite",
+    "signature",
     "unset",
     "write",
 ]

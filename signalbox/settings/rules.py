@@ -216,20 +216,36 @@ def gateway(settings: Settings, raw: Raw) -> Iterator[Problem]:
         )
     if gateway.port == raw.get("ssh_port"):
         yield Problem(("gateway", "port"), f"{gateway.port} is ssh_port too; write another")
-    for name, backend in settings.backends.items():
-        if not backend.enabled or not backend.url or address_of(backend.url) not in _LOOPBACK:
-            continue
-        at = ("backends", name, "url")
-        if backend.url.endswith(f":{gateway.port}"):
-            yield Problem(
-                at, f"{show(backend.url)} is the gateway itself (gateway.port); write the model server's port"
+    search = gateway.web_search
+    asked: list[tuple[Path, str | None]] = [
+        (("backends", name, "url"), backend.url) for name, backend in settings.backends.items() if backend.enabled
+    ]
+    for at, url in (*asked, (("gateway", "web_search", "url"), search.url if search else None)):
+        if url and not PLACEHOLDER.search(url) and (said := _out_of_reach(settings, url)):
+            yield Problem(at, said)
+    if search and search.url.endswith("/search"):
+        clean = search.url.removesuffix("/search")
+        yield Problem(("gateway", "web_search", "url"), f"the gateway adds /search itself; write {show(clean)}")
+
+
+def _out_of_reach(settings: Settings, url: str) -> str | None:
+    """Say why the gateway's container cannot reach a server; None: it can."""
+    address = address_of(url)
+    if address not in _LOOPBACK:
+        if ":" in address:
+            return (
+                f"{show(url)} is an IPv6 address, which the gateway's container cannot reach; write the server's IPv4 "
+                "address, or a name that has one"
             )
-        elif settings.rootless_docker.enabled and not settings.rootless_docker.host_loopback:
-            yield Problem(
-                at,
-                f"{show(backend.url)} is the host's own loopback, which the gateway's container cannot reach; "
-                "write rootless_docker.host_loopback = True, or an address in your network",
-            )
+        return None
+    if url.endswith(f":{settings.gateway.port}"):
+        return f"{show(url)} is the gateway itself (gateway.port); write the server's port"
+    if settings.rootless_docker.enabled and not settings.rootless_docker.host_loopback:
+        return (
+            f"{show(url)} is the host's own loopback, which the gateway's container cannot reach; write "
+            "rootless_docker.host_loopback = True, or an address in your network"
+        )
+    return None
 
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1", "host.docker.internal"}

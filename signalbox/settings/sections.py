@@ -256,6 +256,13 @@ class Client(Section):
     parallel: Limit | None
 
 
+class WebSearch(Section):
+    """Who answers WebSearch where a model cannot search itself: a SearXNG, at `url` without /search."""
+
+    kind: Literal["searxng"]
+    url: WebUrl
+
+
 class Gateway(Section):
     """LiteLLM, on the host's loopback; times in seconds."""
 
@@ -273,6 +280,7 @@ class Gateway(Section):
     fallbacks: dict[ModelName, list[ModelName]]
     quota_fallbacks: dict[ModelName, list[ModelName]]
     clients: dict[RecordName, Client]
+    web_search: WebSearch | None
     audit: Audit
     limits: Limits
 

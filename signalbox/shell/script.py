@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from string import Formatter
 
 from pyinfra.api import StringCommand
@@ -25,6 +25,9 @@ class Script(str):
     __slots__ = ()
 
 
+_PLAIN = {Script, str, int, float}
+
+
 def sh(template: str, /, *words: Word, **named: Word) -> Script:
     """Return the template, a literal, with a word in the place of each `{}` or `{name}`; `{{` is a brace.
 
@@ -33,6 +36,22 @@ def sh(template: str, /, *words: Word, **named: Word) -> Script:
     Raises:
         ValueError: a field stands in quotes of the template, where a quoted word would end them.
     """
+    kinds = tuple(map(type, (*words, *named.values())))
+    if _PLAIN.issuperset(kinds):
+        return _filled(template, words, tuple(named.items()), kinds)
+    return _put(template, words, named)
+
+
+@lru_cache(maxsize=1 << 14)
+def _filled(template: str, words: tuple[Word, ...], named: tuple[tuple[str, Word], ...], _: tuple[type, ...]) -> Script:
+    """Return what `sh` does; a fleet's hosts are asked and told much the same, word for word.
+
+    The last: the words' types. A Script and a str of the same text are equal, and are quoted differently.
+    """
+    return _put(template, words, dict(named))
+
+
+def _put(template: str, words: tuple[Word, ...], named: Mapping[str, Word]) -> Script:
     parts, rest = [], iter(words)
     for literal, field in _fields(template):
         parts.append(literal)

@@ -17,6 +17,7 @@ import sys
 import time
 
 import litellm
+import reasons
 from lines import Document, Lines, parsed, part, parts, text
 from litellm.integrations.custom_logger import CustomLogger
 
@@ -269,6 +270,8 @@ def error_class(error):
     name, words = type(error).__name__, words_of(error)  # read here, written nowhere
     if QUOTA.search(words):
         return "quota"
+    if reasons.of_a_certificate(words):
+        return "unreachable"
     if name == "BadRequestError" and OVERFLOW.search(words):
         return "overflow"
     if name == "APIConnectionError" and TIMED_OUT.search(words):

@@ -21,6 +21,8 @@ import budget
 import context
 import mend
 import probe
+import reasons
+import websearch
 from litellm import BadRequestError, ServiceUnavailableError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
@@ -50,6 +52,7 @@ class Failover(CustomLogger):
         super().__init__()
         self._gone = set()  # URLs of servers that do not answer
         self._looks = {}  # URL: the probe that is under way
+        self._told = {}  # URL: what the last probe came to
         self._resting = {}  # id: until when (monotonic clock), why
         self._loaded = {}  # id: tokens of context that the model is loaded with
         self._short = {}  # id: what is to be said of a model that is loaded with too little context
@@ -85,7 +88,9 @@ class Failover(CustomLogger):
         if not there:
             if request:
                 request.tried.append([infos[0], why])
-            raise unavailable(model, why, f"the server of '{model}' is left out: {why}")
+            told = self._why(infos) if why == "unreachable" else None
+            closer = f" ({reasons.WHY[told]})" if told else ""
+            raise unavailable(model, why, f"the server of '{model}' is left out: {why}{closer}", told)
         return there
 
     async def async_pre_call_deployment_hook(self, kwargs, call_type):
@@ -95,6 +100,8 @@ class Failover(CustomLogger):
         if request and info.get("id"):
             request.tried.append([info, None])
         if not info.get("claude") and mend.searches(kwargs):
+            if info.get("searches") and (question := websearch.question(kwargs)):
+                return question
             audit.noticed("bad_request")
             raise BadRequestError(NO_SEARCH.format(info.get("id")), llm_provider="", model=str(kwargs.get("model")))
         return mend.mended(kwargs, info)
@@ -119,6 +126,15 @@ class Failover(CustomLogger):
     def loaded(self):
         """Return with how many tokens each deployment is loaded, by its id; None: it is not known."""
         return {info["id"]: self._loaded.get(info["id"]) for info in self._known()}
+
+    def servers(self):
+        """Return of each local server, by its record's name, its HTTP status or why there is none; None: not yet."""
+        infos = [info for info in self._known() if info.get("probe_url")]
+        return {info["id"].partition("/")[0]: self._told.get(info["probe_url"]) for info in infos}
+
+    def _why(self, infos):
+        told = (self._told.get(info.get("probe_url")) for info in infos)
+        return next((each for each in told if each in reasons.WHY), None)
 
     def _known(self):
         router = proxy_server.llm_router  # None while LiteLLM reads its configuration
@@ -164,11 +180,13 @@ class Failover(CustomLogger):
         if url not in self._looks:
             self._looks[url] = asyncio.create_task(probe.answers(url))
         try:
-            there = await asyncio.shield(self._looks[url])
+            told = await asyncio.shield(self._looks[url])
         finally:
             self._looks.pop(url, None)
-        if there is None:  # a busy server may be slow to answer, and is not gone: it works for somebody here
+        there = isinstance(told, int)
+        if told == "timeout":  # a busy server may be slow to answer, and is not gone: it works for somebody here
             there = any(works_on(request, url) for request in audit.under_way)
+        self._told[url] = told
         (self._gone.discard if there else self._gone.add)(url)
         return there
 
@@ -244,9 +262,13 @@ def local(model):
     return any(ident.partition("/")[0] in audit.LOCAL for ident in ids)
 
 
-def unavailable(model, why, message):
-    """Return the error of a model that is not asked; it tells the audit why."""
-    error = ServiceUnavailableError(message, llm_provider="", model=model)
+def unavailable(model, why, message, told=None):
+    """Return the error of a model that is not asked; it tells the audit why.
+
+    told: what a probe of its server came to. A client would ask ten times more, but no certificate mends itself.
+    """
+    kind = BadRequestError if str(told).startswith("certificate") else ServiceUnavailableError
+    error = kind(message, llm_provider="", model=model)
     error.signalbox_class = why
     return error
 

@@ -12,6 +12,7 @@ import guard
 import refused as closed
 import spent
 import tell
+import tls
 from litellm.litellm_core_utils import url_utils
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
 from litellm.litellm_core_utils.url_utils import SSRFError, validate_url  # noqa: F401 (told where LiteLLM has it no more)
@@ -21,6 +22,7 @@ failover = ours.plugin
 audited = audit.plugin
 refused = closed.plugin
 bounds.bound()
+tls.everywhere()
 authenticate = clients.authenticate  # where `custom_auth` names it
 audited.broke_off = failover.broke_off
 budget.ledger.count()
@@ -60,6 +62,7 @@ url_utils.validate_url = fetches_nothing
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:
     application = client_gone.around(guard.around(proxy_server.app.middleware_stack, failover.following))
-    told = spent.around(audited.around(application))
-    proxy_server.app.middleware_stack = refused.around(allow.around(tell.around(told, failover.loaded)))
+    told = {"/signalbox/models": failover.loaded, "/signalbox/servers": failover.servers}
+    heard = spent.around(audited.around(application))
+    proxy_server.app.middleware_stack = refused.around(allow.around(tell.around(heard, told)))
     failover.start()

@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
+import re
 import ssl
 
 import aiohttp
 import context
+import tls
 
 PATIENCE = 2.0  # seconds for a whole answer: one that takes longer is none
 MOST = 2 << 20  # bytes of a list of models
-TLS = ssl.create_default_context()
 FAILED = (OSError, TimeoutError, aiohttp.ClientError, ValueError, RecursionError)
+NUMBER = re.compile(r"\[Errno (\d+)\]")  # of each address, where a name has several
+NO_WAY = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETDOWN}
+TLS = tls.plain(ssl.create_default_context())
 
 
 @contextlib.asynccontextmanager
@@ -27,17 +32,28 @@ async def asked(url, headers=None):
 
 
 async def answers(url):
-    """Return whether an HTTP server answers, whatever it says: even a 401 comes from a server that is there.
+    """Return the HTTP status with which a server answers: even a 401 comes from one that is there.
 
-    None: it said nothing in time.
+    Where nothing comes, why: a word of reasons.py; "timeout" from one that may be busy.
     """
     try:
-        async with asked(url):
-            return True
-    except TimeoutError:
-        return None
-    except FAILED:
-        return False
+        async with asked(url) as answer:
+            return answer.status
+    except FAILED as error:
+        return why(error)
+
+
+def why(error):
+    """Return the word for what came of a connection."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if of_a_certificate := tls.why(error):
+        return of_a_certificate
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "name"
+    numbers = {getattr(error, "errno", None), *map(int, NUMBER.findall(str(error)))}
+    # One that refuses is there, at whichever of its addresses.
+    return "refused" if errno.ECONNREFUSED in numbers else "route" if numbers & NO_WAY else "no-http"
 
 
 async def loaded(reading):

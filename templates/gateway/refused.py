@@ -15,12 +15,14 @@ import os
 import re
 from pathlib import Path
 
+import reasons
+import tls
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
 OPEN = re.compile(
     r"(/v1)?/(messages(/count_tokens)?|models(/[\w.:-]+)?|(chat/)?completions|responses|embeddings)"
-    r"|/health/(liveliness|liveness|readiness)|/signalbox/(models|allow)"
+    r"|/health/(liveliness|liveness|readiness)|/signalbox/(models|servers|allow)"
 )
 RELAY = b"x-signalbox-relay"
 CLOSED = {"type": "error", "error": {"type": "not_found_error", "message": "this gateway answers for models alone"}}
@@ -28,6 +30,8 @@ WORDS = (
     "this host's gateway refuses the key of this session: it was changed. Leave the session (/exit) and go on with "
     "the same command and --continue, which reads the new key"
 )
+
+CERTIFICATE = "the gateway does not trust the server of this model: {}"
 
 
 class Refused(CustomLogger):
@@ -41,10 +45,12 @@ class Refused(CustomLogger):
         self, request_data, original_exception, user_api_key_dict, traceback_str=None
     ):
         """Return what is answered in place of the error; None: the error itself."""
+        # Each with 400: Claude Code would try for minutes without a word.
+        if of_a_certificate := tls.why(original_exception):
+            return HTTPException(status_code=400, detail=CERTIFICATE.format(reasons.WHY[of_a_certificate]))
         # Without a database LiteLLM says "No connected db." to a key that it does not know.
         if getattr(original_exception, "type", "") != "no_db_connection":
             return None
-        # The status stays: at 401 Claude Code would try for a minute and a half without a word.
         return HTTPException(status_code=400, detail=WORDS)
 
     def around(self, application):

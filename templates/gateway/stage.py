@@ -15,10 +15,12 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
 
 FILES = ("config.yaml", "start", "container.json")
+PATIENCE = 4  # seconds for a name server to answer, and for all who hear mDNS
 
 
 class KeyMissingError(Exception):
@@ -51,7 +53,29 @@ def stage(contents, target, wanted):
 
 
 def known_here(names, hosts=Path("/etc/hosts")):
-    """Return the address of those of the names that this host's own file has: a container asks DNS alone."""
+    """Return the address of those of the names that this host knows and DNS does not: a container asks DNS alone."""
+    found = in_file(names, hosts)
+    others = [name for name in names if name not in found]
+    with ThreadPoolExecutor(max_workers=len(others) or 1) as pool:  # a name that nobody knows takes its time
+        return found | {name: ip for name, ip in zip(others, pool.map(otherwise, others), strict=True) if ip}
+
+
+def otherwise(name):
+    """Return the address that this host's resolver finds for a name by more than DNS, such as mDNS; None: none."""
+    with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+        if not looked_up("-s", "dns", "ahostsv4", name):
+            return next((ip for ip in looked_up("ahostsv4", name) if not ipaddress.ip_address(ip).is_loopback), None)
+    return None
+
+
+def looked_up(*words):
+    """Return the addresses that getent(1) prints. subprocess.TimeoutExpired: it takes too long."""
+    done = subprocess.run(["getent", *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
+
+
+def in_file(names, hosts):
+    """Return the address of those of the names that stand in the host's own file."""
     found = {}
     for line in hosts.read_text(errors="replace").splitlines() if hosts.exists() else ():
         ip, *here = line.partition("#")[0].split() or [""]

@@ -17,9 +17,10 @@ Body = Callable[["Stage"], Figures]
 NAMES = (
     "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
     "skills", "sessions", "terminal", "backends", "real_model", "certify", "converged", "break_and_tell", "failover",
-    "flood", "servers", "swap", "private", "usage", "readahead", "interrupted", "hostile", "unsaid", "lockout",
-    "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift", "remove", "lived_in", "rollout",
-    "upgrade", "init", "adopt", "demo",
+    "flood", "servers", "spending", "reached", "swap", "private", "usage", "readahead", "interrupted", "hostile",
+    "unsaid",
+    "lockout", "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift", "remove", "lived_in",
+    "rollout", "upgrade", "init", "adopt", "demo",
 )  # fmt: skip
 
 

@@ -152,6 +152,40 @@ def quick(stage: Stage) -> Figures:
     return {**figures, "control": must_fail(cloud_lane, "the lane claude-cloud")}
 
 
+FETCH = json.dumps({"url": "https://intranet.example/page", "prompt": "x"})
+WEB = (f'call the tool "WebFetch" with {FETCH}', 'call the tool "WebSearch" with {"query": "intranet.example"}')
+
+
+@drill.cell("web")
+def web(stage: Stage) -> Figures:
+    """Who asks for a page or a search is told that there is none here, and no name of a host is asked for anywhere.
+
+    Claude Code would ask its vendor about each host first, past the base URL: the name of an intranet's page.
+    """
+    stage.converged()
+    figures = {}
+
+    def names_asked(command: str) -> str:
+        """Return what was said, with no question to a name server in the host's own log."""
+        with egress(stage) as log:
+            done = hosts.run(HOST, command, user="claude", check=False, timeout=120)
+            asked = [each for each in log.elsewhere() if each[2] == "53"]
+            assert not asked, f"names were asked for: {asked}"
+            if "--private" in command:
+                _nothing_left(log, command)
+        return " ".join((done.stdout or done.stderr).split())
+
+    for asks in WEB:
+        said = names_asked(f"{CLAUDE} -p {looks.quoted(asks)} --allowedTools WebFetch,WebSearch")
+        assert ANSWERED in said or "disabled" in said or "no such tool" in said.lower(), said
+        figures[asks[:30]] = f"{said[:100]}; nothing left"
+
+    def cloud_lane() -> None:
+        names_asked(f"timeout 100 claude-cloud -p {looks.quoted(WEB[0])} --allowedTools WebFetch")
+
+    return {**figures, "control": must_fail(cloud_lane, "the lane claude-cloud, which may fetch")}
+
+
 @drill.cell("ways")
 def ways(stage: Stage) -> Figures:
     """Every way of asking for another model."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.drills import generated, looks
+from tests.drills import came_in, generated, looks, old_behaviour
 from tests.drills.deployment import Run, Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import Stage, lab_host
@@ -19,7 +19,9 @@ drill = Drill(
     "what people use a host for already",
     "A first plan and deploy name each service that the firewall would shut and each container that would be stopped, "
     "and change nothing before the settings say so; remove.py starts them again. A change that makes an operation's "
-    "name untrue is named by the plan, and nothing else is.",
+    "name untrue is named by the plan, and nothing else is. What was seen once, each with what shows it now: "
+    "[unsaid_rows.md](unsaid_rows.md).",
+    rows=old_behaviour.write_page,
 )
 
 USED = lab_host("used")  # a host that was somebody's before
@@ -288,4 +290,6 @@ def _named(lines: Sequence[str]) -> None:
     assert not unnamed, f"not named: {unnamed}; the plan names {lines}"
 
 
+drill.cell("came-in")(came_in.came_in)
 drill.cell("generated")(generated.generated)
+drill.cell("old-behaviour")(old_behaviour.old_behaviour)

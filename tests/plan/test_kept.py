@@ -14,6 +14,7 @@ from signalbox.facts.look import MAX_TEXT
 from signalbox.manifest import Entry, entry_path
 from signalbox.settings.layers import merge
 from tests.answers import answered, claimed, text_field, user_answered
+from tests.good_settings import GOOD
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_leftovers import manifest
 from tests.plan.test_plan_machines import machine
@@ -139,8 +140,23 @@ def test_a_package_that_gave_way_comes_back_when_what_it_gave_way_to_goes_and_no
     assert comes_back(rootless_docker={"enabled": False}, gateway={"enabled": False})
 
 
+def test_a_key_that_stands_with_options_is_not_put_beside_them() -> None:
+    (key,) = GOOD["service_user"]["authorized_keys"]
+    line = f'from="192.0.2.0/24" {" ".join(key.split()[:2])} mine\n'
+
+    def adds(keys: str) -> bool:
+        there = answered("passwd", "claude:x:1000:1000::/home/claude:/bin/bash", "text", "keys", text_field(keys))
+        sent = deploy({"fake_responses": {"getent passwd claude": there}}).sent
+        return any('"kind": "key"' in each["command"] for each in sent)
+
+    assert not adds(line)
+    assert adds(f"# {line}")
+
+
 MISE = """#!/bin/sh
 [ "$1" = install ] || exit 0
+# A person's ~/.config/mise/config.toml counts wherever mise is started below the home.
+case "$PWD/" in "$HOME"/*) echo 20 > "$HOME/config"; exit 1;; esac
 new=$MISE_DATA_DIR/installs/node/22.23.3
 mkdir -p $new/bin $new/lib/node_modules/npm && echo 'echo 11' > $new/bin/npm && chmod 755 $new/bin/npm
 [ ! -e $HOME/full ] || { echo 'No space left on device' >&2; exit 1; }

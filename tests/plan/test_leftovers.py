@@ -15,6 +15,7 @@ from signalbox.guard import GUARD
 from signalbox.kept import original_of
 from signalbox.manifest import Entry, entry_path, forget, original_path
 from signalbox.removal import ORDER, removal
+from signalbox.settings.account import NOLOGIN
 from signalbox.settings.layers import merge
 from signalbox.sshd import DROP_IN
 from tests.answers import answered, claimed
@@ -87,6 +88,12 @@ def test_a_user_stays() -> None:
 
 def test_linger_stays_while_something_of_the_user_is_wanted() -> None:
     assert with_manifest(Entry("linger", "claude"), settings={"service_user": {"enabled": False}}) == []
+
+
+def test_the_users_keys_stay_as_it_does_when_its_section_is_off() -> None:
+    keys = [Entry("key", f"claude:ssh-ed25519 {each}") for each in ("AAAA", "BBBB")]
+    assert with_manifest(*keys, settings={"service_user": {"enabled": False}}) == []
+    assert any("AAAA" in each for each in with_manifest(*keys))
 
 
 def test_of_an_earlier_gateway_user_nothing_lingers() -> None:
@@ -171,6 +178,15 @@ def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_as
     assert "docker container start litellm" in sent[places["container"] or 0]
     assert "/home/claude/.aside" in sent[places["aside"] or 0]
     assert "chmod 755 /home/claude" in sent[places["mode"] or 0]
+
+
+def test_an_earlier_gateway_user_goes_with_its_home() -> None:
+    def gone(shell: str) -> bool:
+        sent = deploy(manifest(Entry("user", "old", shell)), file="remove.py").sent
+        return any("userdel old" in each["command"] for each in sent)
+
+    assert gone(NOLOGIN)
+    assert not gone("/bin/bash")
 
 
 def test_a_unit_whose_original_comes_back_runs_again() -> None:

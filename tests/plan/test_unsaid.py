@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from typing import Any
 
@@ -73,6 +75,32 @@ def test_who_came_by_ssh_lately_is_not_shut_out_unsaid() -> None:
         assert ("the firewall shuts out logins of root from 203.0.113.7" in seen.stderr) == ("shut" in said)
 
 
+ROOT = ("203.0.113.7", "192.168.1.9")
+
+
+@pytest.mark.parametrize(
+    ("in_sent", "in_heard", "told"),
+    [
+        # An address of the lan, by an interface that the rules do not let in; and one that comes through all the same.
+        (ROOT, ("203.0.113.7",), "would shut out logins of root from 192.168.1.9,"),
+        (ROOT, (), "would shut out logins of root from 203.0.113.7; logins of root from 192.168.1.9,"),
+        ((), (), "would shut out logins of root from 203.0.113.7,"),  # not tried: compared
+    ],
+)
+def test_who_came_lately_is_tried_as_packets_against_the_new_rules(
+    in_sent: tuple[str, ...], in_heard: tuple[str, ...], told: str
+) -> None:
+    sets = "".join(
+        f"set {name}4 {{\n\telements = {{ {', '.join(each)} }}\n}}\n"
+        for name, each in (("heard", in_heard), ("sent", in_sent))
+        if each
+    )
+    came = "".join(f"Accepted publickey for root from {each} port 4022 ssh2: ED25519 SHA256:x\n" for each in ROOT)
+    said = refused({"fake_responses": {"-t sshd-session": answered(came), "/dev/net/tun": answered(sets)}})
+    assert told in said
+    assert ("were not tried as packets" in said) == (not in_sent)
+
+
 def test_a_vpns_datagrams_of_before_do_not_pass_for_answers_at_a_first_deploy() -> None:
     session = answered("203.0.113.7 50000 192.168.1.10 22")
     vpn = ("socket", "udp", "00000000:CA6C", "root", "vpn of vpn.service", "process")  # from the range of clients
@@ -136,6 +164,26 @@ def test_a_removal_starts_them_again() -> None:
 # ---- a person's own ----
 
 
+def test_a_persons_jails_keep_their_own_limits_and_see_their_logs() -> None:
+    placed = {each["command"].split("cat > ")[1].split(" ")[0]: each["stdin"] for each in deploy().sent
+              if "cat > /etc/" in each["command"]}  # fmt: skip
+    jail = placed["/etc/fail2ban/jail.d/signalbox.local.signalbox-new"]
+    assert re.findall(r"^\[.*\]$", jail, re.MULTILINE) == ["[sshd]"]
+    assert "/etc/fail2ban/action.d/signalbox-nftables.conf.signalbox-new" in placed
+    sandbox = placed["/etc/systemd/system/fail2ban.service.d/50-signalbox.conf.signalbox-new"]
+    assert re.findall(r"^ProtectHome=(.*)$", sandbox, re.MULTILINE) == ["read-only"]
+
+
+def test_a_later_file_that_makes_a_name_untrue_is_named_and_left() -> None:
+    later = "APT::Periodic::Unattended-Upgrade"
+    told = answered("value", "Unattended-Upgrade", "0", "said", "apt.conf.d/99their:Unattended-Upgrade\n", "timers",
+                    "masked\nenabled\n")  # fmt: skip
+    sent = commands(deploy({"fake_responses": {later: told}}))
+    assert "/etc/apt/apt.conf.d/99their makes Unattended-Upgrade 0" in sent
+    assert "apt-daily.timer masked" in sent
+    assert "99their makes" not in commands(deploy())
+
+
 def test_a_skill_of_the_same_name_stays() -> None:
     there = answered("kind", "link", "at", SKILL, "d", "755", "claude", "claude", "", "d", "9", "1-1")
     seen = deploy({"fake_responses": {f"stat claude {SKILL}": there}})
@@ -151,3 +199,18 @@ def test_of_a_renamed_user_it_is_told_what_stops_and_what_stays() -> None:
     assert "agent is a user of earlier settings: it stays, with its home" in seen.stderr
     assert "what runs as it stops: bot.service" in seen.stderr
     assert "liar" not in seen.stderr
+
+
+SHOWN = "Id={}\nActiveState={}\nUnitFileState=enabled\nLoadState=loaded\nNeedDaemonReload=no\n"
+
+
+@pytest.mark.parametrize(("state", "planned"), [("active", 1), ("inactive", 0)])
+def test_a_unit_whose_file_is_placed_before_it_is_read_again_and_that_is_planned(state: str, planned: int) -> None:
+    shown = {
+        "systemctl show fail2ban.service nftables.service": answered(SHOWN.format("nftables.service", state)),
+        "systemctl --user show claude-doctor.timer": answered(claimed(SHOWN.format("claude-doctor.timer", "active"))),
+    }
+    run = deploy({"fake_responses": shown}, "--dry")
+    named = [each["name"] for each in json.loads(run.stdout)["plan"] if each["hosts_with_change"]]
+    assert named.count("Firewall | Debian's own is known with that") == planned
+    assert "Doctor | claude: claude-doctor.timer is enabled and runs" in named

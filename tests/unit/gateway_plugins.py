@@ -27,9 +27,12 @@ OURS = (
     "lines",
     "mend",
     "probe",
+    "reasons",
     "schemas",
     "spent",
     "tell",
+    "tls",
+    "websearch",
 )  # fmt: skip
 
 
@@ -63,7 +66,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch, audit: Path) -> Iterator[types.Simpl
     logger.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]
     router = types.SimpleNamespace(model_list=[])
     proxy.proxy_server = types.SimpleNamespace(llm_router=router)  # type: ignore[attr-defined]
-    for module in (litellm, logger, proxy):
+    httpx = types.ModuleType("litellm.llms.custom_httpx")
+    httpx.http_handler = types.SimpleNamespace(_ssl_context_cache={})  # type: ignore[attr-defined]
+    for module in (litellm, logger, proxy, httpx, types.ModuleType("litellm.llms")):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(sys.modules, "litellm.integrations", types.ModuleType("litellm.integrations"))
     monkeypatch.syspath_prepend(str(FOLDER))

@@ -13,7 +13,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import facts
-from signalbox.facts import answer, before, in_effect, lock, reach
+from signalbox.facts import answer, before, in_effect, lock, reach, tried
 from signalbox.facts.answer import HostFact, UnreadableError, asked, claim, fields, records, said_by
 from signalbox.shell import sh
 from tests.answers import answered, claimed
@@ -21,7 +21,7 @@ from tests.answers import answered, claimed
 FACTS = sorted(
     {
         each
-        for module in (facts, reach, lock, before, in_effect)
+        for module in (facts, reach, lock, before, in_effect, tried)
         for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, FactBase) and each not in (FactBase, HostFact)
     },

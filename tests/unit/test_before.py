@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -122,6 +124,26 @@ def test_who_came_lately_is_read_from_sshds_own_words() -> None:
         "203.0.113.7": ("root", "admin"),
         "192.168.1.5": ("root",),
         "fe80::1": ("root",),
+    }
+
+
+def test_who_came_lately_is_read_from_wtmp_too(tmp_path: Path) -> None:
+    def login(user: str, address: str, ago: float = 60, kind: int = 7) -> bytes:
+        there = ipaddress.ip_address(address).packed
+        now = int(time.time() - ago)
+        return struct.pack("h2xi32s4s32s256s2hiII16s20x", kind, 1, b"pts/0", b"", user.encode(), b"", 0, 0, 0, now, 0,
+                           there)  # fmt: skip
+
+    (tmp_path / "wtmp").write_bytes(
+        login("tester", "203.0.113.7") + login("tester", "2001:db8::1") + login("tester", "0.0.0.0")  # noqa: S104
+        + login("tester", "198.51.100.9", ago=31 * 86400) + login("tester", "198.51.100.9", kind=8)
+        + login("x\ny", "198.51.100.9") + login("tester", "198.51.100.9")[:200]
+    )  # fmt: skip
+    command = str(Visitors().command()).replace("/var/log/wtmp", str(tmp_path / "wtmp"))
+    found = Visitors().process(run(Script(command)))
+    assert {address: users for address, users in found.items() if "tester" in users} == {
+        "203.0.113.7": ("tester",),
+        "2001:db8::1": ("tester",),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from signalbox import symptoms
-from signalbox.doctor import fixes, people
+from signalbox.doctor import check_services, fixes, people
 from signalbox.doctor.check import Finding, Outcome, causes
 from signalbox.doctor.fixes import CannotFixError, apply, fixable
 from signalbox.doctor.here import AGENT, ROOT, Here
@@ -186,3 +186,23 @@ def test_nothing_is_promised_that_cannot_be_done(finding: Finding, promised: boo
 def test_causes_keep_what_a_fix_needs() -> None:
     found = _not_yours(Path("/home/agent/.claude"))
     assert [asdict(each) for each in causes([Outcome("owners", AGENT, "", (found,), "", 0.0)])] == [asdict(found)]
+
+
+@pytest.mark.parametrize(
+    ("active", "result", "helps"),
+    [
+        ("inactive", "success", True),
+        ("failed", "exit-code", False),
+        ("activating", "exit-code", False),  # systemd starts it again and again
+        ("failed", "oom-kill", False),
+    ],
+)
+def test_a_unit_that_fails_by_itself_is_not_started_once_more(
+    monkeypatch: pytest.MonkeyPatch, active: str, result: str, helps: bool
+) -> None:
+    monkeypatch.setattr(check_services, "run", lambda *_, **__: (0, "litellm says what nobody knows"))
+    monkeypatch.setattr(check_services, "symptoms", dict)
+    monkeypatch.setattr(check_services, "listeners", lambda _: [])
+    unit = {"ActiveState": active, "Result": result}
+    found = check_services._why_down(unit, {"port": 4000, "config": "c"}, {"unit": "litellm.service"})
+    assert (found.symptom, fixable(found)) == ("gateway-down", helps)

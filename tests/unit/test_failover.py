@@ -400,3 +400,39 @@ def test_a_used_up_budget_leaves_out_what_bills_and_says_so(plugins: Any, monkey
         )
     finally:
         plugins.audit._current.set(None)
+
+
+def test_what_each_server_says_to_the_gateway_is_told(plugins: Any, server: HTTPServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    there = deployment(probe_url=f"http://127.0.0.1:{server.server_address[1]}/models")
+    gone = deployment("x", "box", probe_url=f"http://127.0.0.1:{port}/models", fallbacks=["haiku"])
+    cloud = deployment("sonnet", "anthropic")
+    plugins.router.model_list = [{"model_name": "m", **each} for each in (there, gone, cloud)]
+    assert plugins.failover.plugin.servers() == {"lmstudio": None, "box": None}
+
+    async def look() -> None:
+        await ask(plugins, "m", there)
+        with pytest.raises(ServiceUnavailableError, match=r"left out: unreachable \(it refuses connections\)"):
+            await ask(plugins, "m", gone)
+
+    asyncio.run(look())
+    assert plugins.failover.plugin.servers() == {"lmstudio": 401, "box": "refused"}
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("certificate-expired", BadRequestError), ("timeout", ServiceUnavailableError)]
+)
+def test_what_no_second_try_mends_is_not_tried_again(
+    plugins: Any, monkeypatch: pytest.MonkeyPatch, word: str, kind: type[Exception]
+) -> None:
+    """Claude Code asks ten times more at 503, and not at 400."""
+
+    async def answers(_: str) -> str:
+        return word
+
+    monkeypatch.setattr(plugins.probe, "answers", answers)
+    with pytest.raises(ServiceUnavailableError, match="left out: unreachable") as told:
+        asyncio.run(ask(plugins, "local", deployment(probe_url="http://x", fallbacks=["haiku"])))
+    assert type(told.value) is kind
+    assert told.value.signalbox_class == "unreachable"

@@ -168,8 +168,8 @@ def test_what_is_loaded_is_told(plugins: SimpleNamespace, tokens: dict[str, int 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    serve = plugins.tell.around(None, lambda: tokens)
-    asyncio.run(serve({"type": "http", "path": plugins.tell.PATH}, None, send))
+    serve = plugins.tell.around(None, {"/signalbox/models": lambda: tokens, "/signalbox/servers": dict})
+    asyncio.run(serve({"type": "http", "path": "/signalbox/models"}, None, send))
     assert json.loads(sent[1]["body"]) == tokens
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import runpy
+import ssl
 import sys
 import types
 from pathlib import Path
@@ -29,7 +30,10 @@ def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         def __init__(self, status_code: int, detail: str) -> None:
             self.status_code, self.detail = status_code, detail
 
-    modules = {name: types.ModuleType(name) for name in ("fastapi", "litellm", "litellm.integrations")}
+    names = ("fastapi", "litellm", "litellm.integrations", "litellm.llms", "litellm.llms.custom_httpx")
+    modules = {name: types.ModuleType(name) for name in names}
+    modules["litellm.llms.custom_httpx"].http_handler = None  # type: ignore[attr-defined]
+    monkeypatch.syspath_prepend(str(TEMPLATES / "gateway"))
     logger = types.ModuleType("logger")
     logger.CustomLogger = CustomLogger  # type: ignore[attr-defined]
     modules["fastapi"].HTTPException = HTTPException  # type: ignore[attr-defined]
@@ -50,6 +54,15 @@ def test_a_refused_key_is_told_what_to_do(refused: Any) -> None:
     assert told("budget_exceeded") is None
 
 
+def test_a_certificate_that_nobody_trusts_is_told_once(refused: Any) -> None:
+    error = RuntimeError("InternalServerError: Connection error.")
+    said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate"
+    error.__cause__ = ssl.SSLCertVerificationError(1, said)
+    answer = asyncio.run(refused.async_post_call_failure_hook({}, error, None))
+    assert answer.status_code == 400  # Claude Code does not try again
+    assert "signed by nobody who is known" in answer.detail
+
+
 @pytest.mark.parametrize(
     ("kind", "path", "is_open"),
     [
@@ -59,6 +72,7 @@ def test_a_refused_key_is_told_what_to_do(refused: Any) -> None:
         ("http", "/v1/models", True),
         ("http", "/health/readiness", True),
         ("lifespan", "", True),
+        ("http", "/signalbox/servers", True),
         ("http", "/health", False),  # bills
         ("http", "/model/info", False),
         ("http", "/v1/model/info", False),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from signalbox.facts import Transaction, TransactionState
-from signalbox.kept import is_as_placed, lines_without, replaced
+from signalbox.facts import PlacedState, Transaction, TransactionState
+from signalbox.kept import edited_of, give_back, is_as_placed, keep, lines_without, original_of, replaced
 from signalbox.manifest import Entry
+from signalbox.operations.files import prepare
 from signalbox.operations.packages import _keeps
 from signalbox.removal import _NO_NODE, _npm_has, removal
 from signalbox.shell import Script, sh
@@ -143,3 +146,83 @@ def test_whether_a_file_is_as_placed_is_told_as_root_too(tmp_path: Path) -> None
     digest = hashlib.sha256(b"ours\n").hexdigest()
     assert _run(is_as_placed(f"{tmp_path}/file", digest), tmp_path).returncode == 0
     assert _run(is_as_placed(f"{tmp_path}/file", "0" * 64), tmp_path).returncode == 1
+
+
+OURS = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [
+        (PlacedState(type="file", sha256=OURS, entry=Entry("file", "/etc/x", OURS)), None),
+        (PlacedState(type="file", sha256="b" * 64, entry=Entry("file", "/etc/x", OURS)), edited_of("file", "/etc/x")),
+        (PlacedState(type="link", target="/y", entry=Entry("file", "/etc/x", OURS)), edited_of("file", "/etc/x")),
+        (PlacedState(type="file", sha256="b" * 64), original_of("file", "/etc/x")),
+    ],
+)
+def test_what_a_person_made_of_our_file_is_kept_before_it_is_overwritten(now: PlacedState, kept: str | None) -> None:
+    script = prepare("file", "/etc/x", now, OURS)
+    assert ("cp -a -T --backup=numbered" in script) == (kept is not None)
+    assert kept is None or f"cp -a -T --backup=numbered /etc/x {kept}" in script
+
+
+def test_a_file_of_a_persons_in_the_place_of_our_link_is_kept() -> None:
+    now = PlacedState(type="file", sha256="b" * 64, entry=Entry("link", "/usr/local/bin/x", "/opt/x"))
+    assert f"/usr/local/bin/x {edited_of('link', '/usr/local/bin/x')}" in prepare("link", "/usr/local/bin/x", now, "")
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0"
+FROM = f'from="192.0.2.0/24" {KEY} mine'
+
+
+def test_a_key_with_options_stays_when_ours_of_the_same_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signalbox.removal.owned", lambda _, script: script)
+    (tmp_path / ".ssh").mkdir()
+    keys = tmp_path / ".ssh/authorized_keys"
+    keys.write_text(f"{FROM}\n{KEY} ours\n# {KEY}\n")
+    (command,) = removal([Entry("key", f"claude:{KEY}")])
+    done = _run(command.split(" && rm -f ")[0].replace("/home/claude", str(tmp_path)), tmp_path)
+    assert done.returncode == 0, done
+    assert keys.read_text() == f"{FROM}\n# {KEY}\n"
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    """Return a POSIX ACL as the kernel has it: tag, permissions and id of each entry (linux/posix_acl_xattr.h)."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+NOBODY = 2**32 - 1
+# Another user may read it, its group may not: as a mode alone that would be 640.
+READ_BY_ONE = acl((1, 6, NOBODY), (2, 4, 1234), (4, 0, NOBODY), (16, 4, NOBODY), (32, 0, NOBODY))
+ACL = "system.posix_acl_access"
+
+
+def with_acl(path: Path) -> None:
+    path.write_text("old\n")
+    try:
+        os.setxattr(path, "user.theirs", b"x")
+        os.setxattr(path, ACL, READ_BY_ONE)
+    except OSError:
+        pytest.skip("this file system has no ACLs")
+
+
+# As sed -i, which many installers edit shell files with, loses them: https://bugs.debian.org/695157,
+# and ydb-platform/nbs#3610.
+def test_an_edit_keeps_who_may_read_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with_acl(file)
+    assert _run(replaced(str(file), sh("sed s/old/new/")), tmp_path).returncode == 0
+    assert (file.read_text(), os.getxattr(file, ACL), os.getxattr(file, "user.theirs")) == ("new\n", READ_BY_ONE, b"x")
+
+
+def test_what_was_kept_of_a_home_comes_back_with_who_may_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signalbox.kept.owner_of", lambda _: "somebody")
+    monkeypatch.setattr("signalbox.kept.as_owner", lambda _, script: sh("sh -c {}", str(script)))
+    file, kept = tmp_path / "file", str(tmp_path / "kept.tar")
+    with_acl(file)
+    assert _run(keep(str(file), kept), tmp_path).returncode == 0
+    file.unlink()
+    assert _run(give_back(str(file), kept), tmp_path).returncode == 0
+    assert (file.read_text(), os.getxattr(file, ACL), os.getxattr(file, "user.theirs")) == ("old\n", READ_BY_ONE, b"x")

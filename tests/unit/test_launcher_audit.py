@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -236,14 +237,17 @@ def test_claude_logs_shows_what_was_asked_for(tmp_path: Path) -> None:
     # As on a host: nothing of this project beside the package.
     shutil.copytree(Path(audit.__file__).parent, tmp_path / "lib/launcher")
     (tmp_path / "claude-logs").symlink_to(tmp_path / "lib/launcher/launch.py")
-    done = subprocess.run(
-        [tmp_path / "claude-logs", "--lane", "cloud", "-n", "1", "--no-follow", "--json"],
-        env={"SIGNALBOX_LANES": str(tmp_path / "lanes.json")},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    command = [tmp_path / "claude-logs", "--lane", "cloud", "-n", "1", "--json"]
+    environment = {"SIGNALBOX_LANES": str(tmp_path / "lanes.json")}
+    # It ends by itself: what reads its output, such as `claude-logs | tail`, waits for that.
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
     assert [json.loads(line)["seconds"] for line in done.stdout.splitlines()] == [2], done.stderr
+    with subprocess.Popen([*command, "--follow"], env=environment, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout
+        assert json.loads(following.stdout.readline())["seconds"] == 2
+        time.sleep(0.5)
+        assert following.poll() is None
+        following.kill()
 
 
 def budgets_of(directory: Path, *several: tuple[str, str, float]) -> None:

@@ -25,11 +25,19 @@ REPORTED: list[dict[str, Any]] = [
     )
     for row in yaml.safe_load(Path(__file__).with_name(name).read_text())
 ]
-PROGRAMS = [*(PROJECT / "signalbox/launcher").glob("*.py"), *(PROJECT / "templates/gateway").glob("*.py")]
+FOLDERS = ("signalbox/launcher", "signalbox/doctor", "templates/gateway")
+PROGRAMS = [file for folder in FOLDERS for file in sorted((PROJECT / folder).glob("*.py"))]
 SPEAKS = {"fail", "say", "Trouble", "unavailable", "HTTPException", "RefusedError"}
 SHORT = 14  # characters beside what is filled in: less is a piece of a text, and told within one
 # For developers, or read by programs: nobody is shown these.
-UNSEEN = ("too many findings",)
+UNSEEN = (
+    "too many findings",
+    "a finding has a path and data",
+    "a finding of another check",
+    "no words, or too many",
+    "it told of a symptom that there is not",
+    "it told of what is not its own",
+)
 
 
 def told_by(file: Path) -> Iterator[str]:

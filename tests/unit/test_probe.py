@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import json
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -63,7 +65,7 @@ def test_what_a_server_tells_is_read(plugins: Any) -> None:
 @pytest.mark.parametrize("status", [b"401 No", b"302 Found\r\nLocation: http://127.0.0.1:1/", b"500 Oh"])
 def test_any_answer_is_one_and_no_other_server_is_asked(plugins: Any, status: bytes) -> None:
     answer = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
-    assert asked(lambda: [answer], plugins.probe.answers)[0] is True
+    assert asked(lambda: [answer], plugins.probe.answers)[0] == int(status.split()[0])
     assert asked(lambda: [answer], loaded(plugins))[0] is None
 
 
@@ -75,7 +77,7 @@ def test_a_flood_is_read_no_further_than_the_bound(plugins: Any, monkeypatch: py
     headless = name in ("endless headers", "endless header", "endless status", "slow headers", "endless continue")
     started = time.monotonic()
     there, _ = asked(lambda: floods.flood(name)[0], plugins.probe.answers, pause)
-    assert there is not headless, name
+    assert isinstance(there, int) is not headless, name
     tokens, taken = asked(lambda: floods.flood(name)[0], loaded(plugins), pause)
     assert tokens is None
     assert taken < plugins.probe.MOST + (16 << 20)
@@ -86,7 +88,39 @@ def test_interim_answers_without_end_keep_nobody_waiting(plugins: Any, monkeypat
     handler = plugins.bounds.ResponseHandler
     monkeypatch.setattr(handler, "read", plugins.bounds.interim(handler.read))
     there, taken = asked(lambda: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 100), plugins.probe.answers)
-    assert (there, taken < 16 << 20) == (False, True)
+    assert (there, taken < 16 << 20) == ("no-http", True)
+
+
+def told(plugins: Any, url: str) -> Any:
+    return asyncio.run(plugins.probe.answers(url))
+
+
+def test_why_a_server_does_not_answer_is_told_in_a_fixed_word(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert told(plugins, f"http://127.0.0.1:{port}/") == "refused"
+    assert told(plugins, f"http://nobody.invalid:{port}/") == "name"  # RFC 6761: never resolved
+    assert asked(lambda: [b"SSH-2.0-OpenSSH\r\n"], plugins.probe.answers)[0] == "no-http"
+    assert asked(list, plugins.probe.answers)[0] == "no-http"
+    monkeypatch.setattr(plugins.probe, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert told(plugins, f"http://127.0.0.1:{silent.getsockname()[1]}/") == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "route"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "route"),
+        (OSError("Multiple exceptions: [Errno 101] Connect call failed, [Errno 111] Connect call failed"), "refused"),
+        (OSError("Multiple exceptions: [Errno 101] Connect call failed, [Errno 113] Connect call failed"), "route"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "no-http"),
+        (ValueError("what else"), "no-http"),
+    ],
+)
+def test_errors_that_cannot_be_had_here_have_their_words(plugins: Any, error: Exception, word: str) -> None:
+    assert plugins.probe.why(error) == word
+    assert word in plugins.reasons.WHY
 
 
 JSON = st.recursive(

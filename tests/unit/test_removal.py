@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -101,3 +102,14 @@ def test_what_another_package_has_removed_is_purged_without_what_its_purge_would
     assert played.run() == 0
     assert played.there("configured") == set()
     assert played.there("docker") == {"theirs"}
+
+
+# Docker turns forwarding on for as long as it runs: whoever applies all of sysctl.d again cuts containers off,
+# https://github.com/NixOS/nixpkgs/issues/118656 and https://github.com/debops/debops/pull/1878
+def test_no_other_kernel_setting_than_ours_is_given_back() -> None:
+    ours = [
+        Entry("file", "/etc/sysctl.d/60-signalbox.conf", "0" * 64),
+        Entry("sysctl", "kernel.dmesg_restrict", "1", "0"),
+    ]
+    told = "\n".join(removal(ours))
+    assert re.findall(r"(?:systemd-sysctl|sysctl -\S+)[^>]*", told) == ["sysctl -qw kernel.dmesg_restrict=0; } "]

@@ -278,7 +278,8 @@ def test_what_is_switched_off_is_still_checked_for_types() -> None:
     "data",
     [
         {"backends": {"lmstudio": {"url": "https://llm.example.com/lmstudio"}}},
-        {"backends": {"lmstudio": {"url": "http://[fd00::20]:1234"}}},
+        {"backends": {"lmstudio": {"url": "http://[::1]:1234"}}, "rootless_docker": {"host_loopback": True}},
+        {"gateway": {"web_search": {"kind": "searxng", "url": "http://192.168.1.30:8080"}}},
         {"backends": {"lmstudio": {"url": "http://localhost:1234"}}, "rootless_docker": {"host_loopback": True}},
         {"backends": {"lmstudio": {"token": "LMSTUDIO_TOKEN"}}},
         {"clouds": {"anthropic": {"url": "http://198.18.0.1:8001"}}},

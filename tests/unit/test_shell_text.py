@@ -33,6 +33,16 @@ def test_a_shell_takes_it_for_nothing_else() -> None:
     assert (done.stdout, done.stderr) == (hostile, "")
 
 
+def test_what_was_quoted_before_is_not_taken_for_a_script_nor_the_other_way_round() -> None:
+    text = "echo $(id)"
+    for _ in range(2):
+        assert sh("{}", Script(text)) == text
+        assert sh("{}", text) == "'echo $(id)'"
+        assert sh("{word}", word=Script(text)) == text
+        assert sh("{word}", word=text) == "'echo $(id)'"
+    assert (sh("{}", 1), sh("{}", 1.0), sh("{}", "1")) == ("1", "1.0", "1")
+
+
 def test_a_script_stands_as_it_is_and_quotes_whole_where_it_is_a_word() -> None:
     inner = sh("echo {}", "a b")
     assert sh("{{ {}; }}", inner) == "{ echo 'a b'; }"

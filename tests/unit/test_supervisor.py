@@ -268,5 +268,37 @@ def test_a_container_knows_the_names_that_stand_in_this_hosts_own_file(
     lines = "127.0.1.1 studio\n192.0.2.7 box.lan box # studio\nnot a line\n\n192.0.2.8 box\n2001:db8::1 six\n"
     hosts.write_bytes(lines.encode() + b"\xff\xff x\n")
     names = ["box", "box.lan", "six", "studio", "elsewhere"]
-    assert stage.known_here(names, hosts) == {"box.lan": "192.0.2.7", "box": "192.0.2.7", "six": "2001:db8::1"}
-    assert stage.known_here(names, tmp_path / "none") == {}
+    assert stage.in_file(names, hosts) == {"box.lan": "192.0.2.7", "box": "192.0.2.7", "six": "2001:db8::1"}
+    assert stage.in_file(names, tmp_path / "none") == {}
+
+
+def test_a_container_knows_the_names_that_this_host_knows_by_more_than_dns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container asks DNS alone: moby/moby #38531, home-assistant/supervisor #804, homebridge/docker-homebridge #158,
+    nirui/sshwifty #180, olbat/dockerfiles #58.
+    """
+    monkeypatch.syspath_prepend(str(STAGE.parent))
+    stage = importlib.import_module("stage")
+    monkeypatch.setattr(stage, "PATIENCE", 0.5)
+    getent = tmp_path / "getent"
+    getent.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        '"-s dns ahostsv4 box.example") echo "192.0.2.5 STREAM box.example" ;;\n'
+        '"ahostsv4 studio.local") printf "127.0.0.1 STREAM x\\n192.0.2.9 STREAM x\\n192.0.2.9 DGRAM\\n" ;;\n'
+        '"ahostsv4 here.local") echo "127.0.1.1 STREAM here.local" ;;\n'
+        "*slow.local) sleep 30 ;;\n"
+        "*) exit 2 ;;\n"
+        "esac\n"
+    )
+    getent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    names = ["box", "box.example", "here.local", "nobody.local", "slow.local", "studio.local"]
+    hosts = tmp_path / "hosts"
+    hosts.write_text("192.0.2.7 box\n")
+    started = time.monotonic()
+    assert stage.known_here(names, hosts) == {"box": "192.0.2.7", "studio.local": "192.0.2.9"}
+    assert time.monotonic() - started < 20
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert stage.known_here(names, hosts) == {"box": "192.0.2.7"}

@@ -81,6 +81,7 @@ class Running:
     anthropic: str
     foundry: str
     mistral: str
+    searxng: str
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from tests.lab.simulators.personalities.lm_studio import LMStudio
 from tests.lab.simulators.personalities.mistral import Mistral
 from tests.lab.simulators.personalities.ollama import Ollama
 from tests.lab.simulators.personalities.open_webui import OpenWebUI
+from tests.lab.simulators.personalities.searxng import SearXNG
 from tests.lab.simulators.personalities.vllm import VLLM
 from tests.lab.simulators.protocol import Personality
 
 
 def personalities() -> list[Personality]:
     """A fresh one of each."""
-    return [LMStudio(), Ollama(), LlamaCpp(), VLLM(), OpenWebUI(), AnthropicCloud(), AzureFoundry(), Mistral()]
+    servers = [LMStudio(), Ollama(), LlamaCpp(), VLLM(), OpenWebUI(), AnthropicCloud(), AzureFoundry(), Mistral()]
+    return [*servers, SearXNG()]
