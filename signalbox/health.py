@@ -72,6 +72,7 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
             "min_free_mib": settings.doctor.min_free_mib,
             "max_key_days": settings.doctor.max_key_days,
             "smoke_seconds": settings.doctor.smoke_seconds,
+            "silence_seconds": settings.gateway.stream_timeout_seconds,
         },
         "report": {
             "webhook": settings.doctor.webhook,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from signalbox.backends import kind_of
+from signalbox.backends import backend_kind, kind_of, sight_of
 from signalbox.billing import billed, instead
 from signalbox.claude_settings import LEAN, Choices, claude_settings
+from signalbox.launcher.backends_env import OF_A_SERVER
 from signalbox.launcher.context import LEAN as LEAN_OPENING
 from signalbox.readings import of_boxes
 from signalbox.routes import boxes, window
@@ -121,6 +122,8 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
         "instead": instead(settings, lane),
         "asks": lane.fallbacks == "ask",
         "readings": _readings(lane, models, lean=lean),
+        "sight": _sight(lane, models),
+        "slots": _slots(lane, models),
     }
 
 
@@ -159,6 +162,7 @@ def _of_models(lane: Lane, models: Served) -> dict[str, str]:
         "ANTHROPIC_CUSTOM_MODEL_OPTION": asked,
         "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": f"{main.id} ({record.name})",
         **_of_models_to_choose(lane, models),
+        **(OF_A_SERVER if lane.via == "direct" else _without_late_system(lane, models)),
         **_of_an_unknown_main_model(several),
     }
 
@@ -201,6 +205,33 @@ def _readings(lane: Lane, models: Served, *, lean: bool) -> list[dict[str, Any]]
         if not readings and isinstance(model, BackendModel):
             found.append({"id": ident, "url": None, "context_length": model.context_length})
     return found
+
+
+def _sight(lane: Lane, models: Served) -> dict[str, Any] | None:
+    """Return what to ask of the server of a direct lane about images; the gateway asks by itself. None: nothing."""
+    if lane.via != "direct":
+        return None
+    ((record, model),) = _used(lane, models, lane.models["main"])
+    if not isinstance(record, Backend) or not isinstance(model, BackendModel):
+        return None
+    sight = sight_of(record, model)
+    return sight and {key: value for key, value in sight.items() if key != "secret"}
+
+
+def _slots(lane: Lane, models: Served) -> list[str]:
+    """Return where servers of the main model tell how far they have read a prompt, those that want no key for it.
+
+    A direct lane has the server's key, if there is one.
+    """
+    if lane.via == "first-party":
+        return []
+    found = [
+        backend_kind(record).slots(record, model)
+        for record, model in _used(lane, models, lane.models["main"])
+        if isinstance(record, Backend) and isinstance(model, BackendModel)
+        if record.token is None or lane.via == "direct"
+    ]
+    return [url for url in found if url]
 
 
 def _first_party_url(settings: Settings, lane: Lane) -> str:
@@ -257,6 +288,13 @@ def _of_models_to_choose(lane: Lane, models: Served) -> dict[str, str]:
     """
     least = window(box for several in models.values() for box in several) if lane.via == "gateway" else None
     return {"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(least)} if least else {}
+
+
+def _without_late_system(lane: Lane, models: Served) -> dict[str, str]:
+    """Return what keeps Claude Code from sending late system messages to the lane's models that are not Claude's."""
+    names = [name for name in dict.fromkeys(lane.models.values()) if window(_used(lane, models, name)) is not None]
+    said = ";".join(f"{name}=-mid_conv_system" for name in names)
+    return {"CLAUDE_CODE_MODEL_CAPABILITIES": said} if said else {}
 
 
 def _of_an_unknown_main_model(several: list[Box]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from signalbox.shell import Script, sh
 from signalbox.untrusted import json_of
@@ -123,6 +124,7 @@ def original_path(kind: str, ident: str) -> str:
     return f"{ORIGINALS}/{_file_name(kind, ident)}"
 
 
+@lru_cache(maxsize=1 << 12)
 def record(entry: Entry) -> Script:
     """Return the shell command that writes `entry`, atomically and readable by root alone.
 

@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import traceback
+from functools import cache
 from importlib import import_module
 from secrets import randbelow
 from types import SimpleNamespace, TracebackType
@@ -31,12 +32,14 @@ _LIKE_PYINFRA = re.compile(r"\n(?=\s*(?:\[|-->))")
 
 def style(text: object, *words: Any, **more: Any) -> str:
     """Return a text in a colour, as click.style does."""
-    before, _, after = (each.replace("\x1b[", f"\x1b[{_OURS};") for each in _around(words, more))
+    before, after = _around(words, tuple(more.items()))
     return f"{before}{text}{after}"
 
 
-def _around(words: tuple[Any, ...], more: dict[str, Any]) -> tuple[str, str, str]:
-    return click.style("\0", *words, **more).partition("\0")
+@cache
+def _around(words: tuple[Any, ...], more: tuple[tuple[str, Any], ...]) -> tuple[str, str]:
+    before, _, after = click.style("\0", *words, **dict(more)).partition("\0")
+    return before.replace("\x1b[", f"\x1b[{_OURS};"), after.replace("\x1b[", f"\x1b[{_OURS};")
 
 
 def printed(text: object) -> str:

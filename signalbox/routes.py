@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from signalbox.backends import CLOUDS, kind_of, reading_of
+from signalbox.backends import CLOUDS, kind_of, reading_of, sight_of
 from signalbox.settings import Settings
 from signalbox.settings.budgets import Limit
 from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
@@ -231,6 +231,8 @@ def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in
         deployment["model_info"]["probe_url"] = _from_container(kind.probe(record).url)
         if reading := reading_of(record, model):
             deployment["model_info"]["reading"] = {**reading, "url": _from_container(reading["url"])}
+        if sight := sight_of(record, model):
+            deployment["model_info"]["sight"] = {**sight, "url": _from_container(sight["url"])}
     return deployment
 
 

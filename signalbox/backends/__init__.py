@@ -19,7 +19,7 @@ from signalbox.backends import (
     openai_compatible,
     vllm,
 )
-from signalbox.backends.shape import BackendKind, CloudKind, Kind, Listing, Probe, Reading
+from signalbox.backends.shape import BackendKind, CloudKind, Kind, Listing, Probe, Reading, Sight
 from signalbox.settings.records import Backend, BackendModel, Cloud
 
 BACKENDS: dict[str, BackendKind] = {  # servers on your own network
@@ -59,6 +59,15 @@ def reading_of(record: Backend, model: BackendModel) -> dict[str, Any] | None:
     return {**asdict(reading), "names": list(reading.names), **lengths}
 
 
+def sight_of(record: Backend, model: BackendModel) -> dict[str, Any] | None:
+    """Return as plain data where it is told whether a model sees images; None where its server does not tell."""
+    sight = backend_kind(record).sight(record, model)
+    if sight is None:
+        return None
+    reading = backend_kind(record).reading(record, model)
+    return {**asdict(sight), "names": list(sight.names), "secret": record.token, "model": reading and reading.model}
+
+
 __all__ = [
     "BACKENDS",
     "CLOUDS",
@@ -68,7 +77,9 @@ __all__ = [
     "Listing",
     "Probe",
     "Reading",
+    "Sight",
     "backend_kind",
     "kind_of",
     "reading_of",
+    "sight_of",
 ]

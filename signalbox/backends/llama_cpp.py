@@ -1,9 +1,10 @@
-"""llama.cpp's llama-server with one model: https://github.com/ggml-org/llama.cpp/tree/master/tools/server."""
+"""llama.cpp's llama-server, with one model or as a router: https://github.com/ggml-org/llama.cpp/tree/master/tools/server."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 from signalbox.backends.shape import (
     Ask,
@@ -12,6 +13,7 @@ from signalbox.backends.shape import (
     Params,
     Probe,
     Reading,
+    Sight,
     chat_completions,
     needs_url,
     openai_listing,
@@ -42,16 +44,28 @@ def native_anthropic(record: Backend) -> str | None:
 
 
 def reading(record: Backend, model: BackendModel) -> Reading:
-    # One model, whatever it is called: the server ignores the name.
+    # /props?model= would tell too, and have llama-swap load the model (mostlygeek/llama-swap/pull/886); of a router's
+    # list the loaded ones alone have `meta`. A server with one model ignores the name.
     return Reading(
-        url=f"{record.url}/props",
+        url=f"{record.url}/v1/models",
         secret=record.token,
         model=str(model.id),
-        models=None,
-        names=(),
-        context="default_generation_settings.n_ctx",
+        models="data",
+        names=("id",),
+        context="meta.n_ctx",
+        any_name=True,
         cure="llama-server -c {context} -np 1 --jinja … (without -c it shrinks to fit the memory, -np divides it)",
     )
+
+
+def sight(record: Backend, model: BackendModel) -> Sight:
+    # A router needs the name, and is not to load a model for that.
+    asked = urlencode({"model": str(model.id), "autoload": "false"})
+    return Sight(f"{record.url}/props?{asked}", "modalities.vision")
+
+
+def slots(record: Backend, model: BackendModel) -> str | None:
+    return f"{record.url}/slots?{urlencode({'model': str(model.id)})}"
 
 
 def listing(record: Backend) -> Listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, key, needs_url
+from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, Sight, key, needs_url
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":1234"
@@ -40,6 +40,14 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         context="loaded_instances.0.config.context_length",
         cure=f"lms load {model.id} --context-length {{context}} --yes",
     )
+
+
+def sight(record: Backend, _model: BackendModel) -> Sight:
+    return Sight(probe(record).url, "capabilities.vision", models="models", names=("key", "loaded_instances.0.id"))
+
+
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
 
 
 def listing(record: Backend) -> Listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, key, needs_url
+from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, Sight, key, needs_url
 from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":11434"
@@ -42,6 +42,14 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         cure=f"OLLAMA_CONTEXT_LENGTH={{context}} ollama serve, then ollama run {name}",
         on_demand=True,
     )
+
+
+def sight(record: Backend, model: BackendModel) -> Sight:
+    return Sight(f"{record.url}/api/show", "capabilities", {"model": str(model.id)})
+
+
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
 
 
 def listing(record: Backend) -> Listing:

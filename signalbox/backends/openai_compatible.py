@@ -14,6 +14,7 @@ from signalbox.backends.shape import (
     Params,
     Probe,
     Reading,
+    Sight,
     chat_completions,
     needs_url,
     openai_listing,
@@ -42,6 +43,14 @@ def native_anthropic(_: Backend) -> str | None:
 
 def reading(_record: Backend, _model: BackendModel) -> Reading | None:
     return None  # no such server need tell
+
+
+def sight(_record: Backend, _model: BackendModel) -> Sight | None:
+    return None  # no such server need tell
+
+
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
 
 
 def listing(record: Backend) -> Listing:

@@ -32,7 +32,8 @@ class Reading:
     one model that the server has. names: paths in such an entry, of which one leads to `model`. context: dotted path
     in the entry (or the answer) to the tokens; a number in a path counts in a list. What is not there is not loaded.
     cure: how that server is told to load the model with `{context}` tokens, for people. on_demand: whether each
-    request of the gateway brings its context, so that what is loaded now need not last.
+    request of the gateway brings its context, so that what is loaded now need not last; such a server cuts a longer
+    prompt, and says nothing. any_name: whether the only model of a list is meant, whatever it is called.
     """
 
     url: str
@@ -43,6 +44,22 @@ class Reading:
     context: str
     cure: str
     on_demand: bool = False
+    any_name: bool = False
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Where a server tells whether a model sees images; plain data. It is asked once an image is there.
+
+    url: what to GET, or where to POST `body`. models, names: as of a Reading, for the model's entry in the answer.
+    vision: dotted path to true or false, or to a list in which "vision" stands where it does.
+    """
+
+    url: str
+    vision: str
+    body: dict[str, str] | None = None
+    models: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,12 @@ class BackendKind(Kind[Backend], Protocol):
 
     def reading(self, record: Backend, model: BackendModel, /) -> Reading | None:
         """Return how to read the model's loaded context; None where such a server does not tell."""
+
+    def sight(self, record: Backend, model: BackendModel, /) -> Sight | None:
+        """Return where the server tells whether the model sees images; None where such a server does not tell."""
+
+    def slots(self, record: Backend, model: BackendModel, /) -> str | None:
+        """Return the URL at which the server tells how far it has read a prompt; None where it does not tell."""
 
     def listing(self, record: Backend) -> Listing:
         """Return where the server lists its models."""

@@ -15,6 +15,7 @@ from signalbox.backends.shape import (
     Params,
     Probe,
     Reading,
+    Sight,
     chat_completions,
     needs_url,
     openai_listing,
@@ -51,6 +52,14 @@ def reading(record: Backend, model: BackendModel) -> Reading:
         context="max_model_len",
         cure=f"vllm serve {model.id} --max-model-len {{context}} --enable-auto-tool-choice --tool-call-parser …",
     )
+
+
+def sight(_record: Backend, _model: BackendModel) -> Sight | None:
+    return None  # it does not tell
+
+
+def slots(_record: Backend, _model: BackendModel) -> str | None:
+    return None
 
 
 def listing(record: Backend) -> Listing:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signalbox.certify.checks import AGENT, FAILED, LEAKS, PASSED, REMARK, Begins, Row, Target
+from signalbox.launcher.backends_env import OF_A_SERVER
 
 TOML = 'name = "infra"\nmodel = "devstral"\n[limits]\nsteps = 12\n'
 BUGS = (
@@ -127,6 +128,7 @@ def environment(target: Target, place: Path) -> dict[str, str]:
         "ANTHROPIC_MODEL": target.server.model,
         **slots,
         "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
+        **OF_A_SERVER,
         "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(target.context),
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "4096",
         "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from signalbox import symptoms
 from signalbox.certify.server import Json, Refused, Said, Server
+from signalbox.doctor.check_speed import wanted
 from signalbox.doctor.symptoms import explain
 
 PASSED, FAILED, REMARK = "passed", "failed", "remark"
@@ -40,11 +41,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Target:
-    """What is certified: a server, and the context that is claimed for its model, in tokens."""
+    """What is certified: a server, and the context that is claimed for its model, in tokens.
+
+    forces_tools: whether the kind of server claims to obey tool_choice. silence: gateway.stream_timeout_seconds.
+    """
 
     server: Server
     context: int
-    forces_tools: bool = True  # whether the kind of server claims to obey tool_choice
+    forces_tools: bool = True
+    silence: int = 120
 
 
 Look = Callable[[Target], Row]
@@ -187,12 +192,12 @@ def count_tokens(target: Target) -> Row | str:
 
 @look("context")
 def context(target: Target) -> Row | str:
-    """A prompt as long as is claimed, measured by what the server itself says of the first, shorter one."""
+    """A prompt as long as is claimed, measured by what the server says of a shorter one, and its time."""
     room = target.context - 1024  # for the answer and the template
     sentence = "The signal at milestone 7 shows proceed, and the points are set for the branch line. "
     sample = target.server.ask(sentence * 100 + "Say OK.", max_tokens=64)
     each = (sample.input_tokens or len(sentence) * 100 / 4) / 100
-    said = target.server.ask(sentence * max(1, int(room * 0.97 / each)) + "Say OK.", max_tokens=64)
+    said = target.server.ask(sentence * max(1, int(room * 0.97 / each)) + "Say OK.", max_tokens=64, stream=True)
     if bad := _sound("context", said):
         return bad
     if said.input_tokens and said.input_tokens < room * 0.8:
@@ -200,12 +205,17 @@ def context(target: Target) -> Row | str:
         return Row("context", FAILED, seen, "context-small")
     if not said.input_tokens:
         return Row("context", REMARK, f"about {room} tokens were taken, but the server does not count what arrived")
-    return f"{said.input_tokens} tokens of {target.context} in {said.seconds:.1f} s"
+    rate = said.input_tokens / max(said.first, 0.001)
+    read = f"{said.input_tokens} tokens of {target.context} in {said.first:.1f} s, {rate:.0f} a second"
+    if (needed := wanted(target.context, rate)) > target.silence:
+        slow = f"{read}: gateway.stream_timeout_seconds is {target.silence}, write {needed}"
+        return Row("context", REMARK, slow, "slow-prefill")
+    return read
 
 
 @look("system message in mid-conversation")
 def late_system(target: Target) -> Row | str:
-    """Claude Code sends one for models that it does not know; the gateway can repair that, a direct lane cannot."""
+    """Claude Code sends one to models that it does not know; lanes have it leave them out, and the gateway mends it."""
     name = "system message in mid-conversation"
     turns = [
         {"role": "user", "content": "Say OK."},
@@ -216,7 +226,8 @@ def late_system(target: Target) -> Row | str:
     try:
         said = target.server.ask(turns)
     except Refused as error:
-        return Row(name, REMARK, f"refused, so use it through the gateway: {error}")
+        words = "refused; lanes send none, but Claude Code by itself does (CLAUDE_CODE_MODEL_CAPABILITIES)"
+        return Row(name, REMARK, f"{words}: {error}", "late-system")
     return _sound(name, said) or "accepted"
 
 
@@ -230,7 +241,7 @@ def schemas(target: Target) -> Row | str:
     try:
         said = target.server.ask("Say OK.", tools=[tool])
     except Refused as error:
-        return Row(name, REMARK, f"refused, so use it through the gateway: {error}")
+        return Row(name, REMARK, f"refused, so use it through the gateway: {error}", "tools-grammar")
     return _sound(name, said) or "accepted"
 
 

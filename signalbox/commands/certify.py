@@ -77,7 +77,7 @@ def certify(
         if claude is None:
             raise click.UsageError("Write BACKEND, or --claude VERSION for a version of Claude Code.")
         _certify_version(claude, as_json)
-    record, which_model, token = _chosen(backend, inventory, host, model)
+    record, which_model, token, silence = _chosen(backend, inventory, host, model)
     url = backend_kind(record).native_anthropic(record)
     program = claude or which("claude")
     if agent and url is None:
@@ -85,7 +85,7 @@ def certify(
     if agent and program is None:
         raise Failure("--agent: there is no claude on PATH; write --claude PATH")
     server = Server(url or str(record.url), str(which_model.id), token, patience, openai=url is None)
-    target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE)
+    target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE, silence)
     told = backend_kind(record).identity(server.model, server.tell)
     seen = _told(rows(target, working))
     ran = agent and program is not None and all(row.result != ROW_FAILED for row in seen)
@@ -159,7 +159,7 @@ def _told(seen: Iterable[Row]) -> list[Row]:
 
 def _chosen(
     backend: str, inventory: Path | None, host: str | None, model: str | None
-) -> tuple[Backend, BackendModel, str]:
+) -> tuple[Backend, BackendModel, str, int]:
     layers, name = read_layers(inventory, host)
     try:
         settings = Settings.from_layers(layers, host=name)
@@ -177,4 +177,4 @@ def _chosen(
         token = settings.secret(record.token).reveal() if record.token else ""
     except SecretError as error:
         raise Failure(str(error)) from None
-    return record, record.models[model], token
+    return record, record.models[model], token, settings.gateway.stream_timeout_seconds

@@ -6,10 +6,10 @@ So verify does not depend on what lies on the host, and compares with the settin
 from __future__ import annotations
 
 import base64
+import bz2
 import json
 import sys
 import time
-import zlib
 from collections.abc import Mapping
 
 from .command import row
@@ -19,8 +19,8 @@ from .speak import tell
 
 # Run by `python3 -I -c`: takes this package from the first line of stdin, and the request from what follows it.
 BOOT = """
-import base64, importlib.abc, importlib.machinery, json, sys, zlib
-files = json.loads(zlib.decompress(base64.b64decode(sys.stdin.buffer.readline())))
+import base64, bz2, importlib.abc, importlib.machinery, json, sys
+files = json.loads(bz2.decompress(base64.b64decode(sys.stdin.buffer.readline())))
 class Memory(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def find_spec(self, name, path=None, target=None):
         key = name.partition(".")[2] or "__init__"
@@ -40,7 +40,7 @@ sys.exit(main())
 
 def packed(files: Mapping[str, str]) -> str:
     """Return the package's files as one line of text."""
-    return base64.b64encode(zlib.compress(json.dumps(dict(files)).encode(), 9)).decode()
+    return base64.b64encode(bz2.compress(json.dumps(dict(files)).encode())).decode()
 
 
 def main() -> int:

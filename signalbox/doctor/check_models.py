@@ -16,7 +16,7 @@ from .symptoms import explain, symptoms
 OF_A_REFUSAL = (
     "context-small", "extra-inputs", "tools-as-text", "empty-response", "model-not-found", "model-not-loaded",
     "backend-token", "backend-off", "gateway-key-wrong", "empty-gateway-key", "provider-refuses-key", "rate-limit",
-    "quota-used-up", "beta-header", "tls",
+    "quota-used-up", "beta-header", "tls", "late-system", "image-refused", "tools-grammar",
 )  # fmt: skip
 CHEAP = "claude-haiku-4-5"  # what a lane without models of its own is asked
 CLAUDE_CODE = {

@@ -12,7 +12,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from . import check_host, check_lanes, check_models, check_money, check_protection, check_servers, check_services  # noqa: F401 (they register their checks)
+from . import (  # noqa: F401 (they register their checks)
+    check_host,
+    check_lanes,
+    check_models,
+    check_money,
+    check_protection,
+    check_sent,
+    check_servers,
+    check_services,
+    check_speed,
+)
 from .check import CHECKS, Finding, Outcome, causes, look
 from .check_host import home_of, placed_below
 from .fixes import CannotFixError, apply, fixable, who

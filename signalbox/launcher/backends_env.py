@@ -25,6 +25,9 @@ SLOTS = ("OPUS", "SONNET", "HAIKU", "FABLE")
 LINE = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)")
 QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\\$""")
 MASK = "\0"  # a $ that a shell takes as it stands
+# What a model server cannot take, or would have to read anew: system messages in mid-conversation, which many chat
+# templates refuse and some servers' roles do not know, and a count of tokens that changes at each turn.
+OF_A_SERVER = {"CLAUDE_CODE_MODEL_CAPABILITIES": "*=-mid_conv_system", "CLAUDE_CODE_TOTAL_TOKENS_REMINDER": "off"}
 OUTPUT = 4096  # tokens of an answer: Claude Code's own 32000 would not fit beside a prompt
 
 
@@ -133,6 +136,7 @@ def _lane(name: str, variables: dict[str, str]) -> Lane:
             "ANTHROPIC_MODEL": model,
             **{f"ANTHROPIC_DEFAULT_{slot}_MODEL": model for slot in SLOTS},
             "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
+            **OF_A_SERVER,
             "CLAUDE_CONFIG_DIR": directory,
             **_limits(context),
         },

@@ -2,8 +2,9 @@
 
 A reading is a dict: url, model, models (dotted path to the list of models in the answer; None: there is one model),
 names (members of an entry of which one is the model), context (dotted path to the tokens), cure, context_length (what
-the settings tell), max_output_tokens, on_demand (each request brings its context), opening (tokens of a session's first
-prompt; without it, OPENING). See signalbox/backends/shape.py.
+the settings tell), max_output_tokens, on_demand (each request brings its context), any_name (the only entry of a list
+is meant, whatever it is called), opening (tokens of a session's first prompt; without it, OPENING). A sight is url,
+body, models, names, model, vision (dotted path). See signalbox/backends/shape.py.
 """
 
 from __future__ import annotations
@@ -21,13 +22,33 @@ Verdict = tuple[Literal["refused", "warning"], str]
 
 def loaded(answer: Any, reading: dict[str, Any]) -> int | None:
     """Return with how many tokens the model is loaded by a server's answer; None where it is not, or is not told."""
-    entries = _at(answer, reading["models"]) if reading["models"] else [answer]
-    for entry in entries if isinstance(entries, list) else ():
-        named = not reading["names"] or reading["model"] in [_at(entry, path) for path in reading["names"]]
-        context = _at(entry, reading["context"]) if named else None
+    for entry in _entries(answer, reading):
+        context = _at(entry, reading["context"])
         if type(context) is int and context > 0:  # true is no number
             return context
     return None
+
+
+def sees(answer: Any, sight: dict[str, Any]) -> bool | None:
+    """Return whether the model sees images by a server's answer; None where that is not told."""
+    for entry in _entries(answer, sight):
+        told = _at(entry, sight["vision"])
+        if isinstance(told, list):
+            return "vision" in told
+        if isinstance(told, bool):
+            return told
+    return None
+
+
+def _entries(answer: Any, asked: dict[str, Any]) -> list[Any]:
+    """Return the entries of an answer that are about the model."""
+    entries = _at(answer, asked["models"]) if asked["models"] else [answer]
+    if not isinstance(entries, list):
+        return []
+    named = [
+        each for each in entries if not asked["names"] or asked["model"] in [_at(each, path) for path in asked["names"]]
+    ]
+    return entries if not named and asked.get("any_name") and len(entries) == 1 else named
 
 
 def needed(reading: dict[str, Any]) -> int:

@@ -47,7 +47,7 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         say(f"this bills {lane['billed']}")
         for words in how(lane, arguments):
             say(words)
-    whole = [*records["flags"], *arguments]
+    whole = [*records["flags"], *_unread(lane, variables), *arguments]
     run = begun(lane, records, variables)
     if interactive and not attended.is_headless(whole) and _is_allowed(lane):
         variables[HEADERS] += "\nx-signalbox-billed: yes"
@@ -78,6 +78,21 @@ def _is_allowed(lane: dict[str, Any]) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+# What becomes an image in a conversation: a server whose model sees none refuses every later turn of it.
+SEEN = ("png", "jpg", "jpeg", "gif", "webp", "pdf")
+
+
+def _unread(lane: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
+    """Return what keeps Claude Code from reading images for a direct lane's model that sees none."""
+    if probes.sees_images(lane, variables.get(lane["key_variable"] or "")):
+        return []
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        way = "takes it out; through the gateway it is left out for you"
+        say(f"{lane['models']['main']} sees no images: none is read here, and one that you paste is refused until "
+            f"/rewind {way}")  # fmt: skip
+    return [f"--disallowedTools={','.join(f'Read(*.{each})' for each in SEEN)}"]
+
+
 # What a permission mode means, where nothing that follows on the screen tells it.
 MODES = {
     "default": "it asks before it acts",
@@ -98,6 +113,8 @@ def how(lane: Mapping[str, Any], arguments: Sequence[str] = ()) -> Iterator[str]
         yield f"{other[0]}: permissions.defaultMode is {other[1]}, not the lane's {mode}"
     elif not asked:
         yield f"{MODES[mode]} (permission_mode {mode})"
+    if silence := lane["environment"].get("API_TIMEOUT_MS"):
+        yield f"an answer has {int(silence) // 1000} s to begin (gateway.stream_timeout_seconds)"
     if lane.get("prompt") == "lean":
         yield f'{LEAN} (prompt = "full" has them)'
 

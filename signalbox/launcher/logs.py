@@ -20,6 +20,9 @@ claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--follow | --no-follow] [-
 
 Shows the last requests (10, or NUMBER) that went through the gateway; at a terminal, or with --follow, then each one as
 it comes; Ctrl-C ends it."""
+MENDED = {
+    "images": "images left out, as it sees none"
+}  # of what the gateway changes; what makes no difference is not told
 PAUSE = 0.3  # seconds between looks
 
 
@@ -79,6 +82,7 @@ def in_words(entry: Mapping[str, Any]) -> str:
         route = f"{asked}: {entry['fallback']} FAILED ({entry.get('error_class') or 'error'}), {who} answered"
     else:
         route = f"{asked}: {who} answered"
+    route += "".join(f", {MENDED[each]}" for each in entry.get("mended") or () if each in MENDED)
     cost = entry.get("cost_usd")
     paid = "free" if cost == 0 else "price unknown" if cost is None else f"${cost:.4f}"
     about = "about " if entry.get("estimated") else ""

@@ -16,6 +16,7 @@ from .speak import EX_CONFIG, EX_UNAVAILABLE, fail, say
 
 PATIENCE = 3  # seconds; the gateway is on this host's loopback, a model server on its network
 CLOUD_PATIENCE = 10
+PROGRESS_PATIENCE = 0.5  # for the status line
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,36 @@ def _loaded(reading: dict[str, Any], key: str | None) -> int | None:
         return context.loaded(ask(reading["url"], {"Authorization": f"Bearer {key}"} if key else {}, 1), reading)
     except (OSError, ValueError):
         return None
+
+
+def sees_images(lane: dict[str, Any], key: str | None) -> bool:
+    """Whether the lane's model sees images, as far as its server tells; through the gateway nobody need know."""
+    sight = lane.get("sight")
+    if not sight:
+        return True
+    try:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if sight["body"] is not None:
+            headers["content-type"] = "application/json"
+        return context.sees(ask(sight["url"], headers, 1, body=sight["body"]), sight) is not False
+    except (OSError, ValueError):
+        return True
+
+
+def tokens_read(lane: dict[str, Any], key: str | None) -> int | None:
+    """Return how many tokens of a prompt a server of the lane has read that has said nothing yet; None: none does so.
+
+    llama.cpp b10434 tells it in its slots, and answers while it reads.
+    """
+    for url in lane.get("slots", ()):
+        try:
+            slots = ask(url, {"Authorization": f"Bearer {key}"} if key else {}, PROGRESS_PATIENCE)
+            for slot in slots if isinstance(slots, list) else ():
+                if slot.get("is_processing") is True and not slot["next_token"][0]["n_decoded"]:
+                    return int(slot["n_prompt_tokens_processed"]) + int(slot.get("n_prompt_tokens_cache") or 0)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue
+    return None
 
 
 def answers(url: str, *, proxies: bool = False) -> bool:

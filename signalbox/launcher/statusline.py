@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import audit, budgets, within
+from . import audit, budgets, probes, within
 from .records import read_records
 from .speak import DIM, GREEN, RED, YELLOW, tell_coloured
 
@@ -53,6 +53,8 @@ def pieces(session: Record, records: Record, name: str, width: int | None = None
     """Return the status line of a session in the lane `name`, in a terminal with room for `width` characters."""
     lane = records["lanes"].get(name)
     answer, step = _answer(session, records, name) if lane else (Part("", ()), ())
+    if lane and not step and (tokens := probes.tokens_read(lane, _key(lane))):
+        step = f"reads the prompt: {tokens} tokens so far", f"{tokens} tokens read"
     parts = [
         Part(GREEN, (name or "no lane",)),
         answer,
@@ -62,6 +64,11 @@ def pieces(session: Record, records: Record, name: str, width: int | None = None
     ]
     told = [(part.colour, text) for part, text in zip(parts, _fitted(parts, width), strict=True) if text]
     return [piece for each in told for piece in (("", " | "), each)][1:]
+
+
+def _key(lane: Record) -> str | None:
+    """Return the key that Claude Code has for the lane's own server; None through the gateway, whose key it is not."""
+    return os.environ.get(str(lane.get("key_variable"))) if lane["via"] == "direct" else None
 
 
 def _fitted(parts: Sequence[Part], width: int | None) -> list[str]:

@@ -90,7 +90,7 @@ class Request:
         self.tried = []  # [model_info, why it failed or None] of each deployment that failover.py let be asked
         self.estimated = None  # True: LiteLLM itself counted what the server did not
         self.stopped = None  # the model that was not asked, and why: "ask", or the budget that is used up
-        self.mended = set()  # what mend.py has changed that a person may want to know: "schemas"
+        self.mended = set()  # what mend.py has changed that a person may want to know: "schemas", "images"
         self.answer = Answer()
 
     def asks(self, chunk, more):

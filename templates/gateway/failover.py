@@ -19,11 +19,13 @@ import allow
 import audit
 import budget
 import context
+import images
+import lengths
 import mend
 import probe
 import reasons
 import websearch
-from litellm import BadRequestError, ServiceUnavailableError
+from litellm import BadRequestError, ContextWindowExceededError, ServiceUnavailableError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
 
@@ -37,6 +39,8 @@ QUOTA = ("rate_limit", "quota")  # what only time heals
 FALLBACKS_OF = dict(each.split("=") for each in os.environ.get("SIGNALBOX_LANE_FALLBACKS", "").split())
 # LiteLLM would drop the tool, and Claude Code take what the model makes up for what was found.
 NO_SEARCH = "{} cannot search the web: that is a service of Anthropic's models; ask without WebSearch"
+# The beginning as Anthropic has it: Claude Code knows that one, and summarises the conversation.
+TOO_LONG = "prompt is too long: about {} tokens > {} of {}, which would cut it without a word"
 OF_THE_REQUEST = ("bad_request", "overflow", "cooldown")  # the next request may be another
 
 
@@ -104,7 +108,21 @@ class Failover(CustomLogger):
                 return question
             audit.noticed("bad_request")
             raise BadRequestError(NO_SEARCH.format(info.get("id")), llm_provider="", model=str(kwargs.get("model")))
-        return mend.mended(kwargs, info)
+        unread = await images.unread(kwargs.get("messages"), info) if info.get("probe_url") else set()
+        given = mend.mended(kwargs, info, unread)
+        await self._must_fit(given or kwargs, info)
+        return given
+
+    async def _must_fit(self, kwargs, info):
+        """Refuse what the server would cut without a word."""
+        reading = info.get("reading") or {}
+        if not reading.get("on_demand"):
+            return
+        context_length = reading["context_length"]
+        if tokens := await lengths.too_long(kwargs, context_length):
+            audit.noticed("overflow")
+            words = TOO_LONG.format(tokens, context_length, info["id"])
+            raise ContextWindowExceededError(words, llm_provider="", model=str(kwargs.get("model")))
 
     async def async_post_call_failure_deployment_hook(self, request_data, exception, call_type, fallback_depth=None):
         """Take note of a deployment that failed before its answer began."""
@@ -159,7 +177,9 @@ class Failover(CustomLogger):
     def _failed(self, ident, error):
         request = audit.current()
         tries = [each for each in request.tried if each[0]["id"] == ident] if request else []
-        why = next((told for _, told in tries if told), None) or audit.error_class(error)
+        unseen = ident and images.refused(ident, audit.words_of(error))
+        told = next((told for _, told in tries if told), None)
+        why = told or ("bad_request" if unseen else audit.error_class(error))
         for each in tries:
             each[1] = why
         if ident and why not in OF_THE_REQUEST:

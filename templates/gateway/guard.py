@@ -4,13 +4,14 @@ Where nobody may follow, it says what came in place of an answer: as one, it wou
 
 What can be seen before the first word has gone out: an answer without content, one that begins with a template's
 leftovers (`<unused24>`), or with a tool call printed as text. Thinking is passed on at once: what is none after it ends
-in an error, and the client asks again. What cannot be seen: the same later in a stream.
+in an error, and the client asks again; so does one whose last words are such a call (endings.py).
 """
 
 import json
 import re
 
 import audit
+import endings
 from lines import Document, Lines, parsed, part, parts, text
 
 HELD = 2048  # characters; after so many it is an answer
@@ -66,7 +67,7 @@ class MalformedError(OSError):
 class Judge:
     """Reads an answer as it comes. verdict: True: an answer; False: none; None: not known yet.
 
-    thinks: so far the model has thought, and said nothing.
+    tools: names of those on offer. thinks: so far the model has thought, and said nothing.
     """
 
     def __init__(self, stream, tools):
@@ -100,6 +101,8 @@ class Judge:
             self._cut_short = message.get("stop_reason") == "max_tokens"
             for block in parts(message, "content"):
                 self._block(block)
+            if self._tools and endings.bad(message, self._tools):
+                self.verdict = False
         if self.verdict is None:
             self.verdict = self._cut_short or (bool(self._text.strip()) and not self._bad())
 
@@ -177,7 +180,7 @@ def around(application, following):
             return next((model for model in models if model not in asked_already), None)
 
         while True:
-            attempt = Attempt(send, instead, tools=bool(asked.get("tools")), first=not answered, judged=not alone)
+            attempt = Attempt(send, instead, tools=_names(asked), first=not answered, judged=not alone)
             try:
                 # LiteLLM keeps what it has parsed in the scope: each attempt gets its own.
                 await application({**scope, "state": dict(scope.get("state", {}))}, _given(body, receive), attempt.say)
@@ -213,6 +216,7 @@ class Attempt:
 
     def __init__(self, send, instead, *, tools, first, judged):
         self._send, self._next, self._tools, self._first, self._judged = send, instead, tools, first, judged
+        self._ending = None  # of a local model's stream, where tools are on offer
         self._held = []
         self._judge = None  # None while held: the answer has not begun
         self._released = self._begun = False
@@ -222,6 +226,10 @@ class Attempt:
     async def say(self, message):
         if self.refused:
             raise MalformedError
+        if self._ending and message["type"] == "http.response.body":
+            self._ending.take(message.get("body", b""))
+            if self._ending.bad and (self._released or self._begun):
+                await self._break_off()
         if self._released:
             await self._send(message)
             return
@@ -237,10 +245,14 @@ class Attempt:
                 raise MalformedError
             if not (local and self._judged) or message["status"] != 200:
                 await self._release()
+            elif self._tools and headers.get("content-type", "").startswith("text/event-stream"):
+                self._ending = endings.Ending(self._tools)
         elif message["type"] == "http.response.body":
             self._judge.take(message.get("body", b""))
             if not message.get("more_body"):
                 self._judge.end()
+            if self._ending and self._ending.bad:
+                self._judge.verdict = False
             if self._judge.verdict is False and self._begun:
                 await self._break_off()
             if self._judge.verdict is False:
@@ -274,6 +286,13 @@ class Attempt:
             request.error_class = request.error_class or "malformed"
         await self._send({"type": "http.response.body", "body": b"event: error\ndata: " + error + b"\n\n"})
         raise MalformedError
+
+
+def _names(asked):
+    """Return the names of the tools that a request offers."""
+    tools = asked.get("tools")
+    names = [text(tool, "name") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return tuple(name for name in names if name)
 
 
 async def _refuse(send, ident):

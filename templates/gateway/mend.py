@@ -8,6 +8,7 @@ tools that a grammar can be made of, and no header that differs for each convers
 
 import audit
 import httpx
+import images
 import schemas
 
 CONNECT = 3.0  # seconds to connect to a local server, which LiteLLM would wait a whole timeout for
@@ -16,8 +17,11 @@ BILLING = "x-anthropic-billing-header:"  # with which Claude Code 2.1.329 begins
 BETAS = {"claude-code-20250219", "interleaved-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14"}
 
 
-def mended(kwargs, info):
-    """Return LiteLLM's arguments of a request as the deployment takes them."""
+def mended(kwargs, info, unread=()):
+    """Return LiteLLM's arguments of a request as the deployment takes them; None: as they are.
+
+    unread: what of images.py the deployment cannot read.
+    """
     changed = {}
     if isinstance(timeout := kwargs.get("timeout"), int | float):
         bound = CONNECT if info.get("probe_url") else CONNECT_CLOUD
@@ -29,10 +33,14 @@ def mended(kwargs, info):
     request = audit.current()
     if info.get("probe_url"):
         changed |= for_a_local_server(kwargs, request)
+    if unread:
+        changed["messages"] = images.without(kwargs.get("messages") or [], unread, info["id"].partition("/")[2])
+        if request:
+            request.mended.add("images")
     if info.get("claude") and request and request.tried and request.tried[0][0]["id"] != info.get("id"):
         refuses.add("late_system")  # made for another model
     if "late_system" in refuses:
-        changed["messages"] = without_late_system(kwargs.get("messages") or [])
+        changed["messages"] = without_late_system(changed.get("messages") or kwargs.get("messages") or [])
     effort = (kwargs.get("output_config") or {}).get("effort")
     if "efforts" in refuses and effort in ("xhigh", "max"):
         changed["output_config"] = {**kwargs["output_config"], "effort": "high"}

@@ -21,13 +21,14 @@ TLS = tls.plain(ssl.create_default_context())
 
 
 @contextlib.asynccontextmanager
-async def asked(url, headers=None):
+async def asked(url, headers=None, body=None):
     """Ask, and give the answer once its head is there; one of FAILED: there is none in time."""
     # Each time anew: a connection that was kept tells nothing of a machine that is off.
     connector = aiohttp.TCPConnector(ssl=TLS, force_close=True)
     async with asyncio.timeout(PATIENCE), aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
         plain = {**(headers or {}), "Accept-Encoding": "identity"}
-        async with session.get(url, headers=plain, allow_redirects=False) as answer:
+        verb = "GET" if body is None else "POST"
+        async with session.request(verb, url, json=body, headers=plain, allow_redirects=False) as answer:
             yield answer
 
 
@@ -58,9 +59,20 @@ def why(error):
 
 async def loaded(reading):
     """Return with how many tokens a server says that its model is loaded; None: it does not say."""
-    token = os.environ.get(reading["secret"] or "")
+    return context.loaded(await told(reading), reading)
+
+
+async def sees(sight):
+    """Return whether a server says that its model sees images; None: it does not say."""
+    return context.sees(await told(sight), sight)
+
+
+async def told(what):
+    """Return the JSON that a server answers to a reading or a sight; None: nothing useful."""
+    token = os.environ.get(what["secret"] or "")
     try:
-        async with asked(reading["url"], {"Authorization": f"Bearer {token}"} if token else None) as answer:
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        async with asked(what["url"], headers, what.get("body")) as answer:
             if answer.status != 200:
                 return None
             said = bytearray()
@@ -68,6 +80,6 @@ async def loaded(reading):
                 said += piece
                 if len(said) > MOST:
                     return None
-            return context.loaded(json.loads(said), reading)
+            return json.loads(said)
     except FAILED:
         return None

@@ -30,12 +30,17 @@ def key():
 
 
 def ask(model, text, port=4000, stream=True, session="drill", max_tokens=400, tools=False, lane="drill", patience=60.0,
-        more=None, also=None, own_key=None):  # fmt: skip
+        more=None, also=None, own_key=None, copies=1):  # fmt: skip
     """Ask once, streaming, and return what came. status None: the connection ended without an answer.
 
-    more: members of the request, over these. also: headers. own_key: in place of the gateway's.
+    more: members of the request, over these. also: headers. own_key: in place of the gateway's. copies: of the text.
     """
-    body = {"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": text}]}
+    body = {
+        "model": model,
+        "max_tokens": max_tokens,
+        "stream": stream,
+        "messages": [{"role": "user", "content": text * copies}],
+    }
     if tools:
         body["tools"] = [{"name": "Bash", "description": "run", "input_schema": {"type": "object", "properties": {}}}]
     body |= more or {}

@@ -1,6 +1,6 @@
 """A real llama.cpp server with a model of random weights: what no simulator's author has thought of shows here.
 
-It was built before (`python -m tests.lab.llama_cpp`), so `make test` runs the same requests against the simulated one.
+`make test` runs the same requests against the simulated one.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+
+import requests
 
 from signalbox.facts import ModelServers
 from signalbox.launcher import context
@@ -167,6 +169,91 @@ def claude_code(stage: Stage) -> Figures:
 
         assert wait_until(again, 60, 1), f"the server is not asked again: {calls}"
         figures["tool_choice any through the gateway"] = _called(calls[0]["body"])
+    return figures
+
+
+LARGE = 65536
+OTHER_AGENT = json.dumps({"one": {"description": "x", "prompt": "You look things up. " * 300, "model": "haiku"}})
+HEADER = "x-anthropic-billing-header: cc_version=2.1.329.{}; cc_entrypoint=cli;"  # another for each conversation
+SAME = "You keep the signal box of a branch line, and write down each train. " * 200
+
+
+def _with_server(url: str) -> dict[str, Any]:
+    """The lab's host with this server beside its simulated ones, and a lane of each kind for its model."""
+    model = {"id": "real", "context_length": LARGE, "max_output_tokens": 2048}
+    slots = ("main", "opus", "sonnet", "haiku", "fable")
+    own = {"models": dict.fromkeys(slots, "real"), "fallbacks": "none"}
+    direct = {"via": "direct", "credential": "none", "private": True}
+    routed = {**dict.fromkeys(slots, "claude-sonnet-4-6"), "haiku": "real"}
+    return {
+        "backends": {"llama": {"kind": "llama_cpp", "url": url, "models": {"real": model}}},
+        "lanes": {
+            "real": {**own, "config_dir": "~/.claude-real"},
+            "real-private": {"models": own["models"], **direct, "config_dir": "~/.claude-real-private"},
+            "real-routed": {"models": routed, "config_dir": "~/.claude-real-routed"},
+        },
+    }
+
+
+def _turn(server: llama_cpp.Server, command: str, directory: str = "~/drill-inside") -> tuple[int, float]:
+    """Return how many tokens a turn's prompt has, and which share of them was in the server's cache."""
+    before = server.read()
+    line = f"mkdir -p {directory} && cd {directory} && {command} {TOOLS} --output-format json 2>/dev/null"
+    told = json.loads(looks.answer(line, timeout=400))
+    usage = told["usage"]
+    counted = sum(int(usage.get(name) or 0) for name in ("input_tokens", "cache_read_input_tokens"))
+    return counted, 1 - (server.read() - before) / counted
+
+
+def _cached(ask: Any, server: llama_cpp.Server) -> list[float]:
+    """Ask in two conversations, twice in each, and return which share of each prompt was in the cache."""
+    shares = []
+    for number, words in enumerate(("What came at 9?", "And at ten?", "Who is late?", "And who is early?")):
+        before = server.read()
+        total = ask(HEADER.format(f"{number // 2}a{number}"), words)
+        shares.append(round(1 - (server.read() - before) / total, 3))
+    return shares
+
+
+@drill.cell("prefix-cache")
+def prefix_cache(stage: Stage) -> Figures:
+    """A conversation is in the server's cache, whoever asks in between; background work has its common prefix there."""
+    stage.converged()
+    lab = Lab.current()
+    figures: dict[str, object] = {}
+    with llama_cpp.running(lab.ipv4(1), PORT, context=LARGE, log=lab.state / "llama-cpp.log") as server:
+        stage.site(settings=_with_server(server.url)).deploy().ok()
+        for lane in ("claude-real", "claude-real --private"):
+            looks.answer("rm -rf ~/.claude-real*/projects")
+            shares = []
+            for number in range(5):
+                more = "--continue" if number else ""
+                shares.append(_turn(server, f"{lane} {more} -p 'say hello {number}'"))
+                _turn(server, f"{lane} --agents {looks.quoted(OTHER_AGENT)} --agent one -p 'look {number}'", "~/other")
+            said = ", ".join(f"{share:.1%} of {tokens}" for tokens, share in shares)
+            assert all(share >= 0.95 for _, share in shares[2:]), f"{lane}: {said}"
+            figures[lane] = said
+
+        def before(header: str, words: str) -> int:
+            messages = [{"role": "system", "content": f"{header}\n{SAME}"}, {"role": "user", "content": words}]
+            body = {"model": "real", "max_tokens": 8, "messages": messages}
+            answer = requests.post(f"{server.url}/v1/chat/completions", json=body, timeout=200).json()
+            return int(answer["usage"]["prompt_tokens"])
+
+        def through_the_gateway(header: str, words: str) -> int:
+            system = [{"type": "text", "text": header}, {"type": "text", "text": SAME}]
+            (told,) = failures.ask("real", words, stream=False, max_tokens=8, more={"system": system}, patience=200)
+            usage = told["body"]["usage"]
+            return int(usage["input_tokens"] + (usage.get("cache_read_input_tokens") or 0))
+
+        figures["background, header kept"] = was = _cached(before, server)
+        figures["background, routed"] = now = _cached(through_the_gateway, server)
+        assert min(now[1:]) >= 0.95 > was[2], f"{was}, {now}"
+        routed = f"claude-real-routed --agents {looks.quoted(OTHER_AGENT)} --agent one -p"
+        first, second = (_turn(server, f"{routed} '{words}'", "~/other") for words in ("one thing", "another one"))
+        figures["Claude Code's own"] = f"{first[1]:.1%} of {first[0]}, then {second[1]:.1%} of {second[0]}"
+        assert second[1] >= 0.95, figures
+    stage.site().deploy().ok()
     return figures
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import requests
 
 from signalbox.settings.layers import merge
+from tests.drills import server_ways
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.failover import every_kind
 from tests.drills.failures import Kind, ask, audit, audited, fault, kinds, options, settings, urls
@@ -19,9 +21,11 @@ from tests.lab import hosts
 drill = Drill(
     "servers",
     "model servers as people have them",
-    "Each behaviour that public reports describe, on each kind of server, through the gateway: who answered, what was "
-    "billed, what was told. Nothing is billed that the server itself could have answered.",
+    "Each behaviour that public reports describe, on each kind of server, through the gateway, directly and in a "
+    "private lane: who answered, what was billed, what was told. Nothing is billed that the server itself could have "
+    "answered, and nothing ends well with the work undone.",
 )
+drill.rows = server_ways.publish
 
 # As an MCP server made with zod 4 has it: github.com/codefuturist/email-mcp/issues/58
 MAIL = {"type": "string", "format": "email", "pattern": "^(?!\\.)(?!.*\\.\\.)[a-z.]+@([a-z]+\\.)+[a-z]{2,}$"}
@@ -162,6 +166,32 @@ def web_search(stage: Stage) -> Figures:
     return {"with a fallback": f"{line['model']} answers", "alone": str(told["error"])[:120]}
 
 
+@drill.cell("cut-prompts")
+def cut_prompts(stage: Stage) -> Figures:
+    """A prompt that Ollama would cut without a word is not answered as if nothing were: the fallback gets it."""
+    kind = _all(stage)["ollama"]
+    sentence, copies = "The signal shows proceed, and the points are set. ", 3200  # some 32000 tokens
+    figures: Figures = {}
+    with options(stage, kind.server, habit="cuts prompts"):
+        before = len(audit())
+        (told,) = ask(kind.model, sentence, copies=copies)
+        (line,) = audited(before, 1, kind.model)
+        assert (line["fallback"], line["error_class"]) == (kind.model, "overflow"), f"{told}, {line}"
+        figures["with a fallback"] = f"{line['model']} answers {line['input_tokens']} tokens"
+        (told,) = ask(kind.model, sentence, copies=copies, lane="local")
+        assert told["status"] == 400, told
+        assert "prompt is too long: about" in str(told["error"]), told
+        figures["alone"] = str(told["error"])[:120]
+        (told,) = ask(kind.model, sentence, copies=copies // 2)
+        assert kind.says in told["text"], told
+        long = {"role": "user", "content": sentence * copies}
+        body = {"model": "gemma4:26b-a4b", "max_tokens": 9, "messages": [long]}
+        answer = requests.post(f"{urls(stage)['ollama']}/v1/messages", json=body, timeout=10).json()
+        read = answer["usage"]["input_tokens"]
+        assert read < 10000, answer
+    return {**figures, "control": f"the server itself answers, and has read {read} tokens"}
+
+
 @drill.cell("busy")
 def busy(stage: Stage) -> Figures:
     """A server that is slow to tell what it has, because it computes for us, is asked all the same."""
@@ -203,3 +233,28 @@ def named(stage: Stage) -> Figures:
     stage.converged()
     stage.site().deploy().ok()
     return {"asked by its name": "LM Studio answers", "control": control}
+
+
+def _of_ways(behaviour: server_ways.Behaviour) -> None:
+    """Register the cell of a behaviour in all ways and forms."""
+
+    def body(stage: Stage) -> Figures:
+        every = kinds(urls(stage)) if stage.converged() else {}
+        lanes = server_ways.lanes(every)
+        stage.site(settings=merge(settings(every), {"lanes": lanes})).deploy().ok()
+        server_ways.prepare()
+        rows = list(server_ways.played(stage, behaviour, every))
+        server_ways.keep(behaviour.name, rows)
+        done = Counter(row["by"] for row in rows)
+        figures = {"rows": len(rows), **{f"by {who}": count for who, count in sorted(done.items())}}
+        if not behaviour.ours:
+            return figures
+        first = every[behaviour.kinds[0]]
+        return {**figures, "control": must_fail(lambda: server_ways.plainly(stage, behaviour, first), "plain claude")}
+
+    body.__doc__ = behaviour.shows
+    drill.cell(f"ways-{behaviour.name}")(body)
+
+
+for _each in server_ways.BEHAVIOURS:
+    _of_ways(_each)

@@ -16,23 +16,8 @@ from signalbox.render import TEMPLATES
 
 FOLDER = TEMPLATES / "gateway"
 OURS = (
-    "allow",
-    "attention",
-    "audit",
-    "bounds",
-    "budget",
-    "context",
-    "failover",
-    "guard",
-    "lines",
-    "mend",
-    "probe",
-    "reasons",
-    "schemas",
-    "spent",
-    "tell",
-    "tls",
-    "websearch",
+    "allow", "attention", "audit", "bounds", "budget", "context", "endings", "failover", "guard", "images",
+    "lengths", "lines", "mend", "probe", "reasons", "schemas", "spent", "tell", "tls", "websearch",
 )  # fmt: skip
 
 
@@ -45,6 +30,16 @@ class ServiceUnavailableError(Exception):
 
 class BadRequestError(ServiceUnavailableError):
     """Stands where LiteLLM's error would."""
+
+
+class ContextWindowExceededError(BadRequestError):
+    """Stands where LiteLLM's error would."""
+
+
+def token_counter(model: str, text: str) -> int:
+    """Stands where LiteLLM's count would: a token a word."""
+    assert model == ""
+    return len(text.split())
 
 
 def price(model: str, usage_object: Any) -> tuple[float, float]:
@@ -63,6 +58,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch, audit: Path) -> Iterator[types.Simpl
     litellm.cost_per_token = price  # type: ignore[attr-defined]
     litellm.ServiceUnavailableError = ServiceUnavailableError  # type: ignore[attr-defined]
     litellm.BadRequestError = BadRequestError  # type: ignore[attr-defined]
+    litellm.ContextWindowExceededError = ContextWindowExceededError  # type: ignore[attr-defined]
+    litellm.token_counter = token_counter  # type: ignore[attr-defined]
     logger.CustomLogger = type("CustomLogger", (), {})  # type: ignore[attr-defined]
     router = types.SimpleNamespace(model_list=[])
     proxy.proxy_server = types.SimpleNamespace(llm_router=router)  # type: ignore[attr-defined]

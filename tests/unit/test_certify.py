@@ -94,9 +94,31 @@ def test_a_server_that_hangs_ends_it_after_the_first_row(lab: Running, target: T
     assert "nothing came within 1 s" in seen[0].seen
 
 
+def test_a_server_that_reads_slowly_gets_a_longer_timeout_proposed(lab: Running, target: Target) -> None:
+    def of_context(target: Target) -> Row:
+        (row,) = [row for row in rows(target) if row.name == "context"]
+        return row
+
+    assert of_context(target).result == PASSED
+    lab.control.fault("lmstudio", "stall", path="/v1/messages", after_chunks=1, seconds=1.2)
+    slow = of_context(replace(target, silence=1))
+    assert (slow.result, slow.symptom) == (REMARK, "slow-prefill")
+    assert "gateway.stream_timeout_seconds is 1, write 10" in slow.seen
+
+
 def test_every_habit_has_its_reason() -> None:
-    # Two fail with --agent, as the drill shows; one is the gateway's to mend.
-    assert set(REASONS) == set(HABITS) - {"", "gives up", "boasts", "grammar"}
+    # Two fail with --agent, as the drill shows; the others are the gateway's or the lane's to mend.
+    assert set(REASONS) == set(HABITS) - {"", "gives up", "boasts", "grammar", "strict roles", "text only"}
+
+
+@pytest.mark.parametrize("habit", ["strict roles", "grammar"])
+def test_what_a_lane_mends_is_a_remark_and_its_symptom(lab: Running, target: Target, habit: str) -> None:
+    lab.control.options("lmstudio", habit=habit)
+    report = _report(list(rows(target)))
+    assert report.passed
+    assert [row.symptom for row in report.rows if row.result == REMARK and "refused" in row.seen] == [
+        {"strict roles": "late-system", "grammar": "tools-grammar"}[habit]
+    ]
 
 
 def test_a_server_that_makes_no_grammar_of_a_schema_is_for_the_gateway(lab: Running, target: Target) -> None:

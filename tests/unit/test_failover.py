@@ -370,7 +370,7 @@ def test_a_lane_that_asks_lets_what_bills_follow_once_it_is_allowed(
         with pytest.raises(ServiceUnavailableError):
             asyncio.run(ask(plugins, "claude-haiku-4-5", haiku, hop=True))
         assert request.stopped == ("claude-haiku-4-5", "ask")
-        words = plugins.spent.stopped().words
+        _, words = plugins.spent.stopped()
         assert words.startswith("lmstudio/local did not answer (unreachable), and this lane asks before")
         assert f"! claude-switch allow {headers.get('x-claude-code-session-id') or 'SESSION'} and ask" in words
     finally:
@@ -394,7 +394,7 @@ def test_a_used_up_budget_leaves_out_what_bills_and_says_so(plugins: Any, monkey
         assert told.value.signalbox_class == "budget"  # type: ignore[attr-defined]
         assert asyncio.run(ask(plugins, "local", local)) == [local]
         assert plugins.failover.plugin.following(["lmstudio/local"]) == []
-        assert plugins.spent.stopped().words.startswith(
+        assert plugins.spent.stopped()[1].startswith(
             "lmstudio/local did not answer (unreachable), and the budget of 10 USD a day for this host is used up "
             "(10.25 USD since 2026-11-18T00:00 UTC), so anthropic/claude-haiku-4-5 is not asked. It begins anew"
         )

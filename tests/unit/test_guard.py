@@ -156,6 +156,62 @@ def test_what_is_none_after_a_thought_ends_in_an_error(plugins: Any, texts: list
     assert json.loads(got.rstrip().splitlines()[-1][5:])["error"]["type"] == "api_error"
 
 
+# As people report them of models that say what they do, and then print what they should call
+# (ggml-org/llama.cpp/issues/20260, jundot/omlx/issues/3153, selfagency/opilot/issues/149).
+ENDINGS = (
+    ["I will look.\n", '<tool_call>\n{"name": "Bash", "arguments": {}}\n', "</tool_call>"],
+    ["I will look. <function=Bash><parameter=command>ls</parameter></function>"],
+    ['Now:\n\n{"name": "Bash", "arguments": {"command": "ls"}}'],
+    ['Now:\n```json\n{"name": "Bash", "parameters": {"command": "ls"}}\n```\n'],
+    ['Done soon. Bash[ARGS]{"command": "ls"}'],
+    ["look.<tool_call>{}</tool_call>"],  # what LiteLLM leaves of a thought behind Ollama
+    ["First.", '<invoke name="Bash"><parameter name="command">ls</parameter></invoke>'],
+    ["Well. <|channel|>commentary to=functions.Bash <|message|>{}"],
+)
+TEXTS = (
+    ["Such models print `<tool_call>{}</tool_call>`"],
+    ["It prints\n```\n<tool_call>{}</tool_call>\n```"],
+    ['It prints <tool_call>{"name": "Bash"}</tool_call>, which is none.'],
+    ["The tag is <tool_call>"],
+    ['The file holds {"name": "Anna", "input": {}}'],
+    ['```json\n{"name": "Anna", "parameters": {}}\n```'],
+    ["See [1]"],
+)
+
+
+@pytest.mark.parametrize("texts", ENDINGS)
+def test_what_ends_in_a_printed_call_ends_in_an_error_and_the_next_try_is_the_fallbacks(
+    plugins: Any, texts: list[str]
+) -> None:
+    begun = said("Hm.", *texts)
+    got, asked = converse(plugins, begun)
+    assert asked == ["local"]
+    assert got.startswith(b"".join(begun[:-2]))
+    assert b"message_stop" not in got
+    assert json.loads(got.rstrip().splitlines()[-1][5:])["error"]["type"] == "api_error"
+    at_once = b"".join(begun)  # its words have not gone out when its end is there
+    assert converse(plugins, [at_once]) == (b"".join(said("cloud")), ["local", "haiku"])
+    message = {"type": "message", "content": [{"type": "text", "text": "".join(["Hm. ", *texts])}]}
+    whole = json.dumps({**message, "stop_reason": "end_turn"}).encode()
+    assert converse(plugins, [whole], kind="application/json")[1] == ["local", "haiku"]
+
+
+@pytest.mark.parametrize("texts", TEXTS)
+def test_what_speaks_of_a_call_goes_out(plugins: Any, texts: list[str]) -> None:
+    stream = said("Hm.", *texts)
+    assert converse(plugins, stream) == (b"".join(stream), ["local"])
+
+
+@pytest.mark.parametrize("texts", ENDINGS)
+def test_beside_a_real_call_without_tools_and_of_a_cloud_it_goes_out(plugins: Any, texts: list[str]) -> None:
+    stream = said("Hm.", *texts)
+    called = [stream[0], f"data: {json.dumps(CALLED)}\n\n".encode(), *stream[1:]]
+    assert converse(plugins, called) == (b"".join(called), ["local"])
+    assert converse(plugins, stream, tools=False) == (b"".join(stream), ["local"])
+    assert converse(plugins, stream, backend="cloud") == (b"".join(stream), ["local"])
+    assert converse(plugins, said("Hm.", *texts, stop="max_tokens"))[1] == ["local"]
+
+
 def test_without_tools_a_printed_call_is_text(plugins: Any) -> None:
     stream = said('{"name": "Bash", "arguments": {}}')
     assert converse(plugins, stream, tools=False) == (b"".join(stream), ["local"])

@@ -58,6 +58,11 @@ class Gateway(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b'{"n": 36000}')
             return
+        if self.path.startswith("/sees/"):  # stands for one that tells whether its model sees images
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"vision": %s}' % self.path.removeprefix("/sees/").encode())
+            return
         right = self.headers["Authorization"] == f"Bearer {KEY}" or self.headers["x-api-key"] == CLOUD_KEY
         right = right and self.path == "/v1/models"
         body = {"data": [{"id": model} for model in self.models]} if right else {"error": "No connected db."}
@@ -513,6 +518,45 @@ def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
     )
 
 
+@pytest.mark.parametrize(("told", "denied"), [("false", True), ("true", False), ("null", False), ("[", False)])
+def test_a_direct_lane_whose_model_sees_no_images_reads_none(host: Host, told: str, denied: bool) -> None:
+    host.ask_here("local-private")
+    sight = {"body": None, "models": None, "names": [], "model": "m", "vision": "vision"}
+    host.records["lanes"]["local-private"]["sight"] = {**sight, "url": f"{host.records['gateway']['url']}/sees/{told}"}
+    host.write()
+    assert host.run("local", "--private", "-p", "x").returncode == 0
+    arguments, _ = host.seen()
+    assert arguments[-2:] == ["-p", "x"]
+    wanted = ["--disallowedTools=Read(*.png),Read(*.jpg),Read(*.jpeg),Read(*.gif),Read(*.webp),Read(*.pdf)"]
+    assert arguments[:-2] == (wanted if denied else [])
+
+
+def _slot(**more: Any) -> dict[str, Any]:
+    return {"is_processing": True, "n_prompt_tokens_processed": 2048, "n_prompt_tokens_cache": 100,
+            "next_token": [{"n_decoded": 0}], **more}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("slots", "read"),
+    [
+        ([_slot()], 2148),
+        ([{"id": 0, "is_processing": False}, _slot(n_prompt_tokens_cache=None)], 2048),
+        ([_slot(next_token=[{"n_decoded": 3}])], None),  # it speaks
+        ([{"id": 0, "is_processing": False}], None),
+        ([_slot(next_token=[])], None),
+        ([_slot(n_prompt_tokens_processed="x")], None),
+        ({"error": "no slots"}, None),
+        ([1], None),
+    ],
+)
+def test_how_far_a_prompt_is_read_is_told_where_the_server_tells_it(
+    monkeypatch: pytest.MonkeyPatch, slots: Any, read: int | None
+) -> None:
+    monkeypatch.setattr(probes, "ask", lambda *_, **__: slots)
+    assert probes.tokens_read({"slots": ["http://llama/slots"]}, None) == read
+    assert probes.tokens_read({"slots": []}, None) is None
+
+
 def test_the_model_servers_of_a_direct_lane_are_asked_first(host: Host) -> None:
     url = host.records["gateway"]["url"]
     host.ask_here("local-private")
@@ -568,10 +612,13 @@ def test_what_one_lane_sets_does_not_reach_another(host: Host) -> None:
         "CLAUDE_CODE_ATTRIBUTION_HEADER",
         "CLAUDE_CODE_DISABLE_1M_CONTEXT",
         "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+        "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL",
         *LEAN,
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
         "CLAUDE_CODE_MAX_CONTEXT_TOKENS",
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+        "CLAUDE_CODE_MODEL_CAPABILITIES",
     }
     inherited = {name: of_local[name] for name in of_local if name not in ("PATH", "_")}
     host.run("cloud", **inherited)

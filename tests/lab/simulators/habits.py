@@ -13,10 +13,12 @@ from tests.lab.simulators.protocol import Answer, Refused
 # "": none. Sources: guide 3, sections 3 and 8; "cuts calls" and "forgets" as users of small windows report them; "cuts
 # prompts": Ollama's, where a model was loaded with less than is claimed. "strict": the server refuses what Claude Code
 # sends beside the API that it knows. "grammar": as llama.cpp, and what is built on it, answer to a schema of which they
-# can make no grammar (ggml-org/llama.cpp/issues/25746 and 26930). The last two speak well and cannot work.
+# can make no grammar (ggml-org/llama.cpp/issues/25746 and 26930). "strict roles": a system message behind the user's is
+# refused, in each server's words. "text only": an image is, wherever in the conversation it stands. The last two speak
+# well and cannot work.
 HABITS = (
     "", "tools as text", "unused tokens", "empty", "ignores tool_choice", "cuts calls", "forgets", "cuts prompts",
-    "strict", "grammar", "gives up", "boasts",
+    "strict", "grammar", "strict roles", "text only", "gives up", "boasts",
 )  # fmt: skip
 AGENT = {"Bash", "Read", "Edit"}  # tools that an agent offers, and a single question does not
 REMEMBERED = 8192  # tokens of prompt that a server takes which "forgets" or "cuts prompts", whatever it claims
@@ -34,6 +36,18 @@ def refuse_schemas(habit: str, body: Any) -> None:
             raise Refused(Answer(400, {"error": {"code": 400, "message": message, "type": "invalid_request_error"}}))
 
 
+def late_system(habit: str, body: Any) -> bool:
+    """Return whether the server refuses a request for a system message that is not the first."""
+    roles = [message.get("role") for message in body.get("messages") or ()]
+    return habit == "strict roles" and "system" in roles[1:]
+
+
+def unseen_image(habit: str, body: Any) -> bool:
+    """Return whether the server refuses a request for an image in it, in any of the formats."""
+    return habit == "text only" and bool(IMAGE.search(json.dumps(body.get("messages"))))
+
+
+IMAGE = re.compile(r'"type": "image(?:_url)?"|"images": \[[^\]]')
 EXTRAS = ("cache_control", "metadata", "thinking")
 
 

@@ -10,7 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.habits import answer_with, context_with, refuse_extras, refuse_schemas
+from tests.lab.simulators.habits import (
+    answer_with,
+    context_with,
+    late_system,
+    refuse_extras,
+    refuse_schemas,
+    unseen_image,
+)
 from tests.lab.simulators.model import Prompt, Reply, Text, Turn
 from tests.lab.simulators.personalities.lm_studio_errors import (
     FAILURES,
@@ -106,6 +113,7 @@ class LMStudio:
         body = json_object(call)
         check_chat(body)
         refuse_schemas(self._options["habit"], body)
+        self._refuse_messages(call, body)
         entry = self._serving(body)
         prompt = openai_chat.prompt(body, entry.key)
         self._fits(call, prompt, entry)
@@ -114,6 +122,17 @@ class LMStudio:
             wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
             return Answer(events=openai_chat.chunks(reply, entry.key, wants_usage))
         return Answer(body={**openai_chat.completion(reply, entry.key), "stats": {}})
+
+    def _refuse_messages(self, call: Call, body: dict[str, Any]) -> None:
+        """Refuse what the model's template, or the model, does not take."""
+        if late_system(self._options["habit"], body):
+            # lmstudio-ai/lmstudio-bug-tracker/issues/2204, llmster 0.0.20; in a chat the template's own words
+            words = "Invalid discriminator value. Expected 'user' | 'assistant'"
+            if not speaks_anthropic(call):
+                words = "Error rendering prompt with jinja template: System message must be at the beginning."
+            raise Refused(_bad(call, words))
+        if unseen_image(self._options["habit"], body):  # lmstudio-ai/lmstudio-bug-tracker/issues/908
+            raise Refused(_bad(call, "Model does not support images. Please use a model that does."))
 
     def _complete(self, call: Call) -> Answer:
         body = json_object(call)
@@ -161,6 +180,7 @@ class LMStudio:
             body = call.json
             refuse_extras(self._options["habit"], body)
             refuse_schemas(self._options["habit"], body)
+            self._refuse_messages(call, body)
             # lenient where the vendor of the format is strict: unknown fields, betas, pairing; assumed
             known = {name: value for name, value in body.items() if name in Messages.model_fields}
             request = Messages.model_validate(known)
@@ -228,3 +248,10 @@ class LMStudio:
             raise Refused(Answer(404, native_error("model_not_found", f'Instance "{name}" is not loaded')))  # assumed
         self.catalog.unload(entry)
         return Answer(body={"instance_id": name})
+
+
+def _bad(call: Call, message: str) -> Answer:
+    """Return a refusal in the shape of the endpoint."""
+    return Answer(
+        400, anthropic_error("invalid_request_error", message) if speaks_anthropic(call) else {"error": message}
+    )

@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from tests.lab.simulators.habits import answer_with, context_with, refuse_extras, refuse_schemas
+from tests.lab.simulators.habits import (
+    answer_with,
+    context_with,
+    late_system,
+    refuse_extras,
+    refuse_schemas,
+    unseen_image,
+)
 from tests.lab.simulators.model import Prompt, Reply
 from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused, sse
 from tests.lab.simulators.wire import anthropic_messages, openai_chat
@@ -75,6 +82,14 @@ class ModelServer:
         """The server's own refusal of a prompt that does not fit."""
         raise NotImplementedError
 
+    def late_system(self, call: Call) -> Answer:
+        """The server's own refusal of a system message that is not the first."""
+        return self.bad(call, "System message must be at the beginning.")
+
+    def unseen_image(self, call: Call) -> Answer:
+        """The server's own refusal of an image that its model does not see."""
+        return self.bad(call, "image input is not supported")
+
     def check(self, call: Call, body: dict[str, Any]) -> None:
         """Refuse what this server does not take."""
 
@@ -137,7 +152,12 @@ class ModelServer:
             raise Refused(self.bad(call, str(error))) from None
         if not isinstance(body, dict) or not body.get("messages"):
             raise Refused(self.bad(call, "messages: Field required"))
-        refuse_schemas(str(self._options["habit"]), body)
+        habit = str(self._options["habit"])
+        refuse_schemas(habit, body)
+        if late_system(habit, body):
+            raise Refused(self.late_system(call))
+        if unseen_image(habit, body):
+            raise Refused(self.unseen_image(call))
         return body
 
     def fits(self, call: Call, prompt: Prompt) -> None:

@@ -76,6 +76,12 @@ class Ollama(ModelServer):
     def bad(self, call: Call, message: str) -> Answer:
         return Answer(400, self._said(call, message))
 
+    def late_system(self, call: Call) -> Answer:
+        return Answer(500, self._said(call, "system message must be at the beginning"))  # ollama/ollama/issues/17774
+
+    def unseen_image(self, call: Call) -> Answer:
+        return Answer(500, self._said(call, "this model is missing data required for image input"))  # its prompt.go
+
     def unknown(self, call: Call) -> Answer:  # noqa: ARG002
         return Answer(404, "404 page not found")
 
@@ -108,7 +114,9 @@ class Ollama(ModelServer):
         self._named(call, call.json)
         return Answer(
             body={
-                "capabilities": CAPABILITIES,
+                "capabilities": [
+                    each for each in CAPABILITIES if each != "vision" or self._options["habit"] != "text only"
+                ],
                 "details": {"quantization_level": "Q4_K_M"},
                 "model_info": {"gemma4.context_length": 262144},
             }

@@ -69,6 +69,19 @@ class VLLM(ModelServer):
             return Answer(400, {"type": "error", "error": {"type": "invalid_request_error", "message": message}})
         return Answer(400, _error(message, "BadRequestError", 400))
 
+    def late_system(self, call: Call) -> Answer:
+        if call.path != "/v1/messages":  # by the model's template: vllm-project/vllm/issues/41114
+            return super().late_system(call)
+        # vllm-project/vllm/issues/44000, up to 0.22
+        message = (
+            "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'messages', 1, 'role'), 'msg': \"Input "
+            "should be 'user' or 'assistant'\", 'input': 'system', 'ctx': {'expected': \"'user' or 'assistant'\"}}"
+        )
+        return Answer(400, _error(message, "Bad Request", 400))
+
+    def unseen_image(self, call: Call) -> Answer:
+        return self.bad(call, f"{MODEL} is not a multimodal model")  # vllm-project/vllm/issues/19144
+
     def check(self, call: Call, body: dict[str, Any]) -> None:
         if body.get("model") != MODEL:
             message = f"The model `{body.get('model')}` does not exist."
