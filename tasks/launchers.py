@@ -23,7 +23,8 @@ from signalbox.verdict import warn
 BASE = "/usr/local/lib/signalbox"
 SKILLS = "/usr/local/share/signalbox/skills"
 UNITS = "/etc/systemd/user"
-ZSH, FISH = "/usr/local/share/zsh/site-functions", "/usr/local/share/fish/vendor_conf.d"  # where Debian's look
+# Where Debian's look; fish 4.0 reads vendors' files below /usr/share alone, over ssh.
+ZSH, FISH = "/usr/local/share/zsh/site-functions", "/etc/fish/conf.d"
 PAGES = "/usr/local/share/man/man1"
 MOTD = "/etc/motd.d"  # what pam_motd shows after /etc/motd
 # Beside those of lanes; claude-switch is more than a link.
@@ -68,7 +69,7 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
             "launchers/claude-task@.service", program=PROGRAM, seconds=settings.task_timeout_seconds
         ),
     }
-    shared = ["/usr/local/share/zsh", ZSH, "/usr/local/share/man", "/usr/local/share/fish", FISH, PAGES, MOTD]
+    shared = ["/usr/local/share/zsh", ZSH, "/usr/local/share/man", "/etc/fish", FISH, PAGES, MOTD]
     directories(name="completions, manual pages and the greeting have their directories", paths=shared)
     for path, text in texts.items():
         mode = "755" if path.startswith("/usr/local/bin/") else "644"

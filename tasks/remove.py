@@ -35,7 +35,7 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
             home=each.home,
             whole=each.name in users and each.name in made,
         )
-    placed = ("unit", "image", "link", "file", "line", "aside", "key", "tool")
+    placed = ("unit", "image", "link", "file", "line", "choice", "aside", "key", "tool")
     taken_away(name="units are stopped, and files are gone or as they were", kinds=placed)
     taken_away(name="the kernel's settings are as they were", kinds=("sysctl",))
     taken_away(name="containers that were set aside run again", kinds=("container",))

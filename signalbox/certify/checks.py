@@ -207,7 +207,7 @@ def context(target: Target) -> Row | str:
         return Row("context", REMARK, f"about {room} tokens were taken, but the server does not count what arrived")
     rate = said.input_tokens / max(said.first, 0.001)
     read = f"{said.input_tokens} tokens of {target.context} in {said.first:.1f} s, {rate:.0f} a second"
-    if (needed := wanted(target.context, rate)) > target.silence:
+    if needed := wanted(target.context, rate, target.silence):
         slow = f"{read}: gateway.stream_timeout_seconds is {target.silence}, write {needed}"
         return Row("context", REMARK, slow, "slow-prefill")
     return read

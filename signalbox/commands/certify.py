@@ -30,6 +30,7 @@ from signalbox.secrets import SecretError
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.records import Backend, BackendModel
 
+_FETCHING = 900  # seconds for a version of Claude Code, some 100 MB
 _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}  # npm's names
 _IGNORE_TOOL_CHOICE = {"ollama"}  # guide 3, section 3: its Anthropic endpoint does not know it
 
@@ -136,7 +137,12 @@ def _program(claude: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="signalbox-claude-") as place:
         words = ["install", "--prefix", place, "--ignore-scripts", "--no-save", "--silent", f"{name}@{claude}"]
         with working(f"fetching Claude Code {claude}"):
-            done = subprocess.run([*command, *words], cwd=place, capture_output=True, text=True, check=False)
+            try:
+                done = subprocess.run(
+                    [*command, *words], cwd=place, capture_output=True, text=True, timeout=_FETCHING, check=False
+                )
+            except subprocess.TimeoutExpired:
+                raise Failure(f"--claude: npm has not fetched {name} {claude} within {_FETCHING} s") from None
         if done.returncode:
             raise Failure(f"--claude: npm cannot fetch {name} {claude}: {(done.stderr or done.stdout).strip()[-200:]}")
         yield str(Path(place, "node_modules", name, "claude"))

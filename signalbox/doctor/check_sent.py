@@ -16,6 +16,7 @@ from .check import Finding, check
 from .here import AGENT, Here, run
 
 LONGEST = 8 << 20  # bytes of a first request; it has some 100 KB
+MOST = 8  # requests that are kept
 PATIENCE = 40  # seconds until the first request is there
 REFUSAL = b'{"type":"error","error":{"type":"invalid_request_error","message":"claude-doctor has seen it"}}'
 
@@ -79,7 +80,7 @@ def _listening() -> Iterator[tuple[str, list[Any]]]:
 
         def do_POST(self) -> None:
             length = self.headers.get("content-length", "")
-            if length.isdigit() and int(length) <= LONGEST:
+            if length.isdigit() and int(length) <= LONGEST and len(seen) < MOST:
                 with suppress(ValueError):
                     seen.append(within.json_of(self.rfile.read(int(length))))
             self.send_response(400)

@@ -32,13 +32,17 @@ def prefill(here: Here) -> Iterator[Finding]:
     for name, server in here.expected["backends"].items():
         for model, record in server["models"].items():
             seen, context = rates[name, model], (record["reading"] or {}).get("context_length")
-            if context and len(seen) >= SEVERAL and (needed := wanted(context, median(seen))) > silence:
+            if context and len(seen) >= SEVERAL and (needed := wanted(context, median(seen), silence)):
                 rate = median(seen)
                 said = f"{model} at {name} reads {rate:.0f} tokens of a prompt a second, so {context} take "
                 said += f"{context / rate:.0f} s: stream_timeout_seconds is {silence}, write {needed}"
                 yield Finding("slow-prefill", said, subjects=(name, model))
 
 
-def wanted(context: int, rate: float) -> int:
-    """Return the gateway.stream_timeout_seconds with which so many tokens are read at so many a second."""
-    return math.ceil(context / rate * ROOM / 10) * 10
+def wanted(context: int, rate: float, silence: int) -> int | None:
+    """Return the gateway.stream_timeout_seconds with which so many tokens are read at so many a second.
+
+    None: what it is now, `silence`, is enough.
+    """
+    seconds = context / rate * ROOM
+    return math.ceil(seconds / 10) * 10 if seconds > silence else None

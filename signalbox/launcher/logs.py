@@ -20,9 +20,8 @@ claude-logs [--lane LANE] [--session ID] [-n NUMBER] [--follow | --no-follow] [-
 
 Shows the last requests (10, or NUMBER) that went through the gateway; at a terminal, or with --follow, then each one as
 it comes; Ctrl-C ends it."""
-MENDED = {
-    "images": "images left out, as it sees none"
-}  # of what the gateway changes; what makes no difference is not told
+# Of what the gateway changes in a request; what makes no difference to the answer is not told.
+MENDED = {"images": "images left out, as it sees none"}
 PAUSE = 0.3  # seconds between looks
 
 

@@ -53,7 +53,7 @@ def pieces(session: Record, records: Record, name: str, width: int | None = None
     """Return the status line of a session in the lane `name`, in a terminal with room for `width` characters."""
     lane = records["lanes"].get(name)
     answer, step = _answer(session, records, name) if lane else (Part("", ()), ())
-    if lane and not step and (tokens := probes.tokens_read(lane, _key(lane))):
+    if lane and lane.get("slots") and not step and (tokens := probes.tokens_read(lane, _key(lane))):
         step = f"reads the prompt: {tokens} tokens so far", f"{tokens} tokens read"
     parts = [
         Part(GREEN, (name or "no lane",)),

@@ -47,4 +47,4 @@ def choice(path: str, key: str, number: int) -> Commands:
     differs(f"{path}, {key}", there, number)
     entry = Entry("choice", path, f"{key}={number}")
     make = choice_made(path, f"s.update({{{key!r}: {number}}})")
-    yield all_of(manifest.MAKE, manifest.record(entry), as_owner(owner_of(path), make))
+    yield all_of(manifest.record(entry), as_owner(owner_of(path), make))

@@ -17,7 +17,7 @@ import sys
 import time
 
 import litellm
-import reasons
+import tls
 from lines import Document, Lines, parsed, part, parts, text
 from litellm.integrations.custom_logger import CustomLogger
 
@@ -270,8 +270,8 @@ def error_class(error):
     name, words = type(error).__name__, words_of(error)  # read here, written nowhere
     if QUOTA.search(words):
         return "quota"
-    if reasons.of_a_certificate(words):
-        return "unreachable"
+    if of_a_certificate := tls.why(error):
+        return of_a_certificate
     if name == "BadRequestError" and OVERFLOW.search(words):
         return "overflow"
     if name == "APIConnectionError" and TIMED_OUT.search(words):

@@ -15,8 +15,6 @@ import os
 import re
 from pathlib import Path
 
-import reasons
-import tls
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
@@ -31,8 +29,6 @@ WORDS = (
     "the same command and --continue, which reads the new key"
 )
 
-CERTIFICATE = "the gateway does not trust the server of this model: {}"
-
 
 class Refused(CustomLogger):
     """Closes what no client needs, and puts words to the refusal of a key that is not the gateway's."""
@@ -45,12 +41,10 @@ class Refused(CustomLogger):
         self, request_data, original_exception, user_api_key_dict, traceback_str=None
     ):
         """Return what is answered in place of the error; None: the error itself."""
-        # Each with 400: Claude Code would try for minutes without a word.
-        if of_a_certificate := tls.why(original_exception):
-            return HTTPException(status_code=400, detail=CERTIFICATE.format(reasons.WHY[of_a_certificate]))
         # Without a database LiteLLM says "No connected db." to a key that it does not know.
         if getattr(original_exception, "type", "") != "no_db_connection":
             return None
+        # The status stays: at 401 Claude Code would try for a minute and a half without a word.
         return HTTPException(status_code=400, detail=WORDS)
 
     def around(self, application):

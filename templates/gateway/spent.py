@@ -8,6 +8,7 @@ import json
 import re
 
 import audit
+import reasons
 from lines import Document, part, text
 
 SAID = 300  # characters of the cloud's own words
@@ -17,6 +18,11 @@ USED_UP = {
     "quota": "the quota or the credit of {} is used up, and no other model follows in this lane. Wait, or go on in "
     "another: " + ELSEWHERE,
     "rate_limit": "{} is at its limit for now, and is asked again by itself. To go on in another lane: " + ELSEWHERE,
+    **{
+        why: "the gateway does not trust the server of {}: " + words
+        for why, words in reasons.WHY.items()
+        if why.startswith("certificate")
+    },
 }
 ASK = (
     '{failed}, and this lane asks before anything else is billed (fallbacks = "ask"). {model} would answer: to let it, '

@@ -5,9 +5,9 @@ which the CA of many a company or home does not have. Signed by a CA that is kno
 must be all the same.
 """
 
+import contextlib
 import ssl
 
-import audit
 import reasons
 from litellm.llms.custom_httpx import http_handler
 
@@ -25,8 +25,9 @@ def why(error):
         if each is None or each in seen:
             continue
         seen.append(each)
-        if word := reasons.of_a_certificate(audit.words_of(each)):
-            return word
+        with contextlib.suppress(RecursionError, ValueError):  # as it is put into words
+            if word := reasons.of_a_certificate(str(each)):
+                return word
         left += [each.__context__, each.__cause__]
     return None
 

@@ -218,7 +218,7 @@ def _broken_off(stage: Stage, command: str, answer: str, server: str, key: str) 
 
 
 def interrupt(stage: Stage) -> Figures:
-    """Esc and Ctrl-C break an answer off at once, the session goes on in its lane; Ctrl-C twice ends it."""
+    """Esc and Ctrl-C break an answer off at once; the session goes on in its lane, and nobody else is asked."""
     stage.converged()
     figures: dict[str, object] = {}
     for lane, (command, answer) in LANES.items():

@@ -94,9 +94,11 @@ def plain(stage: Stage) -> Figures:
     site = stage.converged()
     server = failures.urls(stage)["anthropic"]
     key = "ANTHROPIC_API_KEY=$(cat ~/.drill-key)"
-    mine = Kept("~/.claude", f"env ANTHROPIC_BASE_URL={server} {key} ~/.local/bin/claude", "simulated Anthropic")
+    # Not by the settings: they may be void.
+    variables = f"ANTHROPIC_BASE_URL={server} ANTHROPIC_MODEL=claude-haiku-4-5 {key}"
+    mine = Kept("~/.claude", f"env {variables} ~/.local/bin/claude", "simulated Anthropic")
     before = looks.answer(f"cat {SETTINGS} 2>/dev/null || true")
-    own = {"model": "claude-haiku-4-5"}
+    own = {"includeCoAuthoredBy": False}
     figures: dict[str, object] = {}
     try:
         secret = services.environment()["ANTHROPIC_DIRECT_KEY"]  # the simulator's, made up

@@ -186,6 +186,49 @@ def web(stage: Stage) -> Figures:
     return {**figures, "control": must_fail(cloud_lane, "the lane claude-cloud, which may fetch")}
 
 
+PROXY = """
+import socket
+asked = open("/run/drill-proxy", "a", buffering=1)
+with socket.create_server(("127.0.0.1", 3128)) as server:
+    while True:
+        client, _ = server.accept()
+        with client:
+            asked.write(client.recv(4096).decode(errors="replace").partition("\\r")[0] + "\\n")
+            client.sendall(b"HTTP/1.1 403 Forbidden\\r\\n\\r\\n")
+"""
+
+
+@drill.cell("vendor")
+def vendor(stage: Stage) -> Figures:
+    """A lane without a cloud's model asks Claude Code's vendor nothing, past the gateway; others ask once a start."""
+    stage.converged()
+    hosts.run(
+        HOST, "cat > /tmp/drill-proxy.py; systemd-run -q --unit drill-proxy python3 /tmp/drill-proxy.py", stdin=PROXY
+    )
+
+    def asked(lane: str) -> list[str]:
+        hosts.run(HOST, "truncate -s 0 /run/drill-proxy")
+        command = f"HTTPS_PROXY=http://127.0.0.1:3128 timeout 100 {lane} -p 'say hello'; sleep 3"
+        said = hosts.run(HOST, command, user="claude", check=False, timeout=130).stdout
+        assert "Hello from" in said, said
+        return looks.answer("cat /run/drill-proxy", user="root").splitlines()
+
+    def nothing(lane: str) -> None:
+        found = asked(lane)
+        assert not found, f"{lane}: {found}"
+
+    try:
+        assert wait_until(lambda: looks.answer("ss -Htln 'sport = :3128'", user="root") != "", 20, 0.2)
+        for lane in ("claude-local", "claude-local --private"):
+            nothing(lane)
+        routed = asked("claude-routed")
+        assert routed == ["CONNECT api.anthropic.com:443 HTTP/1.1"], routed
+        control = must_fail(lambda: nothing("claude-routed"), "the lane claude-routed, whose models are a cloud's")
+    finally:
+        hosts.run(HOST, "systemctl stop drill-proxy; rm -f /tmp/drill-proxy.py /run/drill-proxy")
+    return {"claude-local, and --private": "nothing", "claude-routed": routed[0], "control": control}
+
+
 @drill.cell("ways")
 def ways(stage: Stage) -> Figures:
     """Every way of asking for another model."""

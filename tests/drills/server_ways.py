@@ -30,6 +30,7 @@ ENVIRONMENT = "CLAUDE_CODE_MAX_RETRIES=1 timeout 170"  # seconds; a lane's own t
 WAYS = ("gateway", "direct", "private")
 FORMS = ("-p", "tools", "turns", "terminal")
 TURNS = 5
+AGAIN = "Resend your message to try again"  # so Claude Code 2.1.329 says at a terminal after words and an error
 DONE = "Hello from simulated|made-42|saw the output"
 
 
@@ -215,8 +216,11 @@ def _at_a_terminal(command: str, prompt: str) -> tuple[int, str]:
             session.first(*MODES.values())
         if ended in session.screen():
             return 1, session.screen()
-        session.type(prompt)
-        wait_until(lambda: bool(re.search(f"{DONE}|API Error", session.screen())), 90, 0.5)
+        for _ in range(2):
+            session.type(prompt)
+            wait_until(lambda: bool(re.search(f"{DONE}|API Error", session.screen())), 90, 0.5)
+            if AGAIN not in session.screen():
+                break
         return (1 if "API Error" in session.screen() else 0), session.screen()
 
 

@@ -53,4 +53,4 @@ def test_a_persons_choice_stays_and_ours_follows_the_settings(text: str, ours: s
 
 def test_the_settings_decide_how_long() -> None:
     (command,) = chosen(merge(having("{}"), {"sessions": {"keep_days": 5}}))
-    assert re.search(r"cleanupPeriodDays.{0,9}: 5}", command), command
+    assert re.search(r"cleanupPeriodDays\W{0,30}: 5}", command), command

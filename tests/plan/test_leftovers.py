@@ -153,7 +153,7 @@ def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_as
            "sysctl": "net.ipv4.ip_forward",
            "tool": "mise"}  # fmt: skip
     hashes = {"link": "/x", "file": "0" * 64, "line": "x", "tool": "1 2-3", "sysctl": "1", "mode": "go=", "subids": "1"}
-    hashes |= {"replaced": "4.6-1", "shell": "/bin/bash"}
+    hashes |= {"replaced": "4.6-1", "shell": "/bin/bash", "choice": "cleanupPeriodDays=3650"}
     originals = {
         "sysctl": "0",
         "container": "always",

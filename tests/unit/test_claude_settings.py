@@ -162,3 +162,24 @@ def test_the_flag_that_skips_permissions_is_told_its_successor() -> None:
         "box1: launchers.flags: holds --dangerously-skip-permissions; "
         'write permission_mode = "bypass" in the lanes that shall have it'
     ]
+
+
+def test_a_search_is_offered_where_somebody_searches_and_nothing_is_private() -> None:
+    def denied(name: str, data: dict[str, Any] | None = None) -> list[str]:
+        return list(lane(name, data)["settings"]["permissions.deny"])
+
+    search = {"gateway": {"web_search": {"kind": "searxng", "url": "http://192.168.1.30:8080"}}}
+    assert "WebSearch" in denied("local")
+    assert "WebSearch" not in denied("local", search)
+    assert "WebFetch" in denied("local", search)  # which asks the vendor about each host
+    assert {"WebSearch", "WebFetch"} <= {*denied("local-private", search)}
+
+
+@pytest.mark.parametrize(
+    ("name", "quiet", "gateway"),
+    [("local", True, True), ("local-private", True, False), ("routed", False, True), ("cloud", False, True)],
+)
+def test_a_lane_without_a_clouds_model_asks_the_vendor_nothing(name: str, quiet: bool, gateway: bool) -> None:
+    variables = lane(name)["environment"]
+    assert ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC" in variables) == quiet
+    assert ("DISABLE_TELEMETRY" in variables) == gateway

@@ -32,6 +32,8 @@ def test_a_context_that_takes_longer_than_the_gateway_waits_is_told_with_what_to
         "write 250"
     ]
     assert _seen(tmp_path, {}, {}, {}, silence=250) == []
+    quick = {"first_byte_seconds": 0.2}
+    assert _seen(tmp_path, quick, quick, quick, silence=5) == [], "it takes a second, whatever is round"
 
 
 @pytest.mark.parametrize(

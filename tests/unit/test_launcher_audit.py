@@ -176,6 +176,25 @@ def test_a_private_lane_is_not_looked_up(tmp_path: Path) -> None:
     assert "straight to http://box:1234, bills nobody; nothing leaves your network" in told
 
 
+def test_how_far_a_prompt_is_read_stands_in_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(url: str, headers: dict[str, str], _: float) -> list[dict[str, object]]:
+        assert (url, headers) == ("http://box/slots", {"Authorization": "Bearer k"})
+        return [{"is_processing": True, "n_prompt_tokens_processed": 4096, "next_token": [{"n_decoded": 0}]}]
+
+    lane = {**LANES["local-private"], "slots": ["http://box/slots"], "key_variable": "ANTHROPIC_AUTH_TOKEN"}
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "k")
+    monkeypatch.setattr(statusline.probes, "ask", asked)
+    records = {"lanes": {"local-private": lane}, "audit": str(tmp_path / "none")}
+    told = plain(speak.coloured(*statusline.pieces({}, records, "local-private")))
+    assert told.endswith(" | reads the prompt: 4096 tokens so far")
+
+
+def test_what_was_left_out_is_told_in_the_logs() -> None:
+    entry = {"time": "2026-11-30T10:00:00+00:00", "asked": "local", "model": "local", "backend": "lmstudio",
+             "status": 200, "cost_usd": 0.0, "mended": ["images", "schemas"]}  # fmt: skip
+    assert "local: local at lmstudio answered, images left out, as it sees none; " in logs.in_words(entry)
+
+
 def test_a_status_line_without_an_audit_tells_who_will_pay(tmp_path: Path) -> None:
     records = {"lanes": LANES, "audit": str(tmp_path / "none")}
     told = plain(speak.coloured(*statusline.pieces({"model": {"id": "claude-sonnet-4-6"}}, records, "routed")))

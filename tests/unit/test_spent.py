@@ -43,6 +43,19 @@ def test_a_used_up_quota_tells_what_it_is_and_the_way_on(plugins: Any) -> None:
     assert words.endswith("(it said: litellm.RateLimitError: AnthropicException - Your credit is too low)")
 
 
+@pytest.mark.parametrize("word", ["certificate", "certificate-expired", "certificate-name"])
+def test_a_certificate_that_nobody_trusts_is_told_once(plugins: Any, word: str) -> None:
+    """At 500 Claude Code asked for 150 s, and at 400 it tells it: no try mends a certificate."""
+    status, told = asked(plugins, 500, ("anthropic/claude-sonnet-4-6", word))
+    assert status == 400
+    assert told["error"]["message"].startswith(
+        f"the gateway does not trust the server of anthropic/claude-sonnet-4-6: {plugins.reasons.WHY[word]}"
+    )
+    said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+    said += {"certificate-expired": "certificate has expired", "certificate-name": "IP address mismatch"}.get(word, "x")
+    assert plugins.audit.error_class(RuntimeError(f"litellm.InternalServerError: AnthropicException - {said}")) == word
+
+
 def test_a_limit_that_passes_keeps_its_status_and_tells_the_way_on(plugins: Any) -> None:
     status, told = asked(plugins, 429, ("anthropic/claude-sonnet-4-6", "rate_limit"))
     assert (status, told["error"]["type"]) == (429, "rate_limit_error")

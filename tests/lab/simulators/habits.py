@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -86,5 +87,7 @@ def answer_with(habit: str, prompt: Prompt, server: str) -> Reply:
 
 
 def context_with(habit: str, context: int) -> int:
-    """Return how much of a claimed context a server with this habit really has."""
+    """Return how long a prompt may be that a server with this habit takes, of what it claims."""
+    if habit == "cuts prompts":
+        return sys.maxsize
     return min(context, REMEMBERED) if habit == "forgets" else context
