@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.billing import accounts
+from signalbox.launcher.context import LEAN as LEAN_OPENING
+from signalbox.launcher.context import OPENING
 from signalbox.routes import window
 from signalbox.settings import Settings
 from signalbox.settings.records import Backend, Cloud, Lane, Model
@@ -51,19 +53,24 @@ def claude_settings(
         **({"disableAutoMode": "disable"} if lane.permission_mode != "auto" else {}),
         # The lane's setting is the answer to what Claude Code would ask at each start.
         **({"skipDangerousModePermissionPrompt": True} if lane.permission_mode == "bypass" else {}),
-        **({"modelPicker": _picker(choices)} if choices else {}),
+        **({"modelPicker": _picker(choices, LEAN_OPENING if lean else OPENING)} if choices else {}),
     }
 
 
-def _picker(choices: Choices) -> dict[str, Any]:
-    options = [{"model": asked, "description": _described(several)} for asked, several in choices]
+def _picker(choices: Choices, opening: int) -> dict[str, Any]:
+    options = [{"model": asked, "description": _described(several, opening)} for asked, several in choices]
     return {"options": options, "replaceBuiltInOptions": True}
 
 
-def _described(several: list[tuple[Backend | Cloud, Model]]) -> str:
-    """Say whose a model is, its window where Claude Code does not know it by itself, and what it costs."""
+def _described(several: list[tuple[Backend | Cloud, Model]], opening: int) -> str:
+    """Say whose a model is, its window where Claude Code does not know it by itself, and what it costs.
+
+    opening: tokens of the prompt that a session of the lane opens with; without room for it nothing is ever compacted.
+    """
     record, _ = several[0]
     others = f" and {len(several) - 1} more" if len(several) > 1 else ""
-    words = [f"{record.name}{others}", *([f"context {least}"] if (least := window(several)) else [])]
+    least = window(several)
+    room = "" if least is None or least >= opening else ", too little for this lane's prompt"
+    words = [f"{record.name}{others}", *([f"context {least}{room}"] if least else [])]
     payers = accounts(several)
     return " \u00b7 ".join([*words, f"bills {' and '.join(payers)}" if payers else "free"])

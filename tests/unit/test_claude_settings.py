@@ -31,7 +31,13 @@ def test_the_menu_has_each_model_once_and_the_lanes_own_first() -> None:
     local = ("local", "lmstudio \u00b7 context 32768 \u00b7 free")
     claudes = [(f"claude-{each}", CLOUD) for each in ("sonnet-4-6", "opus-4-8", "haiku-4-5")]
     assert menu("local") == [local, *claudes]
-    assert menu("cloud") == [*claudes, local]
+    # Measured with 2.1.329: a lean prompt has room in that window, and one of 38000 tokens has none.
+    assert menu("cloud") == [
+        *claudes,
+        ("local", "lmstudio \u00b7 context 32768, too little for this lane's prompt \u00b7 free"),
+    ]
+    roomy = {"backends": {"lmstudio": {"models": {"local": {"context_length": 65536}}}}}
+    assert menu("cloud", roomy)[-1] == ("local", "lmstudio \u00b7 context 65536 \u00b7 free")
 
 
 def test_a_private_lanes_menu_has_what_its_server_calls_the_model() -> None:
