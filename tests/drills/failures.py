@@ -131,7 +131,8 @@ def settings(every: Mapping[str, Kind]) -> dict[str, Any]:
 def ask(model: str = "local", text: str = "say hello", *, host: str = HOST, **more: Any) -> list[dict[str, Any]]:
     """Ask the gateway on the host, from the host; more: see asking.py."""
     asked = json.dumps({"model": model, "text": text, **more})
-    done = hosts.run(host, f"python3 - {looks.quoted(asked)}", user="claude", stdin=ASKING, timeout=300)
+    limit = max(300, more.get("patience", 0) + 60)
+    done = hosts.run(host, f"python3 - {looks.quoted(asked)}", user="claude", stdin=ASKING, timeout=limit)
     return list(json.loads(done.stdout))
 
 
