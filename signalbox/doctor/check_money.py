@@ -24,13 +24,21 @@ def spending(here: Here) -> Iterator[Finding]:
     for each in budgets.read(Path(path)):
         if each.nearly:
             yield Finding("budget-nearly" if each.left else "budget-used-up", str(each), subjects=(each.of, each.name))
-    since = datetime.now(UTC) - LATELY
-    several = Counter(
-        (entry["fallback"], entry.get("error_class"))
-        for entry in audit.newest(Path(path))
-        if audit.failed_over(entry) and entry.get("cost_usd") != 0 and datetime.fromisoformat(entry["time"]) >= since
-    )
-    for (model, why), times in several.items():
+    for (model, why), times in _billed(Path(path)).items():
         if times >= OFTEN:
             said = f"{times} answers of the last ten minutes were billed in place of {model}: {why}"
             yield Finding("billed-again", said, subjects=(model, str(why)))
+
+
+def _billed(path: Path) -> Counter[tuple[str, str | None]]:
+    """Return how often somebody was billed in a model's place lately, for one cause, since it last answered itself."""
+    since = datetime.now(UTC) - LATELY
+    several: Counter[tuple[str, str | None]] = Counter()
+    for entry in audit.newest(path):
+        if audit.unanswered(entry) or datetime.fromisoformat(entry["time"]) < since:
+            continue
+        if not audit.failed_over(entry):
+            several = Counter({each: times for each, times in several.items() if each[0] != entry.get("asked")})
+        elif entry.get("cost_usd") != 0:
+            several[entry["fallback"], entry.get("error_class")] += 1
+    return several

@@ -47,12 +47,22 @@ def test_a_budget_that_comes_to_its_end_is_told(here: Here, spent: Any, told: li
 
 def test_three_billed_answers_for_one_cause_in_ten_minutes_are_told(here: Here) -> None:
     answered(here, *[{}] * 3, ago=timedelta(minutes=11))
-    answered(here, {}, {}, {"error_class": "timeout"}, {"cost_usd": 0.0}, {"fallback": None})
+    answered(here, {}, {}, {"error_class": "timeout"}, {"cost_usd": 0.0}, {"fallback": None, "asked": "another"})
+    answered(here, {"backend": None, "status": 503})
     assert found(here) == []
     answered(here, {"cost_usd": None})
     assert found(here) == [
         ("billed-again", "3 answers of the last ten minutes were billed in place of local: unreachable")
     ]
+
+
+def test_a_model_that_answers_itself_again_is_well(here: Here) -> None:
+    answered(here, {}, {}, {})
+    assert found(here)
+    answered(here, {"fallback": None, "asked": "local", "backend": "lmstudio", "cost_usd": 0.0})
+    assert found(here) == []
+    answered(here, {}, {})
+    assert found(here) == []
 
 
 def test_without_audit_or_budgets_there_is_nothing_to_tell(here: Here) -> None:
