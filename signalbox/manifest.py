@@ -21,7 +21,8 @@ ORIGINALS = f"{STATE}/originals"
 CONTROLLERS = f"{STATE}/controllers"
 BEFORE = f"{STATE}/etc-before"  # paths in /etc that were there before our first package, one a line
 # Others may pass through STATE, to what is theirs in it (the audit), and see nothing else.
-MAKE = sh("install -d -m 711 {} && install -d -m 700 {} {}", STATE, MANIFEST, ORIGINALS)
+# Who may read the audit waits for its changes, and a path unit has to read each directory above (systemd.path(5)).
+MAKE = sh("install -d -m 755 {} && install -d -m 700 {} {}", STATE, MANIFEST, ORIGINALS)
 MAX_BYTES = 64 * 1024  # of one entry
 
 _PATH = r"(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+)+"
