@@ -20,8 +20,8 @@ MANIFEST = f"{STATE}/manifest"
 ORIGINALS = f"{STATE}/originals"
 CONTROLLERS = f"{STATE}/controllers"
 BEFORE = f"{STATE}/etc-before"  # paths in /etc that were there before our first package, one a line
-# Others may pass through STATE, to what is theirs in it (the audit), and see nothing else.
-# Who may read the audit waits for its changes, and a path unit has to read each directory above (systemd.path(5)).
+# Others see the names in STATE and what is theirs in it: who may read the audit waits for its changes by a path unit,
+# which has to read each directory above.
 MAKE = sh("install -d -m 755 {} && install -d -m 700 {} {}", STATE, MANIFEST, ORIGINALS)
 MAX_BYTES = 64 * 1024  # of one entry
 

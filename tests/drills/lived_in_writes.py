@@ -87,7 +87,7 @@ def full_disk(stage: Stage) -> Figures:
     control = must_fail(untouched, "a pipe whose failure is hidden")
     hosts.run(FULL, "cd /home/claude && rm filling .profile* && cp -p /root/profile .profile && chown claude: .profile")
     untouched()
-    hosts.run(FULL, f"{_SMALL.format('/var/lib/signalbox', '711')} && {_FILL.format('/var/lib/signalbox')}")
+    hosts.run(FULL, f"{_SMALL.format('/var/lib/signalbox', '755')} && {_FILL.format('/var/lib/signalbox')}")
     hosts.run(FULL, _FILL.format("/srv/small"))
     for what, call in KEEPING.items():
         fails(what, call)
