@@ -11,7 +11,8 @@ from signalbox.networks import RULES
 from signalbox.routes import boxes, container, required_secrets
 from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, Cloud
+from signalbox.settings.budgets import who_bills
+from signalbox.settings.records import Backend
 from signalbox.sshd import DROP_IN
 
 RECORDS = "/etc/signalbox/lanes.json"
@@ -60,7 +61,7 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         "web_search": settings.gateway.web_search.url
         if settings.gateway.enabled and settings.gateway.web_search
         else None,
-        "clouds": {record.name: kind_of(record).probe(record).url for record in _who_bill(settings) if record.enabled},
+        "clouds": {record.name: kind_of(record).probe(record).url for record in who_bills(settings)},
         "local": _local(settings),
         "failover": {
             name: list(after)
@@ -83,10 +84,6 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         },
         "protection": _protection(settings),
     }
-
-
-def _who_bill(settings: Settings) -> list[Backend | Cloud]:
-    return [*settings.clouds.values(), *(each for each in settings.backends.values() if not each.own)]
 
 
 def kept_from_shells(settings: Settings) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def budgets(settings: Settings, _: Raw) -> Iterator[Problem]:
             yield Problem(at, f"there is no lane {show(name)}{nearest(name, lanes)}")
         elif settings.lanes[name].via != "gateway":
             yield Problem(at, f"this lane goes past the gateway, which counts; write lanes.{name}.via, or no budget")
-    billing = dict(_who_bills(settings))
+    billing = {record.name: record for record in who_bills(settings)}
     for name in wanted.clouds:
         if name not in billing:
             said = f"no enabled cloud or backend with a payer is called {show(name)}{nearest(name, list(billing))}"
@@ -81,9 +81,10 @@ def budgets(settings: Settings, _: Raw) -> Iterator[Problem]:
                     yield Problem((section, name, "models", model.name, "price"), said)
 
 
-def _who_bills(settings: Settings) -> Iterator[tuple[str, Backend | Cloud]]:
-    yield from ((name, each) for name, each in settings.clouds.items() if each.enabled)
-    yield from ((name, each) for name, each in settings.backends.items() if each.enabled and not each.own)
+def who_bills(settings: Settings) -> Iterator[Backend | Cloud]:
+    """Yield the enabled clouds, and the enabled backends with a payer."""
+    yield from (each for each in settings.clouds.values() if each.enabled)
+    yield from (each for each in settings.backends.values() if each.enabled and not each.own)
 
 
 RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [budgets]

@@ -23,7 +23,9 @@ class Attention:
         self._ledger, self._now = ledger, now
         self._seen = {}  # (model that failed, why): when it was billed in its place
         self._told = set()  # of each budget, in each period: how far it was told
-        # There from the start: systemd misses a file that comes and is closed at once.
+
+    def begin(self):
+        """Have the file there from the start: systemd misses one that comes and is closed at once."""
         with contextlib.suppress(OSError), open(os.path.join(audit.DIRECTORY, FILE), "a", encoding="ascii"):
             pass
 

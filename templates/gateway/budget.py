@@ -16,8 +16,8 @@ import audit
 LIMITS = json.loads(os.environ.get("SIGNALBOX_BUDGETS", "[]"))
 FILE = "budgets.json"
 PIECE = 1 << 20  # bytes of the audit that are read at once
-NOTHING = {"input": 1, "output": 0, "cached": 0, "written": 0}
 LINE = 1 << 16  # bytes of a line of it at most
+A_TOKEN = {"input": 1, "output": 0, "cached": 0, "written": 0}
 
 
 class Ledger:
@@ -130,13 +130,9 @@ class Ledger:
             pass
 
     def _keep(self):
-        path = os.path.join(self._directory, FILE)
         kept = {"budgets": self._told, "head": self._head, "offset": self._offset}
         try:
-            new = f"{path}.{os.getpid()}.new"
-            with open(new, "w", opener=lambda name, flags: os.open(name, flags, 0o640)) as file:
-                file.write(json.dumps(kept))
-            os.replace(new, path)
+            audit.put(FILE, json.dumps(kept), self._directory)
         except OSError as error:
             print(f"signalbox: what is spent cannot be kept: {error}", flush=True)
 
@@ -145,7 +141,7 @@ def is_priced(deployment):
     """Return whether it is known what this deployment's answers cost."""
     info, params = deployment["model_info"], deployment.get("litellm_params") or {}
     model = info["id"].partition("/")[2]
-    return audit.price(str(params.get("model")), model, NOTHING, info.get("price")) is not None
+    return audit.price(str(params.get("model")), model, A_TOKEN, info.get("price")) is not None
 
 
 def covers(budget, lane, record):

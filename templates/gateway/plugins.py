@@ -26,6 +26,7 @@ tls.everywhere()
 authenticate = clients.authenticate  # where `custom_auth` names it
 audited.broke_off = failover.broke_off
 budget.ledger.count()
+attention.plugin.begin()
 
 
 def wrote(record):

@@ -1,4 +1,6 @@
-"""Puts words to an answer that money is missing for, or time: a used-up quota, limit or budget, a lane that asks first.
+"""Puts words to an answer that money or trust is missing for.
+
+A used-up quota, limit or budget, a lane that asks first, a certificate.
 
 LiteLLM hands the cloud's words on in its own, and Claude Code takes a used-up quota for a passing one at times and asks
 again for minutes. The audit keeps the status that there was.

@@ -21,6 +21,7 @@ from tests.lab.machine import wait_until
 HERE = "/home/claude/drill-inside"
 LOCAL, CLOUD = "Hello from simulated LM Studio", "Hello from simulated Anthropic"
 LANES = {"local": ("claude-local", LOCAL), "cloud": ("claude-cloud", CLOUD)}  # a lean one, and one that is full
+SERVERS = {"local": ("lmstudio", "anthropic"), "cloud": ("anthropic", "lmstudio")}  # whose lane it is, and the other
 # What Claude Code 2.1.329 says.
 CREATE, CHANGE, REJECTED = "Do you want to create", "Do you want to make this edit", "Rejected write"
 EXIT_PLAN = "Claude wants to exit plan mode"
@@ -136,7 +137,7 @@ def plan(stage: Stage) -> Figures:
 
 def _aside(stage: Stage, lane: str, command: str, answer: str) -> str:
     """Have a subagent and a command in the background; return what the screen said of both."""
-    server, other = ("lmstudio", "anthropic") if lane == "local" else ("anthropic", "lmstudio")
+    server, other = SERVERS[lane]
     stage.simulators.clear()
     with _session(command) as session:
         session.type(
@@ -181,7 +182,7 @@ def image(stage: Stage) -> Figures:
     stage.converged()
     figures: dict[str, object] = {}
     for lane, (command, answer) in LANES.items():
-        server = "lmstudio" if lane == "local" else "anthropic"
+        server, _ = SERVERS[lane]
         stage.simulators.clear()
         with _session(command) as session:
             looks.answer(f"echo {_picture()} | base64 -d > {HERE}/red.png")
@@ -222,7 +223,7 @@ def interrupt(stage: Stage) -> Figures:
     stage.converged()
     figures: dict[str, object] = {}
     for lane, (command, answer) in LANES.items():
-        server, other = ("lmstudio", "anthropic") if lane == "local" else ("anthropic", "lmstudio")
+        server, other = SERVERS[lane]
         for key in ("Escape", "C-c"):
             seconds = _broken_off(stage, command, answer, server, key)
             assert not _asked(stage, other), f"{command}: after {key} {other} was asked"
@@ -235,7 +236,7 @@ def compact(stage: Stage) -> Figures:
     stage.converged()
     figures: dict[str, object] = {}
     for lane, (command, answer) in LANES.items():
-        server, other = ("lmstudio", "anthropic") if lane == "local" else ("anthropic", "lmstudio")
+        server, other = SERVERS[lane]
         stage.simulators.clear()
         with _session(command) as session:
             session.ask("the word is quince, say hello", answer)

@@ -179,6 +179,7 @@ class Called:
     def __init__(self, plugins: Any, directory: Path, ledger: Any) -> None:
         self.clock, self.file = 0.0, directory / "look"
         self._attention = plugins.attention.Attention(ledger, lambda: self.clock)
+        self._attention.begin()
         assert self.file.exists()  # else systemd may miss the first call
 
     def by(self, *records: dict[str, Any]) -> bool:
