@@ -1,7 +1,7 @@
 """Kinds of model servers: one module a kind, and no branch on a kind anywhere else.
 
 A new kind is a module here with the functions of `shape.BackendKind` or `shape.CloudKind`, its line below, and its name
-in `settings/records.py`.
+in `records.py` here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from signalbox.backends import (
     openai_compatible,
     vllm,
 )
+from signalbox.backends.records import Backend, BackendModel, Cloud
 from signalbox.backends.shape import BackendKind, CloudKind, Kind, Listing, Probe, Reading, Sight
-from signalbox.settings.records import Backend, BackendModel, Cloud
 
 BACKENDS: dict[str, BackendKind] = {  # servers on your own network
     "lm_studio": lm_studio,

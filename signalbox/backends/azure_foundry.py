@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from signalbox.backends.records import Cloud, CloudModel, Model
 from signalbox.backends.shape import Params, Probe, key
-from signalbox.settings.records import Cloud, CloudModel, Model
 
 SERVES_CLAUDE = True
 ACCOUNT = "the Azure subscription"

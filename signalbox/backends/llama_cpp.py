@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
+from signalbox.backends.records import Backend, BackendModel, Model
 from signalbox.backends.shape import (
     Ask,
     Identity,
@@ -18,7 +19,6 @@ from signalbox.backends.shape import (
     needs_url,
     openai_listing,
 )
-from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":8080"
 START = "llama-server -m FILE --host 0.0.0.0 --port 8080 -c 65536 -np 1 --jinja"

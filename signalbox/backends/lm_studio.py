@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from signalbox.backends.records import Backend, BackendModel, Model
 from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, Sight, key, needs_url
-from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":1234"
 START = "lms server start --bind 0.0.0.0 --port 1234, then lms load MODEL --context-length 65536 --yes"

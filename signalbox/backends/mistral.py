@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from signalbox.backends.records import Cloud, CloudModel, Model
 from signalbox.backends.shape import Params, Probe, key, needs_url, no_foundry
-from signalbox.settings.records import Cloud, CloudModel, Model
 
 SERVES_CLAUDE = False
 ACCOUNT = "the account"

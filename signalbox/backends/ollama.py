@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from signalbox.backends.records import Backend, BackendModel, Model
 from signalbox.backends.shape import Ask, Identity, Listing, Params, Probe, Reading, Sight, key, needs_url
-from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":11434"
 START = "OLLAMA_HOST=0.0.0.0 OLLAMA_CONTEXT_LENGTH=65536 OLLAMA_NUM_PARALLEL=1 ollama serve, then ollama run MODEL"

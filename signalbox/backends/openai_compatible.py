@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from signalbox.backends.records import Backend, BackendModel, Model
 from signalbox.backends.shape import (
     Ask,
     Identity,
@@ -19,7 +20,6 @@ from signalbox.backends.shape import (
     needs_url,
     openai_listing,
 )
-from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":3000/api"
 START = "open-webui serve --host 0.0.0.0 --port 3000; others as their manuals say, on an address of your network"

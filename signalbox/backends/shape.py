@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
+from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel, Model
 
 Params = dict[str, Any]
 RecordT_contra = TypeVar("RecordT_contra", Backend, Cloud, contravariant=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from signalbox.backends.records import Backend, BackendModel, Model
 from signalbox.backends.shape import (
     Ask,
     Identity,
@@ -20,7 +21,6 @@ from signalbox.backends.shape import (
     needs_url,
     openai_listing,
 )
-from signalbox.settings.records import Backend, BackendModel, Model
 
 USUAL = ":8000"
 START = "vllm serve MODEL --host 0.0.0.0 --max-model-len 65536 --enable-auto-tool-choice --tool-call-parser PARSER"

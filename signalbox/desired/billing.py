@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from signalbox.backends import CLOUDS
+from signalbox.backends.records import Backend, Cloud, Model
 from signalbox.desired.gateway_config import boxes, following
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, Cloud, Lane, Model
+from signalbox.settings.sections.lanes import Lane
 
 
 def billed(settings: Settings, lane: Lane) -> str:

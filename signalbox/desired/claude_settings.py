@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from signalbox.backends.records import Backend, Cloud, Model
 from signalbox.desired.billing import accounts
 from signalbox.desired.gateway_config import window
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
 from signalbox.host.shared.context import OPENING
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, Cloud, Lane, Model
+from signalbox.settings.sections.lanes import Lane
 
 Choices = list[tuple[str, list[tuple[Backend | Cloud, Model]]]]  # a model's name, and who has it
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from signalbox.backends import reading_of
+from signalbox.backends.records import Backend, BackendModel, Cloud, Model
 from signalbox.desired.gateway_config import served
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, BackendModel, Cloud, Model
 
 Reading = dict[str, Any]  # see signalbox/host/shared/context.py, which judges the answer
 

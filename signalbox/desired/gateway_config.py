@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from signalbox.backends import CLOUDS, kind_of, reading_of, sight_of
+from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel, Model
 from signalbox.settings import Settings
-from signalbox.settings.budgets import Limit
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
+from signalbox.settings.sections.budgets import Limit
 
 Config = dict[str, Any]
 

@@ -9,13 +9,13 @@ from typing import Any
 import requests
 
 from signalbox.backends import BACKENDS
+from signalbox.backends.records import Backend, BackendModel
 from signalbox.backends.shape import Listing, Reading
 from signalbox.host.shared.context import loaded
 from signalbox.host.shared.within import ANSWER, json_of
 from signalbox.init.found import Loaded, Server
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
-from signalbox.settings.records import Backend, BackendModel
 
 _SECONDS = 4.0
 _LOCKED = (401, 403)

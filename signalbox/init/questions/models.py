@@ -6,6 +6,8 @@ import re
 from urllib.parse import urlsplit
 
 from signalbox.backends import BACKENDS
+from signalbox.fields.numbers import CONTEXT_FLOOR
+from signalbox.fields.urls import ServerUrl, host_problem
 from signalbox.host.shared.context import ROOMY
 from signalbox.init import advice, servers
 from signalbox.init.found import Server
@@ -14,7 +16,6 @@ from signalbox.init.questions.host import LOOPBACK
 from signalbox.init.shape import field_value, listed, picked, shown
 from signalbox.init.to_settings import Local
 from signalbox.secrets import Secret
-from signalbox.settings.fields import CONTEXT_FLOOR, ServerUrl, host_problem
 
 
 def backend(given: str, known: Known) -> str:
