@@ -80,7 +80,7 @@ def account(record: Backend | Cloud) -> str | None:
     """Return what the bills go to; None: nobody is billed."""
     if isinstance(record, Backend):
         return record.payer
-    return f"{CLOUDS[str(record.kind)].ACCOUNT} of {record.secret}"
+    return f"{CLOUDS[str(record.kind)].account} of {record.secret}"
 
 
 def _names(settings: Settings) -> dict[str, list[tuple[Backend | Cloud, Model]]]:

@@ -243,7 +243,7 @@ def _of_a_cloud(record: Cloud, model: CloudModel) -> Config:
     kind = CLOUDS[str(record.kind)]
     refuses = kind.refuses(record, model)
     return {
-        **({"claude": True} if kind.SERVES_CLAUDE else {}),
+        **({"claude": True} if kind.serves_claude else {}),
         **({"refuses": refuses} if refuses else {}),
         **({"max_output_tokens": model.max_output_tokens} if model.max_output_tokens else {}),
     }

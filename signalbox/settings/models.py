@@ -30,7 +30,7 @@ def taken_for_claude(name: str) -> bool:
 def is_claude(record: Backend | Cloud, model: Model) -> bool:
     """Whether a model is one of Anthropic's, wherever it is served."""
     kind = backends.CLOUDS.get(str(record.kind))
-    return bool(kind and kind.SERVES_CLAUDE and isinstance(model, CloudModel) and model.context_length is None)
+    return bool(kind and kind.serves_claude and isinstance(model, CloudModel) and model.context_length is None)
 
 
 def model_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

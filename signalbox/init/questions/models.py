@@ -142,7 +142,7 @@ QUESTIONS = (
         example="192.168.1.20, or http://192.168.1.20:1234",
         more=lambda _: (
             "At an address these are tried, and nothing else:\n"
-            + "\n".join(f"  {kind} at {module.USUAL}; start it so: {module.START}" for kind, module in BACKENDS.items())
+            + "\n".join(f"  {kind} at {module.usual}; start it so: {module.start}" for kind, module in BACKENDS.items())
             + f"\n\n{advice.table()}"
         ),
         check=backend,
@@ -172,7 +172,7 @@ QUESTIONS = (
         default="1",
         more=lambda known: (
             f"It needs at least {CONTEXT_FLOOR} tokens of context, {ROOMY} are better. There: "
-            f"{BACKENDS[known.server.kind].START if known.server else ''}\n\n{advice.table()}"
+            f"{BACKENDS[known.server.kind].start if known.server else ''}\n\n{advice.table()}"
         ),
         check=model,
         when=_has_server,

@@ -106,7 +106,7 @@ def claude_names(settings: Sections, _: Raw) -> Iterator[Problem]:
     for record, cloud in settings.clouds.items():
         if not cloud.enabled or cloud.kind is None:
             continue
-        serves_claude = backends.CLOUDS[cloud.kind].SERVES_CLAUDE
+        serves_claude = backends.CLOUDS[cloud.kind].serves_claude
         for name, model in cloud.models.items():
             at: Path = ("clouds", record, "models", name)
             lengths = {"context_length": model.context_length, "max_output_tokens": model.max_output_tokens}
