@@ -9,6 +9,7 @@ from typing import Any
 from signalbox.fields.secrets import secret_name
 from signalbox.init import servers
 from signalbox.init.adopted_models import Gateway, account, local_entry
+from signalbox.init.clouds import KINDS, SHIPPED, choice_of
 from signalbox.init.existing_host import SECRETS, ByHandError, Found
 from signalbox.init.to_settings import Local, Wishes, group_settings
 from signalbox.secrets import Secret
@@ -16,7 +17,7 @@ from signalbox.settings.layers import defaults, merge
 from signalbox.settings.sections.rootless_docker import DAEMON_KEYS
 
 GATEWAY_KEY = "LITELLM_MASTER_KEY"  # made anew on the host: it is the gateway's own
-_KEYS = {name: cloud["secret"] for name, cloud in defaults()["clouds"].items()}
+_KEYS = {name: cloud["secret"] for name, cloud in SHIPPED.items()}
 
 
 @dataclass
@@ -58,14 +59,14 @@ def taken(found: Found, reached: Wishes, model: Local | None) -> Taken:
         reached: the wishes so far: how the host is reached, and its service user. model: as of `local`.
     """
     gateway = Gateway(found, model)
-    used = [name for name in ("anthropic", "foundry", "mistral") if gateway.models[name]]
-    both = {"anthropic", "foundry"} <= set(used)
+    used = [name for name in KINDS if gateway.models[name]]
+    urls = {name: place["url"] for name, place in gateway.places.items() if "url" in place}
     wishes = replace(
         reached,
         local=model,
-        cloud="both" if both else used[0] if used else "none",
-        urls=gateway.urls,
-        resource=gateway.resource,
+        cloud=choice_of(used),
+        urls=urls,
+        details={name: place for name, place in gateway.places.items() if name not in urls},
         fallbacks=gateway.fallbacks,
     )
     shared: dict[str, Any] = {}

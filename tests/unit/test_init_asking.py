@@ -13,6 +13,7 @@ from signalbox.console import Failure
 from signalbox.facts.before import Listener
 from signalbox.init import finish, host, keys, project
 from signalbox.init.answers import AnswersError, Kept, read
+from signalbox.init.clouds import CLAUDES
 from signalbox.init.found import Machine
 from signalbox.init.interview import Interview
 from signalbox.init.question import Known, Question, WrongAnswerError, told
@@ -28,7 +29,7 @@ from tests.lab.simulators import credentials
 from tests.lab.simulators.service import Running, running
 
 BY_ID = {question.id: question for question in QUESTIONS}
-DEPLOYMENTS = {f"foundry_{name.split('-')[1]}": name for name in clouds.CLAUDES}
+DEPLOYMENTS = {f"foundry_{name.split('-')[1]}": name for name in CLAUDES}
 
 
 @pytest.fixture(scope="module")
