@@ -26,16 +26,16 @@ from signalbox.desired.gateway_config import required_secrets
 from signalbox.desired.lanes import lane_secrets
 from signalbox.fields.secrets import secret_name
 from signalbox.secrets import Secret, SecretError
-from signalbox.secrets.text import assignments, read_text
+from signalbox.secrets.file_formats import assignments, read_text
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.layers import Layer, groups_of
 from signalbox.settings.secret_source import SOURCES, source_for
 from signalbox.settings.sections.secrets import Secrets
 from signalbox.settings.settings import sections
 from signalbox.vault import changes
-from signalbox.vault.entering import checked, edited, piped, value_of
-from signalbox.vault.reading import Keyring, VaultFiles
+from signalbox.vault.keyring import Keyring, VaultFiles
 from signalbox.vault.rotation import rotate
+from signalbox.vault.user_input import checked, edited, piped, value_of
 from signalbox.vault.vault import Vault
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from signalbox.fields.secrets import secret_name
-from signalbox.init import servers
+from signalbox.init import model_servers
 from signalbox.init.adopted_models import Gateway, account, local_entry
 from signalbox.init.clouds import KINDS, SHIPPED, choice_of
 from signalbox.init.existing_host import SECRETS, ByHandError, Found
@@ -39,7 +39,7 @@ def local(found: Found) -> Local | None:
     if entry is None:
         return None
     url, token = entry.base.removesuffix("/v1"), found.secrets.get(entry.key)
-    answered = servers.find(url, token)
+    answered = model_servers.find(url, token)
     if not answered:
         raise ByHandError(
             f"no model server answers at {url}, from which the gateway there has its local model; start it"
@@ -48,7 +48,7 @@ def local(found: Found) -> Local | None:
     context = next((each.context for each in server.models if each.id == entry.id), None)
     least = defaults()["defaults"]["backend_model"]["context_length"]
     # A placeholder that the server does not look at is no secret.
-    wants = token is not None and any(each.locked for each in servers.find(url) if each.kind == server.kind)
+    wants = token is not None and any(each.locked for each in model_servers.find(url) if each.kind == server.kind)
     return Local(server.kind, url, entry.id, max(context or 0, least), server.locked or wants)
 
 

@@ -12,14 +12,14 @@ from signalbox.init.question import Known
 from signalbox.init.questions import host
 from signalbox.init.questions.models import loaded_context, token_name
 from signalbox.init.questions.network import ca_paths
-from signalbox.init.shape import listed, split_address
 from signalbox.init.to_settings import Local, Wishes, group_settings, host_settings, needed_secrets
+from signalbox.init.validators import listed, split_address
 from signalbox.secrets import Secret
 from signalbox.settings import Settings
 from signalbox.settings.layers import Layer, defaults, merge
 from signalbox.settings.settings import sections
 from signalbox.vault import changes as vault
-from signalbox.vault.reading import Keyring, VaultFiles
+from signalbox.vault.keyring import Keyring, VaultFiles
 from signalbox.vault.storage import Replacement
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from signalbox.backends import BACKENDS
 from signalbox.init.clouds import CLAUDES, FIRST, KINDS, PAYERS, SHIPPED, accounts, is_usual, prefix_of
 from signalbox.init.managed_keys import SHIPPED_BACKEND, backend_name
-from signalbox.settings.filling import RECORDS
 from signalbox.settings.layers import defaults, merge
+from signalbox.settings.record_defaults import RECORDS
 from signalbox.settings.sections.lanes import SLOTS
 
 Data = dict[str, Any]
@@ -163,7 +163,14 @@ def _fallbacks(wishes: Wishes) -> Data | None:
             "local": [] if alone else [haiku, *(f"{name}-{haiku}" for name in following)],
             **{each: [f"{name}-{each}" for name in following] for each in (sonnet, opus)},
         }
-    return {"local": []} if alone else None
+    if alone:
+        return {"local": []}
+    return {"local": [model]} if first and (model := _only_model(wishes, first)) else None
+
+
+def _only_model(wishes: Wishes, account: str) -> str | None:
+    """Return the model that all of a lane's slots get from an account without Claudes; None: it has them."""
+    return None if KINDS[account].serves_claude else next(iter(_answered(wishes, account)["models"]))
 
 
 def _takes_over(account: str | None) -> bool:
@@ -201,8 +208,7 @@ def _lanes(wishes: Wishes) -> Data:
 def _cloud_lanes(wishes: Wishes, account: str) -> dict[str, Data]:
     """Return the lanes of the account that is asked first, as far as they differ from the shipped ones."""
     routed, cloud = dict[str, Any](), dict[str, Any]()
-    if not KINDS[account].serves_claude:
-        model = next(iter(_answered(wishes, account)["models"]))
+    if model := _only_model(wishes, account):
         cloud["models"] = dict.fromkeys(SLOTS, model)
         routed["models"] = cloud["models"] | {"haiku": "local" if wishes.local else model}
     elif wishes.local is None:

@@ -24,7 +24,7 @@ from signalbox.init.clouds import (
 )
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.questions.network import certificates, mirrored
-from signalbox.init.shape import field, one_of, standard_or, yes_or_no
+from signalbox.init.validators import field, one_of, standard_or, yes_or_no
 from signalbox.pins import Web
 from signalbox.secrets import Secret
 

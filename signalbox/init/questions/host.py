@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from signalbox.facts.before import Listener
-from signalbox.init import advice, host, keys
-from signalbox.init.found import Machine
+from signalbox.init import help_texts, host, ssh_keys
+from signalbox.init.probe_results import Machine
 from signalbox.init.question import Known, Question, WrongAnswerError
-from signalbox.init.shape import listed, shown, split_address, yes_or_no
+from signalbox.init.validators import listed, shown, split_address, yes_or_no
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
 
@@ -63,11 +63,11 @@ def user(given: str, _: Known) -> str:
 
 def ssh_key(given: str, known: Known) -> str:
     """A key of this person, made if need be; whether the host takes it is known afterwards."""
-    if given.lower() == keys.NEW:
-        path = keys.make()
+    if given.lower() == ssh_keys.NEW:
+        path = ssh_keys.make()
         given = f"~/.ssh/{path.name}"
     else:
-        path = keys.checked(given)
+        path = ssh_keys.checked(given)
     try:
         with host.login(target(known), path) as client:
             _judged(host.look(client), known)
@@ -84,7 +84,7 @@ def install_password(given: str, known: Known) -> str:
     try:
         if not _lets_in(path, known):  # somebody may have installed it by hand meanwhile
             with host.login(target(known), None, Secret(given)) as client:
-                host.install_key(client, keys.public_half(path))
+                host.install_key(client, ssh_keys.public_half(path))
     except host.KeyRefusedError:
         if who == "root":  # which Debian lets in by key alone, so that no password would do
             raise WrongAnswerError(
@@ -248,7 +248,7 @@ QUESTIONS = (
         id="ssh_key",
         words="Your SSH key (its private file; `new` makes one)",
         example="~/.ssh/id_ed25519",
-        default=lambda _: keys.usual(),
+        default=lambda _: ssh_keys.usual(),
         more="Keys are in ~/.ssh, on Windows in C:\\Users\\<you>\\.ssh, which WSL has as /mnt/c/Users/<you>/.ssh: copy "
         "it to ~/.ssh, and chmod 600 it. `new` makes ~/.ssh/id_ed25519, without a passphrase; by hand it is made by "
         "`ssh-keygen -t ed25519`, also in PowerShell. `ssh-keygen -p -f ~/.ssh/id_ed25519` gives it "
@@ -262,7 +262,7 @@ QUESTIONS = (
             f"The host does not take this key yet. Password of {known.answers.get('ssh_user')} there, to install it"
         ),
         example="the one with which you log in there now; it is not shown",
-        more=advice.install_by_hand,
+        more=help_texts.install_by_hand,
         check=install_password,
         when=lambda known: known.locked_out,
         secret=lambda _: "SIGNALBOX_HOST_PASSWORD",
