@@ -9,7 +9,7 @@ from typing import Any
 
 from signalbox.init import clouds, files, managed_keys
 from signalbox.init.question import Known
-from signalbox.init.questions import host
+from signalbox.init.questions import in_use
 from signalbox.init.questions.models import loaded_context, token_name
 from signalbox.init.questions.network import ca_paths
 from signalbox.init.to_settings import Local, Wishes, group_settings, host_settings, needed_secrets
@@ -49,7 +49,7 @@ def reached(known: Known) -> Wishes:
         logins=tuple(listed(answers["logins"])),
         network=_network(answers),
         vault_key=answers["vault_key"],
-        beside={**host.firewall(known), **host.gives_way(known)},
+        beside={**in_use.firewall(known), **in_use.gives_way(known)},
     )
 
 

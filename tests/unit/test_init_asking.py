@@ -17,7 +17,7 @@ from signalbox.init.clouds import CLAUDES
 from signalbox.init.interview import Interview
 from signalbox.init.probe_results import Machine
 from signalbox.init.question import Known, Question, WrongAnswerError, told
-from signalbox.init.questions import QUESTIONS, clouds
+from signalbox.init.questions import QUESTIONS, clouds, in_use
 from signalbox.init.questions import host as about_host
 from signalbox.init.questions import project as about_project
 from signalbox.init.to_settings import Wishes
@@ -284,7 +284,7 @@ def test_who_is_reached_there_is_asked_once_and_written(answer: str, made: dict[
     assert question.when(known)
     assert "tcp/22" not in told(question.words, known)
     known.answers["reachable"] = question.check(answer, known)
-    assert about_host.firewall(known) == {"firewall": made}
+    assert in_use.firewall(known) == {"firewall": made}
     with pytest.raises(WrongAnswerError, match='"tcp/22" is none of them'):
         question.check("tcp/80, tcp/22", known)
 
@@ -293,9 +293,9 @@ def test_a_host_that_nobody_uses_is_not_asked_about() -> None:
     known = Known(answers={"host": "192.168.1.10"}, machine=MACHINE)
     (question,) = (each for each in about_host.QUESTIONS if each.id == "reachable")
     assert not question.when(known)
-    assert about_host.firewall(known) == {}
+    assert in_use.firewall(known) == {}
     assert not [each.id for each in about_host.QUESTIONS if each.id.startswith("replaces") and each.when(known)]
-    assert about_host.gives_way(known) == {}
+    assert in_use.gives_way(known) == {}
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_what_does_not_stand_beside_ours_is_asked_for_once_and_written(
     assert f"{', '.join(giving_way)} would have to go there" in told(question.words, known)
     assert question.default == "no"
     known.answers["replaces"] = question.check(answer, known)
-    assert about_host.gives_way(known) == made
+    assert in_use.gives_way(known) == made
 
 
 def test_containers_of_roots_docker_are_asked_for_once() -> None:
@@ -325,7 +325,7 @@ def test_containers_of_roots_docker_are_asked_for_once() -> None:
     assert "db, web run in root's Docker there" in told(question.words, known)
     for answer, made in (("no", {}), ("y", {"rootless_docker": {"replaces_root": True}})):
         known.answers["replaces_root"] = question.check(answer, known)
-        assert about_host.gives_way(known) == made
+        assert in_use.gives_way(known) == made
 
 
 @pytest.mark.parametrize(
