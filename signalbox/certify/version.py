@@ -28,6 +28,7 @@ from signalbox.certify.checks import FAILED, PASSED, Begins, Row
 from signalbox.certify.scripted import ANSWER, DONE, Scripted, scripted
 from signalbox.desired.claude_settings import LEFT_OUT
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import routing_table
 from signalbox.host.launcher import config_dir, lane
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
@@ -191,7 +192,7 @@ def _record(url: str, place: Path) -> dict[str, Any]:
         "rootless_docker": {"host_loopback": True},  # as the address is this machine's own
     }
     settings = Settings.from_layers([("group_data/all.py", defaults()), ("certify", mine)], host="certify")
-    record: dict[str, Any] = lane_records(settings)["lanes"][LANE]
+    record: dict[str, Any] = lane_records(settings, routing_table(settings))["lanes"][LANE]
     record["environment"] |= {"CLAUDE_CONFIG_DIR": str(place / "config"), "ANTHROPIC_CONFIG_DIR": str(place / "other")}
     record["settings"].pop("statusLine")  # a host's program
     return record

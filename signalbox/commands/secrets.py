@@ -22,8 +22,7 @@ from signalbox.console import (
     reveal,
     verbose_option,
 )
-from signalbox.desired.gateway_config import required_secrets
-from signalbox.desired.lanes import lane_secrets
+from signalbox.desired.secret_names import all_secrets
 from signalbox.secrets import Secret, SecretError
 from signalbox.secrets.text import assignments, read_text
 from signalbox.settings import Settings, SettingsError
@@ -307,8 +306,7 @@ def _lacking(state: _State) -> Iterator[str]:
         whole = Settings.from_layers(state.layers, host=state.host or "")
     except SettingsError as error:
         raise Failure(str(error)) from None
-    own = (whole.connection.sudo_password, whole.service_user.password)
-    for name in dict.fromkeys([*required_secrets(whole), *lane_secrets(whole), *filter(None, own)]):
+    for name in all_secrets(whole):
         try:
             whole.secret(name)
         except SecretError as error:

@@ -26,8 +26,7 @@ from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_state
 
-from signalbox.desired.gateway_config import required_secrets
-from signalbox.desired.lanes import lane_secrets
+from signalbox.desired.secret_names import all_secrets
 from signalbox.engine import askpass, isolation, limits, output, overhead, transport
 from signalbox.engine.deploy_scope import applied, commit
 from signalbox.engine.readahead import patches as readahead
@@ -117,11 +116,9 @@ def _check_secrets(hosts: list[Host], deploys: Sequence[str]) -> None:
     missing = []
     for host in hosts:
         settings = settings_for(host)
-        own = (settings.connection.sudo_password, settings.service_user.password)
-        names = [*required_secrets(settings), *lane_secrets(settings), *own]
-        if _all_in(deploys, _WITHOUT_SECRETS):
-            names = [settings.connection.sudo_password]
-        for name in dict.fromkeys(name for name in names if name):
+        sudo = settings.connection.sudo_password
+        without = _all_in(deploys, _WITHOUT_SECRETS)
+        for name in ([sudo] if sudo else []) if without else all_secrets(settings):
             try:
                 settings.secret(name)
             except SecretError as error:

@@ -36,7 +36,11 @@ def test_an_import_that_runs_upwards_is_told(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stdout
     low = tmp_path / "signalbox/desired/billing.py"
     text = low.read_text()
-    for upwards in ("from signalbox.facts import placed", "from tasks import gateway", "import signalbox.commands.plan"):
+    for upwards in (
+        "from signalbox.facts import placed",
+        "from tasks import gateway",
+        "import signalbox.commands.plan",
+    ):
         low.write_text(f"{text}\n\ndef late() -> None:\n    {upwards}\n")
         told = lint_imports(tmp_path)
         assert told.returncode == 1
