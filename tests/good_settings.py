@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.desired.routing import Routing, routing_table
-from signalbox.desired.routing import Routing, routing_table
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 

@@ -10,32 +10,13 @@ from signalbox.desired.claude_settings import LEAN, Choices, claude_settings
 from signalbox.desired.context_readings import of_deployments
 from signalbox.desired.routing import Deployment, Routing, window
 from signalbox.desired.secret_paths import lane_secret
-from signalbox.host.launcher.backends_env import OF_A_SERVER
+from signalbox.host.shared import claude_environment
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
 from signalbox.settings import Account, Settings
 from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane
 from signalbox.settings.sections import Handover
 
-# What Claude Code 2.1.329 reads; https://code.claude.com/docs/en/env-vars
-_MODEL_VARIABLES = {
-    "main": "ANTHROPIC_MODEL",
-    "opus": "ANTHROPIC_DEFAULT_OPUS_MODEL",
-    "sonnet": "ANTHROPIC_DEFAULT_SONNET_MODEL",
-    "haiku": "ANTHROPIC_DEFAULT_HAIKU_MODEL",
-    "fable": "ANTHROPIC_DEFAULT_FABLE_MODEL",
-    "subagent": "CLAUDE_CODE_SUBAGENT_MODEL",
-}
-_ALWAYS = {
-    "DISABLE_AUTOUPDATER": "1",  # the pinned version stays
-    "DISABLE_UPDATES": "1",
-}
 _ANTHROPIC = "https://api.anthropic.com"  # where Claude Code goes by itself
-_QUIET = {
-    # Without it Claude Code asks its vendor what there is in the way of MCP servers, and more.
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    # Without it the first session at a terminal fetches its vendor's plugins, from there or from GitHub.
-    "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
-}
 PROGRAM = "/usr/local/lib/signalbox/launcher/launch.py"
 
 
@@ -52,6 +33,8 @@ def lane_records(settings: Settings, routing: Routing) -> dict[str, Any]:
             "url": _gateway_url(settings),
             "user": settings.gateway_account.name,
         },
+        # How long a server may say nothing in lanes that no gateway bounds, those of ~/.claude-backends.env among them.
+        "silence_seconds": settings.gateway.stream_timeout_seconds,
         "sessions_reopen": settings.launchers.reopen_sessions,
         "escalation": _handover(settings.launchers.escalation),
         "dispatch": {**_handover(settings.launchers.dispatch), "parallel": settings.launchers.dispatch.parallel},
@@ -68,12 +51,7 @@ def _handover(handover: Handover) -> dict[str, Any]:
 
 def _record(settings: Settings, routing: Routing, lane: Lane, claude: Account) -> dict[str, Any]:
     directory = claude.path(str(lane.config_dir))
-    environment = {
-        **_ALWAYS,
-        "CLAUDE_CONFIG_DIR": directory,
-        # Where a login of Anthropic's other tools would be found: not a lane's business.
-        "ANTHROPIC_CONFIG_DIR": f"{directory}/anthropic",
-    }
+    environment = claude_environment.of_a_directory(directory)
     if lane.via == "first-party":
         base_url = _first_party_url(settings, lane)
         environment |= {} if base_url == _ANTHROPIC else {"ANTHROPIC_BASE_URL": base_url}
@@ -87,9 +65,9 @@ def _record(settings: Settings, routing: Routing, lane: Lane, claude: Account) -
             "DISABLE_TELEMETRY": "1",  # it goes to the vendor, past the gateway
         }
     if lane.via == "direct":
-        environment |= _patience(settings)
+        environment |= claude_environment.of_patience(settings.gateway.stream_timeout_seconds)
     if lane.private or not _of_clouds(routing, lane):
-        environment |= _QUIET
+        environment |= claude_environment.QUIET
     context = None if lane.via == "first-party" else window(routing.answering(lane, lane.models["main"]))
     lean = (lane.prompt or ("full" if context is None else "lean")) == "lean"
     environment |= LEAN if lean else {}
@@ -132,35 +110,15 @@ def _of_clouds(routing: Routing, lane: Lane) -> bool:
     )
 
 
-def _patience(settings: Settings) -> dict[str, str]:
-    """Return how long Claude Code itself waits for a server that says nothing: no gateway bounds it there."""
-    silence = str(settings.gateway.stream_timeout_seconds * 1000)
-    return {
-        "API_TIMEOUT_MS": silence,  # until an answer begins
-        # Between two pieces of it: of bytes, 10 s at the least, and of events, 300 s at the least.
-        "CLAUDE_ENABLE_BYTE_WATCHDOG": "1",
-        "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": silence,
-        "CLAUDE_STREAM_IDLE_TIMEOUT_MS": silence,
-        "CLAUDE_CODE_MAX_RETRIES": "3",  # it tries ten times by itself, and says nothing meanwhile
-    }
-
-
 def _of_models(routing: Routing, lane: Lane) -> dict[str, str]:
     """Return what Claude Code is told of the lane's models."""
     several = routing.answering(lane, lane.models["main"])
     record, main = several[0]
-    asked = _asked_for(routing, lane, lane.models["main"])
+    asked: dict[str, str] = {slot: _asked_for(routing, lane, name) for slot, name in lane.models.items()}
     return {
-        # A gateway cannot forward every beta; one that fails reads as "model may not exist".
-        "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
-        **{_MODEL_VARIABLES[slot]: _asked_for(routing, lane, name) for slot, name in lane.models.items()},
-        # What "Default" in /model leads to; Claude Code has a default of its own otherwise.
-        "ANTHROPIC_DEFAULT_MODEL": asked,
-        # For where Claude Code lists its own models in /model: a person may have said so.
-        "ANTHROPIC_CUSTOM_MODEL_OPTION": asked,
-        "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": f"{main.id} ({record.name})",
+        **claude_environment.of_models(asked, f"{main.id} ({record.name})"),
         **_of_models_to_choose(routing, lane),
-        **(OF_A_SERVER if lane.via == "direct" else _without_late_system(routing, lane)),
+        **(claude_environment.OF_A_SERVER if lane.via == "direct" else _without_late_system(routing, lane)),
         **_of_an_unknown_main_model(several),
     }
 
@@ -289,15 +247,7 @@ def _of_an_unknown_main_model(several: tuple[Deployment, ...]) -> dict[str, str]
     if least is None:
         return {}
     outputs = [model.max_output_tokens for _, model in several if isinstance(model, BackendModel | CloudModel)]
-    return {
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(least),
-        # It takes a model that it does not know for one that has 1M tokens, too, and then never compacts.
-        "CLAUDE_CODE_DISABLE_1M_CONTEXT": "1",
-        # Its default of 32000 would not fit beside the prompt.
-        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(min(each for each in outputs if each is not None)),
-        # A header in the system prompt that differs in each request defeats the server's prompt cache.
-        "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
-    }
+    return claude_environment.of_a_window(least, min(each for each in outputs if each is not None))
 
 
 def _key_file(settings: Settings, lane: Lane, claude: Account) -> str | None:
