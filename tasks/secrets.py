@@ -14,7 +14,7 @@ from signalbox.facts import BILLED, KeySettings, Sessions
 from signalbox.operations import directories, file, generated_key, key_copy, new_key, secret_file, service
 from signalbox.secrets import Secret
 from signalbox.settings import Account
-from signalbox.settings.sections import Secrets
+from signalbox.settings.sections.secrets import Secrets
 from signalbox.shell.secret_files import reader
 
 

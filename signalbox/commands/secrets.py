@@ -23,13 +23,13 @@ from signalbox.console import (
     verbose_option,
 )
 from signalbox.desired.secret_names import all_secrets
+from signalbox.fields.secrets import secret_name
 from signalbox.secrets import Secret, SecretError
 from signalbox.secrets.text import assignments, read_text
 from signalbox.settings import Settings, SettingsError
-from signalbox.settings.fields import secret_name
 from signalbox.settings.layers import Layer, groups_of
 from signalbox.settings.secret_source import SOURCES, source_for
-from signalbox.settings.sections import Secrets
+from signalbox.settings.sections.secrets import Secrets
 from signalbox.settings.settings import sections
 from signalbox.vault import changes
 from signalbox.vault.entering import checked, edited, piped, value_of

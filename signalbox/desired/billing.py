@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from signalbox.desired.routing import Deployment, Routing, account
 from signalbox.settings import Settings
-from signalbox.settings.records import Lane
+from signalbox.settings.sections.lanes import Lane
 
 
 def billed(settings: Settings, routing: Routing, lane: Lane) -> str:

@@ -12,7 +12,7 @@ from signalbox.desired.routing import Deployment, window
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
 from signalbox.host.shared.context import OPENING
 from signalbox.settings import Settings
-from signalbox.settings.records import Lane
+from signalbox.settings.sections.lanes import Lane
 
 Choices = list[tuple[str, tuple[Deployment, ...]]]  # a model's name, and who has it
 

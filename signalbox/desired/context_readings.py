@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from signalbox.backends import reading_of
+from signalbox.backends.records import Backend, BackendModel
 from signalbox.desired.routing import Deployment, Routing
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, BackendModel
 
 Reading = dict[str, Any]  # see signalbox/host/shared/context.py, which judges the answer
 

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from signalbox.backends import CLOUDS, kind_of, reading_of, sight_of
+from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel
 from signalbox.desired.routing import Deployment, Routing
 from signalbox.desired.secret_names import REFERENCE, gateway_secrets
 from signalbox.settings import Settings
-from signalbox.settings.budgets import Limit
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel
+from signalbox.settings.sections.budgets import Limit
 
 Config = dict[str, Any]
 
@@ -207,7 +207,7 @@ def _of_a_cloud(record: Cloud, model: CloudModel) -> Config:
     kind = CLOUDS[str(record.kind)]
     refuses = kind.refuses(record, model)
     return {
-        **({"claude": True} if kind.SERVES_CLAUDE else {}),
+        **({"claude": True} if kind.serves_claude else {}),
         **({"refuses": refuses} if refuses else {}),
         **({"max_output_tokens": model.max_output_tokens} if model.max_output_tokens else {}),
     }

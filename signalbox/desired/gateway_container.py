@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from signalbox.desired.gateway_config import Container
-from signalbox.settings.sections import Gateway, Limits
+from signalbox.settings.sections.gateway import Gateway, Limits
 from signalbox.shell.secret_files import reader
 
 AUDIT = "/var/lib/signalbox/audit"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from signalbox.backends import backend_kind, kind_of, reading_of
+from signalbox.backends.records import Backend
 from signalbox.desired.firewall import RULES
 from signalbox.desired.gateway_config import container
 from signalbox.desired.lanes import lane_records
@@ -14,8 +15,7 @@ from signalbox.desired.secret_names import gateway_secrets, lane_secrets
 from signalbox.desired.secret_paths import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.desired.sshd import DROP_IN
 from signalbox.settings import Settings
-from signalbox.settings.budgets import who_bills
-from signalbox.settings.records import Backend
+from signalbox.settings.models import who_bills
 
 RECORDS = "/etc/signalbox/lanes.json"
 MANAGED = "/etc/claude-code"

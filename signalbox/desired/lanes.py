@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.backends import backend_kind, kind_of, sight_of
+from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel
 from signalbox.desired.billing import billed, instead
 from signalbox.desired.claude_settings import LEAN, Choices, claude_settings
 from signalbox.desired.context_readings import of_deployments
@@ -13,8 +14,8 @@ from signalbox.desired.secret_paths import lane_secret
 from signalbox.host.shared import claude_environment
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
 from signalbox.settings import Account, Settings
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane
-from signalbox.settings.sections import Handover
+from signalbox.settings.sections.lanes import Lane
+from signalbox.settings.sections.launchers import Handover
 
 _ANTHROPIC = "https://api.anthropic.com"  # where Claude Code goes by itself
 PROGRAM = "/usr/local/lib/signalbox/launcher/launch.py"

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from signalbox.backends import CLOUDS
+from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel, Model
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane, Model
+from signalbox.settings.sections.lanes import Lane
 
 
 class Deployment(NamedTuple):
@@ -107,7 +108,7 @@ def account(record: Backend | Cloud) -> str | None:
     """Return what a record's bills go to, in words; None: nobody is billed."""
     if isinstance(record, Backend):
         return record.payer
-    return f"{CLOUDS[str(record.kind)].ACCOUNT} of {record.secret}"
+    return f"{CLOUDS[str(record.kind)].account} of {record.secret}"
 
 
 def window(deployments: Iterable[Deployment]) -> int | None:

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from signalbox.backends import BACKENDS, CLOUDS, backend_kind
+from signalbox.backends.records import Backend, Cloud
 from signalbox.desired import gateway_config
 from signalbox.desired.lanes import lane_records
 from signalbox.desired.secret_names import gateway_secrets
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, Cloud
 from tests.good_settings import layers, routed
 
 TOKEN = {"backends": {"lmstudio": {"token": "LMSTUDIO_TOKEN"}}}
