@@ -28,7 +28,7 @@ from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_state
 
 from signalbox.desired.secret_names import all_secrets
-from signalbox.engine import askpass, isolation, limits, output, overhead, transport
+from signalbox.engine import askpass, failures, isolation, limits, output, overhead, transport
 from signalbox.engine.deploy_scope import applied, commit
 from signalbox.engine.readahead import patches as readahead
 from signalbox.engine.recognition import is_ours, ours_in
@@ -99,7 +99,7 @@ def _confirm(original: Callable[[str], bool]) -> Callable[[str], bool]:
         except EOFError:
             if message.endswith("continue?"):
                 return True  # a host has failed, alone; nobody is there who would have the others stop
-            raise isolation.RunEndedError("nobody is there to answer; -y goes on unasked") from None
+            raise failures.RunEndedError("nobody is there to answer; -y goes on unasked") from None
 
     return confirm
 
