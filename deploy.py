@@ -33,7 +33,7 @@ from tasks.toolchain import toolchain
 
 s = settings_for(host)
 root = s.privileges()
-claude, keeper = s.service_account, s.gateway_account
+claude, gateway_account = s.service_account, s.gateway_account
 routing = routing_table(s)
 keys, lane_keys = s.secret_values(gateway_secrets(s, routing)), s.secret_values(lane_secrets(s))
 
@@ -55,7 +55,7 @@ preflight(
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.
 login = s.secret(s.service_user.password) if s.service_user.password else None
-service_user(s.service_user, claude, (keeper,) if keeper != claude else (), login, **root)
+service_user(s.service_user, claude, (gateway_account,) if gateway_account != claude else (), login, **root)
 # Who gets in, once the users are there whose fresh logins prove it; the guard first, which takes back what locks out.
 proof = Proof(claude.name, s.guard.login_seconds, s.guard.enabled)
 guard(s.guard, **root)
@@ -63,17 +63,17 @@ firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
 container = gateway_config.container(s, routing)
-images = {keeper.name: container.image} if s.gateway.enabled else {}
+images = {gateway_account.name: container.image} if s.gateway.enabled else {}
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, images, **root)
 # Before all that takes its place: the gateway wants the port, launchers the names.
 by_hand(s.by_hand, claude, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.
 aside = tuple(s.by_hand.files) if s.by_hand.enabled else ()
-secrets(s.secrets, keys, lane_keys, keeper, claude, health.kept_from_shells(s, routing), aside, **root)
-gateway(s.gateway, keeper, claude, container, s.secrets, keys, **root)
+secrets(s.secrets, keys, lane_keys, gateway_account, claude, health.kept_from_shells(s, routing), aside, **root)
+gateway(s.gateway, gateway_account, claude, container, s.secrets, keys, **root)
 # After the packages: needrestart looks at each transaction that comes after it.
-hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), proof, **root)
+hardening(s.hardening, tuple(dict.fromkeys((claude, gateway_account))), proof, **root)
 programs(s.launchers.enabled or s.doctor.enabled, **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s, routing), claude, **root)

@@ -23,14 +23,16 @@ MANAGED = "/etc/claude-code"
 
 def expected(settings: Settings, routing: Routing, packages: Sequence[str]) -> dict[str, Any]:
     """Return what /etc/signalbox/doctor.json holds. `packages`: Debian packages that the tasks install."""
-    agent, keeper = settings.service_account, settings.gateway_account
-    held, below = settings.secrets, keeper.path(GATEWAY)
+    agent, gateway_account = settings.service_account, settings.gateway_account
+    held, below = settings.secrets, gateway_account.path(GATEWAY)
     keys = {agent.name: [lane_secret(held, agent, name) for name in ("gateway", *lane_secrets(settings))]}
-    provided = [gateway_secret(held, keeper, name) for name in (GATEWAY_KEY, *gateway_secrets(settings, routing))]
-    keys[keeper.name] = [*keys.get(keeper.name, []), *provided]
+    provided = [
+        gateway_secret(held, gateway_account, name) for name in (GATEWAY_KEY, *gateway_secrets(settings, routing))
+    ]
+    keys[gateway_account.name] = [*keys.get(gateway_account.name, []), *provided]
     private: dict[str, list[str]] = {agent.name: [agent.path(".config/signalbox")]}
-    private[keeper.name] = [*private.get(keeper.name, []), below, f"{below}/secrets"]
-    users = list(dict.fromkeys((agent.name, keeper.name)))
+    private[gateway_account.name] = [*private.get(gateway_account.name, []), below, f"{below}/secrets"]
+    users = list(dict.fromkeys((agent.name, gateway_account.name)))
     return {
         "user": agent.name,
         "users": users if settings.service_user.enabled else [],
@@ -42,7 +44,7 @@ def expected(settings: Settings, routing: Routing, packages: Sequence[str]) -> d
         "versions": _versions(settings),
         "gateway": {
             "enabled": settings.gateway.enabled,
-            "user": keeper.name,
+            "user": gateway_account.name,
             "port": settings.gateway.port,
             "url": f"http://127.0.0.1:{settings.gateway.port}",
             "looks_every": settings.gateway.health_check_interval_seconds,
@@ -140,11 +142,11 @@ def _backend(settings: Settings, routing: Routing, record: Backend) -> dict[str,
 
 def _key(settings: Settings, routing: Routing, secret: str) -> dict[str, str] | None:
     """Return who has a copy of a server's token on the host, and where."""
-    agent, keeper = settings.service_account, settings.gateway_account
+    agent, gateway_account = settings.service_account, settings.gateway_account
     if not settings.secrets.enabled:
         return None
     if secret in gateway_secrets(settings, routing):
-        return {"user": keeper.name, "path": gateway_secret(settings.secrets, keeper, secret)}
+        return {"user": gateway_account.name, "path": gateway_secret(settings.secrets, gateway_account, secret)}
     if secret in lane_secrets(settings):
         return {"user": agent.name, "path": lane_secret(settings.secrets, agent, secret)}
     return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.host.launcher import named
+from signalbox.host.launcher import named, session_unit
 from signalbox.host.shared import output
 from tests.unit.test_launcher import Gateway, Host, serving
 
