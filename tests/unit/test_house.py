@@ -1,4 +1,4 @@
-"""The house: what lies where, and that imports run downwards; see docs/house.md."""
+"""The house: what lies where, and that imports run downwards; see docs/architecture.md."""
 
 from __future__ import annotations
 
