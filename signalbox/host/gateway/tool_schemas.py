@@ -6,6 +6,10 @@ anchors (ggml-org/llama.cpp/issues/26930), one in a nested schema (ggml-org/llam
 thousands (firecrawl/firecrawl/issues/4512). They bind nobody: who has the tool checks what it is called with.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 SAID = ("pattern", "format")  # what a model can go by is told in the description
 LEFT_OUT = {*SAID, "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "uniqueItems",
             "contains", "minContains", "maxContains", "not", "if", "then", "else", "propertyNames", "patternProperties",
@@ -18,7 +22,7 @@ DEEPEST = 40  # what lies below is anything
 LONGEST = 200  # characters of a pattern that is told
 
 
-def plain_tools(tools):
+def plain_tools(tools: object) -> list[Any] | None:
     """Return the tools of a request, in Anthropic's format or OpenAI's, with plain schemas; None: they are plain."""
     if not isinstance(tools, list):
         return None
@@ -26,7 +30,7 @@ def plain_tools(tools):
     return result if result != tools else None
 
 
-def _plain_tool(tool):
+def _plain_tool(tool: object) -> object:
     if not isinstance(tool, dict):
         return tool
     if isinstance(tool.get("input_schema"), dict):
@@ -37,13 +41,13 @@ def _plain_tool(tool):
     return tool
 
 
-def plain(schema, depth=0):
+def plain(schema: object, depth: int = 0) -> Any:
     """Return a JSON schema without what no grammar can be made of; true and false are schemas too."""
     if not isinstance(schema, dict):
         return schema
     if depth > DEEPEST or not str(schema.get("$ref", "#")).startswith("#"):  # what lies elsewhere is not fetched
         return {}
-    result = {}
+    result: dict[str, Any] = {}
     for key, value in schema.items():
         if key in BY_NAME and isinstance(value, dict):
             result[key] = {name: plain(each, depth + 1) for name, each in value.items()}
