@@ -34,9 +34,13 @@ def save(folder: Path, results: Mapping[str, Any]) -> Path:
     """Write the results of a run to its own file, and return its path."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{results['date'].replace(' ', 'T').replace(':', '')}-{results['commit']}.json"
-    text = json.dumps(results, indent=1, default=lambda each: asdict(each) if is_dataclass(each) else str(each))
+    text = json.dumps(results, indent=1, default=_plain)
     path.write_text(text + "\n")
     return path
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def newest(folder: Path) -> dict[str, dict[str, Any]]:

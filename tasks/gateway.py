@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import yaml
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.gateway_config import Container
 from signalbox.desired.gateway_container import AUDIT, container_json
 from signalbox.desired.render import render
 from signalbox.desired.secret_paths import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets
+from signalbox.engine.deploy import deploy
 from signalbox.facts import SecretFiles, SecretState
 from signalbox.host import programs
 from signalbox.operations import directories, file, handed_directory, image, only_unit, service

@@ -1,13 +1,19 @@
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-_Message = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-
 # starlette 1.10.0: starlette/applications.py
 class FastAPI:
-    middleware_stack: Callable[[MutableMapping[str, Any], _Receive, _Send], Coroutine[Any, Any, None]] | None
+    middleware_stack: (
+        Callable[
+            [
+                MutableMapping[str, Any],
+                Callable[[], Awaitable[MutableMapping[str, Any]]],
+                Callable[[MutableMapping[str, Any]], Awaitable[None]],
+            ],
+            Coroutine[Any, Any, None],
+        ]
+        | None
+    )
 
 # fastapi 0.165.0: fastapi/exceptions.py
 class HTTPException(Exception):
