@@ -81,6 +81,7 @@ class Request:
         self.headers = headers(scope)
         self._body = Document(REQUEST)
         self.asked = None
+        self.document = {}  # what is asked, for guard.py: a long prompt is parsed once
         self.client = self.may = None  # whose key it has, of gateway.clients, and which models that one may ask
         self.sent = {}  # headers of the answer
         self.status = None
@@ -97,7 +98,8 @@ class Request:
         """Take a piece of the request's body."""
         self._body.take(chunk)
         if not more and self.asked is None:
-            self.asked = name_of(text(self._body.value(), "model"))[:128] or None
+            self.document = self._body.value()
+            self.asked = name_of(text(self.document, "model"))[:128] or None
             self._body.forget()
 
     def line(self):

@@ -170,7 +170,8 @@ def around(application, following):
             body += message.get("body", b"")
             more = message.get("more_body", False)
         body = bytes(body)
-        asked = parsed(body)
+        request = audit.current()
+        asked = (request and request.document) or parsed(body)
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
         alone, answered, asked_already = bool(asked.get("disable_fallbacks")), [], []
 
@@ -192,7 +193,6 @@ def around(application, following):
                     raise
             if not attempt.refused:
                 return
-            request = audit.current()
             if attempt.instead is None:
                 if request:
                     request.error_class = request.error_class or "malformed"
