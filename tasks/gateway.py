@@ -17,7 +17,7 @@ from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, gate
 from signalbox.settings import Account
 from signalbox.settings.sections import Gateway, Secrets
 
-PROGRAMS = ("container.py", "stage.py", "supervisor.py")
+PROGRAMS = ("container.py", "relay.py", "stage.py", "supervisor.py")
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 
 

@@ -79,9 +79,9 @@ class Request:
         self.started = time.monotonic()
         self.time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self.headers = headers(scope)
-        self._body = Document(REQUEST)
+        # A long prompt is kept and parsed once: guard.py tells what it asks for.
+        self._body = Document(0 if scope.get("path", "").endswith("/messages") else REQUEST)
         self.asked = None
-        self.document = {}  # what is asked, for guard.py: a long prompt is parsed once
         self.client = self.may = None  # whose key it has, of gateway.clients, and which models that one may ask
         self.sent = {}  # headers of the answer
         self.status = None
@@ -98,9 +98,12 @@ class Request:
         """Take a piece of the request's body."""
         self._body.take(chunk)
         if not more and self.asked is None:
-            self.document = self._body.value()
-            self.asked = name_of(text(self.document, "model"))[:128] or None
+            self.asks_for(self._body.value())
             self._body.forget()
+
+    def asks_for(self, document):
+        """Take note of the model that a request names."""
+        self.asked = name_of(text(document, "model"))[:128] or None
 
     def line(self):
         """Return the record of the request, which has ended."""

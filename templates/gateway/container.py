@@ -29,7 +29,10 @@ class RefusedError(Exception):
 
 
 class Container:
-    """One container, started from the files in `place`. requests: how many are under way."""
+    """One container, started from the files in `place`.
+
+    requests: how many are under way. spare: connections to it that wait for one.
+    """
 
     def __init__(self, place, port):
         self.place, self.port = place, port
@@ -37,6 +40,7 @@ class Container:
         self.plan = json.loads((place / "container.json").read_text())
         self.relay = (place / "secrets/RELAY").read_text()
         self.requests = 0
+        self.spare = []
         self.process = self.ended = None
         self._said = b""
 

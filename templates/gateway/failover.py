@@ -30,6 +30,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy import proxy_server
 
 INTERVAL = float(os.environ.get("SIGNALBOX_PROBE_SECONDS", "5"))  # between probes of a local server
+FRESH = 1.0  # seconds for which a server that has answered a probe is there
 REST = float(os.environ.get("SIGNALBOX_COOLDOWN_SECONDS", "20"))  # for which one that failed is left alone
 LONGEST_REST = 600.0  # whatever a cloud's retry-after says
 THREADS = 64  # for names that nobody resolves: they keep neither LiteLLM nor another server waiting
@@ -57,6 +58,7 @@ class Failover(CustomLogger):
         self._gone = set()  # URLs of servers that do not answer
         self._looks = {}  # URL: the probe that is under way
         self._told = {}  # URL: what the last probe came to
+        self._seen = {}  # URL: when it answered one last (monotonic clock)
         self._resting = {}  # id: until when (monotonic clock), why
         self._loaded = {}  # id: tokens of context that the model is loaded with
         self._short = {}  # id: what is to be said of a model that is loaded with too little context
@@ -193,7 +195,7 @@ class Failover(CustomLogger):
     async def _answers(self, url):
         if url is None:
             return True
-        return url not in self._gone and await self._look(url)
+        return url not in self._gone and (time.monotonic() < self._seen.get(url, 0) + FRESH or await self._look(url))
 
     async def _look(self, url):
         """Probe a server, once for all who want to know at this moment."""
@@ -207,6 +209,8 @@ class Failover(CustomLogger):
         if told == "timeout":  # a busy server may be slow to answer, and is not gone: it works for somebody here
             there = any(works_on(request, url) for request in audit.under_way)
         self._told[url] = told
+        if isinstance(told, int):
+            self._seen[url] = time.monotonic()
         (self._gone.discard if there else self._gone.add)(url)
         return there
 

@@ -162,16 +162,18 @@ def around(application, following):
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith("/messages"):
             await application(scope, receive, send)
             return
-        body, more = bytearray(), True
+        pieces, more = [], True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return  # the client is gone
-            body += message.get("body", b"")
+            pieces.append(message.get("body", b""))
             more = message.get("more_body", False)
-        body = bytes(body)
-        request = audit.current()
-        asked = (request and request.document) or parsed(body)
+        body = b"".join(pieces)
+        pieces.clear()
+        asked = parsed(body)
+        if request := audit.current():
+            request.asks_for(asked)
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
         alone, answered, asked_already = bool(asked.get("disable_fallbacks")), [], []
 
