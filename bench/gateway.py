@@ -100,7 +100,7 @@ def _drained(host: str) -> None:
 def race(host: str) -> list[First]:
     """Ask both, in turn. The host's gateway has `settings` and stock LiteLLM runs beside it."""
     there = {
-        OURS: (PORT, r"[s]upervisor.py serve|[l]itellm --config /signalbox"),
+        OURS: (PORT, r"[l]aunch.py serve|[l]itellm --config /signalbox"),
         STOCK: (STOCK_PORT, r"[l]itellm --config /opt"),
     }
     racers = []

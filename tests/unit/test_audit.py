@@ -54,7 +54,7 @@ def serve(
         heard = [await receive()]
         while heard[-1].get("more_body"):
             heard.append(await receive())
-        if path.endswith("/messages"):  # as guard.py does
+        if path.endswith("/messages"):  # as answer_check.py does
             audit.current().asks_for(audit.parsed(b"".join(each["body"] for each in heard)))
         if meanwhile:
             await meanwhile()

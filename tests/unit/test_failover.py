@@ -149,6 +149,25 @@ def test_many_requests_wait_for_one_probe(plugins: Any, silent: int, monkeypatch
     assert looked == [url]
 
 
+def test_one_that_has_just_answered_is_not_asked_again(
+    plugins: Any, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    answers = plugins.probe.answers
+    monkeypatch.setattr(plugins.probe, "answers", lambda url: looked.append(url) or answers(url))
+    there = deployment(probe_url=f"http://127.0.0.1:{server.server_address[1]}/models")
+
+    async def several(fresh: float) -> int:
+        looked.clear()
+        monkeypatch.setattr(plugins.failover, "FRESH", fresh)
+        for _ in range(5):
+            assert await ask(plugins, "local", there) == [there]
+        return len(looked)
+
+    assert asyncio.run(several(60)) == 1
+    assert asyncio.run(several(0)) == 5
+
+
 def test_one_that_failed_rests_if_another_follows(plugins: Any) -> None:
     alone, followed = deployment("alone"), deployment("followed", fallbacks=["haiku"])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import importlib
 import json
 import os
 import signal
@@ -19,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from signalbox.render import TEMPLATES
+from signalbox.host.supervisor import stage
 
 pytestmark = pytest.mark.slow
 
-SUPERVISOR, STAGE = TEMPLATES / "gateway/supervisor.py", TEMPLATES / "gateway/stage.py"
+PROGRAMS = Path(stage.__file__).parent
+SUPERVISOR, STAGE = PROGRAMS / "launch.py", PROGRAMS / "stage.py"
 # `docker run` serves the models of the config.yaml that is mounted, until `docker stop`.
 DOCKER = """#!{python}
 import http.server, json, os, signal, sys, threading, time
@@ -180,6 +180,47 @@ def test_bytes_pass_through_as_they_are(gateway: Host) -> None:
     assert gateway.ask(body=body) == b"litellm-1 " + body
 
 
+def test_a_head_may_come_in_pieces_and_the_end_of_what_is_asked_before_the_answer(gateway: Host) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: here\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"
+    for size in (1, 7, 60, len(head)):
+        with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as client:
+            for at in range(0, len(head), size):
+                client.sendall(head[at : at + size])
+                time.sleep(0.001)
+            client.shutdown(socket.SHUT_WR)
+            told = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        assert told.endswith(b"\r\n\r\nlitellm-1 hello")
+        assert b"connection: close" in told.lower()
+
+
+def test_a_head_without_end_is_heard_no_longer(gateway: Host) -> None:
+    def go_on() -> None:
+        for _ in range(1000):
+            client.sendall(b"x-long: " + b"a" * 4096 + b"\r\n")
+            time.sleep(0.001)
+
+    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as client:
+        pytest.raises(OSError, go_on)
+    assert gateway.ask() == b"litellm-1 hello"
+
+
+def test_who_does_not_read_holds_nobody_up_and_who_goes_is_forgotten(gateway: Host) -> None:
+    body = os.urandom(30_000_000)
+    head = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert gateway.process
+    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as client:
+        client.sendall(head + body)
+        time.sleep(1)  # nobody reads the answer
+        status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+        held = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        assert held < 60_000, f"{held} KiB: it keeps what nobody reads"
+        assert gateway.ask() == b"litellm-1 hello"
+    gateway.want("local other", "local other")
+    assert gateway.swap().returncode == 0
+    first = int((gateway.containers / "litellm-1").read_text())
+    until(lambda: not Path(f"/proc/{first}").exists())  # it does not wait for one who has gone
+
+
 def test_what_is_under_way_ends_where_it_began(gateway: Host) -> None:
     wait = gateway.containers / "wait"
     wait.touch()
@@ -259,11 +300,7 @@ def test_a_port_that_is_taken_is_told(gateway: Host) -> None:
     assert (again.returncode, again.stderr) == (1, f"127.0.0.1:{gateway.port}: Address already in use\n")
 
 
-def test_a_container_knows_the_names_that_stand_in_this_hosts_own_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(STAGE.parent))
-    stage = importlib.import_module("stage")
+def test_a_container_knows_the_names_that_stand_in_this_hosts_own_file(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     lines = "127.0.1.1 studio\n192.0.2.7 box.lan box # studio\nnot a line\n\n192.0.2.8 box\n2001:db8::1 six\n"
     hosts.write_bytes(lines.encode() + b"\xff\xff x\n")
@@ -278,8 +315,6 @@ def test_a_container_knows_the_names_that_this_host_knows_by_more_than_dns(
     """A container asks DNS alone: moby/moby #38531, home-assistant/supervisor #804, homebridge/docker-homebridge #158,
     nirui/sshwifty #180, olbat/dockerfiles #58.
     """
-    monkeypatch.syspath_prepend(str(STAGE.parent))
-    stage = importlib.import_module("stage")
     monkeypatch.setattr(stage, "PATIENCE", 0.5)
     getent = tmp_path / "getent"
     getent.write_text(
