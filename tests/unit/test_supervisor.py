@@ -200,7 +200,8 @@ def test_a_head_without_end_is_heard_no_longer(gateway: Host) -> None:
             time.sleep(0.001)
 
     with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as client:
-        pytest.raises(OSError, go_on)
+        with pytest.raises(OSError):  # noqa: PT011
+            go_on()
     assert gateway.ask() == b"litellm-1 hello"
 
 
