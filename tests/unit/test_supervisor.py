@@ -199,9 +199,9 @@ def test_a_head_without_end_is_heard_no_longer(gateway: Host) -> None:
             client.sendall(b"x-long: " + b"a" * 4096 + b"\r\n")
             time.sleep(0.001)
 
-    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as client:
-        with pytest.raises(OSError):  # noqa: PT011
-            go_on()
+    client = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
+    with client, pytest.raises(OSError):  # noqa: PT011
+        go_on()
     assert gateway.ask() == b"litellm-1 hello"
 
 

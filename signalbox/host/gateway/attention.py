@@ -8,11 +8,10 @@ import os
 import time
 from collections import deque
 
+from ..shared.thresholds import LATELY, NEARLY, OFTEN
 from . import audit, budget
 
 FILE = "look"
-OFTEN, LATELY = 3, 600.0  # so many answers in so many seconds
-NEARLY = 0.8  # of a budget
 
 
 class Attention:

@@ -8,7 +8,7 @@ from litellm.litellm_core_utils.url_utils import SSRFError, validate_url  # noqa
 from litellm.proxy import proxy_server
 from litellm.proxy.common_request_processing import ProxyBaseLLMRequestProcessing
 
-from . import allow, answer_check, attention, audit, auth, bounds, budget, disconnects, spent, status_route, tls
+from . import allow, answer_check, attention, audit, auth, bounds, budget, disconnects, refusals, status_route, tls
 from . import error_messages as closed
 from . import failover as ours
 
@@ -72,6 +72,6 @@ url_utils.validate_url = fetches_nothing
 if proxy_server.app.middleware_stack is not None:
     application = disconnects.around(answer_check.around(proxy_server.app.middleware_stack, failover.following))
     told = {"/signalbox/models": failover.loaded, "/signalbox/servers": failover.servers}
-    heard = spent.around(audited.around(application))
+    heard = refusals.around(audited.around(application))
     proxy_server.app.middleware_stack = refused.around(allow.around(status_route.around(heard, told)))
     failover.start()
