@@ -16,11 +16,11 @@ import re
 import sys
 import time
 
-import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
 from . import tls
 from .lines import Document, Lines, parsed, part, parts, text
+from .prices import NOTHING, price
 
 DIRECTORY = os.environ.get("SIGNALBOX_AUDIT", "/signalbox/audit")
 FILE = "requests.jsonl"
@@ -32,7 +32,6 @@ LOCAL = frozenset(os.environ.get("SIGNALBOX_LOCAL", "").split())  # backends tha
 ASKS = ("/messages", "/completions", "/responses", "/embeddings")  # how the paths end that a model answers
 CHARACTERS_A_TOKEN = 4  # for an estimate where a server does not count
 WORD = re.compile(r"[\w.:@/-]{1,128}")  # what a header may put into a line
-CLAUDE = re.compile(r"claude-(?:fable|opus|sonnet|haiku)-\d+(?:-\d+)?")  # in a model's name, as the vendor calls it
 OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
 QUOTA = re.compile(  # what is between two words has a bound: else a long answer takes time that is not linear
     r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .{0,80}quota"
@@ -43,6 +42,8 @@ WORDS = 1 << 13  # characters that are read of an error
 COUNT = 1 << 40  # a server that counts more tokens has not counted
 COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "prompt_tokens",
           "completion_tokens", "cached_tokens")  # fmt: skip
+# Of what Anthropic's cloud counts beside: what was written to a cache for an hour, not for minutes, and its searches.
+COUNTS_BESIDE = {"cache_creation": "ephemeral_1h_input_tokens", "server_tool_use": "web_search_requests"}
 REQUEST = 1 << 26  # bytes of a request in which its model is looked for
 TIMED_OUT = re.compile(r"timeout on reading|timed out", re.IGNORECASE)
 BY_STATUS = {400: "bad_request", 401: "auth", 402: "quota", 403: "auth", 404: "not_found", 408: "timeout",
@@ -110,13 +111,12 @@ class Request:
         """Return the record of the request, which has ended."""
         deployment, _, model = self.sent.get("x-litellm-model-id", "").partition("/")
         answered = (self.status or 500) < 400
-        counted = self.answer.counted() if answered else {"input": 0, "output": 0, "cached": 0, "written": 0}
+        counted = self.answer.counted() if answered else NOTHING
         estimated = answered and (counted is None or bool(self.estimated))
         tokens = counted or {
+            **NOTHING,
             "input": self._body.length // CHARACTERS_A_TOKEN,
             "output": self.answer.characters // CHARACTERS_A_TOKEN,
-            "cached": 0,
-            "written": 0,
         }
         local = deployment in LOCAL
         name = self.sent.get("x-litellm-model-name", "")
@@ -194,7 +194,9 @@ class Answer:
             given = max(0, usage.get("prompt_tokens", 0) - cached)
         if not given and not cached and not written:
             return None  # no request is empty: the server did not count
-        return {"input": given, "output": output, "cached": cached, "written": written}
+        hour, searches = (usage.get(name, 0) for name in COUNTS_BESIDE.values())
+        found = {"input": given, "output": output, "cached": cached, "written": written}
+        return {**NOTHING, **found, "hour": min(hour, written), "searches": searches}
 
     def _event(self, event):
         if not event:
@@ -208,6 +210,9 @@ class Answer:
         usage = part(part(event, "message") if kind == "message_start" else event, "usage")
         for each in (usage, part(usage, "prompt_tokens_details")):
             self._usage |= {name: each[name] for name in COUNTS if is_count(each.get(name))}
+        for where, name in COUNTS_BESIDE.items():
+            if is_count(told := part(usage, where).get(name)):
+                self._usage[name] = told
         self.characters += spoken(event)
 
 
@@ -233,30 +238,6 @@ def length(value):
         return len(json.dumps(value)) if value else 0
     except (ValueError, RecursionError):
         return 0
-
-
-def price(name, model, tokens, own=None):
-    """Return what the tokens cost in USD; None where that is not known.
-
-    own: the price that the settings tell: "plan" (nothing more than what is paid anyway), or USD a million of input,
-    cached and output; None: what LiteLLM's list of prices knows.
-    """
-    if own == "plan":
-        return 0.0
-    if own:
-        paid = (tokens["input"] + tokens["written"]) * own["input"] + tokens["cached"] * own["cached"]
-        return round((paid + tokens["output"] * own["output"]) / 1e6, 8)
-    usage = litellm.Usage(
-        prompt_tokens=tokens["input"] + tokens["cached"] + tokens["written"],
-        completion_tokens=tokens["output"],
-        cache_read_input_tokens=tokens["cached"],
-        cache_creation_input_tokens=tokens["written"],
-    )
-    canonical = CLAUDE.search(model)  # a deployment of one's own has a name that no list knows
-    for known in (name, model, canonical and canonical[0]):
-        with contextlib.suppress(Exception):
-            return round(sum(litellm.cost_per_token(model=known, usage_object=usage)), 8)
-    return None
 
 
 def headers(message):

@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 
-from . import audit
+from . import audit, prices
 
 LIMITS = json.loads(os.environ.get("SIGNALBOX_BUDGETS", "[]"))
 FILE = "budgets.json"
 PIECE = 1 << 20  # bytes of the audit that are read at once
 LINE = 1 << 16  # bytes of a line of it at most
-A_TOKEN = {"input": 1, "output": 0, "cached": 0, "written": 0}
+A_TOKEN = {**prices.NOTHING, "input": 1}
 
 
 class Ledger:
@@ -141,7 +141,7 @@ def is_priced(deployment):
     """Return whether it is known what this deployment's answers cost."""
     info, params = deployment["model_info"], deployment.get("litellm_params") or {}
     model = info["id"].partition("/")[2]
-    return audit.price(str(params.get("model")), model, A_TOKEN, info.get("price")) is not None
+    return prices.price(str(params.get("model")), model, A_TOKEN, info.get("price")) is not None
 
 
 def covers(budget, lane, record):
