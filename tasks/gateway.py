@@ -19,7 +19,7 @@ from signalbox.settings import Account
 from signalbox.settings.sections import Gateway, Secrets
 
 # What LiteLLM loads; of what others share it needs these alone.
-SHARED = ("shared/__init__.py", "shared/context.py", "shared/reasons.py")
+SHARED = ("shared/__init__.py", "shared/context.py", "shared/reasons.py", "shared/thresholds.py")
 PLUGINS = {**programs("gateway"), **{path: programs("shared")[path] for path in SHARED}}
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 

@@ -273,6 +273,7 @@ def test_the_audit_hears_of_it(plugins: Any) -> None:
     class Request:
         fallback: str | None = None
         error_class: str | None = None
+        asks_for = print
 
     plugins.request_record._current.set(request := Request())
     try:

@@ -46,8 +46,12 @@ def serve(
     given = {**(ANSWERED if headers is None else headers), "content-type": kind}
 
     async def application(_: Any, receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
+        heard = [await receive()]
+        while heard[-1].get("more_body"):
+            heard.append(await receive())
+        if path.endswith("/messages"):  # as answer_check.py does
+            asked_for = plugins.json_document.parsed(b"".join(each["body"] for each in heard))
+            plugins.request_record.current().asks_for(asked_for)
         if meanwhile:
             await meanwhile()
         pairs = [(name.encode(), value.encode()) for name, value in given.items()]
@@ -106,6 +110,23 @@ def test_a_frame_may_come_in_pieces(plugins: Any) -> None:
     whole = b"".join(sse(START, TEXT, DELTA, STOP))
     line = serve(plugins, [whole[at : at + 7] for at in range(0, len(whole), 7)])
     assert told(line, "input_tokens", "output_tokens", "estimated", "error_class") == [7, 3, False, None]
+
+
+def test_what_is_cached_for_an_hour_and_each_search_of_the_web_is_counted(plugins: Any) -> None:
+    """BerriAI/litellm/issues 9812, 11789, 42663: what is written to a cache counted twice, not at all, or as read."""
+    begun = {"input_tokens": 3, "cache_creation_input_tokens": 12304, "cache_read_input_tokens": 100}
+    begun["cache_creation"] = {"ephemeral_5m_input_tokens": 10000, "ephemeral_1h_input_tokens": 2304}  # type: ignore[assignment]
+    ended = {"output_tokens": 550, "server_tool_use": {"web_search_requests": 2}}
+    answer = plugins.token_usage.AnswerUsage()
+    for chunk in sse({**START, "message": {"usage": begun}}, TEXT, {**DELTA, "usage": ended}, STOP):
+        answer.take(chunk, True)
+    counted = answer.counted()
+    assert counted == {"input": 3, "output": 550, "cached": 100, "written": 12304, "hour": 2304, "searches": 2}
+    own = {"input": 3.0, "output": 15.0, "cached": 0.3}  # as LiteLLM's list has claude-sonnet-4-6
+    usd = (3 * 3 + 10000 * 3.75 + 2304 * 6 + 100 * 0.3 + 550 * 15) / 1e6
+    assert plugins.prices.price("", "", counted, own) == pytest.approx(usd + 0.02)
+    known = plugins.prices.price("claude-sonnet-4-6", "", counted)  # a dollar a token
+    assert known == pytest.approx(3 + 100 + 12304 + 550 + 0.02)
 
 
 def test_a_cloud_costs_by_the_list_of_prices(plugins: Any) -> None:

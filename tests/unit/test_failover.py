@@ -156,6 +156,25 @@ def test_many_requests_wait_for_one_probe(plugins: Any, silent: int, monkeypatch
     assert looked == [url]
 
 
+def test_one_that_has_just_answered_is_not_asked_again(
+    plugins: Any, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    answers = plugins.probe.answers
+    monkeypatch.setattr(plugins.probe, "answers", lambda url: looked.append(url) or answers(url))
+    there = deployment(probe_url=f"http://127.0.0.1:{server.server_address[1]}/models")
+
+    async def several(fresh: float) -> int:
+        looked.clear()
+        monkeypatch.setattr(plugins.server_watch, "FRESH", fresh)
+        for _ in range(5):
+            assert await ask(plugins, "local", there) == [there]
+        return len(looked)
+
+    assert asyncio.run(several(60)) == 1
+    assert asyncio.run(several(0)) == 5
+
+
 def test_one_that_failed_rests_if_another_follows(plugins: Any) -> None:
     alone, followed = deployment("alone"), deployment("followed", fallbacks=["haiku"])
 
@@ -377,7 +396,7 @@ def test_a_lane_that_asks_lets_what_bills_follow_once_it_is_allowed(
         with pytest.raises(ServiceUnavailableError):
             asyncio.run(ask(plugins, "claude-haiku-4-5", haiku, hop=True))
         assert request.stopped == ("claude-haiku-4-5", "ask")
-        _, words = plugins.spent.stopped()
+        _, words = plugins.refusals.stopped()
         assert words.startswith("lmstudio/local did not answer (unreachable), and this lane asks before")
         assert f"! claude-switch allow {headers.get('x-claude-code-session-id') or 'SESSION'} and ask" in words
     finally:
@@ -402,7 +421,7 @@ def test_a_used_up_budget_leaves_out_what_bills_and_says_so(plugins: Any, monkey
         assert told.value.signalbox_class == "budget"  # type: ignore[attr-defined]
         assert asyncio.run(ask(plugins, "local", local)) == [local]
         assert plugins.failover.plugin.following(["lmstudio/local"]) == []
-        assert plugins.spent.stopped()[1].startswith(
+        assert plugins.refusals.stopped()[1].startswith(
             "lmstudio/local did not answer (unreachable), and the budget of 10 USD a day for this host is used up "
             "(10.25 USD since 2026-11-18T00:00 UTC), so anthropic/claude-haiku-4-5 is not asked. It begins anew"
         )

@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from ..shared.thresholds import LATELY, NEARLY, OFTEN
 from . import audit_file, budget
 from .request_record import Record
 
 FILE = "look"
-OFTEN, LATELY = 3, 600.0  # so many answers in so many seconds
-NEARLY = 0.8  # of a budget
 
 
 class Alerts:

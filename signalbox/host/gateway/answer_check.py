@@ -44,6 +44,8 @@ def around(application: Application, following: Callable[[Sequence[str]], Sequen
         if body is None:
             return  # the client is gone
         asked = parsed(body)
+        if request := current():
+            request.asks_for(asked)
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
         alone = bool(asked.get("disable_fallbacks"))
         answered: list[str] = []
@@ -67,7 +69,6 @@ def around(application: Application, following: Callable[[Sequence[str]], Sequen
                     raise
             if not attempt.refused:
                 return
-            request = current()
             if attempt.instead is None:
                 if request:
                     request.error_class = request.error_class or "malformed"
@@ -168,14 +169,15 @@ class Attempt:
 
 async def _body(receive: Receive) -> bytes | None:
     """Return the body of a request; None: the client went before its end."""
-    body, more = bytearray(), True
+    pieces: list[bytes] = []
+    more = True
     while more:
         message = await receive()
         if message["type"] != "http.request":
             return None
-        body += message.get("body", b"")
+        pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
-    return bytes(body)
+    return b"".join(pieces)
 
 
 def _names(asked: dict[str, Any]) -> tuple[str, ...]:

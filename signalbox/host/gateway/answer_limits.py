@@ -37,9 +37,11 @@ ERROR = 1 << 16  # of an error
 SECONDS = float(os.environ.get("SIGNALBOX_REQUEST_SECONDS", "600"))  # for a whole answer, and until a stream begins
 STREAM_SECONDS = float(os.environ.get("SIGNALBOX_STREAM_SECONDS", "3600"))
 INTERIM = 8  # answers of status 1xx before the answer
-PIECE = 256  # bytes of a stream that are worked on at once
+PIECE = 1024  # bytes of a stream that are worked on at once
 REST = 3.0  # seconds of rest for each that a stream was worked on without having to wait for the server
 OWED = 0.01  # seconds of rest that are taken at once
+CREDIT = 0.15  # seconds of rest that a stream is spared: a short answer that comes all at once is passed on at once
+TURN = 0.003  # seconds of work after which others have their turn
 WHOLE_ANSWER = "signalbox_whole"  # of a request: its answer is one document
 
 
@@ -159,16 +161,20 @@ async def beginning(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 async def in_turn(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the pieces of a stream, small; rest after those that came all at once, so that others have their turn."""
-    owed, since = 0.0, time.monotonic()
+    owed, worked, since = -CREDIT, 0.0, time.monotonic()
     async for piece in pieces:
-        owed = max(0.0, owed - (time.monotonic() - since))
+        owed = max(-CREDIT, owed - (time.monotonic() - since))
         for at in range(0, len(piece), PIECE):
             began = time.thread_time()
             yield piece[at : at + PIECE]
-            owed += (time.thread_time() - began) * REST
+            took = time.thread_time() - began
+            owed, worked = owed + took * REST, worked + took
             if owed > OWED:
                 await asyncio.sleep(owed)
-                owed = 0.0
+                owed = worked = 0.0
+            elif worked > TURN:
+                await asyncio.sleep(0)
+                worked = 0.0
         since = time.monotonic()
 
 

@@ -17,7 +17,7 @@ from typing import Literal, TypedDict
 
 from . import audit_file
 from .deployments import Deployment, is_local, split
-from .token_usage import Tokens, price
+from .prices import NOTHING, Tokens, price
 
 Per = Literal["hour", "day", "week", "month"]
 
@@ -49,7 +49,7 @@ LIMITS: list[Limit] = json.loads(os.environ.get("SIGNALBOX_BUDGETS", "[]"))
 FILE = "budgets.json"
 PIECE = 1 << 20  # bytes of the audit that are read at once
 LINE = 1 << 16  # bytes of a line of it at most
-A_TOKEN: Tokens = {"input": 1, "output": 0, "cached": 0, "written": 0}
+A_TOKEN: Tokens = {**NOTHING, "input": 1}
 
 
 class Ledger:

@@ -8,15 +8,16 @@ import datetime
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .asgi import Scope, headers
 from .deployments import LOCAL, ModelInfo, split
 from .error_classes import of_status
 from .json_document import Document, text
-from .token_usage import AnswerUsage, Tokens, price
+from .prices import NOTHING, price
+from .token_usage import AnswerUsage
 
 if TYPE_CHECKING:
     from .budget import Refusal
@@ -67,7 +68,8 @@ class Request:
         self.started = time.monotonic()
         self.time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self.headers = headers(scope)
-        self._body = Document(REQUEST)
+        # A long prompt is kept and parsed once: answer_check.py tells what it asks for.
+        self._body = Document(0 if scope.get("path", "").endswith("/messages") else REQUEST)
         self.asked: str | None = None
         self.client: str | None = None  # whose key it has, of gateway.clients
         self.may: list[str] | None = None  # which models that one may ask; None: all
@@ -90,17 +92,20 @@ class Request:
         """Take a piece of the request's body."""
         self._body.take(chunk)
         if not more and self.asked is None:
-            self.asked = name_of(text(self._body.value(), "model"))[:128] or None
+            self.asks_for(self._body.value())
             self._body.forget()
+
+    def asks_for(self, document: Mapping[str, Any]) -> None:
+        """Take note of the model that a request names."""
+        self.asked = name_of(text(document, "model"))[:128] or None
 
     def line(self) -> Record:
         """Return the record of the request, which has ended."""
         deployment, model = split(self.sent.get("x-litellm-model-id", ""))
         answered = (self.status or 500) < 400
-        none: Tokens = {"input": 0, "output": 0, "cached": 0, "written": 0}
-        counted = self.answer.counted() if answered else none
+        counted = self.answer.counted() if answered else NOTHING
         tokens = counted or {
-            **none,
+            **NOTHING,
             "input": self._body.length // CHARACTERS_A_TOKEN,
             "output": self.answer.characters // CHARACTERS_A_TOKEN,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +19,7 @@ from .deployments import ModelInfo
 from .request_record import Request, under_way
 
 INTERVAL = float(os.environ.get("SIGNALBOX_PROBE_SECONDS", "5"))  # between probes of a local server
+FRESH = 1.0  # seconds for which a server that has answered a probe is there
 THREADS = 64  # for names that nobody resolves: they keep neither LiteLLM nor another server waiting
 
 
@@ -30,6 +32,7 @@ class ServerWatch:
         self.short: dict[str, str] = {}  # id: what is to be said of a model that is loaded with too little context
         self._looks: dict[str, asyncio.Task[int | str]] = {}  # URL: the probe that is under way
         self._told: dict[str, int | str] = {}  # URL: what the last probe came to
+        self._seen: dict[str, float] = {}  # URL: when it answered one last (monotonic clock)
         self._loaded: dict[str, int | None] = {}  # id: tokens of context that the model is loaded with
         self._watch: asyncio.Task[None] | None = None
 
@@ -43,7 +46,7 @@ class ServerWatch:
         """Return whether a server answers now, by the URL of its probe; a cloud, which has none, is not asked."""
         if url is None:
             return True
-        return url not in self.gone and await self._look(url)
+        return url not in self.gone and (time.monotonic() < self._seen.get(url, 0) + FRESH or await self._look(url))
 
     def loaded(self) -> dict[str, int | None]:
         """Return with how many tokens each deployment is loaded, by its id; None: it is not known."""
@@ -89,6 +92,8 @@ class ServerWatch:
         if told == "timeout":  # a busy server may be slow to answer, and is not gone: it works for somebody here
             there = any(works_on(request, url) for request in under_way)
         self._told[url] = told
+        if isinstance(told, int):
+            self._seen[url] = time.monotonic()
         (self.gone.discard if there else self.gone.add)(url)
         return there
 

@@ -1,32 +1,20 @@
-"""How many tokens an answer was, and what they cost, by what went over the wire."""
+"""How many tokens an answer was, by what went over the wire."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, TypeGuard
 
-import litellm
-
-from .deployments import Price
 from .event_stream import EventStream
 from .json_document import Document, parsed, part, parts, text
+from .prices import NOTHING, Tokens
 
 COUNT = 1 << 40  # a server that counts more tokens has not counted
 COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "prompt_tokens",
           "completion_tokens", "cached_tokens")  # fmt: skip
-CLAUDE = re.compile(r"claude-(?:fable|opus|sonnet|haiku)-\d+(?:-\d+)?")  # in a model's name, as the vendor calls it
-
-
-class Tokens(TypedDict):
-    """What is paid for. cached: read from the prompt's cache; written: into it; input: the rest of the prompt."""
-
-    input: int
-    output: int
-    cached: int
-    written: int
+# Of what Anthropic's cloud counts beside: what was written to a cache for an hour, not for minutes, and its searches.
+COUNTS_BESIDE = {"cache_creation": "ephemeral_1h_input_tokens", "server_tool_use": "web_search_requests"}
 
 
 class AnswerUsage:
@@ -74,24 +62,29 @@ class AnswerUsage:
             given = max(0, usage.get("prompt_tokens", 0) - cached)
         if not given and not cached and not written:
             return None  # no request is empty: the server did not count
-        return {"input": given, "output": output, "cached": cached, "written": written}
+        hour, searches = (usage.get(name, 0) for name in COUNTS_BESIDE.values())
+        found: Tokens = {**NOTHING, "input": given, "output": output, "cached": cached, "written": written}
+        return {**found, "hour": min(hour, written), "searches": searches}
 
     def _event(self, event: dict[str, Any]) -> None:
         if not event:
             return
         kind = event.get("type")
         if kind == "error" or event.get("error"):
-            told = text(event.get("error"), "type")
+            kind_of_error = text(event.get("error"), "type")
             self.error = {"overloaded_error": "overloaded", "rate_limit_error": "rate_limit",
-                          "timeout_error": "timeout"}.get(told, "stream_error")  # fmt: skip
+                          "timeout_error": "timeout"}.get(kind_of_error, "stream_error")  # fmt: skip
         self._ended = self._ended or kind in ("message_stop", "message") or text(event, "object").endswith("completion")
         usage = part(part(event, "message") if kind == "message_start" else event, "usage")
         for each in (usage, part(usage, "prompt_tokens_details")):
             self._usage |= {name: each[name] for name in COUNTS if is_count(each.get(name))}
+        for where, name in COUNTS_BESIDE.items():
+            if is_count(told := part(usage, where).get(name)):
+                self._usage[name] = told
         self.characters += spoken(event)
 
 
-def is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
     """Return whether a value of a server's `usage` is a number of tokens."""
     return type(value) is int and 0 < value < COUNT
 
@@ -113,26 +106,3 @@ def length(value: object) -> int:
         return len(json.dumps(value)) if value else 0
     except (ValueError, RecursionError):
         return 0
-
-
-def price(name: str, model: str, tokens: Tokens, own: Literal["plan"] | Price | None = None) -> float | None:
-    """Return what the tokens cost in USD; None where that is not known.
-
-    own: the price that the settings tell; None: what LiteLLM's list of prices knows.
-    """
-    if own == "plan":
-        return 0.0
-    if own:
-        paid = (tokens["input"] + tokens["written"]) * own["input"] + tokens["cached"] * own["cached"]
-        return round((paid + tokens["output"] * own["output"]) / 1e6, 8)
-    usage = litellm.Usage(
-        prompt_tokens=tokens["input"] + tokens["cached"] + tokens["written"],
-        completion_tokens=tokens["output"],
-        cache_read_input_tokens=tokens["cached"],
-        cache_creation_input_tokens=tokens["written"],
-    )
-    canonical = CLAUDE.search(model)  # a deployment of one's own has a name that no list knows
-    for known in (name, model, *((canonical[0],) if canonical else ())):
-        with contextlib.suppress(Exception):
-            return round(sum(litellm.cost_per_token(model=known, usage_object=usage)), 8)
-    return None

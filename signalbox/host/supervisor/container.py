@@ -14,7 +14,10 @@ import urllib.request
 from asyncio.subprocess import Process
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from .relay import Behind
 
 LABEL = "signalbox=gateway"
 PORTS = range(24000, 24100)  # of the loopback, for containers: below those that the kernel gives to clients
@@ -45,7 +48,10 @@ class Plan(TypedDict):
 
 
 class Container:
-    """One container, started from the files in `place`. requests: how many are under way."""
+    """One container, started from the files in `place`.
+
+    requests: how many are under way. spare: connections to it that wait for one.
+    """
 
     def __init__(self, place: Path, port: int) -> None:
         self.place, self.port = place, port
@@ -53,6 +59,7 @@ class Container:
         self.plan: Plan = json.loads((place / "container.json").read_text())
         self.relay = (place / "secrets/RELAY").read_text()
         self.requests = 0
+        self.spare: list[Behind] = []
         self._ended: asyncio.Task[int] | None = None
         self._said = b""
 

@@ -6,8 +6,8 @@
 RUNTIME: the unit's, in memory; stage.py puts there what a container starts from: next, good. STATE/good holds the
 last files that came up healthy: a restart takes them when what is wanted does not come up.
 
-One request a connection: the relay says `Connection: close` to LiteLLM, which says it to the client. So a connection
-is a request under way, all others already go to the new container, and the old one stops when its last has ended.
+One request a connection (relay.py): so a connection is a request under way, all others already go to the new
+container, and the old one stops when its last has ended.
 """
 
 from __future__ import annotations
@@ -16,19 +16,16 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import socket
 import sys
 from pathlib import Path
 
-from .container import RELAY, Container, RefusedError, free_port, say
+from .container import Container, RefusedError, free_port, say
+from .relay import Client
 
 FILES = ("config.yaml", "start", "container.json")
-HEAD = 1 << 18  # bytes of a request's head at most
-PIECE = 1 << 16  # bytes that are passed on at once
-OF_CONNECTION = re.compile(rb"\r\n(?:connection|keep-alive):[^\r\n]*", re.IGNORECASE)
 
 
 class Gateway:
@@ -66,7 +63,8 @@ class Gateway:
             if stopping.done():
                 return 0
             starting.result()
-            server = await asyncio.start_server(self._relay, sock=self.socket, limit=HEAD, backlog=1024)
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: Client(lambda: self.active), sock=self.socket, backlog=1024)
             await asyncio.start_unix_server(self._control, self.runtime / "control")
             notify("READY=1")
             while not (stopping.done() or self.active.ended.done()):  # looked at each second: a swap changes it
@@ -162,42 +160,6 @@ class Gateway:
         with contextlib.suppress(OSError):
             await writer.drain()
         writer.close()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            writer.close()
-            return
-        behind = self.active
-        inner: asyncio.StreamWriter | None = None
-        asking: asyncio.Task[None] | None = None
-        behind.requests += 1
-        try:
-            answer, inner = await asyncio.open_connection("127.0.0.1", behind.port)
-            ours = f"\r\nConnection: close\r\n{RELAY}: {behind.relay}\r\n\r\n"
-            inner.write(OF_CONNECTION.sub(b"", head[:-4]) + ours.encode())
-            asking = asyncio.create_task(pump(reader, inner))
-            await pump(answer, writer)
-        except OSError as error:
-            say(f"{behind.name} is not reached: {error}")
-        finally:
-            behind.requests -= 1
-            if asking:
-                asking.cancel()
-            for each in (writer, inner):
-                if each:
-                    each.close()
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes, and its end."""
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(PIECE):
-            writer.write(piece)
-            await writer.drain()
-    with contextlib.suppress(OSError, RuntimeError):
-        writer.write_eof()
 
 
 def replace(path: Path, text: str) -> None:

@@ -31,7 +31,7 @@ def asked(plugins: Any, status: int, *tried: tuple[str, str | None], path: str =
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    served = plugins.spent.around(plugins.audit.plugin.around(application))
+    served = plugins.refusals.around(plugins.audit.plugin.around(application))
     asyncio.run(served({**SCOPE, "path": path}, None, send))
     assert [each["type"] for each in sent[:1]] == ["http.response.start"]
     return sent[0]["status"], json.loads(b"".join(each["body"] for each in sent[1:]))
