@@ -24,7 +24,8 @@ def chunk(data: bytes) -> bytes:
 
 def answer() -> bytes:
     """Return the bytes of a streamed answer."""
-    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}, *({"content": f"word{number} "} for number in range(WORDS))]
+    deltas = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": f"word{number} "} for number in range(WORDS)]
     events = [event([{"index": 0, "delta": each, "finish_reason": None}]) for each in deltas]
     events.append(event([{"index": 0, "delta": {}, "finish_reason": "stop"}]))
     events.append(event([], usage={"prompt_tokens": 100, "completion_tokens": WORDS, "total_tokens": 100 + WORDS}))

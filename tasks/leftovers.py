@@ -5,7 +5,7 @@ from __future__ import annotations
 from signalbox.engine.deploy import deploy
 from signalbox.operations import leftovers_gone
 from signalbox.operations.guarded import Proof
-from signalbox.settings.sections import Leftovers
+from signalbox.settings.sections.leftovers import Leftovers
 
 
 @deploy("Leftovers")
