@@ -7,10 +7,12 @@ the container is opened before it is needed: to open one takes about as long as 
 import asyncio
 import contextlib
 import re
+import socket
 
 from .container import RELAY, say
 
 HEAD = 1 << 18  # bytes of a request's head at most
+AT_ONCE = 1 << 20  # bytes on their way in each direction: a long prompt in one piece, not in many
 OF_CONNECTION = re.compile(rb"\r\n(?:connection|keep-alive):[^\r\n]*", re.IGNORECASE)
 
 
@@ -23,7 +25,7 @@ class Client(asyncio.Protocol):
         self.transport = None
 
     def connection_made(self, transport):
-        self.transport = transport
+        self.transport = roomy(transport)
 
     def data_received(self, data):
         if self._behind:
@@ -85,7 +87,7 @@ class Behind(asyncio.Protocol):
         self.client = self.transport = None
 
     def connection_made(self, transport):
-        self.transport = transport
+        self.transport = roomy(transport)
 
     def data_received(self, data):
         if self.client:
@@ -105,6 +107,14 @@ class Behind(asyncio.Protocol):
             self.client.transport.close()
         elif self in self._container.spare:
             self._container.spare.remove(self)
+
+
+def roomy(transport):
+    """Return the connection with room for so much: each wait for room is two programs' turn on a busy machine."""
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, AT_ONCE)
+    transport.set_write_buffer_limits(AT_ONCE)
+    return transport
 
 
 async def opened(container):
