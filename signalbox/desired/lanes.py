@@ -6,7 +6,7 @@ from typing import Any
 
 from signalbox.backends import backend_kind, kind_of, sight_of
 from signalbox.desired.billing import billed, instead
-from signalbox.desired.claude_settings import LEAN, Choices, claude_settings
+from signalbox.desired.claude_settings import LEAN, Choices, claude_settings, crowded
 from signalbox.desired.context_readings import of_boxes
 from signalbox.desired.gateway_config import boxes, window
 from signalbox.desired.secret_paths import lane_secret
@@ -97,6 +97,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
     context = None if lane.via == "first-party" else window(_used(lane, models, lane.models["main"]))
     lean = (lane.prompt or ("full" if context is None else "lean")) == "lean"
     environment |= LEAN if lean else {}
+    without_room = _crowded(settings, lane, models, lean=lean)
     return {
         "via": lane.via,
         "models": dict(lane.models),
@@ -113,9 +114,11 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
             settings,
             lane,
             lean=lean,
-            status_line=f"{PROGRAM} statusline",
+            program=PROGRAM,
             choices=_choices(settings, lane, models),
+            crowded=without_room,
         ),
+        "crowded": without_room,
         "context": context,
         "servers": _servers(lane, models),
         "main_servers": _main_servers(lane, models),
@@ -279,6 +282,30 @@ def _choices(settings: Settings, lane: Lane, models: Served) -> Choices:
         # An alias is no further model.
         found.setdefault(several[0][1].name if lane.via == "gateway" else _asked_for(lane, models, name), several)
     return list(found.items())
+
+
+def _crowded(settings: Settings, lane: Lane, models: Served, *, lean: bool) -> dict[str, dict[str, Any]]:
+    """Return the models that /model may be asked for and that have no room for this lane's prompt.
+
+    Each with its window, and a lane of its own.
+    """
+    if lane.via != "gateway":
+        return {}
+    own = {other.name for name in lane.models.values() for _, other in _used(lane, models, name)} | set(
+        lane.models.values()
+    )
+    return {
+        name: {"window": window(models[name]), "lane": _lane_of(settings, models[name])}
+        for name in crowded(models, own, lean)
+    }
+
+
+def _lane_of(settings: Settings, several: list[Box]) -> str | None:
+    """Return a lane whose main model this is; None: it is no lane's."""
+    names = {name for _, model in several for name in model.names}
+    return next(
+        (name for name, lane in settings.lanes.items() if lane.enabled and lane.models.get("main") in names), None
+    )
 
 
 def _of_models_to_choose(lane: Lane, models: Served) -> dict[str, str]:
