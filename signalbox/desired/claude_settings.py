@@ -5,17 +5,17 @@ Measured with Claude Code 2.1.329; https://code.claude.com/docs/en/settings-refe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from signalbox.desired.billing import accounts
-from signalbox.desired.gateway_config import window
+from signalbox.desired.routing import Deployment, window
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
 from signalbox.host.shared.context import OPENING
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, Cloud, Lane, Model
+from signalbox.settings.sections.lanes import Lane
 
-Choices = list[tuple[str, list[tuple[Backend | Cloud, Model]]]]  # a model's name, and who has it
+Choices = list[tuple[str, tuple[Deployment, ...]]]  # a model's name, and who has it
 
 MODES = {  # as Claude Code calls them
     "default": "default",
@@ -64,10 +64,10 @@ def _hook(command: str) -> dict[str, Any]:
     return {"type": "command", "command": command, "timeout": 10}
 
 
-def crowded(models: Mapping[str, list[tuple[Backend | Cloud, Model]]], own: Collection[str], lean: bool) -> list[str]:
-    """Return the models, beside the lane's own, that have no room for the lane's prompt."""
-    opening = LEAN_OPENING if lean else OPENING
-    return [name for name, several in models.items() if name not in own and (window(several) or opening) < opening]
+def has_room(several: tuple[Deployment, ...], *, lean: bool) -> bool:
+    """Return whether a model has room for the prompt that a session opens with: else nothing is ever compacted."""
+    least = window(several)
+    return least is None or least >= (LEAN_OPENING if lean else OPENING)
 
 
 def _picker(choices: Choices, opening: int) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _picker(choices: Choices, opening: int) -> dict[str, Any]:
     return {"options": options, "replaceBuiltInOptions": True}
 
 
-def _described(several: list[tuple[Backend | Cloud, Model]], opening: int) -> str:
+def _described(several: tuple[Deployment, ...], opening: int) -> str:
     """Say whose a model is, its window where Claude Code does not know it by itself, and what it costs.
 
     opening: tokens of the prompt that a session of the lane opens with; without room for it nothing is ever compacted.

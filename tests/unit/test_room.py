@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import routing_table
 from signalbox.host.launcher import room
 from signalbox.settings import Settings
 from tests.good_settings import layers
@@ -18,7 +19,8 @@ SWITCH = {"hook_event_name": "PreModelSwitch", "from_model": "claude-sonnet-4-6"
 
 
 def lane(name: str, *data: dict[str, Any]) -> dict[str, Any]:
-    return lane_records(Settings.from_layers(layers(*data), host="box1"))["lanes"][name]  # type: ignore[no-any-return]
+    settings = Settings.from_layers(layers(*data), host="box1")
+    return lane_records(settings, routing_table(settings))["lanes"][name]  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
