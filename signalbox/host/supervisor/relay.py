@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import Callable
 from typing import cast
 
 from .container import RELAY, Container, say
 
 HEAD = 1 << 18  # bytes of a request's head at most
+AT_ONCE = 1 << 20  # bytes on their way in each direction: a long prompt in one piece, not in many
 OF_CONNECTION = re.compile(rb"\r\n(?:connection|keep-alive):[^\r\n]*", re.IGNORECASE)
 
 
@@ -30,7 +32,7 @@ class Client(asyncio.Protocol):
         self._behind: Behind | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = roomy(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._behind:
@@ -96,7 +98,7 @@ class Behind(asyncio.Protocol):
         self.client: Client | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = roomy(transport)
 
     def data_received(self, data: bytes) -> None:
         if self.client:
@@ -116,6 +118,15 @@ class Behind(asyncio.Protocol):
             self.client.transport.close()
         elif self in self._container.spare:
             self._container.spare.remove(self)
+
+
+def roomy(connection: asyncio.BaseTransport) -> asyncio.Transport:
+    """Return the connection with room for so much: each wait for room is two programs' turn on a busy machine."""
+    transport = cast("asyncio.Transport", connection)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, AT_ONCE)
+    transport.set_write_buffer_limits(AT_ONCE)
+    return transport
 
 
 async def opened(container: Container) -> Behind:
