@@ -19,7 +19,7 @@ from tests.drills.drill import Figures
 from tests.drills.stage import Stage
 
 KEPT, UNSAID, LEFT = "tests/plan/test_kept.py", "tests/plan/test_unsaid.py", "tests/plan/test_leftovers.py"
-UNIT = "tests/unit/test_kept.py"
+UNIT = "tests/unit/test_originals.py"
 PARTS = ("signalbox", "tasks", "templates", "group_data", "tests", "pyproject.toml", "deploy.py", "remove.py",
          "verify.py", "inventory.py")  # fmt: skip
 PAGE = record.DOCS / "unsaid_rows.md"

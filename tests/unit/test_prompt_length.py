@@ -37,10 +37,10 @@ def asked(plugins: Any, text: str, **reading: Any) -> Any:
 )
 def test_what_would_be_cut_is_refused_in_words_that_claude_code_knows(plugins: Any, text: str, said: str) -> None:
     request = SimpleNamespace(tried=[], mended=set())
-    plugins.audit._current.set(request)
+    plugins.request_record._current.set(request)
     with pytest.raises(ContextWindowExceededError, match=f"^prompt is too long: {said}, which would cut it"):
         asked(plugins, text)
-    assert request.tried[0][1] == "overflow"
+    assert request.tried[0].why == "overflow"
 
 
 @pytest.mark.parametrize("text", ["short", "longer " * 800, "x" * 1700])
@@ -51,7 +51,7 @@ def test_what_fits_is_asked(plugins: Any, text: str) -> None:
 def test_an_image_is_not_counted_by_its_letters(plugins: Any) -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 90000}}
     messages = [{"role": "user", "content": [image, {"type": "text", "text": "what is this?"}]}]
-    assert asyncio.run(plugins.lengths.too_long({"messages": messages}, CONTEXT)) is None
+    assert asyncio.run(plugins.prompt_length.too_long({"messages": messages}, CONTEXT)) is None
 
 
 def test_a_server_that_refuses_by_itself_is_asked_whatever_comes(plugins: Any) -> None:

@@ -3,38 +3,46 @@
 It changes the file `look` beside the audit, which a path unit of the service user waits for.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 
-from . import audit, budget
+from ..shared.thresholds import LATELY, NEARLY, OFTEN
+from . import audit_file, budget
+from .request_record import Record
 
 FILE = "look"
-OFTEN, LATELY = 3, 600.0  # so many answers in so many seconds
-NEARLY = 0.8  # of a budget
 
 
-class Attention:
+class Alerts:
     """What has been seen lately. now: a clock of seconds."""
 
-    def __init__(self, ledger=budget.ledger, now=time.monotonic):
+    def __init__(self, ledger: budget.Ledger = budget.ledger, now: Callable[[], float] = time.monotonic) -> None:
         self._ledger, self._now = ledger, now
-        self._seen = {}  # (model that failed, why): when it was billed in its place
-        self._told = set()  # of each budget, in each period: how far it was told
+        self._seen: dict[
+            tuple[str, str | None], deque[float]
+        ] = {}  # (who failed, why): when it was billed in its place
+        self._told: set[tuple[str, str, str, float]] = set()  # of each budget, in each period: how far it was told
 
-    def begin(self):
+    def begin(self) -> None:
         """Have the file there from the start: systemd misses one that comes and is closed at once."""
-        with contextlib.suppress(OSError), open(os.path.join(audit.DIRECTORY, FILE), "a", encoding="ascii"):
+        with contextlib.suppress(OSError), open(self._path(), "a", encoding="ascii"):
             pass
 
-    def wrote(self, record):
+    def wrote(self, record: Record) -> None:
         """Take note of a line of the audit, which has been counted."""
         if self._again(record) or self._spent():
-            with contextlib.suppress(OSError), open(os.path.join(audit.DIRECTORY, FILE), "w", encoding="ascii") as file:
+            with contextlib.suppress(OSError), open(self._path(), "w", encoding="ascii") as file:
                 file.write(f"{record['time']}\n")
 
-    def _again(self, record):
+    def _path(self) -> str:
+        return os.path.join(audit_file.DIRECTORY, FILE)
+
+    def _again(self, record: Record) -> bool:
         if not record["fallback"] or record["cost_usd"] == 0 or record["backend"] is None:
             return False
         now = self._now()
@@ -45,8 +53,8 @@ class Attention:
             seen.clear()
         return again
 
-    def _spent(self):
-        marks = {
+    def _spent(self) -> bool:
+        marks: set[tuple[str, str, str, float]] = {
             (each["of"], each["name"], each["since"], mark)
             for each in self._ledger.told()
             for mark in (NEARLY, 1.0)
@@ -57,4 +65,4 @@ class Attention:
         return bool(new)
 
 
-plugin = Attention()
+plugin = Alerts()

@@ -5,15 +5,29 @@ way to read an answer is made of. An answer that is too long ends in an error li
 first word the next model is asked. Of a server's own error the beginning will do.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 from aiohttp import ServerDisconnectedError
 from aiohttp.client_proto import ResponseHandler
 
-from . import audit
+from .request_record import noticed
+
+if TYPE_CHECKING:
+    from aiohttp.http_parser import RawResponseMessage
+    from aiohttp.streams import StreamReader
+
+    Head = tuple[RawResponseMessage, StreamReader]
+    # Of the methods that are replaced.
+    Send = Callable[..., Coroutine[Any, Any, httpx.Response]]
+    Read = Callable[..., AsyncIterator[bytes]]
+    ReadHead = Callable[..., Coroutine[Any, Any, Head]]
 
 WHOLE = int(os.environ.get("SIGNALBOX_ANSWER_MIB", "8")) << 20  # bytes of an answer that is one document
 STREAM = int(os.environ.get("SIGNALBOX_STREAM_MIB", "64")) << 20  # of one that is a stream
@@ -23,9 +37,11 @@ ERROR = 1 << 16  # of an error
 SECONDS = float(os.environ.get("SIGNALBOX_REQUEST_SECONDS", "600"))  # for a whole answer, and until a stream begins
 STREAM_SECONDS = float(os.environ.get("SIGNALBOX_STREAM_SECONDS", "3600"))
 INTERIM = 8  # answers of status 1xx before the answer
-PIECE = 256  # bytes of a stream that are worked on at once
+PIECE = 1024  # bytes of a stream that are worked on at once
 REST = 3.0  # seconds of rest for each that a stream was worked on without having to wait for the server
 OWED = 0.01  # seconds of rest that are taken at once
+CREDIT = 0.15  # seconds of rest that a stream is spared: a short answer that comes all at once is passed on at once
+TURN = 0.003  # seconds of work after which others have their turn
 WHOLE_ANSWER = "signalbox_whole"  # of a request: its answer is one document
 
 
@@ -36,7 +52,7 @@ class TooLongError(httpx.RemoteProtocolError):
 class Reading:
     """What was read of one answer so far."""
 
-    def __init__(self, response):
+    def __init__(self, response: httpx.Response) -> None:
         self._request = response.request
         self.whole = bool(self._request.extensions.get(WHOLE_ANSWER))
         self._most = WHOLE if self.whole else STREAM
@@ -44,7 +60,7 @@ class Reading:
         self._bytes = self._line = self._events = 0
         self._tail = b"\n"
 
-    def take(self, piece):
+    def take(self, piece: bytes) -> None:
         """Count a piece; TooLongError: it is one too many. httpx.ReadTimeout: it comes too late."""
         self._bytes += len(piece)
         if self._bytes > self._most:
@@ -52,7 +68,7 @@ class Reading:
         if time.monotonic() > self._until:
             raise httpx.ReadTimeout("the server's answer takes too long", request=self._request)
 
-    def take_lines(self, piece):
+    def take_lines(self, piece: bytes) -> None:
         """Count a piece of a stream, and its lines; errors as above."""
         self.take(piece)
         ended = piece.rfind(b"\n")
@@ -64,22 +80,24 @@ class Reading:
         if self._events > EVENTS:
             raise self._too_long("one with more than gateway.limits.stream_events")
 
-    def _too_long(self, why):
+    def _too_long(self, why: str) -> TooLongError:
         """Return the error, and tell why where people and the audit look: LiteLLM puts it in words of its own."""
-        audit.noticed("oversized")
+        noticed("oversized")
         print(f"signalbox: an answer of {self._request.url.copy_with(query=None)} is {why}", flush=True)
         return TooLongError(f"the server's answer is {why}", request=self._request)
 
 
-def lines(data):
+def lines(data: bytes) -> int:
     """Return how many lines end in this that are not blank, and no event's name."""
     return data.count(b"\n") - data.count(b"\n\n") - data.count(b"\n\r\n") - data.count(b"\nevent:")
 
 
-def sending(send):
+def sending(send: Send) -> Send:
     """Return httpx.AsyncClient.send with a bound in time: LiteLLM's own begins anew with every byte."""
 
-    async def bounded(self, request, *, stream=False, **more):
+    async def bounded(
+        self: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False, **more: Any
+    ) -> httpx.Response:
         request.extensions = {**request.extensions, WHOLE_ANSWER: not stream}
         try:
             async with asyncio.timeout(SECONDS):
@@ -90,12 +108,12 @@ def sending(send):
     return bounded
 
 
-def raw(read):
+def raw(read: Read) -> Read:
     """Return httpx.Response.aiter_raw with bounds: what is compressed may come to nothing, and never end."""
 
-    async def bounded(self, chunk_size=None):
+    async def bounded(self: httpx.Response, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         reading = Reading(self)
-        pieces = read(self, chunk_size)
+        pieces = cast("AsyncGenerator[bytes, None]", read(self, chunk_size))
         try:
             async for piece in pieces:
                 reading.take(piece)
@@ -106,12 +124,12 @@ def raw(read):
     return bounded
 
 
-def decoded(read):
+def decoded(read: Read) -> Read:
     """Return httpx.Response.aiter_bytes with bounds."""
 
-    async def bounded(self, chunk_size=None):
+    async def bounded(self: httpx.Response, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         reading = Reading(self)
-        pieces = read(self, chunk_size)
+        pieces = cast("AsyncGenerator[bytes, None]", read(self, chunk_size))
         try:
             if self.status_code >= 400:
                 async for piece in beginning(pieces):
@@ -131,7 +149,7 @@ def decoded(read):
     return bounded
 
 
-async def beginning(pieces):
+async def beginning(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield what an error begins with."""
     left = ERROR
     async for piece in pieces:
@@ -141,37 +159,42 @@ async def beginning(pieces):
             return
 
 
-async def in_turn(pieces):
+async def in_turn(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the pieces of a stream, small; rest after those that came all at once, so that others have their turn."""
-    owed, since = 0.0, time.monotonic()
+    owed, worked, since = -CREDIT, 0.0, time.monotonic()
     async for piece in pieces:
-        owed = max(0.0, owed - (time.monotonic() - since))
+        owed = max(-CREDIT, owed - (time.monotonic() - since))
         for at in range(0, len(piece), PIECE):
             began = time.thread_time()
             yield piece[at : at + PIECE]
-            owed += (time.thread_time() - began) * REST
+            took = time.thread_time() - began
+            owed, worked = owed + took * REST, worked + took
             if owed > OWED:
                 await asyncio.sleep(owed)
-                owed = 0.0
+                owed = worked = 0.0
+            elif worked > TURN:
+                await asyncio.sleep(0)
+                worked = 0.0
         since = time.monotonic()
 
 
-def interim(read):
+def interim(read: ReadHead) -> ReadHead:
     """Return aiohttp's reading of a head with a bound for answers of status 1xx, which it skips without end."""
 
-    async def bounded(self):
+    async def bounded(self: ResponseHandler) -> Head:
         message = await read(self)
-        self.signalbox_interim = getattr(self, "signalbox_interim", 0) + 1 if 100 <= message[0].code < 200 else 0
-        if self.signalbox_interim > INTERIM:
+        skipped = getattr(self, "signalbox_interim", 0) + 1 if 100 <= message[0].code < 200 else 0
+        self.signalbox_interim = skipped  # type: ignore[attr-defined]  # ours, kept where the connection is
+        if skipped > INTERIM:
             raise ServerDisconnectedError("the server's answer does not begin")
         return message
 
     return bounded
 
 
-def bound():
+def bound() -> None:
     """Have these bounds from now on."""
-    httpx.AsyncClient.send = sending(httpx.AsyncClient.send)
-    httpx.Response.aiter_raw = raw(httpx.Response.aiter_raw)
-    httpx.Response.aiter_bytes = decoded(httpx.Response.aiter_bytes)
-    ResponseHandler.read = interim(ResponseHandler.read)
+    httpx.AsyncClient.send = sending(httpx.AsyncClient.send)  # type: ignore[method-assign]
+    httpx.Response.aiter_raw = raw(httpx.Response.aiter_raw)  # type: ignore[method-assign]
+    httpx.Response.aiter_bytes = decoded(httpx.Response.aiter_bytes)  # type: ignore[method-assign]
+    ResponseHandler.read = interim(ResponseHandler.read)  # type: ignore[method-assign]

@@ -1,72 +1,44 @@
-"""What is looked at of an answer on its way to the client: its events, or one document, of a bounded length.
+"""JSON that others send, looked at on its way: of a bounded length, and it may hold anything.
 
-Whatever an answer holds: looking at it takes time that is linear in its length, and raises nothing.
+Looking at it takes time that is linear in its length, and raises nothing.
 """
 
+from __future__ import annotations
+
 import json
+from typing import Any
 
-MOST = 1 << 20  # bytes of a line or of a document: a longer one is passed on, and not looked at
-
-
-class Lines:
-    """Gives the data of the events of a stream that comes in pieces; of one that is too long, nothing.
-
-    An event is a line that begins with `data:`; whether blank lines are between them says nothing of their end.
-    """
-
-    def __init__(self):
-        self._open = bytearray()
-        self._skipped = False
-
-    def take(self, piece):
-        """Return the data of the events that end in this piece."""
-        end, *more = piece.split(b"\n")
-        self._keep(end)
-        if not more:
-            return []
-        *lines, rest = more
-        if not self._skipped:
-            lines.insert(0, bytes(self._open))
-        self._open, self._skipped = bytearray(), False
-        self._keep(rest)
-        return [line[5:].strip() for line in lines if line.startswith(b"data:") and len(line) <= MOST]
-
-    def _keep(self, part):
-        self._skipped = self._skipped or len(self._open) + len(part) > MOST
-        if self._skipped:
-            self._open = bytearray()
-        else:
-            self._open += part
+MOST = 1 << 20  # bytes of a document: a longer one is passed on, and not looked at
 
 
 class Document:
     """Keeps what comes in pieces, for as long as it is not too long."""
 
-    def __init__(self, most=MOST):
+    def __init__(self, most: int = MOST) -> None:
         self._most, self._data = most, bytearray()
         self.length = 0
 
     @property
-    def too_long(self):
+    def too_long(self) -> bool:
         return self.length > self._most
 
-    def take(self, piece):
+    def take(self, piece: bytes) -> None:
         self.length += len(piece)
         if self.too_long:
             self._data = bytearray()
         else:
             self._data += piece
 
-    def value(self):
+    def value(self) -> dict[str, Any]:
         """Return the object that it is in JSON; {} where it is none, or too long."""
         return parsed(self._data)
 
-    def forget(self):
+    def forget(self) -> None:
         """Keep its length alone."""
         self._data = bytearray()
 
 
-def parsed(data):
+def parsed(data: bytes | bytearray) -> dict[str, Any]:
     """Return the object that this is in JSON; {} where it is none."""
     if data[:1].isalnum():  # no object begins so; the parser's error costs more
         return {}
@@ -77,19 +49,19 @@ def parsed(data):
     return value if isinstance(value, dict) else {}
 
 
-def part(value, name):
+def part(value: object, name: str) -> dict[str, Any]:
     """Return the object below a name of an object; {} where there is none."""
     below = value.get(name) if isinstance(value, dict) else None
     return below if isinstance(below, dict) else {}
 
 
-def parts(value, name):
+def parts(value: object, name: str) -> list[dict[str, Any]]:
     """Return the objects in the list below a name of an object."""
     below = value.get(name) if isinstance(value, dict) else None
     return [each for each in below if isinstance(each, dict)] if isinstance(below, list) else []
 
 
-def text(value, name):
+def text(value: object, name: str) -> str:
     """Return the text below a name of an object; "" where there is none."""
     below = value.get(name) if isinstance(value, dict) else None
     return below if isinstance(below, str) else ""

@@ -40,12 +40,12 @@ class Sent(httpx.AsyncByteStream):
 def bounds(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The bounds, in force for one test, and low."""
     for owner, name in ((httpx.AsyncClient, "send"), (httpx.Response, "aiter_raw"), (httpx.Response, "aiter_bytes"),
-                        (plugins.bounds.ResponseHandler, "read")):  # fmt: skip
+                        (plugins.answer_limits.ResponseHandler, "read")):  # fmt: skip
         monkeypatch.setattr(owner, name, getattr(owner, name))  # so that it is undone
     for name, low in (("WHOLE", 1 << 20), ("STREAM", 4 << 20), ("LINE", 1 << 18), ("EVENTS", 1000)):
-        monkeypatch.setattr(plugins.bounds, name, low)
-    plugins.bounds.bound()
-    return plugins.bounds
+        monkeypatch.setattr(plugins.answer_limits, name, low)
+    plugins.answer_limits.bound()
+    return plugins.answer_limits
 
 
 def ask(sent: Sent, read: Read | None = None, status: int = 200, headers: dict[str, str] | None = None) -> Any:
@@ -213,11 +213,12 @@ def test_answers_before_the_answer_have_a_bound(bounds: Any) -> None:
 
 
 def test_the_audit_is_told_why(plugins: Any, bounds: Any) -> None:
-    request = SimpleNamespace(tried=[[{"id": "first/a"}, "timeout"], [{"id": "lmstudio/local"}, None]])
-    plugins.audit._current.set(request)
+    tried = plugins.request_record.Tried
+    request = SimpleNamespace(tried=[tried({"id": "first/a"}, "timeout"), tried({"id": "lmstudio/local"})])
+    plugins.request_record._current.set(request)
     try:
         with pytest.raises(bounds.TooLongError):
             ask(Sent(itertools.repeat(PIECE)))
     finally:
-        plugins.audit._current.set(None)
-    assert [why for _, why in request.tried] == ["timeout", "oversized"]
+        plugins.request_record._current.set(None)
+    assert [each.why for each in request.tried] == ["timeout", "oversized"]

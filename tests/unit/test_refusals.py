@@ -21,7 +21,9 @@ def asked(plugins: Any, status: int, *tried: tuple[str, str | None], path: str =
     body = json.dumps(LITELLMS).encode()
 
     async def application(_scope: Any, _receive: Any, send: Any) -> None:
-        plugins.audit.current().tried += [[{"id": ident}, why] for ident, why in tried]
+        plugins.request_record.current().tried += [
+            plugins.request_record.Tried({"id": ident}, why) for ident, why in tried
+        ]
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"9")]})
         await send({"type": "http.response.body", "body": body[:20], "more_body": True})
         await send({"type": "http.response.body", "body": body[20:]})
@@ -29,7 +31,7 @@ def asked(plugins: Any, status: int, *tried: tuple[str, str | None], path: str =
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    served = plugins.spent.around(plugins.audit.plugin.around(application))
+    served = plugins.refusals.around(plugins.audit.plugin.around(application))
     asyncio.run(served({**SCOPE, "path": path}, None, send))
     assert [each["type"] for each in sent[:1]] == ["http.response.start"]
     return sent[0]["status"], json.loads(b"".join(each["body"] for each in sent[1:]))
@@ -54,7 +56,8 @@ def test_a_certificate_that_nobody_trusts_is_told_once(plugins: Any, word: str) 
     )
     said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
     said += {"certificate-expired": "certificate has expired", "certificate-name": "IP address mismatch"}.get(word, "x")
-    assert plugins.audit.error_class(RuntimeError(f"litellm.InternalServerError: AnthropicException - {said}")) == word
+    error = RuntimeError(f"litellm.InternalServerError: AnthropicException - {said}")
+    assert plugins.error_classes.error_class(error) == word
 
 
 def test_a_limit_that_passes_keeps_its_status_and_tells_the_way_on(plugins: Any) -> None:

@@ -6,12 +6,15 @@ LiteLLM hands the cloud's words on in its own, and Claude Code takes a used-up q
 again for minutes. The audit keeps the status that there was.
 """
 
+from __future__ import annotations
+
 import json
 import re
 
 from ..shared import reasons
-from . import audit
-from .lines import Document, part, text
+from .asgi import Application, Message, Receive, Scope, Send
+from .json_document import Document, part, text
+from .request_record import current, word
 
 SAID = 300  # characters of the cloud's own words
 ELSEWHERE = "leave the session (/exit), then claude-switch continue LANE; claude-switch list names the lanes"
@@ -40,19 +43,21 @@ UNPRICED = (
 )
 
 
-def around(application):
-    """Return the web application (ASGI) with these words in place of LiteLLM's."""
+def around(application: Application) -> Application:
+    """Return the web application with these words in place of LiteLLM's."""
 
-    async def serve(scope, receive, send):
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].endswith("/messages"):
             await application(scope, receive, send)
             return
-        why, words, start, said = None, None, {}, None  # said: what was answered, once it is to be answered otherwise
+        why, words = "", ""
+        start: Message = {}
+        said: Document | None = None  # what was answered, once it is to be answered otherwise
 
-        async def say(message):
+        async def say(message: Message) -> None:
             nonlocal why, words, start, said
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                (why, words), start = stopped() or used_up(), message
+                (why, words), start = stopped() or used_up() or ("", ""), message
                 said = Document() if words else None
             if said is None:
                 await send(message)
@@ -66,37 +71,41 @@ def around(application):
     return serve
 
 
-def used_up():
-    """Return why the last that was asked failed, and in words, where it is a quota or a limit; else None for both."""
-    request = audit.current()
-    info, why = request.tried[-1] if request and request.tried else ({}, None)
-    return (why, USED_UP[why].format(info.get("id"))) if why in USED_UP else (None, None)
+def used_up() -> tuple[str, str] | None:
+    """Return why the last that was asked failed, and in words, where it is a quota or a limit; None: it is neither."""
+    request = current()
+    last = request.tried[-1] if request and request.tried else None
+    if last is None or last.why not in USED_UP:
+        return None
+    return last.why, USED_UP[last.why].format(last.info.get("id"))
 
 
-def stopped():
+def stopped() -> tuple[str, str] | None:
     """Return why a model was not asked because of what it bills, and in words; None: that is not why."""
-    request = audit.current()
+    request = current()
     if not request or not request.stopped:
         return None
     model, why = request.stopped
-    failed = [f"{info['id']} did not answer ({told})" for info, told in request.tried if told not in (None, "budget")]
+    failed = [
+        f"{each.info['id']} did not answer ({each.why})" for each in request.tried if each.why not in (None, "budget")
+    ]
     first = "; ".join(dict.fromkeys(failed))
-    if why == "ask":
-        session = audit.word(request.headers.get("x-claude-code-session-id")) or "SESSION"
+    if isinstance(why, str):
+        session = word(request.headers.get("x-claude-code-session-id")) or "SESSION"
         return "ask", ASK.format(failed=first or "its own model did not answer", model=model, session=session)
     of = {"all": "for this host", "lane": f"of lane {why['name']}", "cloud": f"of {why['name']}"}[why["of"]]
     told = {**why, "of": of, "model": model, "failed": f"{first}, and " if first else "", "since": why["since"][:16]}
-    return "budget", (UNPRICED if why.get("unpriced") else BUDGET).format(**told)
+    return "budget", (UNPRICED if why["unpriced"] else BUDGET).format(**told)
 
 
-def quoted(why, said):
+def quoted(why: str, said: Document) -> str:
     """Return a cloud's own words, as far as they tell more."""
     words = text(part(said.value(), "error"), "message")[:SAID] if why in USED_UP else ""
     # At these two words Claude Code 2.1.329 would say no more than "Credit balance is too low".
     return f" (it said: {re.sub('credit balance', 'credit', words, flags=re.IGNORECASE)})" if words else ""
 
 
-async def answer(send, start, why, message):
+async def answer(send: Send, start: Message, why: str, message: str) -> None:
     """Answer with our words."""
     # At 429 Claude Code asks ten times more: right for a limit that passes, and for nothing else here.
     passes = why == "rate_limit"

@@ -1,4 +1,4 @@
-"""Tools' schemas as a server can take them that makes a grammar of them; the reports are named in schemas.py."""
+"""Tools' schemas as a server can take them that makes a grammar of them; the reports are named in tool_schemas.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tool(schema: Any) -> dict[str, Any]:
 
 
 def plained(plugins: Any, **properties: Any) -> Any:
-    mended = plugins.request_rewriting.mended({"tools": [tool({"type": "object", "properties": properties})]}, LOCAL)
+    mended = plugins.request_rewriting.rewritten({"tools": [tool({"type": "object", "properties": properties})]}, LOCAL)
     return mended and mended["tools"][0]["input_schema"]["properties"]
 
 
@@ -56,30 +56,30 @@ def test_a_property_may_have_the_name_of_a_keyword(plugins: Any) -> None:
 
 def test_the_audit_tells_it_and_a_cloud_gets_them_as_they_are(plugins: Any) -> None:
     tools = [tool({"type": "object", "properties": {"a": {"type": "string", "pattern": "a"}}})]
-    request = plugins.audit.Request({"headers": []})
-    plugins.audit._current.set(request)
+    request = plugins.request_record.Request({"headers": []})
+    plugins.request_record._current.set(request)
     try:
-        assert plugins.request_rewriting.mended({"tools": tools}, {"claude": True, "id": "anthropic/x"}) is None
+        assert plugins.request_rewriting.rewritten({"tools": tools}, {"claude": True, "id": "anthropic/x"}) is None
         assert request.line()["mended"] == []
-        assert plugins.request_rewriting.mended({"tools": tools}, LOCAL)
+        assert plugins.request_rewriting.rewritten({"tools": tools}, LOCAL)
         assert request.line()["mended"] == ["schemas"]
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
 
 
 def test_openais_tools_too(plugins: Any) -> None:
     parameters = {"type": "object", "properties": {"a": {"type": "string", "pattern": "a"}}}
     given = {"tools": [{"type": "function", "function": {"name": "t", "parameters": parameters}}]}
-    told = plugins.request_rewriting.mended(given, LOCAL)["tools"][0]["function"]
+    told = plugins.request_rewriting.rewritten(given, LOCAL)["tools"][0]["function"]
     assert told["parameters"]["properties"]["a"] == {"type": "string", "description": "(pattern: a)"}
 
 
 def test_the_prompt_begins_as_the_last_one_did(plugins: Any) -> None:
     header = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.329.23d; cc_entrypoint=cli;"}
     prompt = {"type": "text", "text": "You are Claude Code."}
-    assert plugins.request_rewriting.mended({"system": [header, prompt]}, LOCAL)["system"] == [prompt]
-    assert plugins.request_rewriting.mended({"system": [header, prompt]}, {"claude": True}) is None
-    assert plugins.request_rewriting.mended({"system": "text"}, LOCAL) is None
+    assert plugins.request_rewriting.rewritten({"system": [header, prompt]}, LOCAL)["system"] == [prompt]
+    assert plugins.request_rewriting.rewritten({"system": [header, prompt]}, {"claude": True}) is None
+    assert plugins.request_rewriting.rewritten({"system": "text"}, LOCAL) is None
 
 
 ANYTHING: st.SearchStrategy[Any] = st.recursive(
@@ -113,9 +113,9 @@ ANYTHING: st.SearchStrategy[Any] = st.recursive(
 @given(ANYTHING)
 def test_whatever_a_schema_is_it_is_taken_and_stays_plain(plugins_once: Any, schema: Any) -> None:
     before = copy.deepcopy(schema)
-    plain = plugins_once.schemas.plain(schema)
+    plain = plugins_once.tool_schemas.plain(schema)
     assert schema == before
-    assert plugins_once.schemas.plain(plain) == plain
+    assert plugins_once.tool_schemas.plain(plain) == plain
     json.dumps(plain)
 
 
@@ -131,6 +131,6 @@ def test_one_that_is_nested_without_end_ends(plugins: Any) -> None:
     schema: Any = {"type": "string", "pattern": "a"}
     for _ in range(900):
         schema = {"type": "array", "items": schema}
-    told = json.dumps(plugins.schemas.plain(schema))
+    told = json.dumps(plugins.tool_schemas.plain(schema))
     assert "pattern" not in told
     assert told.count("items") < 50

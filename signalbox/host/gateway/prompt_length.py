@@ -4,8 +4,11 @@ Ollama leaves out the oldest messages, and then keeps half of its context (ollam
 not count beforehand, so it is counted here, with a tokenizer that is not the model's: with a margin.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
+from typing import Any
 
 import litellm
 
@@ -15,7 +18,7 @@ MARGIN = 0.9  # of the context; Claude Code summarises a conversation at some fo
 FEWEST, MOST = 2, 8  # bytes a token: what is shorter fits, what is longer does not, and nobody counts
 
 
-async def too_long(kwargs, context):
+async def too_long(kwargs: dict[str, Any], context: int) -> int | None:
     """Return of how many tokens a prompt is that does not fit so much context; None: it fits."""
     messages = images.without(kwargs.get("messages") or [], images.WORDS.keys(), "")  # what they cost it does not tell
     told = [kwargs.get("system"), messages, kwargs.get("tools")]
@@ -27,5 +30,5 @@ async def too_long(kwargs, context):
     return tokens if tokens > context * MARGIN else None
 
 
-def _count(text):
+def _count(text: str) -> int:
     return litellm.token_counter(model="", text=text)

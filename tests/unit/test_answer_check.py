@@ -43,7 +43,8 @@ def converse(
         name = body["model"]
         first = name == model
         kind = more.get("kind", "text/event-stream").encode()
-        ident = more.get("answers", {}).get(name, f"{backend if first else 'cloud'}/{plugins.audit.name_of(name)}")
+        own = f"{backend if first else 'cloud'}/{plugins.request_record.name_of(name)}"
+        ident = more.get("answers", {}).get(name, own)
         headers = [(b"content-type", kind), (b"x-litellm-model-id", ident.encode())]
         status = more.get("status", 200) if first else more.get("broken", {}).get(name, 200)
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -143,12 +144,12 @@ def test_calls_thoughts_and_errors_go_out_at_once(plugins: Any) -> None:
 def test_what_is_none_after_a_thought_ends_in_an_error(plugins: Any, texts: list[str]) -> None:
     begun, *rest = said(*texts)
     thinking = f"data: {json.dumps(THOUGHT)}\n\n".encode()
-    request = plugins.audit.Request({"headers": []})
-    plugins.audit._current.set(request)
+    request = plugins.request_record.Request({"headers": []})
+    plugins.request_record._current.set(request)
     try:
         got, asked = converse(plugins, [begun, thinking, *rest])
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
     assert asked == ["local"]
     assert got.startswith(begun + thinking)
     assert b"message_stop" not in got
@@ -272,10 +273,11 @@ def test_the_audit_hears_of_it(plugins: Any) -> None:
     class Request:
         fallback: str | None = None
         error_class: str | None = None
+        asks_for = print
 
-    plugins.audit._current.set(request := Request())
+    plugins.request_record._current.set(request := Request())
     try:
         converse(plugins, said("<unused24>"))
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
     assert (request.fallback, request.error_class) == ("local", "malformed")

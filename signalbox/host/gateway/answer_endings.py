@@ -4,9 +4,14 @@ It is told from a text about such calls by what stands in it: a call is the last
 quotation, and in JSON alone it names a tool that was on offer.
 """
 
-import re
+from __future__ import annotations
 
-from .lines import Lines, parsed, part, parts, text
+import re
+from collections.abc import Collection
+from typing import Any
+
+from .event_stream import EventStream
+from .json_document import parsed, part, parts, text
 
 KEPT = 1 << 14  # characters of an answer's end
 OPENS = re.compile(
@@ -22,7 +27,7 @@ NAMED = re.compile(
 ENDS = ("}", ">", "]", ")")
 
 
-def in_call(said, names):
+def in_call(said: str, names: Collection[str]) -> bool:
     """Return whether a text ends in a printed call. names: of the tools on offer."""
     end = said[-KEPT:].rstrip()
     openings = [found for found in OPENS.finditer(end) if end[: found.start()].count("```") % 2 == 0]
@@ -31,22 +36,22 @@ def in_call(said, names):
         if "{" in called or any(name in called for name in names):
             return True
     named = NAMED.search(end)
-    return bool(named) and (named[1] or named[2]) in names
+    return named is not None and (named[1] or named[2]) in names
 
 
 class Ending:
     """Reads a stream of Anthropic's events. bad: it is at its end, and that is a printed call."""
 
-    def __init__(self, names):
-        self._names, self._lines, self._text = names, Lines(), ""
+    def __init__(self, names: Collection[str]) -> None:
+        self._names, self._events, self._text = names, EventStream(), ""
         self._called = self.bad = False
 
-    def take(self, chunk):
-        for data in self._lines.take(chunk):
+    def take(self, chunk: bytes) -> None:
+        for data in self._events.take(chunk):
             if b"text_delta" in data or b"tool_use" in data or b"message_delta" in data:
                 self._event(parsed(data))
 
-    def _event(self, event):
+    def _event(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
         if kind == "content_block_start":
             self._called = self._called or part(event, "content_block").get("type") == "tool_use"
@@ -56,7 +61,7 @@ class Ending:
             self.bad = not self._called and in_call(self._text, self._names)
 
 
-def bad(message, names):
+def bad(message: dict[str, Any], names: Collection[str]) -> bool:
     """Return whether a whole message ends so."""
     blocks = parts(message, "content")
     if message.get("stop_reason") != "end_turn" or any(block.get("type") == "tool_use" for block in blocks):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import runpy
+import importlib
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from signalbox.host import gateway
+from tests.unit.gateway_plugins import PACKAGE
 
 RELAY = b"5e" * 32  # what this container's supervisor was given
 
@@ -21,7 +22,7 @@ class CustomLogger:
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     (tmp_path / "RELAY").write_bytes(RELAY)
     monkeypatch.setenv("SIGNALBOX_SECRETS", str(tmp_path))
 
@@ -35,7 +36,8 @@ def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     modules["fastapi"].HTTPException = HTTPException  # type: ignore[attr-defined]
     for name, module in {**modules, "litellm.integrations.custom_logger": logger}.items():
         monkeypatch.setitem(sys.modules, name, module)
-    return runpy.run_path(str(Path(gateway.__file__).with_name("error_messages.py")))["plugin"]
+    yield importlib.import_module(f"{PACKAGE}.error_messages").plugin
+    del sys.modules[f"{PACKAGE}.error_messages"]
 
 
 def test_a_refused_key_is_told_what_to_do(refused: Any) -> None:
