@@ -116,12 +116,19 @@ def readable(path: str) -> Script:
     )
 
 
+_IN_PLACE = sh(
+    's=$(stat -c %s "$p".signalbox-new) && {{ [ "$s" = 0 ] || fallocate -n -l "$s" "$p"; }}'
+    ' && cat "$p".signalbox-new 1<> "$p" && truncate -s "$s" "$p" && sync "$p" && rm -f "$p".signalbox-new'
+)
+
+
 def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
     """Return shell, for the owner of a person's file, that puts what `edit` makes of it in its place, or leaves it.
 
     `edit` reads the file from stdin and writes the new one to stdout; its stdin, if it needs another, is 3. A link is
     followed: the file stays where the person keeps it, with its ACL and whatever else it has beside its content. The
-    new one is whole on disk before the old one is gone.
+    new one is whole on disk before the old one is gone. A file that has other names (hard links) stays the one that
+    they name: it is written into, once it has room, and the new one lies beside it until that is on disk.
     `check` fails where "$p".signalbox-new is none that may take the place of "$p".
     """
     return all_of(
@@ -134,10 +141,12 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
         sh(
             '{{ {{ cp -a --attributes-only -T "$p" "$p".signalbox-new'
             ' && {{ {edit}; }} < "$p" > "$p".signalbox-new && {check}'
-            ' && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"; }}'
+            ' && sync "$p".signalbox-new && if [ "$(stat -c %h "$p")" = 1 ]; then mv -fT "$p".signalbox-new "$p"; else'
+            " {in_place}; fi; }}"
             ' || {{ rm -f "$p".signalbox-new; false; }}; }}',
             edit=edit,
             check=check or sh("true"),
+            in_place=_IN_PLACE,
         ),
     )
 

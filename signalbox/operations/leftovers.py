@@ -83,6 +83,8 @@ def _rest(entry: Entry) -> str | None:
     """Return what is there once a thing is taken away; None: nothing."""
     if entry.kind == "directory":
         return "nothing, where it is empty"
+    if entry.kind == "linger" and entry.hash == "off":
+        return "on, as it was"
     if entry.kind == "linger":
         return f"off, and what runs as {entry.id} stops"
     tool, _, account = entry.id.partition(" of ")
