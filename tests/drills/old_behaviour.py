@@ -19,7 +19,7 @@ from tests.drills.drill import Figures
 from tests.drills.stage import Stage
 
 KEPT, UNSAID, LEFT = "tests/plan/test_kept.py", "tests/plan/test_unsaid.py", "tests/plan/test_leftovers.py"
-UNIT = "tests/unit/test_kept.py"
+UNIT, ENGINES = "tests/unit/test_kept.py", "tests/plan/test_engines.py"
 PARTS = ("signalbox", "tasks", "templates", "group_data", "tests", "pyproject.toml", "deploy.py", "remove.py",
          "verify.py", "inventory.py")  # fmt: skip
 PAGE = record.DOCS / "unsaid_rows.md"
@@ -148,6 +148,27 @@ SEEN = (
            "signalbox/removal.py", "_AFTER = (\n",
            '_AFTER = (\n    ("/etc/sysctl.d/", sh("sysctl --quiet --system")),\n',
            "tests/unit/test_removal.py::test_no_other_kernel_setting_than_ours_is_given_back"),
+    Before("a dotfile of two names (hard links) is torn into two files by an edit",
+           "signalbox/kept.py", 'if [ "$(stat -c %h "$p")" = 1 ]; then mv', "if true; then mv",
+           f"{UNIT}::test_an_edit_leaves_a_file_the_one_that_its_other_names_are_of", "lived_in life, full"),
+    Before("who lingered before does not any more after remove.py",
+           "signalbox/operations/accounts.py", "*([] if now.linger else [known])", "known",
+           f"{KEPT}::test_whoever_lingered_before_us_lingers_after_us", "lived_in life"),
+    Before("the day on which an account expires is taken away with a shell, and not given back",
+           "signalbox/operations/accounts.py", "        if now.expired:\n", "        if True:\n",
+           f"{KEPT}::test_an_account_that_had_expired_is_valid_as_long_as_we_are_there", "lived_in life"),
+    Before("logins that wtmpdb alone knows are not looked at",
+           "signalbox/facts/visitors.py", "[ ! -e {db} ] || timeout", "true || timeout",
+           "tests/unit/test_visitors.py::test_who_came_lately_is_read_from_wtmpdb_too", "unsaid came-in"),
+    Before("what a user's Docker keeps by the driver vfs drops out of view",
+           "tasks/rootless_docker.py", "if found and not found & DRIVERS", "if False",
+           f"{ENGINES}::test_containers_that_another_driver_would_not_find_stop_a_deploy_before_it", "lived_in life"),
+    Before("what runs in a user's Docker stops with its restart, unsaid",
+           "signalbox/operations/services.py", 'and now.active and verb == "restart"', "and False",
+           f"{ENGINES}::test_what_runs_in_a_docker_that_is_restarted_is_begun_again", "lived_in life, sections"),
+    Before("remove.py does not begin a Docker of the user's own again",
+           "signalbox/removal.py", "    if of_user:\n", "    if False:\n",
+           "tests/unit/test_engines.py::test_a_users_own_docker_begins_again_after_us", "lived_in life, sections"),
 )  # fmt: skip
 
 
