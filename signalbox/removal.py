@@ -216,12 +216,15 @@ def _started(entry: Entry) -> Script:
 
 
 def _started_by_user(unit: str, containers: list[str]) -> Script:
+    """Return shell that starts the unit, unless its program has gone since, and these containers."""
     docker = sh(" && docker start {} >/dev/null", containers) if containers else Script("")
     return sh(
         'if [ -S "$XDG_RUNTIME_DIR"/bus ]; then systemctl --user daemon-reload;'
-        " if systemctl --user cat {unit} >/dev/null 2>&1; then systemctl --user start {unit}{docker}; fi; fi",
+        ' p=$(systemctl --user show -p ExecStart --value {unit} | sed -n {path}); if [ -x "$p" ]; then'
+        " systemctl --user start {unit}{docker}; fi; fi",
         unit=unit,
         docker=docker,
+        path="s/.* path=\\([^ ;]*\\) .*/\\1/p",
     )
 
 

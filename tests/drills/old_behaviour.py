@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.drills import record
+from tests.drills import record, reports
 from tests.drills.drill import Figures
 from tests.drills.stage import Stage
 
@@ -213,6 +213,5 @@ def write_page() -> None:
     """Write the page of what was seen once, and what shows it now."""
     rows = [record.row((each.seen, each.test.replace("::", " ").removeprefix("tests/"), each.path, each.cells))
             for each in SEEN]  # fmt: skip
-    record.write_sections(
-        PAGE, HEAD, {"Seen once": ("what was seen | test | control: the code of before in | cells", rows)}
-    )
+    seen = ("what was seen | test | control: the code of before in | cells", rows)
+    record.write_sections(PAGE, HEAD, {"Seen once": seen, "Reported of other tools": (reports.HEAD, reports.rows())})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from signalbox.kept import original_of
 from signalbox.manifest import Entry
 from tests.answers import answered, claimed
 from tests.plan.simulated import Deploy, deploy
@@ -66,3 +67,22 @@ def test_what_ran_in_a_docker_of_theirs_is_known_and_runs_again_after_us() -> No
     known = manifest(Entry("stopped", "claude:docker.service", "pages"))
     sent = [each["command"] for each in deploy(known, file="remove.py").sent]
     assert any("docker start pages" in each for each in sent)
+
+
+def test_a_docker_of_theirs_whose_package_is_away_is_named_and_waits_for_it() -> None:
+    """The settings name another user: what is claude's of ours goes, while docker.io stays for the other."""
+    original = original_of("file", UNIT)
+    entries = [
+        Entry("stopped", "claude:docker.service", "pages"),
+        Entry("file", UNIT, "0" * 64, original),
+        Entry("replaced", "docker-ce", "5:28.0.0-1", "docker.io"),
+    ]
+    renamed = deploy({**manifest(*entries), "service_user": {"name": "agent"}})
+    commands = [each["command"] for each in renamed.sent]
+    assert any(f"rm -f {UNIT}" in each for each in commands)
+    assert not any("docker start pages" in each for each in commands)
+    off = {name: {"enabled": False} for name in ("rootless_docker", "gateway", "secrets", "launchers", "doctor")}
+    back = [each["command"] for each in deploy({**manifest(*entries), **off}).sent]
+    install = next(place for place, each in enumerate(back) if " install docker-ce=5:28.0.0-1 ||" in each)
+    begun = next(place for place, each in enumerate(back) if "docker start pages" in each)
+    assert install < begun
