@@ -6,8 +6,8 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 
-from signalbox.facts.answer import HostFact, asked, fields
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import HostFact, asked, fields
 
 _ACCEPTED = re.compile(r"Accepted \S+ for ([\w.@$-]+) from ([0-9A-Fa-f:.]+)(?:%\S+)? port \d+ ", re.ASCII)
 

@@ -7,14 +7,13 @@ import re
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
 from signalbox.facts import Placed, Unit, UserCommand, UserUnits
 from signalbox.facts.units import USER
-from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.placed import manifest_now
-from signalbox.shell import sh
-from signalbox.statements import differs, want
+from signalbox.shell import manifest, sh
+from signalbox.shell.manifest import Entry
 
 DOCKER = "docker.service"
 _OURS = '{{if eq (.Label "signalbox") "gateway"}} ours{{end}}'  # its unit begins it

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from signalbox.kept import original_of
-from signalbox.manifest import Entry
+from signalbox.shell.manifest import Entry
+from signalbox.shell.originals import original_of
 from tests.answers import answered, claimed
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_kept import stopped

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.launcher import speak
+from signalbox.host.shared import output
 from tests.unit.test_launcher import Gateway, Host, serving
 
 # Stands where claude would: says what it was asked and where, and fails or sleeps when it is asked to.
@@ -44,7 +44,7 @@ def test_one_question_goes_to_the_cloud_with_nothing_but_itself(host: Host) -> N
 
 def test_nothing_of_a_private_session_is_escalated(host: Host) -> None:
     done = call(host, "escalate", "is this safe?", SIGNALBOX_LANE="local-private")
-    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert (done.returncode, done.stdout) == (output.EX_USAGE, "")
     assert "this session is private: nothing of it may go to a cloud" in done.stderr
 
 
@@ -82,9 +82,9 @@ def test_limits_of_the_settings_can_only_be_narrowed(host: Host) -> None:
 )
 def test_an_option_that_is_wrong_is_told_and_not_billed(host: Host, words: tuple[str, ...], said: str) -> None:
     done = call(host, "dispatch", *words)
-    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert (done.returncode, done.stdout) == (output.EX_USAGE, "")
     assert said in done.stderr
-    assert call(host, "escalate", "--parallel", "2", "q").returncode == speak.EX_USAGE
+    assert call(host, "escalate", "--parallel", "2", "q").returncode == output.EX_USAGE
 
 
 def test_a_prompt_may_begin_with_dashes(host: Host) -> None:
@@ -131,6 +131,6 @@ def test_a_task_that_is_not_whole_is_told(host: Host, text: str) -> None:
     (host.home / ".config/claude-tasks").mkdir()
     (host.home / ".config/claude-tasks/nightly.toml").write_text(text)
     done = call(host, "task-run", "nightly")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "nightly.toml" in done.stderr
     assert "Traceback" not in done.stderr

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.manifest import Entry
 from signalbox.operations.engines import BEGUN, NOTED
-from signalbox.removal import _started_by_user, removal
 from signalbox.shell import sh
+from signalbox.shell.manifest import Entry
+from signalbox.shell.removal import _started_by_user, removal
 
 # Two containers run, one of ours among them; one that is not there any more cannot be begun.
 DOCKER = """#!/bin/sh
