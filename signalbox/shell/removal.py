@@ -347,11 +347,12 @@ _NO_ORPHANS = each_of(
 
 # Only on its purge, and of root's Docker, which never runs here for us: what lies there is a person's.
 _NO_NUKE = sh("rm -f /var/lib/docker/nuke-graph-directory.sh")
-# Of what a purge took from /etc: what was there before us comes back as it is, what somebody edited stays a copy.
+# Of what a purge took from /etc: what was there before us comes back as it is, what somebody edited stays a copy. An
+# empty file is none that somebody wrote: dh_apparmor has one made for each profile of a package.
 _KEPT = sh(
     '( cd $t/etc && while IFS= read -r f; do p=/etc/${{f#./}}; [ ! -e "$p" ] && [ ! -L "$p" ] || continue;'
     ' if grep -qsxF -e "$p" {before}; then cp -a --parents "$f" /etc/ || exit 1;'
-    ' elif [ ! -L "$f" ] && ! grep -qxF -e "$p" $t/packaged && [ "${{p%.ucf-*}}" = "$p" ]; then'
+    ' elif [ ! -L "$f" ] && [ -s "$f" ] && ! grep -qxF -e "$p" $t/packaged && [ "${{p%.ucf-*}}" = "$p" ]; then'
     ' cp -a -T --backup=numbered "$f" {originals}/"package$(printf %s "$p" | tr / -)" || exit 1; fi; done < $t/were )',
     before=manifest.BEFORE,
     originals=manifest.ORIGINALS,
