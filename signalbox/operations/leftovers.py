@@ -61,7 +61,7 @@ def leftovers_gone(proof: Proof) -> Commands:
     for entry in (each for each in manifest.entries if away and _is_of_user(each)):
         account, _, unit = entry.id.partition(":")
         if any(each.id == f"{Account.named(account).home}/.config/systemd/user/{unit}" for each in stale):
-            until = f"stopped until {', '.join(each.id for each in away)} can be there again"
+            until = f"stopped until {', '.join(sorted(each.id for each in away))} can be there again"
             differs(f"{unit} of {account}, which is theirs", "ours in its place", until)
             for container in entry.hash.split():
                 differs(f"container {container} of {account}", "running", until)

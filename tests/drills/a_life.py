@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +142,16 @@ def _lines(before: str, now: str) -> tuple[list[str], list[str]]:
     return [line for line in was if line not in is_now], [line for line in is_now if line not in was]
 
 
-def served(*, roots: bool = False) -> list[str]:
-    """Return what of the person's answers as before us; AssertionError with each that does not. roots: root's too."""
+def served(*, roots: bool = False, but: Collection[str] = ()) -> list[str]:
+    """Return what of the person's answers as before us; AssertionError with each that does not.
+
+    roots: root's Docker too. but: all but these.
+    """
     asked = {**ASKED, **(ROOTS if roots else {})}
     node = _versions()[1]
     ways = {what: (_on_host(command), wanted.replace("{node}", node)) for what, (command, wanted) in asked.items()}
     ways |= OUTSIDE
-    for what, (ask, wanted) in ways.items():
+    for what, (ask, wanted) in ((what, way) for what, way in ways.items() if what not in but):
         seen: list[str] = []
 
         def answers(ask: Callable[[], str] = ask, wanted: str = wanted, seen: list[str] = seen) -> bool:
@@ -159,7 +162,7 @@ def served(*, roots: bool = False) -> list[str]:
             return seen[-1] == wanted
 
         assert wait_until(answers, WAIT_SECONDS, 1), f"{what} does not answer as before: {seen[-1]!r}, not {wanted!r}"
-    return list(ways)
+    return [what for what in ways if what not in but]
 
 
 def _on_host(command: str) -> Callable[[], str]:

@@ -40,6 +40,9 @@ CHANGED: Mapping[str, Any] = {
     "lock": {"reason": "a drill"},
 }
 RENAMED = {"gateway": {"user": "keeper"}, "service_user": {"name": "agent"}}
+# Docker goes with the name: the user's own comes back, and its programs with remove.py.
+AWAY = "running → stopped until containerd.io, docker-ce, docker-ce-cli, docker-ce-rootless-extras can be there again"
+STOPS = {"containers": f"container plain of claude: {AWAY}", "container's page": f"container pages of claude: {AWAY}"}
 OLDER = "2.1.328"  # of Claude Code, before the one that the lab pins
 SUBIDS = "grep -h ^claude: /etc/subuid /etc/subgid"
 
@@ -62,14 +65,17 @@ def sections(stage: Stage) -> Figures:
     snapshot = inspect(LIVED)
     deploys = 0
 
-    def deployed(settings: Mapping[str, Any]) -> None:
+    def deployed(settings: Mapping[str, Any], stops: Mapping[str, str] = {}) -> None:
+        """Deploy. stops: what does not answer after it, and how the plan names that before it."""
         nonlocal deploys
         site = stage.site(LIVED, settings=merge(GIVEN_UP, settings))
+        told = site.signalbox("plan").stdout if stops else ""
+        assert not [words for words in stops.values() if words not in " ".join(told.split())], told[-4000:]
         planned = site.plan().ok().planned(LIVED)
         unplanned = set(site.deploy().ok().changed(LIVED)) - set(planned)
         assert not unplanned, f"changed, and not planned: {unplanned}"
         same(during, within())
-        served()
+        served(but=stops)
         deploys += 1
 
     deployed({})
@@ -88,7 +94,7 @@ def sections(stage: Stage) -> Figures:
     versions.append(_claude())
     newer = services.lab_settings()["pins"]["claude_code"]["version"]
     assert versions == [OLDER, newer, OLDER], versions
-    deployed(merge(CHANGED, RENAMED))
+    deployed(merge(CHANGED, RENAMED), STOPS)
     control = must_fail(lambda: as_before(snapshot, ""), "Signalbox on it")
     site = stage.site(LIVED, settings=merge(GIVEN_UP, merge(CHANGED, RENAMED)))
     # What somebody has mounted below a home that shall go stands in the way before anything is changed.
@@ -116,6 +122,7 @@ def sections(stage: Stage) -> Figures:
         "changed unplanned": "nothing",
         "asked each time": ", ".join(answered),
         "as before": ", ".join(before),
+        "stopped, as planned, until remove.py": ", ".join(STOPS),
         "things compared": compared,
         "control": control,
     }
