@@ -14,11 +14,14 @@ from tests.lab import hosts
 drill = Drill(
     "lived_in",
     "nothing of a person's is lost, nothing is taken away unsaid",
-    "A host with a life before us (docker-ce with data, chrony, own apt.conf, dotfiles by links, keys with options, "
-    "a bind mount below a home, npm -g tools, a mise configuration, volumes in rootless Docker): refused, deployed to, "
-    "each section off, on and changed, users renamed, runs killed at ten moments, given back; after each, everything "
-    "of the person's is compared byte for byte from outside; what differs was named before. The same writes on full "
-    "disks, and with each helper program failing.",
+    "A host with a life before us (a web server, a database, a LAN share, docker-ce with data, the user's "
+    "rootless Docker with containers, jails, tables of rules, a Match block, chrony, crontabs; dotfiles by links "
+    "of both kinds, keys with options, a bind mount below a home, nvm, mise, npm -g tools, skills and MCP "
+    "servers, an expired user of the gateway's name): refused, deployed to, each section off, on and changed, "
+    "upgraded and back, users renamed, runs killed at ten moments, given back; after each, everything of the "
+    "person's is compared byte for byte from outside and every service asked; what differs was named before. The "
+    "same writes on full disks, and with each helper program failing. nvm is its layout and its lines in "
+    "~/.bashrc, with a real Node; docker-ce has Debian's programs.",
 )
 
 
