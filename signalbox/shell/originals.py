@@ -115,10 +115,33 @@ def readable(path: str) -> Script:
     )
 
 
-_IN_PLACE = sh(
-    's=$(stat -c %s "$p".signalbox-new) && {{ [ "$s" = 0 ] || fallocate -n -l "$s" "$p"; }}'
-    ' && cat "$p".signalbox-new 1<> "$p" && truncate -s "$s" "$p" && sync "$p" && rm -f "$p".signalbox-new'
-)
+# First what comes behind the old end, which needs room; whatever fails, the old is put back from memory.
+_WRITTEN = r"""
+use strict; use warnings; use IO::Handle;
+my ($new, $old, $file) = ("", "");
+sub whole { my ($from) = @_; local $/; my $all = <$from>; die "$!\n" if $from->error; $all // "" }
+sub put {
+    sysseek $file, $_[0], 0;
+    $! = 0;
+    (syswrite($file, $_[1]) // -1) == length $_[1] or die "$ARGV[0]: ", $! || "no room for the whole of it", "\n";
+}
+open my $from, "<", $ARGV[1] or die "$!\n";
+$new = whole($from);
+sysopen $file, $ARGV[0], 2 or die "$!\n";
+$old = whole($file);
+my $size = length $old;
+eval {
+    put($size, substr $new, $size) if length $new > $size;
+    put(0, substr $new, 0, $size);
+    truncate $file, length $new or die "$!\n";
+    $file->sync or die "$!\n";
+} and exit;
+my $why = $@;
+eval { put(0, $old) };
+truncate $file, $size;
+die $why;
+""".strip()
+_IN_PLACE = sh('env -i /usr/bin/perl -e {} "$p" "$p".signalbox-new && rm -f "$p".signalbox-new', _WRITTEN)
 
 
 def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
@@ -127,7 +150,7 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
     `edit` reads the file from stdin and writes the new one to stdout; its stdin, if it needs another, is 3. A link is
     followed: the file stays where the person keeps it, with its ACL and whatever else it has beside its content. The
     new one is whole on disk before the old one is gone. A file that has other names (hard links) stays the one that
-    they name: it is written into, once it has room, and the new one lies beside it until that is on disk.
+    they name: it is written into, and the new one lies beside it until that is on disk.
     `check` fails where "$p".signalbox-new is none that may take the place of "$p".
     """
     return all_of(
