@@ -60,7 +60,9 @@ def a_life(stage: Stage) -> Figures:
     assert stopped.status == 1, stopped.stderr[-2000:]
     assert '{"storage-driver": "vfs"}' in stopped.stderr, stopped.stderr[-3000:]
     site = stage.site(LIVED, settings=GIVEN_UP)
-    site.plan().ok()
+    told = " ".join(site.signalbox("plan").stdout.split())
+    begun = [name for name in ("pages", "plain") if f"container {name} of claude: running → begun again" in told]
+    assert begun == ["pages", "plain"], told[-6000:]
     same(before, life())
     served(roots=True)
     site.deploy().ok()
@@ -78,7 +80,8 @@ def a_life(stage: Stage) -> Figures:
     assert "package-etc-apt-apt.conf.d-50unattended-upgrades" in gone.stderr
     stage.discard(LIVED)
     return {"as before": ", ".join(before), "asked each time": ", ".join(answered),
-            "kept of meanwhile": ", ".join(own), "control": control}  # fmt: skip
+            "named before it was begun again": ", ".join(begun), "kept of meanwhile": ", ".join(own),
+            "control": control}  # fmt: skip
 
 
 drill.cell("sections")(lived_in_sections.sections)
