@@ -28,7 +28,7 @@ from signalbox.facts.tried import Heard
 from signalbox.facts.visitors import WTMPDB, Visitors
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
-from signalbox.settings.protection import Firewall
+from signalbox.settings.sections.firewall import Firewall
 
 UNIT = "signalbox-firewall.service"
 LOOKUP = "/usr/local/lib/signalbox/egress"

@@ -18,7 +18,7 @@ from signalbox.facts.reach import Networks, Resolved
 from signalbox.fleet import symptoms
 from signalbox.host.shared import context
 from signalbox.operations.packages import refused
-from signalbox.settings.sections import Preflight
+from signalbox.settings.sections.preflight import Preflight
 
 
 @deploy("Preflight")

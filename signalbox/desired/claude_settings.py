@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox.desired.billing import accounts
-from signalbox.desired.gateway_config import window
+from signalbox.desired.routing import Deployment, window
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
 from signalbox.host.shared.context import OPENING
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, Cloud, Lane, Model
+from signalbox.settings.sections.lanes import Lane
 
-Choices = list[tuple[str, list[tuple[Backend | Cloud, Model]]]]  # a model's name, and who has it
+Choices = list[tuple[str, tuple[Deployment, ...]]]  # a model's name, and who has it
 
 MODES = {  # as Claude Code calls them
     "default": "default",
@@ -62,7 +62,7 @@ def _picker(choices: Choices, opening: int) -> dict[str, Any]:
     return {"options": options, "replaceBuiltInOptions": True}
 
 
-def _described(several: list[tuple[Backend | Cloud, Model]], opening: int) -> str:
+def _described(several: tuple[Deployment, ...], opening: int) -> str:
     """Say whose a model is, its window where Claude Code does not know it by itself, and what it costs.
 
     opening: tokens of the prompt that a session of the lane opens with; without room for it nothing is ever compacted.
