@@ -51,7 +51,8 @@ _SHAPES = {
         "shell": (_ACCOUNT, _PATH, _PATH),
         "stopped": (r"[\w@.:\\-]+", r"[\w. ,/-]*", r""),
         "mode": (_PATH, r"go=", r"[0-7]{1,5}"),
-        "linger": (_ACCOUNT, r"", r""),
+        "expiry": (_ACCOUNT, r"", r"-?\d{1,9}"),  # in days since 1970
+        "linger": (_ACCOUNT, r"(?:off)?", r""),  # off: it was on
         "subids": (_ACCOUNT, r"\d{0,10}", r"\d{0,10}"),
         "user": (_ACCOUNT, rf"(?:{_PATH})?", r""),
     }.items()

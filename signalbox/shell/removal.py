@@ -44,6 +44,7 @@ ORDER = (
     "linger",
     "subids",
     "shell",
+    "expiry",
     "user",
 )
 
@@ -120,13 +121,18 @@ def _taken(entry: Entry, users: Container[str]) -> Script:
         "container": lambda: _run(account, _as_it_was(entry, rest)),
         "replaced": lambda: _again(entry),
         "stopped": lambda: _started(entry),
-        "linger": lambda: _linger(account),
+        "linger": lambda: _linger_on(account) if entry.hash == "off" else _linger(account),
         # Unless somebody has chosen another one since.
         "shell": lambda: sh(
             '{{ [ "$(getent passwd {account} | cut -d: -f7)" != {shell} ] || usermod --shell {before} {account}; }}',
             account=account,
             shell=entry.hash,
             before=entry.original or "/bin/sh",
+        ),
+        "expiry": lambda: sh(
+            '{{ [ -n "$(getent shadow {account} | cut -d: -f8)" ] || chage --expiredate {day} {account}; }}',
+            account=account,
+            day=entry.original or "-1",
         ),
         "mode": lambda: sh("{{ {}; }}", owned(f"{entry.id}/", sh("chmod {} {}", entry.original or "700", entry.id))),
         # Those that were there before, from useradd or a person, stay as long as the user does.
@@ -201,13 +207,32 @@ def _stopped(unit: str) -> Script:
 
 
 def _started(entry: Entry) -> Script:
-    """Return shell that starts a unit of the system's again, and what of root's Docker ran in it; one may be gone."""
+    """Return shell that starts a unit of the system's again, and what of root's Docker ran in it; one may be gone.
+
+    ACCOUNT:UNIT: the same of a user's own manager, where that is there.
+    """
+    account, _, of_user = entry.id.partition(":")
+    if of_user:
+        return _run(account, _started_by_user(of_user, entry.hash.split()))
     docker = sh("docker -H unix:///run/docker.sock start {} >/dev/null", entry.hash.split())
     return sh(
         "{{ systemctl daemon-reload;"
         " if systemctl cat {unit} >/dev/null 2>&1; then systemctl start {unit}{then}; fi; }}",
         unit=entry.id,
         then=sh(" && {}", docker) if entry.hash else Script(""),
+    )
+
+
+def _started_by_user(unit: str, containers: list[str]) -> Script:
+    """Return shell that starts the unit, unless its program has gone since, and these containers."""
+    docker = sh(" && docker start {} >/dev/null", containers) if containers else Script("")
+    return sh(
+        'if [ -S "$XDG_RUNTIME_DIR"/bus ]; then systemctl --user daemon-reload;'
+        ' p=$(systemctl --user show -p ExecStart --value {unit} | sed -n {path}); if [ -x "$p" ]; then'
+        " systemctl --user start {unit}{docker}; fi; fi",
+        unit=unit,
+        docker=docker,
+        path="s/.* path=\\([^ ;]*\\) .*/\\1/p",
     )
 
 
@@ -322,11 +347,12 @@ _NO_ORPHANS = each_of(
 
 # Only on its purge, and of root's Docker, which never runs here for us: what lies there is a person's.
 _NO_NUKE = sh("rm -f /var/lib/docker/nuke-graph-directory.sh")
-# Of what a purge took from /etc: what was there before us comes back as it is, what somebody edited stays a copy.
+# Of what a purge took from /etc: what was there before us comes back as it is, what somebody edited stays a copy. An
+# empty file is none that somebody wrote: dh_apparmor has one made for each profile of a package.
 _KEPT = sh(
     '( cd $t/etc && while IFS= read -r f; do p=/etc/${{f#./}}; [ ! -e "$p" ] && [ ! -L "$p" ] || continue;'
     ' if grep -qsxF -e "$p" {before}; then cp -a --parents "$f" /etc/ || exit 1;'
-    ' elif [ ! -L "$f" ] && ! grep -qxF -e "$p" $t/packaged && [ "${{p%.ucf-*}}" = "$p" ]; then'
+    ' elif [ ! -L "$f" ] && [ -s "$f" ] && ! grep -qxF -e "$p" $t/packaged && [ "${{p%.ucf-*}}" = "$p" ]; then'
     ' cp -a -T --backup=numbered "$f" {originals}/"package$(printf %s "$p" | tr / -)" || exit 1; fi; done < $t/were )',
     before=manifest.BEFORE,
     originals=manifest.ORIGINALS,
@@ -414,6 +440,11 @@ def _subids(entry: Entry) -> Script:
         return sh("true")
     line = f"^{re.escape(entry.id)}:{entry.hash or '[0-9]*'}:65536$"
     return sh("sed -i --follow-symlinks {} /etc/subuid /etc/subgid", f"/{line}/d")
+
+
+def _linger_on(account: str) -> Script:
+    """Return shell that has a user's services start at boot again, as it was before us."""
+    return sh("if id -u {account} >/dev/null 2>&1; then loginctl enable-linger {account}; fi", account=account)
 
 
 def _linger(account: str) -> Script:

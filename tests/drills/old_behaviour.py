@@ -14,12 +14,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.drills import record
+from tests.drills import record, reports
 from tests.drills.drill import Figures
 from tests.drills.stage import Stage
 
 KEPT, UNSAID, LEFT = "tests/plan/test_kept.py", "tests/plan/test_unsaid.py", "tests/plan/test_leftovers.py"
-UNIT = "tests/unit/test_originals.py"
+UNIT, ENGINES = "tests/unit/test_originals.py", "tests/plan/test_engines.py"
 PARTS = ("signalbox", "tasks", "templates", "group_data", "tests", "pyproject.toml", "deploy.py", "remove.py",
          "verify.py", "inventory.py")  # fmt: skip
 PAGE = record.DOCS / "unsaid_rows.md"
@@ -149,6 +149,27 @@ SEEN = (
            "signalbox/shell/removal.py", "_AFTER = (\n",
            '_AFTER = (\n    ("/etc/sysctl.d/", sh("sysctl --quiet --system")),\n',
            "tests/unit/test_removal.py::test_no_other_kernel_setting_than_ours_is_given_back"),
+    Before("a dotfile of two names (hard links) is torn into two files by an edit",
+           "signalbox/shell/originals.py", 'if [ "$(stat -c %h "$p")" = 1 ]; then mv', "if true; then mv",
+           f"{UNIT}::test_an_edit_leaves_a_file_the_one_that_its_other_names_are_of", "lived_in life, full"),
+    Before("who lingered before does not any more after remove.py",
+           "signalbox/operations/accounts.py", "*([] if now.linger else [known])", "known",
+           f"{KEPT}::test_whoever_lingered_before_us_lingers_after_us", "lived_in life"),
+    Before("the day on which an account expires is taken away with a shell, and not given back",
+           "signalbox/operations/accounts.py", "        if now.expired:\n", "        if True:\n",
+           f"{KEPT}::test_an_account_that_had_expired_is_valid_as_long_as_we_are_there", "lived_in life"),
+    Before("logins that wtmpdb alone knows are not looked at",
+           "signalbox/facts/visitors.py", "[ ! -e {db} ] || timeout", "true || timeout",
+           "tests/unit/test_visitors.py::test_who_came_lately_is_read_from_wtmpdb_too", "unsaid came-in"),
+    Before("what a user's Docker keeps by the driver vfs drops out of view",
+           "tasks/rootless_docker.py", "if found and not found & DRIVERS", "if False",
+           f"{ENGINES}::test_containers_that_another_driver_would_not_find_stop_a_deploy_before_it", "lived_in life"),
+    Before("what runs in a user's Docker stops with its restart, unsaid",
+           "signalbox/operations/services.py", 'and now.active and verb == "restart"', "and False",
+           f"{ENGINES}::test_what_runs_in_a_docker_that_is_restarted_is_begun_again", "lived_in life, sections"),
+    Before("remove.py does not begin a Docker of the user's own again",
+           "signalbox/shell/removal.py", "    if of_user:\n", "    if False:\n",
+           "tests/unit/test_engines.py::test_a_users_own_docker_begins_again_after_us", "lived_in life, sections"),
 )  # fmt: skip
 
 
@@ -193,6 +214,5 @@ def write_page() -> None:
     """Write the page of what was seen once, and what shows it now."""
     rows = [record.row((each.seen, each.test.replace("::", " ").removeprefix("tests/"), each.path, each.cells))
             for each in SEEN]  # fmt: skip
-    record.write_sections(
-        PAGE, HEAD, {"Seen once": ("what was seen | test | control: the code of before in | cells", rows)}
-    )
+    seen = ("what was seen | test | control: the code of before in | cells", rows)
+    record.write_sections(PAGE, HEAD, {"Seen once": seen, "Reported of other tools": (reports.HEAD, reports.rows())})

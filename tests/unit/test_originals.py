@@ -181,7 +181,7 @@ def test_a_key_with_options_stays_when_ours_of_the_same_goes(tmp_path: Path, mon
     keys = tmp_path / ".ssh/authorized_keys"
     keys.write_text(f"{FROM}\n{KEY} ours\n# {KEY}\n")
     (command,) = removal([Entry("key", f"claude:{KEY}")])
-    done = _run(command.split(" && rm -f ")[0].replace("/home/claude", str(tmp_path)), tmp_path)
+    done = _run(command.rpartition(" && rm -f ")[0].replace("/home/claude", str(tmp_path)), tmp_path)
     assert done.returncode == 0, done
     assert keys.read_text() == f"{FROM}\n# {KEY}\n"
 
@@ -213,6 +213,29 @@ def test_an_edit_keeps_who_may_read_the_file(tmp_path: Path) -> None:
     with_acl(file)
     assert _run(replaced(str(file), sh("sed s/old/new/")), tmp_path).returncode == 0
     assert (file.read_text(), os.getxattr(file, ACL), os.getxattr(file, "user.theirs")) == ("new\n", READ_BY_ONE, b"x")
+
+
+@pytest.mark.parametrize("edit", ["sed s/old/newer/", "sed s/old/n/", "head -c 0"])
+def test_an_edit_leaves_a_file_the_one_that_its_other_names_are_of(tmp_path: Path, edit: str) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_text("old\nrest\n")
+    os.link(file, other)
+    assert _run(replaced(str(file), sh(edit.replace("{", "{{"))), tmp_path).returncode == 0
+    wanted = subprocess.run(edit.split(), input="old\nrest\n", capture_output=True, text=True, check=True).stdout
+    assert (file.read_text(), other.read_text(), file.stat().st_nlink) == (wanted, wanted, 2)
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "other"}
+
+
+def test_a_file_of_two_names_stays_as_it_is_where_there_is_no_room(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("old\n" * 200)
+    os.link(file, tmp_path / "other")
+    # Once the new one is there, no file may have more than 1024 bytes.
+    full = sh("trap '' XFSZ && ulimit -f 2")
+    done = _run(replaced(str(file), sh("sed s/old/newer/"), full), tmp_path)
+    assert (done.returncode, file.read_text(), file.stat().st_nlink) == (1, "old\n" * 200, 2)
+    assert f"{file}: no room" in done.stderr
+    assert not (tmp_path / "file.signalbox-new").exists()
 
 
 def test_what_was_kept_of_a_home_comes_back_with_who_may_read_it(
