@@ -16,7 +16,8 @@ from signalbox.operations.packages import _keeps
 from signalbox.shell import Script, sh
 from signalbox.shell.manifest import Entry
 from signalbox.shell.originals import edited_of, give_back, is_as_placed, keep, lines_without, original_of, replaced
-from signalbox.shell.removal import _NO_NODE, _npm_has, removal
+from signalbox.shell.removal import removal
+from signalbox.shell.removal.tools import NO_NODE, npm_has
 from tests.answers import answered
 
 STEPS = """NOTE: This is only a simulation!
@@ -90,15 +91,15 @@ def test_apts_own_words_come_through_where_it_knows_no_way(tmp_path: Path) -> No
     assert (done.stdout, done.stderr) == ("", "E: held\n")
 
 
-def test_what_npm_has_installed_stays_when_node_goes(tmp_path: Path) -> None:
+def test_whatnpm_has_installed_stays_when_node_goes(tmp_path: Path) -> None:
     for package in ("npm", "corepack", "theirs", "@scope/tool"):
         (tmp_path / "lib/node_modules" / package).mkdir(parents=True)
     (tmp_path / "bin").mkdir()
     for program in ("node", "npm", "theirs"):
         (tmp_path / "bin" / program).touch()
-    own = _run(f"d={tmp_path}; {_npm_has(sh('$d'))}", tmp_path)
+    own = _run(f"d={tmp_path}; {npm_has(sh('$d'))}", tmp_path)
     assert own.stdout.split() == ["theirs", "@scope/tool"]
-    assert _run(f"d={tmp_path}; {_NO_NODE}", tmp_path).returncode == 0
+    assert _run(f"d={tmp_path}; {NO_NODE}", tmp_path).returncode == 0
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not any(path.is_dir() for _ in "1")}
     assert left == {"bin/theirs"}
     assert sorted(path.name for path in (tmp_path / "lib/node_modules").iterdir()) == ["@scope", "theirs"]

@@ -11,7 +11,8 @@ import pytest
 
 from signalbox.shell import manifest
 from signalbox.shell.manifest import STATE, Entry, entry_path
-from signalbox.shell.removal import _KEPT, removal
+from signalbox.shell.removal import removal
+from signalbox.shell.removal.packages import KEPT
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ def test_of_what_a_purge_took_from_etc_only_what_somebody_wrote_is_kept(tmp_path
     (tmp_path / "purge/were").write_text("".join(f"./{name}\n" for name in files))
     (tmp_path / "purge/packaged").write_text(f"{etc}/packaged\n")
     (tmp_path / "etc-before").write_text(f"{etc}/before\n")
-    script = str(_KEPT).replace("/etc/", f"{etc}/").replace(manifest.ORIGINALS, str(originals))
+    script = str(KEPT).replace("/etc/", f"{etc}/").replace(manifest.ORIGINALS, str(originals))
     script = script.replace(manifest.BEFORE, str(tmp_path / "etc-before"))
     subprocess.run(["sh", "-c", f"t={tmp_path}/purge; {script}"], check=True)
     assert [each.name for each in etc.iterdir()] == ["before"]
