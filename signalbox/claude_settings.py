@@ -33,12 +33,11 @@ LEFT_OUT = (
 )  # fmt: skip
 
 
-def claude_settings(
-    settings: Settings, lane: Lane, *, lean: bool, status_line: str, choices: Choices
-) -> dict[str, Any]:
+def claude_settings(settings: Settings, lane: Lane, *, lean: bool, program: str, choices: Choices) -> dict[str, Any]:
     """Return keys of settings.json with their values; a dot leads into an object, as in `permissions.defaultMode`.
 
-    choices: the models for /model, the lane's own first, each as it is asked for, with who has it.
+    program: the launcher, whose commands Claude Code runs. choices: the models for /model, the lane's own first, each
+    as it is asked for, with who has it.
     """
     denied: tuple[str, ...] = LEFT_OUT if lean else WEB if lane.private else ()
     if settings.gateway.web_search and lane.via == "gateway" and not lane.private:
@@ -48,13 +47,20 @@ def claude_settings(
         "permissions.defaultMode": MODES[lane.permission_mode],
         "permissions.deny": list(denied),
         # Anew every so many seconds too: while nobody answers, Claude Code repeats the request in silence.
-        "statusLine": {"type": "command", "command": status_line, "refreshInterval": 10},
+        "statusLine": {"type": "command", "command": f"{program} statusline", "refreshInterval": 10},
+        **(judged(program) if choices and isinstance(choices[0][1][0][0], Backend) else {}),
         # Without it a session starts in auto mode, whatever else is said.
         **({"disableAutoMode": "disable"} if lane.permission_mode != "auto" else {}),
         # The lane's setting is the answer to what Claude Code would ask at each start.
         **({"skipDangerousModePermissionPrompt": True} if lane.permission_mode == "bypass" else {}),
         **({"modelPicker": _picker(choices, LEAN_OPENING if lean else OPENING)} if choices else {}),
     }
+
+
+def judged(program: str) -> dict[str, Any]:
+    """Return what has the answers of a model on one's own server judged where a turn ends; see launcher/stopped.py."""
+    hook = {"hooks": [{"type": "command", "command": f"{program} stopped", "timeout": 10}]}
+    return {"hooks.Stop": [hook], "hooks.SubagentStop": [hook]}
 
 
 def _picker(choices: Choices, opening: int) -> dict[str, Any]:

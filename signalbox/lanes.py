@@ -6,7 +6,7 @@ from typing import Any
 
 from signalbox.backends import backend_kind, kind_of, sight_of
 from signalbox.billing import billed, instead
-from signalbox.claude_settings import LEAN, Choices, claude_settings
+from signalbox.claude_settings import LEAN, Choices, claude_settings, judged
 from signalbox.launcher.backends_env import OF_A_SERVER
 from signalbox.launcher.context import LEAN as LEAN_OPENING
 from signalbox.readings import of_boxes
@@ -58,7 +58,8 @@ def lane_records(settings: Settings) -> dict[str, Any]:
         "sessions_reopen": settings.launchers.reopen_sessions,
         "escalation": _handover(settings.launchers.escalation),
         "dispatch": {**_handover(settings.launchers.dispatch), "parallel": settings.launchers.dispatch.parallel},
-        "settings": {"cleanupPeriodDays": settings.sessions.keep_days},  # of the lanes of ~/.claude-backends.env, too
+        # Of the lanes of ~/.claude-backends.env, too.
+        "settings": {"cleanupPeriodDays": settings.sessions.keep_days, **judged(PROGRAM)},
         "lanes": {name: _record(settings, name, lane, claude) for name, lane in settings.lanes.items() if lane.enabled},
     }
 
@@ -113,7 +114,7 @@ def _record(settings: Settings, name: str, lane: Lane, claude: Account) -> dict[
             settings,
             lane,
             lean=lean,
-            status_line=f"{PROGRAM} statusline",
+            program=PROGRAM,
             choices=_choices(settings, lane, models),
         ),
         "context": context,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import completion, dispatch, headless, helps, lane, logs, sessions, speak, statusline, switch, usage
+from . import completion, dispatch, headless, helps, lane, logs, sessions, speak, statusline, stopped, switch, usage
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -51,9 +51,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "session": sessions.main,
     "session-run": sessions.run,
     "statusline": statusline.main,
+    "stopped": stopped.main,
     "switch": switch.main,
     "task-check": headless.check,
     "task-run": headless.run,
-    "task-told": headless.told,
     "usage": usage.main,
 }

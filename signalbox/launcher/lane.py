@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from . import attended, directory, probes, sources
+from . import attended, directory, probes, sources, stopped
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -24,6 +24,7 @@ ENDING = {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1", "CLAUDE_CODE_DISABLE_CRON
 
 
 HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+JUDGED = "hooks.Stop"  # in the settings of lanes whose answers are judged
 
 
 def main(name: str, arguments: Sequence[str]) -> NoReturn:
@@ -48,25 +49,25 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         for words in how(lane, arguments):
             say(words)
     whole = [*records["flags"], *_unread(lane, variables), *arguments]
-    run = begun(lane, records, variables)
-    if interactive and not attended.is_headless(whole) and _is_allowed(lane):
+    headless = attended.is_headless(whole)
+    run = begun(lane, records, variables, headless=headless)
+    if interactive and not headless and _is_allowed(lane):
         variables[HEADERS] += "\nx-signalbox-billed: yes"
-    if attended.wanted(whole, may_be_told=bool(run.audit)):
+    if attended.wanted(whole, may_be_told=bool(run.audit) or JUDGED in lane["settings"]):
         attended.begin(name, run, records["claude"], whole, variables)
     become(records["claude"], whole, variables)
 
 
-def begun(lane: dict[str, Any], records: dict[str, Any], variables: dict[str, str]) -> attended.Run:
-    """Return this start; the gateway knows it by a header that is put into `variables`."""
-    run = attended.Run(_ident(), records["audit"] if lane.get("instead") else "")
+def begun(
+    lane: dict[str, Any], records: dict[str, Any], variables: dict[str, str], *, headless: bool = True
+) -> attended.Run:
+    """Return this start; the gateway, and what judges a -p run's end, know it by what is put into `variables`."""
+    run = attended.Run(os.urandom(16).hex(), records["audit"] if lane.get("instead") else "")
+    if headless:
+        variables[stopped.RUN] = run.ident
     if lane["via"] == "gateway":
         variables[HEADERS] += f"\nx-signalbox-run: {run.ident}"
     return run
-
-
-def _ident() -> str:
-    """Return what the audit knows this start by: in a unit the one that its ExecStopPost= knows too."""
-    return (attended.is_main_process() and os.environ.get("INVOCATION_ID")) or os.urandom(16).hex()
 
 
 def _is_allowed(lane: dict[str, Any]) -> bool:

@@ -30,7 +30,9 @@ ENVIRONMENT = "CLAUDE_CODE_MAX_RETRIES=1 timeout 170"  # seconds; a lane's own t
 WAYS = ("gateway", "direct", "private")
 FORMS = ("-p", "tools", "turns", "terminal")
 TURNS = 5
+ASKED = "*/[cm][he][as]*"  # where a model is asked: /chat, /chat/completions, /messages
 AGAIN = "Resend your message to try again"  # so Claude Code 2.1.329 says at a terminal after words and an error
+NONE = "the answer is none: "
 DONE = "Hello from simulated|made-42|saw the output"
 
 
@@ -59,8 +61,12 @@ def _habit(habit: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
     return lambda stage, kind: options(stage, kind.server, habit=habit)
 
 
+def _slow(seconds: float, path: str = ASKED) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
+    return lambda stage, kind: fault(stage, kind.server, "hang", path=path, seconds=seconds)
+
+
 def _says(text: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
-    return lambda stage, kind: fault(stage, kind.server, "garble", path="*/[cm][he][as]*", text=text)
+    return lambda stage, kind: fault(stage, kind.server, "garble", path=ASKED, text=text)
 
 
 ALL_LOCAL = {"gateway": "local", "direct": "local", "private": "local"}
@@ -114,11 +120,30 @@ BEHAVIOURS = (
     ),
     Behaviour(
         "printed-call",
-        "A call that is printed after words is no answer where the gateway stands between",
-        "ggml-org/llama.cpp/issues/20260, jundot/omlx/issues/3153",
-        ("lm_studio",),
+        "A call that is printed after words is no answer: another gives one, or the run does not end well",
+        "ggml-org/llama.cpp/issues/20260, jundot/omlx/issues/3153, ollama/ollama/issues/15529",
+        ("lm_studio", "llama_cpp", "vllm", "ollama"),
         _says('I will look. <tool_call>{"name": "Bash", "arguments": {"command": "ls"}}</tool_call>'),
-        {"gateway": "cloud"},
+        NO_GATEWAY,
+        words=NONE,
+    ),
+    Behaviour(
+        "leftovers",
+        "What a template has left over is no answer either, and neither is a call that begins one",
+        "SOURCE1",
+        ("vllm", "llama_cpp", "lm_studio", "ollama"),
+        _says("<|channel|>commentary to=functions.Bash <|constrain|>json<|message|>{}"),
+        NO_GATEWAY,
+        words=NONE,
+    ),
+    Behaviour(
+        "empty",
+        "An answer without content is none",
+        "SOURCE2",
+        ("ollama", "llama_cpp", "vllm", "lm_studio"),
+        _says(""),
+        NO_GATEWAY,
+        words=NONE,
     ),
 )
 
@@ -218,10 +243,10 @@ def _at_a_terminal(command: str, prompt: str) -> tuple[int, str]:
             return 1, session.screen()
         for _ in range(2):
             session.type(prompt)
-            wait_until(lambda: bool(re.search(f"{DONE}|API Error", session.screen())), 90, 0.5)
+            wait_until(lambda: bool(re.search(f"{DONE}|API Error|{NONE}", session.screen())), 90, 0.5)
             if AGAIN not in session.screen():
                 break
-        return (1 if "API Error" in session.screen() else 0), session.screen()
+        return (1 if re.search(f"API Error|{NONE}", session.screen()) else 0), session.screen()
 
 
 def _ran(command: str) -> tuple[int, str]:

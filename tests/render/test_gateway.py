@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import yaml
 from signalbox import routes
 from signalbox.container import container_json
 from signalbox.lanes import lane_records
-from signalbox.render import render
+from signalbox.render import TEMPLATES, render
 from signalbox.secrets.on_host import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
 from tests.examples import NAMES, example
@@ -178,6 +179,20 @@ def test_an_example_is_routed_as_it_was(name: str, golden: Callable[[str, str], 
 
 def test_start_is_as_it_was(golden: Callable[[str, str], None]) -> None:
     golden("start", render("gateway/start", entrypoint="/app/docker-entrypoint.sh", gateway_key=GATEWAY_KEY))
+
+
+def test_all_that_a_plug_in_imports_is_placed() -> None:
+    placed = render("gateway/start", entrypoint="x", gateway_key=GATEWAY_KEY)
+    folder = TEMPLATES / "gateway"
+    modules = set(re.findall(r"^cat > /tmp/signalbox/(\w+)\.py ", placed, re.MULTILINE))
+    wanted = {
+        name
+        for module in modules
+        for name in re.findall(r"^(?:import|from) (\w+)", (folder / f"{module}.py").read_text(), re.MULTILINE)
+        if (folder / f"{name}.py").exists()
+    }
+    assert wanted
+    assert not wanted - modules
 
 
 def verified(text: str, directory: Path) -> list[str]:

@@ -17,7 +17,7 @@ from signalbox.render import TEMPLATES
 FOLDER = TEMPLATES / "gateway"
 OURS = (
     "allow", "attention", "audit", "bounds", "budget", "context", "endings", "failover", "guard", "images",
-    "lengths", "lines", "mend", "probe", "reasons", "schemas", "spent", "tell", "tls", "websearch",
+    "lengths", "lines", "mend", "no_answer", "probe", "reasons", "schemas", "spent", "tell", "tls", "websearch",
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+../../signalbox/launcher/no_answer.py
