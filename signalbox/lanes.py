@@ -58,8 +58,8 @@ def lane_records(settings: Settings) -> dict[str, Any]:
         "sessions_reopen": settings.launchers.reopen_sessions,
         "escalation": _handover(settings.launchers.escalation),
         "dispatch": {**_handover(settings.launchers.dispatch), "parallel": settings.launchers.dispatch.parallel},
-        # Of the lanes of ~/.claude-backends.env, too.
-        "settings": {"cleanupPeriodDays": settings.sessions.keep_days, **judged(PROGRAM)},
+        "settings": {"cleanupPeriodDays": settings.sessions.keep_days},  # of the lanes of ~/.claude-backends.env, too
+        "judged": judged(PROGRAM),  # of these alone
         "lanes": {name: _record(settings, name, lane, claude) for name, lane in settings.lanes.items() if lane.enabled},
     }
 

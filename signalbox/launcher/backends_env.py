@@ -95,7 +95,7 @@ def with_lanes(records: dict[str, Any], wanted: str | None = None) -> dict[str, 
             fail(EX_CONFIG, str(error))
         say(f"its servers are left out: {error}")
     for lane in own.values():
-        lane["settings"] |= records["settings"]
+        lane["settings"] |= records["settings"] | records["judged"]
     return {**records, "lanes": {**records["lanes"], **{k: v for k, v in own.items() if k not in records["lanes"]}}}
 
 

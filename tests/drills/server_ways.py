@@ -130,7 +130,7 @@ BEHAVIOURS = (
     Behaviour(
         "leftovers",
         "What a template has left over is no answer either, and neither is a call that begins one",
-        "SOURCE1",
+        "lablup/mlxcel/issues/654, ggml-org/llama.cpp/pull/15158, vllm-project/vllm/issues/26083",
         ("vllm", "llama_cpp", "lm_studio", "ollama"),
         _says("<|channel|>commentary to=functions.Bash <|constrain|>json<|message|>{}"),
         NO_GATEWAY,
@@ -139,7 +139,7 @@ BEHAVIOURS = (
     Behaviour(
         "empty",
         "An answer without content is none",
-        "SOURCE2",
+        "kekzl/imp/pull/1719, huggingface/transformers/issues/40620",
         ("ollama", "llama_cpp", "vllm", "lm_studio"),
         _says(""),
         NO_GATEWAY,
