@@ -2,7 +2,7 @@
 
 from pyinfra import host
 
-from signalbox import addresses, health, routes
+from signalbox import addresses, from_the_gateway, health, routes
 from signalbox.certify.known import uncertified
 from signalbox.debian import packages
 from signalbox.lanes import lane_records, lane_secrets
@@ -43,6 +43,7 @@ preflight(
     readings(s),
     addresses.of_own(s),
     addresses.names_for_the_gateway(s),
+    from_the_gateway.asked(s),
     s.encrypts_secrets,
     needed,
     **root,

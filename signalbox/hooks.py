@@ -28,6 +28,7 @@ from pyinfra.context import ctx_state
 
 from signalbox import alone, askpass, bounds, overhead, printed, transport
 from signalbox.applied import applied, commit
+from signalbox.from_the_gateway import tell
 from signalbox.lanes import lane_secrets
 from signalbox.ours import is_ours
 from signalbox.readahead import install as readahead
@@ -220,7 +221,10 @@ def _around(original: Callable[..., None]) -> Callable[..., None]:
             return original(state, *args, **kwargs)
         placing = [file for file in changing if not file.startswith(f"{_OURS.name}/")]
         with applied(state, placing[0] if placing else None):
-            return original(state, *args, **kwargs)
+            original(state, *args, **kwargs)
+            if "deploy.py" in placing:
+                tell(state)
+            return None
 
     return run_ops
 
