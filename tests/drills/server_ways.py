@@ -100,7 +100,8 @@ def look(stage: Stage, behaviour: Behaviour, kind: Kind, way: str, form: str) ->
     assert by != "nobody" or re.search(behaviour.words, said), f"{where}: {said[-400:]}"
     why = sorted({f"{line['error_class']}" for line in lines if line["fallback"]})
     mended = sorted({each for line in lines for each in line["mended"]})
-    words = said.strip().splitlines()[-1][:90] if by == "nobody" else ""
+    read = [line.strip() for line in said.splitlines() if re.search(behaviour.words, line)]
+    words = read[0][:120] if by == "nobody" else ""
     told = [*(f"audit: {each}" for each in why), *(f"mended: {each}" for each in mended), *([words] if words else [])]
     billed = sum(line["cost_usd"] or 0 for line in lines)
     return {"kind": kind.server, "way": way, "form": form, "by": by, "billed": f"{billed:.4f}" if billed else "",
