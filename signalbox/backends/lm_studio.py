@@ -43,7 +43,9 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 
 
 def sight(record: Backend, _model: BackendModel) -> Sight:
-    return Sight(probe(record).url, "capabilities.vision", models="models", names=("key", "loaded_instances.0.id"))
+    # 0.4.21 answers 400 to any but text in a tool's result: github.com/lmstudio-ai/localization/issues/425
+    names = ("key", "loaded_instances.0.id")
+    return Sight(probe(record).url, "capabilities.vision", models="models", names=names, in_results=False)
 
 
 def slots(_record: Backend, _model: BackendModel) -> str | None:

@@ -52,7 +52,8 @@ class Sight:
     """Where a server tells whether a model sees images; plain data. It is asked once an image is there.
 
     url: what to GET, or where to POST `body`. models, names: as of a Reading, for the model's entry in the answer.
-    vision: dotted path to true or false, or to a list in which "vision" stands where it does.
+    vision: dotted path to true or false, or to a list in which "vision" stands where it does. in_results: whether its
+    own Anthropic endpoint takes images as a tool's result too, such as those that Claude Code reads.
     """
 
     url: str
@@ -60,6 +61,7 @@ class Sight:
     body: dict[str, str] | None = None
     models: str | None = None
     names: tuple[str, ...] = ()
+    in_results: bool = True
 
 
 @dataclass(frozen=True)

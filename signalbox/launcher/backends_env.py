@@ -117,6 +117,8 @@ def missing(name: str) -> str | None:
 def _lane(name: str, variables: dict[str, str]) -> Lane:
     prefix = name.upper()
     url, model = variables[f"{prefix}_BASE_URL"].rstrip("/"), variables.get(f"{prefix}_MODEL")
+    if url.endswith("/v1"):
+        raise FileError(f"{path()}: {prefix}_BASE_URL ends in /v1, which Claude Code adds itself; write it without")
     if not model:
         raise FileError(f"{path()}: {prefix}_MODEL is missing, and Claude Code would ask for a model of Anthropic's")
     context = variables.get(f"{prefix}_CONTEXT_LENGTH")

@@ -84,13 +84,16 @@ SEEN = ("png", "jpg", "jpeg", "gif", "webp", "pdf")
 
 
 def _unread(lane: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
-    """Return what keeps Claude Code from reading images for a direct lane's model that sees none."""
-    if probes.sees_images(lane, variables.get(lane["key_variable"] or "")):
+    """Return what keeps Claude Code from reading images that a direct lane's server would refuse from then on."""
+    sees = probes.sees_images(lane, variables.get(lane["key_variable"] or ""))
+    if sees and (lane.get("sight") or {}).get("in_results", True):
         return []
     if sys.stdin.isatty() and sys.stderr.isatty():
-        way = "takes it out; through the gateway it is left out for you"
-        say(f"{lane['models']['main']} sees no images: none is read here, and one that you paste is refused until "
-            f"/rewind {way}")  # fmt: skip
+        model, way = lane["models"]["main"], "takes it out; through the gateway it is left out for you"
+        if sees:
+            say(f"the server of {model} takes no images from tools: none is read here; paste it")
+        else:
+            say(f"{model} sees no images: none is read here, and one that you paste is refused until /rewind {way}")
     return [f"--disallowedTools={','.join(f'Read(*.{each})' for each in SEEN)}"]
 
 

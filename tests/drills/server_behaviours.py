@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
 from tests.drills import looks
 from tests.drills.failures import STREAM_TIMEOUT, Kind, ask, fault, options
@@ -15,6 +16,7 @@ from tests.drills.stage import Stage
 from tests.lab.machine import wait_until
 
 IMAGE = "/home/claude/drill-inside/x.png"
+TOOL = "run: echo made-$((6*7))"
 SEE = f'call the tool "Read" with {json.dumps({"file_path": IMAGE})}'
 ASKED = "*/[cm][he][as]*"  # where a model is asked: /chat, /chat/completions, /messages
 NONE = "the answer is none: "
@@ -32,6 +34,7 @@ class Behaviour:
     prompt: of the first turn, where another than that of the form. arguments: more of Claude Code's.
     by: who does the work, of each way: "local", "cloud", or "nobody": then words tells what the person reads (a
     pattern). without: what the control plays in place of `have`, where it is not plain Claude Code that fails.
+    refused: messages that the server itself must refuse, where neither does.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Behaviour:
     arguments: str = ""
     words: str = r"\S"
     without: Callable[[Stage, Kind], AbstractContextManager[None]] | None = None
+    refused: Sequence[Mapping[str, Any]] | None = None
 
 
 def _habit(habit: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
@@ -86,6 +90,11 @@ def _says(text: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
     return lambda stage, kind: fault(stage, kind.server, "garble", path=ASKED, text=text)
 
 
+# A conversation in OpenAI's format, with a call whose id no server has made.
+ASKS = {"role": "user", "content": "look"}
+CALLED = {"id": "call_1", "type": "function", "function": {"name": "Bash", "arguments": "{}"}}
+CALLS = {"role": "assistant", "content": None, "tool_calls": [CALLED]}
+RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "done"}
 ALL_LOCAL = {"gateway": "local", "direct": "local", "private": "local"}
 NO_GATEWAY = {"gateway": "cloud", "direct": "nobody", "private": "nobody"}
 BEHAVIOURS = (
@@ -144,6 +153,91 @@ BEHAVIOURS = (
         {"gateway": "local", "direct": "nobody", "private": "nobody"},
         arguments="--strict-mcp-config --mcp-config=mcp.json",
         words="failed to parse grammar",
+    ),
+    Behaviour(
+        "text-results",
+        "A server that takes no images as a tool's result is not sent any, and the conversation goes on",
+        "lmstudio-ai/localization/issues/425, CommandCodeAI/command-code/issues/850",
+        ("lm_studio",),
+        _habit("text results"),
+        ALL_LOCAL,
+        prompt=SEE,
+    ),
+    Behaviour(
+        "no-tools",
+        "A model without tools: another does the work, or it is told in the server's words",
+        "anthropics/claude-code/issues/19341",
+        ("ollama",),
+        _habit("no tools"),
+        NO_GATEWAY,
+        words="does not support tools",
+    ),
+    Behaviour(
+        "own-ids",
+        "A server that knows its calls by ids of its own gets them back as they were",
+        "BerriAI/litellm/issues/32214",
+        ("vllm", "llama_cpp"),
+        _habit("own ids"),
+        ALL_LOCAL,
+        prompt=TOOL,
+        refused=(ASKS, CALLS, RESULT),
+    ),
+    Behaviour(
+        "tools-first",
+        "A server that wants the results of tools right behind their calls gets them so",
+        "BerriAI/litellm/issues/28995",
+        ("vllm", "lm_studio"),
+        _habit("tools first"),
+        ALL_LOCAL,
+        prompt=TOOL,
+        refused=(ASKS, CALLS, ASKS, RESULT),
+    ),
+    Behaviour(
+        "whole-calls",
+        "A call that comes in one piece, with the end of the answer in it, is made",
+        "BerriAI/litellm/issues/25321",
+        ("lm_studio", "vllm"),
+        _habit("whole calls"),
+        ALL_LOCAL,
+        prompt=TOOL,
+        without=_says(""),
+    ),
+    Behaviour(
+        "named-pieces",
+        "A call whose every piece has its id and name is one call",
+        "nanocoai/nanoclaw/pull/1241",
+        ("vllm",),
+        _habit("names each piece"),
+        {"gateway": "local"},
+        prompt=TOOL,
+        without=_says(""),
+    ),
+    Behaviour(
+        "late-thoughts",
+        "A thought that comes behind the first words breaks no answer",
+        "BerriAI/litellm/issues/33224, BerriAI/litellm/pull/29600",
+        ("vllm", "lm_studio"),
+        _habit("thinks between"),
+        ALL_LOCAL,
+        without=_says(""),
+    ),
+    Behaviour(
+        "thoughts-alone",
+        "An answer that is a thought and nothing else is none",
+        "anthropics/claude-code/issues/81016, zts212653/clowder-ai/issues/778",
+        ("llama_cpp", "vllm", "lm_studio", "ollama"),
+        _habit("only thinks"),
+        NO_GATEWAY,
+        words=NONE,
+    ),
+    Behaviour(
+        "cut-thoughts",
+        "A thought that took all the tokens of an answer leaves none, and that is told",
+        "anthropics/claude-code/issues/68882",
+        ("llama_cpp", "vllm"),
+        _habit("thinks on"),
+        NO_GATEWAY,
+        words=f"{NONE}|output token maximum",
     ),
     Behaviour(
         "slow-prompt",

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import requests
+
 from tests.drills import looks, record
 from tests.drills.drill import must_fail
-from tests.drills.failures import Kind, audit, local_again
+from tests.drills.failures import Kind, audit, local_again, urls
 from tests.drills.screen import MODES, TRUST, Terminal
-from tests.drills.server_behaviours import BEHAVIOURS, IMAGE, NONE, SEND, Behaviour
+from tests.drills.server_behaviours import BEHAVIOURS, IMAGE, NONE, SEND, TOOL, Behaviour
 from tests.drills.stage import HOST, Stage
 from tests.lab import hosts
 from tests.lab.machine import wait_until, write
@@ -24,7 +26,7 @@ from tests.lab.machine import wait_until, write
 DIRECTORY = "~/drill-inside"
 # One pixel.
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-HELLO, TOOL = "say hello", "run: echo made-$((6*7))"
+HELLO = "say hello"
 ENVIRONMENT = "CLAUDE_CODE_MAX_RETRIES=1 timeout 170"  # seconds; a lane's own three tries show nothing more here
 WAYS = ("gateway", "direct", "private")
 FORMS = ("-p", "tools", "turns", "terminal")
@@ -42,7 +44,8 @@ for line in sys.stdin:
         print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}), flush=True)
 """
 AGAIN = "Resend your message to try again"  # so Claude Code 2.1.329 says at a terminal after words and an error
-DONE = "Hello from simulated|made-42|saw the output"
+DONE = "Hello from simulated|saw the output"
+MADE = "made-42"  # by Bash, as TOOL asks
 
 
 def lanes(every: Mapping[str, Kind]) -> dict[str, Any]:
@@ -72,6 +75,8 @@ def prepare() -> None:
 
 def control(stage: Stage, behaviour: Behaviour, kind: Kind) -> str:
     """See that the cell fails without what is ours, or without the behaviour; return what was said of it."""
+    if behaviour.refused:
+        return must_fail(lambda: _takes(stage, behaviour, kind), "the server itself, asked otherwise")
     if behaviour.without is None:
         return must_fail(lambda: plainly(stage, behaviour, kind), "plain claude")
     other = replace(behaviour, have=behaviour.without)
@@ -90,7 +95,8 @@ def look(stage: Stage, behaviour: Behaviour, kind: Kind, way: str, form: str) ->
         status, said = _play(f"claude-{kind.server}-{way}", form, behaviour)
     lines = _new_lines(before)
     paid = [each for each in looks.chats(stage, "anthropic") if each["status"] == 200]
-    done = bool(re.search(DONE, said))
+    asked = behaviour.prompt or (TOOL if form == "tools" else HELLO)
+    done = bool(re.search(MADE if asked == TOOL else DONE, said))
     where = f"{behaviour.name}, {kind.server}, {way}, {form}"
     assert done or status, f"{where}: it ended well, and did nothing: {said[-400:]}"
     assert not paid or way == "gateway", f"{where}: a cloud was asked: {paid}"
@@ -106,6 +112,14 @@ def look(stage: Stage, behaviour: Behaviour, kind: Kind, way: str, form: str) ->
     billed = sum(line["cost_usd"] or 0 for line in lines)
     return {"kind": kind.server, "way": way, "form": form, "by": by, "billed": f"{billed:.4f}" if billed else "",
             "told": "; ".join(told)}  # fmt: skip
+
+
+def _takes(stage: Stage, behaviour: Behaviour, kind: Kind) -> None:
+    """AssertionError unless the server itself takes the messages that it should refuse."""
+    body = {"model": kind.record["models"][kind.model]["id"], "messages": behaviour.refused}
+    with behaviour.have(stage, kind):
+        answer = requests.post(f"{urls(stage)[kind.server]}/v1/chat/completions", json=body, timeout=10)
+    assert answer.status_code == 200, answer.text[:200]
 
 
 def plainly(stage: Stage, behaviour: Behaviour, kind: Kind) -> None:
@@ -154,7 +168,7 @@ def _at_a_terminal(command: str, prompt: str) -> tuple[int, str]:
             return 1, session.screen()
         for _ in range(2):
             session.type(prompt)
-            wait_until(lambda: bool(re.search(f"{DONE}|API Error|{NONE}", session.screen())), 90, 0.5)
+            wait_until(lambda: bool(re.search(f"{DONE}|{MADE}|API Error|{NONE}", session.screen())), 90, 0.5)
             if AGAIN not in session.screen():
                 break
         return (1 if re.search(f"API Error|{NONE}", session.screen()) else 0), session.screen()

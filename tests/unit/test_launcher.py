@@ -509,7 +509,7 @@ def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
     host.ask_here("local-private")
     assert host.run("local", "--private", "-p", "x", HTTPS_PROXY="http://proxy", NO_PROXY="a").returncode == 0
     arguments, variables = host.seen()
-    assert arguments == ["-p", "x"]
+    assert arguments[-2:] == ["-p", "x"]
     assert (variables["SIGNALBOX_LANE"], variables["ANTHROPIC_AUTH_TOKEN"]) == ("local-private", "none")
     assert "ANTHROPIC_CUSTOM_HEADERS" not in variables
     assert variables["NO_PROXY"] == "a,127.0.0.1"
@@ -518,10 +518,15 @@ def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
     )
 
 
-@pytest.mark.parametrize(("told", "denied"), [("false", True), ("true", False), ("null", False), ("[", False)])
-def test_a_direct_lane_whose_model_sees_no_images_reads_none(host: Host, told: str, denied: bool) -> None:
+@pytest.mark.parametrize(
+    ("told", "in_results", "denied"),
+    [("false", True, True), ("true", True, False), ("null", True, False), ("[", True, False), ("true", False, True)],
+)
+def test_a_direct_lane_whose_server_takes_no_images_reads_none(
+    host: Host, told: str, in_results: bool, denied: bool
+) -> None:
     host.ask_here("local-private")
-    sight = {"body": None, "models": None, "names": [], "model": "m", "vision": "vision"}
+    sight = {"body": None, "models": None, "names": [], "model": "m", "vision": "vision", "in_results": in_results}
     host.records["lanes"]["local-private"]["sight"] = {**sight, "url": f"{host.records['gateway']['url']}/sees/{told}"}
     host.write()
     assert host.run("local", "--private", "-p", "x").returncode == 0

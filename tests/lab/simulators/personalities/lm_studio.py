@@ -16,6 +16,7 @@ from tests.lab.simulators.habits import (
     late_system,
     refuse_extras,
     refuse_schemas,
+    refused_words,
     unseen_image,
 )
 from tests.lab.simulators.model import Prompt, Reply, Text, Turn
@@ -120,7 +121,7 @@ class LMStudio:
         reply = self._reply(prompt)
         if body.get("stream"):
             wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-            return Answer(events=openai_chat.chunks(reply, entry.key, wants_usage))
+            return Answer(events=openai_chat.chunks(reply, entry.key, wants_usage, self._options["habit"]))
         return Answer(body={**openai_chat.completion(reply, entry.key), "stats": {}})
 
     def _refuse_messages(self, call: Call, body: dict[str, Any]) -> None:
@@ -133,6 +134,8 @@ class LMStudio:
             raise Refused(_bad(call, words))
         if unseen_image(self._options["habit"], body):  # lmstudio-ai/lmstudio-bug-tracker/issues/908
             raise Refused(_bad(call, "Model does not support images. Please use a model that does."))
+        if words := refused_words(self._options["habit"], body):
+            raise Refused(_bad(call, words))
 
     def _complete(self, call: Call) -> Answer:
         body = json_object(call)
@@ -193,7 +196,7 @@ class LMStudio:
         self._fits(call, prompt, entry)
         message = anthropic_messages.message(self._reply(prompt), entry.key)
         if request.stream:
-            return Answer(events=anthropic_messages.events(message))
+            return Answer(events=anthropic_messages.events(message, self._options["habit"]))
         return Answer(body=message)
 
     def _reply(self, prompt: Prompt) -> Reply:
