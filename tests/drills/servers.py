@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from signalbox.settings.layers import merge
-from tests.drills import looks, server_behaviours, server_ways
+from tests.drills import looks, server_behaviours, server_ways, strict_servers
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.failover import every_kind
 from tests.drills.failures import Kind, ask, audit, audited, fault, kinds, options, settings, urls
@@ -264,14 +264,32 @@ def container(stage: Stage) -> Figures:
     }
 
 
+@drill.cell("strict-sessions")
+def strict_sessions(stage: Stage) -> Figures:
+    """A tool call, a subagent, /compact and what follows, at a terminal, straight to a strict server of each kind"""
+    every = _with_lanes(stage)
+    figures: Figures = {
+        f"{every[kind].server}, {way}": strict_servers.session(stage, every[kind], way)
+        for kind in strict_servers.KINDS
+        for way in strict_servers.WAYS
+    }
+    roles = next(each for each in server_behaviours.BEHAVIOURS if each.name == "roles")
+    return {**figures, "control": server_ways.control(stage, roles, every["llama_cpp"])}
+
+
+def _with_lanes(stage: Stage) -> dict[str, Kind]:
+    """Return every kind, on a host that has a lane for each way to it."""
+    every = kinds(urls(stage)) if stage.converged() else {}
+    stage.site(settings=merge(settings(every), {"lanes": server_ways.lanes(every)})).deploy().ok()
+    server_ways.prepare()
+    return every
+
+
 def _of_ways(behaviour: server_behaviours.Behaviour) -> None:
     """Register the cell of a behaviour in all ways and forms."""
 
     def body(stage: Stage) -> Figures:
-        every = kinds(urls(stage)) if stage.converged() else {}
-        lanes = server_ways.lanes(every)
-        stage.site(settings=merge(settings(every), {"lanes": lanes})).deploy().ok()
-        server_ways.prepare()
+        every = _with_lanes(stage)
         rows = list(server_ways.played(stage, behaviour, every))
         server_ways.keep(behaviour.name, rows)
         done = Counter(row["by"] for row in rows)
