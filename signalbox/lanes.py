@@ -209,14 +209,19 @@ def _readings(lane: Lane, models: Served, *, lean: bool) -> list[dict[str, Any]]
 
 
 def _sight(lane: Lane, models: Served) -> dict[str, Any] | None:
-    """Return what to ask of the server of a direct lane about images; the gateway asks by itself. None: nothing."""
-    if lane.via != "direct":
+    """Return what to ask of the server of the main model about images and tools; None: nothing.
+
+    Of images the gateway asks by itself. Of a model that several have, each may say another thing.
+    """
+    if lane.via == "first-party":
         return None
-    ((record, model),) = _used(lane, models, lane.models["main"])
-    if not isinstance(record, Backend) or not isinstance(model, BackendModel):
+    (record, model), *others = _used(lane, models, lane.models["main"])
+    if others or not isinstance(record, Backend) or not isinstance(model, BackendModel):
         return None
     sight = sight_of(record, model)
-    return sight and {key: value for key, value in sight.items() if key != "secret"}
+    if sight is None or (lane.via == "gateway" and not sight["tools"]):
+        return None
+    return {key: value for key, value in sight.items() if key != "secret"}
 
 
 def _slots(lane: Lane, models: Served) -> list[str]:

@@ -61,7 +61,7 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 def sight(record: Backend, model: BackendModel) -> Sight:
     # A router needs the name, and is not to load a model for that.
     asked = urlencode({"model": str(model.id), "autoload": "false"})
-    return Sight(f"{record.url}/props?{asked}", "modalities.vision")
+    return Sight(f"{record.url}/props?{asked}", "modalities.vision", tools="chat_template_caps.supports_tools")
 
 
 def slots(record: Backend, model: BackendModel) -> str | None:

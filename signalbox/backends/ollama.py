@@ -45,7 +45,7 @@ def reading(record: Backend, model: BackendModel) -> Reading:
 
 
 def sight(record: Backend, model: BackendModel) -> Sight:
-    return Sight(f"{record.url}/api/show", "capabilities", {"model": str(model.id)})
+    return Sight(f"{record.url}/api/show", "capabilities", {"model": str(model.id)}, tools="capabilities")
 
 
 def slots(_record: Backend, _model: BackendModel) -> str | None:

@@ -84,9 +84,15 @@ SEEN = ("png", "jpg", "jpeg", "gif", "webp", "pdf")
 
 
 def _unread(lane: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
-    """Return what keeps Claude Code from reading images that a direct lane's server would refuse from then on."""
-    sees = probes.sees_images(lane, variables.get(lane["key_variable"] or ""))
-    if sees and (lane.get("sight") or {}).get("in_results", True):
+    """Return what keeps Claude Code from reading images that a direct lane's server would refuse from then on.
+
+    And say of a model that takes no tools what it is good for, before anybody is asked in its place.
+    """
+    able = probes.abilities(lane, variables.get(lane["key_variable"] or ""))
+    if not able.tools:
+        say(probes.without_tools(lane))
+    sees = able.images
+    if lane["via"] != "direct" or (sees and (lane.get("sight") or {}).get("in_results", True)):
         return []
     if sys.stdin.isatty() and sys.stderr.isatty():
         model, way = lane["models"]["main"], "takes it out; through the gateway it is left out for you"

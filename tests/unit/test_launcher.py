@@ -536,6 +536,37 @@ def test_a_direct_lane_whose_server_takes_no_images_reads_none(
     assert arguments[:-2] == (wanted if denied else [])
 
 
+TOOLLESS = {"capabilities": ["completion", "vision"]}
+
+
+@pytest.mark.parametrize(
+    ("via", "told", "tools"),
+    [("direct", TOOLLESS, False), ("gateway", TOOLLESS, False), ("gateway", {"capabilities": ["tools"]}, True),
+     ("direct", {}, True), ("direct", OSError("away"), True)],
+)  # fmt: skip
+def test_a_model_without_tools_is_told_of_before_anybody_answers_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, via: str, told: Any, tools: bool
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def ask(_: str, headers: dict[str, str], *__: Any, **___: Any) -> Any:
+        asked.append(headers)
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    monkeypatch.setattr(probes, "ask", ask)
+    sight = {"url": "http://ollama/api/show", "body": {"model": "m"}, "models": None, "names": [], "model": "m",
+             "vision": "capabilities", "tools": "capabilities"}  # fmt: skip
+    instead = [{"model": "claude-haiku-4-5", "at": "anthropic", "billed": "the account"}]
+    lane = {"via": via, "sight": sight, "models": {"main": "gemma"}, "instead": instead}
+    assert probes.abilities(lane, "secret").tools is tools
+    assert ("Authorization" in asked[0]) is (via == "direct")  # the gateway's key is no server's
+    words = probes.without_tools(lane)
+    assert words.startswith("gemma takes no tools, by its server's own word: Claude Code does nothing with it")
+    assert ("claude-haiku-4-5 at anthropic answers, billed to the account" in words) is (via == "gateway")
+
+
 def _slot(**more: Any) -> dict[str, Any]:
     return {"is_processing": True, "n_prompt_tokens_processed": 2048, "n_prompt_tokens_cache": 100,
             "next_token": [{"n_decoded": 0}], **more}  # fmt: skip
