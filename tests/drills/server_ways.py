@@ -44,6 +44,7 @@ for line in sys.stdin:
         print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}), flush=True)
 """
 AGAIN = "Resend your message to try again"  # so Claude Code 2.1.329 says at a terminal after words and an error
+FAILED = f"API Error|NOBODY answered|{NONE}"  # the second stands in the status line
 DONE = "Hello from simulated|saw the output"
 MADE = "made-42"  # by Bash, as TOOL asks
 
@@ -168,10 +169,10 @@ def _at_a_terminal(command: str, prompt: str) -> tuple[int, str]:
             return 1, session.screen()
         for _ in range(2):
             session.type(prompt)
-            wait_until(lambda: bool(re.search(f"{DONE}|{MADE}|API Error|{NONE}", session.screen())), 90, 0.5)
+            wait_until(lambda: bool(re.search(f"{DONE}|{MADE}|{FAILED}", session.screen())), 90, 0.5)
             if AGAIN not in session.screen():
                 break
-        return (1 if re.search(f"API Error|{NONE}", session.screen()) else 0), session.screen()
+        return (1 if re.search(FAILED, session.screen()) else 0), session.screen()
 
 
 def _ran(command: str) -> tuple[int, str]:
