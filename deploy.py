@@ -2,15 +2,17 @@
 
 from pyinfra import host
 
-from signalbox import addresses, from_the_gateway, health, routes
 from signalbox.certify.known import uncertified
-from signalbox.debian import packages
-from signalbox.lanes import lane_records, lane_secrets
-from signalbox.logins import deploy_user
+from signalbox.desired import addresses, gateway_config, health
+from signalbox.desired.context_readings import readings
+from signalbox.desired.lanes import lane_records, lane_secrets
+from signalbox.desired.packages import packages
+from signalbox.engine.changes import may_replace
+from signalbox.engine.deploy_scope import at_the_end
+from signalbox.engine.logins import deploy_user
+from signalbox.fleet import from_the_gateway
 from signalbox.operations.guarded import Proof
-from signalbox.readings import readings
 from signalbox.settings import settings_for
-from signalbox.statements import may_replace
 from tasks.base import base, clocks
 from tasks.by_hand import by_hand
 from tasks.doctor import doctor
@@ -22,6 +24,7 @@ from tasks.hardening import hardening
 from tasks.launchers import launchers
 from tasks.leftovers import leftovers
 from tasks.preflight import preflight
+from tasks.programs import programs
 from tasks.rootless_docker import rootless_docker
 from tasks.secrets import secrets
 from tasks.service_user import service_user
@@ -31,7 +34,7 @@ from tasks.toolchain import toolchain
 s = settings_for(host)
 root = s.privileges()
 claude, keeper = s.service_account, s.gateway_account
-keys, lane_keys = s.secret_values(routes.required_secrets(s)), s.secret_values(lane_secrets(s))
+keys, lane_keys = s.secret_values(gateway_config.required_secrets(s)), s.secret_values(lane_secrets(s))
 
 may_replace(s.replaces)
 # First, and read-only: a machine that cannot become a host is left as it is.
@@ -59,7 +62,7 @@ guard(s.guard, **root)
 firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
-container = routes.container(s)
+container = gateway_config.container(s)
 images = {keeper.name: container.image} if s.gateway.enabled else {}
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, images, **root)
 # Before all that takes its place: the gateway wants the port, launchers the names.
@@ -71,9 +74,12 @@ secrets(s.secrets, keys, lane_keys, keeper, claude, health.kept_from_shells(s), 
 gateway(s.gateway, keeper, claude, container, s.secrets, keys, **root)
 # After the packages: needrestart looks at each transaction that comes after it.
 hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), proof, **root)
+programs(s.launchers.enabled or s.doctor.enabled, **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s), claude, **root)
 # After all that it looks at.
 doctor(s.doctor, claude, health.expected(s, packages(s)), uncertified(s), **root)
 # Last: by now every task has stated what it wants.
 leftovers(s.leftovers, proof, **root)
+# Once all of it is done.
+at_the_end(from_the_gateway.tell)

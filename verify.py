@@ -2,10 +2,10 @@
 
 from pyinfra import host
 
-from signalbox import health
-from signalbox.debian import packages
+from signalbox.desired import health
+from signalbox.desired.packages import packages
+from signalbox.fleet.verify import verify_host
 from signalbox.settings import settings_for
-from signalbox.verify import verify_host
 
 s = settings_for(host)
 verify_host(health.expected(s, packages(s)), s.preflight.max_clock_skew_seconds, s.privileges())

@@ -21,7 +21,7 @@ from bench.profiles import PROFILES
 from bench.proxy import Proxy
 from bench.racers import AHEAD, STOCK, WITHOUT
 from bench.site import Site, Way, environment, inside, script_of
-from signalbox.readahead.record import Record
+from signalbox.engine.readahead.record import Record
 from tests.lab import hosts
 from tests.lab.instance import Lab
 from tests.lab.machine import require_machine

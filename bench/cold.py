@@ -15,7 +15,7 @@ from bench.measure import Racer
 from bench.profiles import PROFILES
 from bench.racers import PYINFRA
 from bench.site import Site, Way, environment, inside
-from signalbox.addresses import NPM
+from signalbox.desired.addresses import NPM
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 from tests.lab import hosts, services

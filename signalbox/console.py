@@ -24,7 +24,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from signalbox.launcher.speak import shown
+from signalbox.host.shared.output import shown
 
 _PIPE_WIDTH = 400  # columns where no terminal sets a limit: what is read by a program is not cut
 

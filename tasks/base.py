@@ -7,10 +7,13 @@ import hashlib
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox import symptoms
-from signalbox.debian import NEEDED
+from signalbox.desired.packages import NEEDED
+from signalbox.desired.render import render
+from signalbox.engine.changes import want
+from signalbox.engine.outcome import warn
 from signalbox.facts import Packages, SecurityUpdates
 from signalbox.facts.in_effect import Upgrades
+from signalbox.fleet import symptoms
 from signalbox.operations import (
     absent,
     debian_sources,
@@ -21,10 +24,7 @@ from signalbox.operations import (
     packages,
     trusted_certificates,
 )
-from signalbox.render import render
 from signalbox.settings.sections import Base, Mirrors
-from signalbox.statements import want
-from signalbox.verdict import warn
 
 # One of them keeps the clock right; Debian has but one at a time. The first is installed where there is none.
 CLOCKS = ["systemd-timesyncd", "chrony", "ntpsec", "openntpd"]

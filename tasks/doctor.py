@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from pyinfra.api import deploy
 
-from signalbox import doctor as package
-from signalbox import symptoms
-from signalbox.container import AUDIT
+from signalbox.desired.gateway_container import AUDIT
+from signalbox.desired.render import render
+from signalbox.engine.outcome import remark
+from signalbox.fleet import symptoms
+from signalbox.host import programs
 from signalbox.operations import directories, file, files, link, service
-from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.sections import Doctor
-from signalbox.verdict import remark
+from tasks.programs import BASE
 
-BASE = "/usr/local/lib/signalbox"
 RECORD = "/etc/signalbox/doctor.json"
 LOOK = f"{AUDIT}/look"  # the gateway changes it when somebody shall look
 UNITS = tuple(f".config/systemd/user/claude-doctor.{kind}" for kind in ("service", "timer", "path"))
@@ -52,8 +51,7 @@ def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertifi
 @cache
 def _programs() -> dict[str, str]:
     """Return what is the same on every host, by path."""
-    modules = sorted(Path(package.__file__).parent.glob("*.py"))
-    texts = {f"{BASE}/doctor/{module.name}": module.read_text() for module in modules}
+    texts = {f"{BASE}/{path}": text for path, text in programs("doctor").items()}
     return {**texts, f"{BASE}/doctor/symptoms.json": json.dumps(symptoms.rows(), indent=1, ensure_ascii=False) + "\n"}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from signalbox.debian import FAIL2BAN
+from signalbox.desired.firewall import CONTROLLER, NFTABLES
+from signalbox.desired.packages import FAIL2BAN
+from signalbox.desired.render import render
 from signalbox.facts.in_effect import SshdJail
-from signalbox.networks import CONTROLLER, NFTABLES
 from signalbox.operations import controllers_known, directories, file, in_effect, packages, unit
 from signalbox.operations.controllers import spared
 from signalbox.operations.files import sha256
-from signalbox.render import render
 from signalbox.settings.protection import Fail2ban
 from signalbox.shell import sh
 

@@ -7,11 +7,7 @@ import re
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.facts import Placed
-from signalbox.facts.before import Listener, Listeners, Visitors, unheard
-from signalbox.facts.reach import Networks, Session
-from signalbox.facts.tried import Heard
-from signalbox.networks import (
+from signalbox.desired.firewall import (
     NFTABLES,
     RULES,
     SENDERS,
@@ -23,11 +19,15 @@ from signalbox.networks import (
     output_rules,
     resolved,
 )
+from signalbox.desired.render import render
+from signalbox.engine.outcome import fail, remark, warn
+from signalbox.facts import Placed
+from signalbox.facts.before import Listener, Listeners, Visitors, unheard
+from signalbox.facts.reach import Networks, Session
+from signalbox.facts.tried import Heard
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
-from signalbox.render import render
 from signalbox.settings.protection import Firewall
-from signalbox.verdict import fail, remark, warn
 
 UNIT = "signalbox-firewall.service"
 LOOKUP = "/usr/local/lib/signalbox/egress"

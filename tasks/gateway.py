@@ -6,18 +6,21 @@ import yaml
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.container import AUDIT, container_json
+from signalbox.desired.gateway_config import Container
+from signalbox.desired.gateway_container import AUDIT, container_json
+from signalbox.desired.render import render
+from signalbox.desired.secret_paths import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets
 from signalbox.facts import SecretFiles, SecretState
+from signalbox.host import programs
 from signalbox.operations import directories, file, handed_directory, image, only_unit, service
 from signalbox.operations.files import sha256
-from signalbox.render import TEMPLATES, render
-from signalbox.routes import Container
 from signalbox.secrets import Secret
-from signalbox.secrets.on_host import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets
 from signalbox.settings import Account
 from signalbox.settings.sections import Gateway, Secrets
 
-PROGRAMS = ("container.py", "stage.py", "supervisor.py")
+# What LiteLLM loads; of what others share it needs these alone.
+SHARED = ("shared/__init__.py", "shared/context.py", "shared/no_answer.py", "shared/reasons.py")
+PLUGINS = {**programs("gateway"), **{path: programs("shared")[path] for path in SHARED}}
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 
 
@@ -41,12 +44,14 @@ def gateway(
     key_files = {name: gateway_secret(secrets, account, name) for name in (GATEWAY_KEY, *sorted(keys))}
     reloaded = {
         f"{home}/config.yaml": f"# {PLACED}\n" + yaml.safe_dump(container.config, sort_keys=False, allow_unicode=True),
-        f"{home}/start": render("gateway/start", entrypoint=settings.entrypoint, gateway_key=GATEWAY_KEY),
+        f"{home}/start": render(
+            "gateway/start", entrypoint=settings.entrypoint, gateway_key=GATEWAY_KEY, plugins=PLUGINS
+        ),
         f"{home}/container.json": container_json(settings, container, key_files),
     }
-    programs = {f"{home}/supervisor/{name}": (TEMPLATES / "gateway" / name).read_text() for name in PROGRAMS}
+    supervisor = {f"{home}/{path}": text for path, text in programs("supervisor").items()}
     unit = account.path(".config/systemd/user/litellm.service")
-    restarted = programs | {
+    restarted = supervisor | {
         unit: render(
             "gateway/litellm.service",
             port=settings.port,
@@ -54,7 +59,7 @@ def gateway(
             limits=settings.limits,
             home=home,
             programs=f"{home}/supervisor",
-            inputs=(unit, *programs),
+            inputs=(unit, *supervisor),
         )
     }
     directories(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.desired.render import render
+from signalbox.engine.outcome import warn
 from signalbox.facts.reach import Guard as GuardFact
-from signalbox.guard import GUARD, STATE
 from signalbox.operations import directories, file, nothing_waits, unit
-from signalbox.render import render
 from signalbox.settings.protection import Guard
-from signalbox.verdict import warn
+from signalbox.shell.guard import GUARD, STATE
 
 UNITS = "/etc/systemd/system"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
+from signalbox.desired.render import render
 from signalbox.facts.in_effect import SysctlAtBoot
 from signalbox.operations import absent, directories, file, in_effect, kernel_settings, packages, private_home
 from signalbox.operations.guarded import Proof
-from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.protection import Hardening
 

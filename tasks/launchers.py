@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pyinfra.api import deploy
 
-from signalbox import launcher
-from signalbox.debian import LAUNCHERS
-from signalbox.lanes import PROGRAM
-from signalbox.launcher import helps
+from signalbox.desired.lanes import PROGRAM
+from signalbox.desired.packages import LAUNCHERS
+from signalbox.desired.render import render
+from signalbox.engine.changes import want
+from signalbox.engine.outcome import warn
+from signalbox.host import programs
+from signalbox.host.launcher import helps
 from signalbox.operations import choice, directories, file, files, links, packages
 from signalbox.operations.placed import placed_each
-from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.sections import Launchers
-from signalbox.statements import want
-from signalbox.verdict import warn
+from tasks.programs import BASE
 
-BASE = "/usr/local/lib/signalbox"
 SKILLS = "/usr/local/share/signalbox/skills"
 UNITS = "/etc/systemd/user"
 # Where Debian's look; fish 4.0 reads vendors' files below /usr/share alone, over ssh.
@@ -38,10 +37,9 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
     if not settings.enabled:
         return
     directories(name="launchers have their directories", paths=[BASE, PROGRAM.rsplit("/", 1)[0], "/etc/signalbox"])
-    modules = sorted(Path(launcher.__file__).parent.glob("*.py"))
     files(
         name="the launchers' programs are in place",
-        contents={f"{BASE}/launcher/{module.name}": module.read_text() for module in modules},
+        contents={f"{BASE}/{path}": text for path, text in programs("launcher").items()},
         modes={PROGRAM: "755"},
     )
     file(name="the lanes are known", path=RECORDS, content=json.dumps(records, indent=2, sort_keys=True) + "\n")

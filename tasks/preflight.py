@@ -9,17 +9,17 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox import symptoms
-from signalbox.addresses import of_url
+from signalbox.desired.addresses import of_url
+from signalbox.desired.firewall import is_own
+from signalbox.engine.outcome import fail, warn
+from signalbox.engine.readahead.cache import MAX_AGE
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable
 from signalbox.facts.reach import Networks, Resolved
-from signalbox.from_the_gateway import Asked
-from signalbox.launcher import context
-from signalbox.networks import is_own
+from signalbox.fleet import symptoms
+from signalbox.fleet.from_the_gateway import Asked
+from signalbox.host.shared import context
 from signalbox.operations.packages import refused
-from signalbox.readahead.known import MAX_AGE
 from signalbox.settings.sections import Preflight
-from signalbox.verdict import fail, warn
 
 
 @deploy("Preflight")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
+from signalbox.engine.outcome import fail
 from signalbox.operations import docker_storage_gone, sshd_as_before, state_gone, taken_away
 from signalbox.operations.guarded import Proof
 from signalbox.operations.leftovers import mounted_below
@@ -11,7 +12,6 @@ from signalbox.operations.placed import manifest_now
 from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections import Remove
-from signalbox.verdict import fail
 
 
 @deploy("Remove")

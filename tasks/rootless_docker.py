@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.debian import BESIDE_DOCKER, DOCKER, ROOT_DOCKER
+from signalbox.desired.packages import BESIDE_DOCKER, DOCKER, ROOT_DOCKER
+from signalbox.desired.render import render
+from signalbox.engine.outcome import fail
 from signalbox.facts import FileText, Placed
 from signalbox.facts.before import EngineState, RootEngine
 from signalbox.facts.look import MAX_TEXT
-from signalbox.launcher.speak import shown
+from signalbox.host.shared.output import shown
 from signalbox.operations import (
     directories,
     docker_repository,
@@ -27,13 +29,11 @@ from signalbox.operations.containers import pull
 from signalbox.operations.files import sha256
 from signalbox.operations.placed import placed
 from signalbox.operations.system import CA_BUNDLE
-from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.problems import show
 from signalbox.settings.sections import RootlessDocker
 from signalbox.shell import sh
 from signalbox.untrusted import json_of
-from signalbox.verdict import fail
 
 PROGRAMS = {
     "debian": "/usr/share/docker.io/contrib/dockerd-rootless.sh",

@@ -7,6 +7,9 @@ import re
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.desired.render import render
+from signalbox.engine.changes import want
+from signalbox.engine.outcome import warn
 from signalbox.facts import UserCommand
 from signalbox.operations import (
     authorized_keys,
@@ -20,14 +23,11 @@ from signalbox.operations import (
     user,
 )
 from signalbox.operations.placed import manifest_now
-from signalbox.render import render
 from signalbox.secrets import Secret
 from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections import ServiceUser
 from signalbox.shell import sh
-from signalbox.statements import want
-from signalbox.verdict import warn
 
 SUDO = {
     "none": ("has no sudo", None),

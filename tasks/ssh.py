@@ -5,14 +5,14 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
+from signalbox.desired.render import render
+from signalbox.desired.sshd import DIRECTORY, DROP_IN, directives
+from signalbox.engine.outcome import fail
 from signalbox.facts.reach import Session, Sshd
 from signalbox.operations import controllers_known, directories, packages, sshd_configuration
 from signalbox.operations.controllers import spared
 from signalbox.operations.guarded import Proof
-from signalbox.render import render
 from signalbox.settings.protection import Ssh
-from signalbox.sshd import DIRECTORY, DROP_IN, directives
-from signalbox.verdict import fail
 
 
 @deploy("SSH")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import deploy
 
-from signalbox.addresses import NPM
+from signalbox.desired.addresses import NPM
+from signalbox.desired.render import render
+from signalbox.engine.outcome import fail
 from signalbox.facts import Machine
 from signalbox.operations import directories, file, first_line, link, manager_environment, node_of, tool
 from signalbox.operations.files import sha256
 from signalbox.operations.system import CA_BUNDLE
 from signalbox.operations.tools import place
-from signalbox.render import render
 from signalbox.settings import Account
 from signalbox.settings.sections import Mirrors, Pins, Toolchain
-from signalbox.verdict import fail
 
 ENV = ".config/signalbox/env.sh"
 MANAGED = "/etc/claude-code/managed-settings.d"

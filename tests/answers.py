@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from signalbox.facts import answer
+from signalbox.shell import answer
 
 
 def answered(*fields: str | bytes, end: bool = True) -> list[str]:

@@ -18,7 +18,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from signalbox.launcher.context import ROOMY
+from signalbox.host.shared.context import ROOMY
 from tests.drills.deployment import Site
 from tests.lab import access, hosts, services
 from tests.lab.instance import Lab

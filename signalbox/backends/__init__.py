@@ -50,7 +50,7 @@ def backend_kind(record: Backend) -> BackendKind:
 def reading_of(record: Backend, model: BackendModel) -> dict[str, Any] | None:
     """Return as plain data how to read the context that a model is loaded with; None where its server does not tell.
 
-    signalbox/launcher/context.py judges the answer; `secret` is the name of the server's token, never its value.
+    signalbox/host/shared/context.py judges the answer; `secret` is the name of the server's token, never its value.
     """
     reading = backend_kind(record).reading(record, model)
     if reading is None:

@@ -120,7 +120,7 @@ class CloudKind(Kind[Cloud], Protocol):
     ACCOUNT: str
 
     def refuses(self, record: Cloud, model: CloudModel, /) -> list[str]:
-        """Return what the model refuses of a request for a Claude, in the words of templates/gateway/mend.py."""
+        """Return what the model refuses of a request for a Claude, as host/gateway/request_rewriting.py calls it."""
 
 
 class BackendKind(Kind[Backend], Protocol):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signalbox.certify.checks import AGENT, FAILED, LEAKS, PASSED, REMARK, Begins, Row, Target
-from signalbox.launcher.backends_env import OF_A_SERVER
+from signalbox.host.launcher.backends_env import OF_A_SERVER
 
 TOML = 'name = "infra"\nmodel = "devstral"\n[limits]\nsteps = 12\n'
 BUGS = (

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from signalbox import symptoms
 from signalbox.certify.server import Json, Refused, Said, Server
-from signalbox.doctor.check_speed import wanted
-from signalbox.doctor.symptoms import explain
+from signalbox.fleet import symptoms
+from signalbox.host.doctor.check_speed import wanted
+from signalbox.host.doctor.symptoms import explain
 
 PASSED, FAILED, REMARK = "passed", "failed", "remark"
 AGENT = "Claude Code: "  # how the rows begin in which it works itself

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from signalbox.certify import chat
-from signalbox.launcher.within import json_of
+from signalbox.host.shared.within import json_of
 
 Json = dict[str, Any]
 LONGEST = 16 << 20  # bytes of an answer, and of a stream's line

@@ -26,9 +26,9 @@ from typing import Any
 
 from signalbox.certify.checks import FAILED, PASSED, Begins, Row
 from signalbox.certify.scripted import ANSWER, DONE, Scripted, scripted
-from signalbox.claude_settings import LEFT_OUT
-from signalbox.lanes import lane_records
-from signalbox.launcher import directory, lane
+from signalbox.desired.claude_settings import LEFT_OUT
+from signalbox.desired.lanes import lane_records
+from signalbox.host.launcher import config_dir, lane
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 
@@ -76,8 +76,8 @@ class Trial:
     def fresh(self) -> None:
         """Have the lane's own settings in its directory, and nothing of an earlier row's."""
         (self.config / "settings.json").unlink(missing_ok=True)
-        (self.config / directory.WRITTEN).unlink(missing_ok=True)
-        directory.prepare(self.record, None)
+        (self.config / config_dir.WRITTEN).unlink(missing_ok=True)
+        config_dir.prepare(self.record, None)
         self.model.bodies.clear()
 
     def ask(self, prompt: str, *words: str, base: dict[str, str] | None = None) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""The subcommands of `signalbox`, one module each; signalbox/cli.py names them."""
+"""The subcommands of `signalbox`, one module each; signalbox/commands/cli.py names them."""

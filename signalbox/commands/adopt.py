@@ -8,14 +8,16 @@ from pathlib import Path
 import click
 
 from signalbox.console import Failure, note, working
-from signalbox.init import about_host, about_network, about_project, by_hand, project, taken_over
+from signalbox.init import adopted_settings, existing_host, project
 from signalbox.init.asking import interview, options
 from signalbox.init.finish import clone, finish
 from signalbox.init.host import KeyRefusedError, login
 from signalbox.init.question import Known, WrongAnswerError
+from signalbox.init.questions import host, network
+from signalbox.init.questions import project as about_project
 
 _STATE = Path(".signalbox/adopt.json")
-_ASKED = (*about_host.QUESTIONS, *about_network.QUESTIONS, *about_project.QUESTIONS)
+_ASKED = (*host.QUESTIONS, *network.QUESTIONS, *about_project.QUESTIONS)
 
 
 @click.command()
@@ -45,18 +47,20 @@ def adopt(
     try:
         with working("Looking at what is there by hand"):
             found = _looked(known, user)
-            taken = taken_over.taken(found, replace(project.reached(known), name=user), taken_over.local(found))
-    except (by_hand.ByHandError, WrongAnswerError) as error:
+            taken = adopted_settings.taken(
+                found, replace(project.reached(known), name=user), adopted_settings.local(found)
+            )
+    except (existing_host.ByHandError, WrongAnswerError) as error:
         raise Failure(str(error)) from None
     except KeyRefusedError:
         raise Failure("the host does not take the key any more; run this again") from None
-    for line in taken_over.lines(taken, found):
+    for line in adopted_settings.lines(taken, found):
         note(line)
     keys = {**taken.secrets, **known.secrets}
     finish(root, taken.wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
 
 
-def _looked(known: Known, user: str) -> by_hand.Found:
+def _looked(known: Known, user: str) -> existing_host.Found:
     sudo = known.machine.sudo if known.machine else "root"
-    with login(about_host.target(known), Path(known.answers["ssh_key"]).expanduser()) as client:
-        return by_hand.look(client, user, sudo, known.secrets.get("ADMIN_SUDO"))
+    with login(host.target(known), Path(known.answers["ssh_key"]).expanduser()) as client:
+        return existing_host.look(client, user, sudo, known.secrets.get("ADMIN_SUDO"))

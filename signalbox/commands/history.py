@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 import click
 
 from signalbox.console import json_option, print_json, print_table
-from signalbox.history import Record, read
+from signalbox.engine.history import Record, read
 
 
 @click.command()

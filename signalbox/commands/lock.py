@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from signalbox import deploys
+from signalbox.commands import deploys
 from signalbox.commands.options import selector_options
 from signalbox.console import FAILED, OK, Failure, confirmed, json_option, note, print_json, print_table
-from signalbox.driver import Outcome, drive
-from signalbox.lock import Owner
+from signalbox.engine.driver import Outcome, drive
+from signalbox.engine.lock import Owner
 
 _DEPLOY = str(Path(deploys.__file__).with_name("lock.py"))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from signalbox.commands.options import FILE, run_options
+from signalbox.commands.wrong_usage import DriftCommand
 from signalbox.console import (
     DRIFT,
     FAILED,
@@ -22,10 +23,9 @@ from signalbox.console import (
     verbose_option,
     working,
 )
-from signalbox.driver import drive
-from signalbox.plan.report import examine
-from signalbox.plan.text import junit, lines, summary
-from signalbox.wrong_usage import DriftCommand
+from signalbox.engine.driver import drive
+from signalbox.fleet.plan.report import examine
+from signalbox.fleet.plan.text import junit, lines, summary
 
 _STATUS = {"clean": OK, "drift": DRIFT, "unknown": FAILED}
 

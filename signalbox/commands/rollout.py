@@ -20,15 +20,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from signalbox import deployed, hooks
-from signalbox.applied import who
 from signalbox.commands.options import run_options
 from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
-from signalbox.driver import drive
-from signalbox.history import state_directory
-from signalbox.rollout.good import basis
-from signalbox.rollout.progress import DONE, HostProgress, Progress, divided
-from signalbox.rollout.roll import Course, roll
+from signalbox.engine import deployed, hooks
+from signalbox.engine.deploy_scope import who
+from signalbox.engine.driver import drive
+from signalbox.engine.history import state_directory
+from signalbox.fleet.rollout.last_known_good import basis
+from signalbox.fleet.rollout.progress import DONE, HostProgress, Progress, divided
+from signalbox.fleet.rollout.roll import Course, roll
 
 _SELECT = ("--limit", "--exclude")
 _STYLES = {"done": "green", "failed": "red", "put back": "yellow", "waiting": "dim"}

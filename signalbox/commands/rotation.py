@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from signalbox import deploys
+from signalbox.commands import deploys
 from signalbox.console import FAILED, note, verbose_option
-from signalbox.driver import drive
+from signalbox.engine.driver import drive
 
 _DEPLOY = str(Path(deploys.__file__).with_name("gateway_key.py"))
 

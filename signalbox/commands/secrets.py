@@ -22,14 +22,14 @@ from signalbox.console import (
     reveal,
     verbose_option,
 )
-from signalbox.lanes import lane_secrets
-from signalbox.routes import required_secrets
+from signalbox.desired.gateway_config import required_secrets
+from signalbox.desired.lanes import lane_secrets
 from signalbox.secrets import Secret, SecretError
-from signalbox.secrets.choice import SOURCES, source_for
 from signalbox.secrets.text import assignments, read_text
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.fields import secret_name
 from signalbox.settings.layers import Layer, groups_of
+from signalbox.settings.secret_source import SOURCES, source_for
 from signalbox.settings.sections import Secrets
 from signalbox.settings.settings import sections
 from signalbox.vault import changes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from signalbox import usage as engine
+from signalbox.commands import deploys
 from signalbox.commands.options import FILE, selector_options
 from signalbox.console import (
     FAILED,
@@ -20,8 +20,11 @@ from signalbox.console import (
     stdout,
     working,
 )
-from signalbox.launcher import usage as rows_of
-from signalbox.launcher import usage_page
+from signalbox.fleet import usage as engine
+from signalbox.host.launcher import usage as rows_of
+from signalbox.host.launcher import usage_page
+
+_DEPLOY = str(Path(deploys.__file__).with_name("usage.py"))
 
 
 @click.command()
@@ -41,7 +44,7 @@ def usage(inventory: str, selectors: list[str], days: int, page: Path | None, as
     """
     try:
         with working("asking hosts") if stderr().is_terminal else nullcontext():
-            hosts = engine.usage(inventory, selectors, days)
+            hosts = engine.usage(_DEPLOY, inventory, selectors, days)
     except RuntimeError as error:
         raise Failure(str(error)) from None
     rows = rows_of.merged(row for host in hosts for row in host.rows)

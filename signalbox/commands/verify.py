@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 import click
 from rich.text import Text
 
-from signalbox import verify as engine
 from signalbox.commands.options import FILE, selector_options
 from signalbox.console import (
     DRIFT,
@@ -27,9 +26,10 @@ from signalbox.console import (
     verbose_option,
     working,
 )
-from signalbox.doctor.symptoms import FAILURE, WARNING
-from signalbox.launcher.speak import shown
-from signalbox.verify import Report, Request
+from signalbox.fleet import verify as engine
+from signalbox.fleet.verify import Report, Request
+from signalbox.host.doctor.symptoms import FAILURE, WARNING
+from signalbox.host.shared.output import shown
 
 
 @click.command()

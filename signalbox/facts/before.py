@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, number, records
 from signalbox.shell import Script, each_of, sh
+from signalbox.shell.answer import HostFact, UnreadableError, asked, fields, number, records
 
 _SHAPES = {"range": 2, "socket": 5}
 # Without single quotes, of which each costs five characters where it is quoted. What a process is called is its

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from signalbox.facts.answer import HostFact, asked, claim, fields, said_by
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import HostFact, asked, claim, fields, said_by
 
 _MAX_KIB = 2048  # of a file; a shell's or Claude Code's own are not as large
 _MAX_FOUND = 200

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from signalbox.facts.answer import HostFact, asked, claim, records
 from signalbox.shell import Script, each_of, sh
+from signalbox.shell.answer import HostFact, asked, claim, records
 from signalbox.untrusted import json_of
 
 MAX_BYTES = 90 * 1024  # of an answer; more is no list of models

@@ -6,8 +6,8 @@ import ast
 import re
 from dataclasses import dataclass
 
-from signalbox.facts.answer import HostFact, asked, records, values
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import HostFact, asked, records, values
 
 
 @dataclass(frozen=True)

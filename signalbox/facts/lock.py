@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from signalbox.facts.answer import HostFact, asked, fields
-from signalbox.lock import PATH, Owner
+from signalbox.engine.lock import PATH, Owner
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import HostFact, asked, fields
 
 
 class LockOwner(HostFact[Owner | None]):

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from signalbox.facts.answer import number
-from signalbox.manifest import MANIFEST, MAX_BYTES
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import number
+from signalbox.shell.manifest import MANIFEST, MAX_BYTES
 
 MAX_HASHED = 16 * 1024 * 1024  # bytes; nothing that we place whole is as large
 MAX_TEXT = 128 * 1024  # bytes of a file whose text is wanted

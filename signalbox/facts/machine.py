@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, number, records, text_of
 from signalbox.facts.look import SHAPES, Look, looks
-from signalbox.kept import owner_of
-from signalbox.manifest import MANIFEST
 from signalbox.shell import Script, each_of, sh
+from signalbox.shell.answer import HostFact, UnreadableError, asked, fields, number, records, text_of
+from signalbox.shell.manifest import MANIFEST
+from signalbox.shell.originals import owner_of
 
 
 @dataclass(frozen=True)

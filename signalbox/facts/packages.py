@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from signalbox.facts.answer import HostFact, asked, fields, records
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import HostFact, asked, fields, records
 
 # apt names each step of what it would do: "Remv docker-ce [5:28.0] …", "Inst curl [8.14.1-1] (8.14.1-2 Debian:13 …".
 _STEP = re.compile(r"(Remv|Inst) ([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9]+)? \[([\w.+:~-]+)\](?: \(([\w.+:~-]+) )?", re.ASCII)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
-from signalbox.facts.answer import HostFact, asked, records
 from signalbox.facts.look import SHAPES, Look, found, looks, manifest_entries, manifest_paths
-from signalbox.kept import owner_of
-from signalbox.manifest import MANIFEST, Entry, entry_path
 from signalbox.shell import Script, each_of, sh
+from signalbox.shell.answer import HostFact, asked, records
+from signalbox.shell.manifest import MANIFEST, Entry, entry_path
+from signalbox.shell.originals import owner_of
 
 _LOOKED_AT = ("file", "link", "mode")  # kinds of the manifest, beside directories
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from signalbox.facts.answer import HostFact, UnreadableError, asked, fields, records, values
-from signalbox.guard import STATE
-from signalbox.manifest import CONTROLLERS
-from signalbox.networks import open_ports
+from signalbox.desired.firewall import open_ports
 from signalbox.shell import Script, each_of, sh
+from signalbox.shell.answer import HostFact, UnreadableError, asked, fields, records, values
+from signalbox.shell.guard import STATE
+from signalbox.shell.manifest import CONTROLLERS
 from signalbox.untrusted import json_of
 
 MAX_ROUTES = 512 * 1024  # bytes of JSON

@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass, replace
 from functools import cache
 
-from signalbox.facts.answer import HostFact, asked, claim, records, said_by
 from signalbox.facts.placed import entry_of, show_entries
-from signalbox.manifest import Entry
 from signalbox.shell import Script, each_of, sh
+from signalbox.shell.answer import HostFact, asked, claim, records, said_by
+from signalbox.shell.manifest import Entry
 
 MAX_BYTES = 64 * 1024  # of a secret's file
 # A fresh salt each look, and scrypt: who sees the answer (pyinfra -vvv) cannot look it up, nor guess a weak token fast.

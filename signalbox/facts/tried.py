@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from signalbox.facts.answer import HostFact, asked, fields
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import HostFact, asked, fields
 
 SECONDS = 10
 MAX_ADDRESSES = 256

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from signalbox.facts.answer import HostFact, asked, claim, fields, records, said_by, text_of
 from signalbox.facts.look import SHAPES, Look, found, looks
-from signalbox.kept import owner_of
 from signalbox.shell import Script, each_of, sh
+from signalbox.shell.answer import HostFact, asked, claim, fields, records, said_by, text_of
+from signalbox.shell.originals import owner_of
 
 # Those of ours are asked about together: systemctl takes as long for one.
 SYSTEM = ("fail2ban.service", "nftables.service", "signalbox-firewall.service", "signalbox-guard.service")

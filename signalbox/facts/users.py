@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from signalbox.facts.answer import HostFact, UnreadableError, asked, claim, fields, number, records, said_by, text_of
 from signalbox.facts.look import SHAPES, Look, looks
 from signalbox.facts.placed import entry_of, show_entries
-from signalbox.manifest import Entry
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import HostFact, UnreadableError, asked, claim, fields, number, records, said_by, text_of
+from signalbox.shell.manifest import Entry
 
 SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
 FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs

@@ -19,7 +19,7 @@ from signalbox.console import DRIFT, FAILED, OK, Failure, agreed, confirmed, not
 from signalbox.init import files, pinning, project
 from signalbox.init.answers import Kept
 from signalbox.init.interview import complain, somebody_there
-from signalbox.init.wishes import Wishes
+from signalbox.init.to_settings import Wishes
 from signalbox.pins import PinError
 from signalbox.secrets import Secret, SecretError
 from signalbox.settings import SettingsError
@@ -169,7 +169,7 @@ def _afterwards(wishes: Wishes, asked: int, deploy: bool | None, as_json: bool, 
 
 def _plan(host: str) -> tuple[int, dict[str, Any]]:
     """Return `signalbox plan`'s exit status and report; a process of its own reads the files as they are now."""
-    words = [sys.executable, "-c", "from signalbox.cli import main; main()", "plan", "--json", "--limit", host]
+    words = [sys.executable, "-c", "from signalbox.commands.cli import main; main()", "plan", "--json", "--limit", host]
     note("Looking at what a deploy would do …")  # it has a spinner of its own
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=None, check=False, text=True)
     try:

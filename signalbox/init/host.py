@@ -16,17 +16,17 @@ from typing import Any, TypeVar, cast
 
 import paramiko
 
-from signalbox.debian import ROOT_DOCKER, packages
-from signalbox.facts.answer import HostFact, UnreadableError
+from signalbox.desired.packages import ROOT_DOCKER, packages
 from signalbox.facts.before import Listeners, RootEngine
 from signalbox.facts.packages import Transaction
 from signalbox.init.found import HostKey, Machine
 from signalbox.init.question import WrongAnswerError
-from signalbox.manifest import STATE
 from signalbox.secrets import Secret
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 from signalbox.settings.settings import sections
+from signalbox.shell.answer import HostFact, UnreadableError
+from signalbox.shell.manifest import STATE
 
 Told = TypeVar("Told")
 

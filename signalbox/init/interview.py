@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from signalbox.console import Failure, asked, note, stderr, working
+from signalbox.host.shared.output import shown
 from signalbox.init.answers import Kept
 from signalbox.init.question import Known, Question, WrongAnswerError, told
-from signalbox.launcher.speak import shown
 from signalbox.secrets import Secret
 from signalbox.settings.fields import PLACEHOLDER
 

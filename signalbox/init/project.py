@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from signalbox.init import about_host, files, owned
-from signalbox.init.about_clouds import CLAUDES
-from signalbox.init.about_models import loaded_context, token_name
-from signalbox.init.about_network import ca_paths
+from signalbox.init import files, managed_keys
 from signalbox.init.question import Known
+from signalbox.init.questions import host
+from signalbox.init.questions.clouds import CLAUDES
+from signalbox.init.questions.models import loaded_context, token_name
+from signalbox.init.questions.network import ca_paths
 from signalbox.init.shape import listed, split_address
-from signalbox.init.wishes import Local, Wishes, accounts, group_settings, host_settings, needed_secrets
+from signalbox.init.to_settings import Local, Wishes, accounts, group_settings, host_settings, needed_secrets
 from signalbox.secrets import Secret
 from signalbox.settings import Settings
 from signalbox.settings.layers import Layer, defaults, merge
@@ -50,7 +51,7 @@ def reached(known: Known) -> Wishes:
         logins=tuple(listed(answers["logins"])),
         network=_network(answers),
         vault_key=answers["vault_key"],
-        beside={**about_host.firewall(known), **about_host.gives_way(known)},
+        beside={**host.firewall(known), **host.gives_way(known)},
     )
 
 
@@ -67,7 +68,7 @@ def _network(answers: Mapping[str, str]) -> dict[str, Any]:
     if answers["network"] != "mirrors":
         return {}
     shipped = defaults()["mirrors"]
-    given = {name: answers.get(f"mirror_{name}", "standard") for name in owned.MIRRORS}
+    given = {name: answers.get(f"mirror_{name}", "standard") for name in managed_keys.MIRRORS}
     mirrors = {name: url for name, url in given.items() if url not in ("standard", shipped[name])}
     authorities = [str(Path(path).expanduser()) for path in ca_paths(answers["ca_certificates"])]
     return {"mirrors": mirrors} | ({"extra_ca_certificates": authorities} if authorities else {})
@@ -124,8 +125,8 @@ def drafted(root: Path, wished: Wishes) -> Draft:
 def draft(inventory: Mapping[str, Any], before: Mapping[str, Any], wished: Wishes) -> Draft:
     """Return what comes of wishes where an inventory and the settings of the host's group are there."""
     hosts = files.entries(inventory, wished.group)
-    beside = merge(owned.without(hosts.get(wished.address, {}), owned.HOST), host_settings(wished))
-    group = merge(owned.without(before, owned.of_group(before)), group_settings(wished))
+    beside = merge(managed_keys.without(hosts.get(wished.address, {}), managed_keys.HOST), host_settings(wished))
+    group = merge(managed_keys.without(before, managed_keys.of_group(before)), group_settings(wished))
     shipped = {name: defaults()[name] for name in {**before, **group} if name in defaults()}
     old, new = merge(shipped, before), merge(shipped, group)
     touched = tuple(name for name in new if new[name] != old.get(name))

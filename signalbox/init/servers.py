@@ -10,9 +10,9 @@ import requests
 
 from signalbox.backends import BACKENDS
 from signalbox.backends.shape import Listing, Reading
+from signalbox.host.shared.context import loaded
+from signalbox.host.shared.within import ANSWER, json_of
 from signalbox.init.found import Loaded, Server
-from signalbox.launcher.context import loaded
-from signalbox.launcher.within import ANSWER, json_of
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
 from signalbox.settings.records import Backend, BackendModel

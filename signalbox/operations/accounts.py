@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
 from signalbox.facts import Placed, User
 from signalbox.facts.users import SUBIDS
-from signalbox.kept import lines_without, readable, replaced
-from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
 from signalbox.operations.placed import manifest_now
-from signalbox.removal import removal
-from signalbox.run_as import PATIENCE, as_owner, run_as
 from signalbox.settings.account import Account
-from signalbox.shell import all_of, fed, sh
-from signalbox.statements import differs, want
+from signalbox.shell import all_of, fed, manifest, sh
+from signalbox.shell.manifest import Entry
+from signalbox.shell.originals import lines_without, readable, replaced
+from signalbox.shell.removal import removal
+from signalbox.shell.run_as import PATIENCE, as_owner, run_as
 
 
 @operation()

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
 from signalbox.facts import Placed, UserCommand
-from signalbox.kept import owner_of, replaced
-from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import prepare
-from signalbox.run_as import PATIENCE, as_owner, run_as
-from signalbox.shell import Script, all_of, each_of, sh
-from signalbox.statements import differs, want
+from signalbox.shell import Script, all_of, each_of, manifest, sh
+from signalbox.shell.manifest import Entry
+from signalbox.shell.originals import owner_of, replaced
+from signalbox.shell.run_as import PATIENCE, as_owner, run_as
 
 SHELL_FILES = (".bashrc", ".bash_aliases", ".bash_profile", ".profile", ".zshrc", ".zprofile")
 # Leaves out functions and aliases of these names, and what loads these files; fails where a function has no end.

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
+from signalbox.engine.outcome import warn
 from signalbox.facts import FileText, Placed
-from signalbox.kept import owner_of
-from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
-from signalbox.removal import choice_made
-from signalbox.run_as import as_owner
-from signalbox.shell import all_of
-from signalbox.statements import differs, want
+from signalbox.shell import all_of, manifest
+from signalbox.shell.manifest import Entry
+from signalbox.shell.originals import owner_of
+from signalbox.shell.removal import choice_made
+from signalbox.shell.run_as import as_owner
 from signalbox.untrusted import json_of
-from signalbox.verdict import warn
 
 MAX_BYTES = 256 * 1024  # of such a file
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
 from signalbox.facts import UserCommand
 from signalbox.operations.commands import Commands
-from signalbox.run_as import run_as
-from signalbox.shell import Script, all_of, sh
-from signalbox.statements import differs, want
+from signalbox.shell import Script, all_of, manifest, sh
+from signalbox.shell.run_as import run_as
 
 _HIDDEN = "hidden"
 

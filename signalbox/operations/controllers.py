@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 from pyinfra import host
 from pyinfra.api import operation
 
+from signalbox.desired.firewall import CONTROLLER, contains, resolved
+from signalbox.engine.changes import differs
 from signalbox.facts.reach import Controllers, Networks, Session
-from signalbox.manifest import CONTROLLERS, MAKE
-from signalbox.networks import CONTROLLER, contains, resolved
 from signalbox.operations.commands import Commands
 from signalbox.shell import fed, sh
-from signalbox.statements import differs
+from signalbox.shell.manifest import CONTROLLERS, MAKE
 
 KEPT = 8
 

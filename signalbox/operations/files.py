@@ -8,15 +8,14 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 from pyinfra.operations.util.files import generate_color_diff
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, renews, want
 from signalbox.facts import FileText, FirstLine, Placed, PlacedState
-from signalbox.kept import edited_of, keep, lines_without, original_of, readable, replaced
 from signalbox.operations.commands import Commands
 from signalbox.operations.placed import directories_now, placed, placed_each
-from signalbox.removal import removal
-from signalbox.run_as import as_owner
-from signalbox.shell import Script, all_of, fed, sh
-from signalbox.statements import differs, renews, want
+from signalbox.shell import Script, all_of, fed, manifest, sh
+from signalbox.shell.originals import edited_of, keep, lines_without, original_of, readable, replaced
+from signalbox.shell.removal import removal
+from signalbox.shell.run_as import as_owner
 
 
 def sha256(content: str) -> str:

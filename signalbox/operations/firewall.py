@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pyinfra import host
 from pyinfra.api import operation
 
+from signalbox.desired.firewall import SENDERS, TRIAL, id_set, open_ports
+from signalbox.engine.changes import differs
 from signalbox.facts import User
 from signalbox.facts.reach import FirewallLoaded, OpenPorts
 from signalbox.facts.users import SUBIDS
-from signalbox.networks import SENDERS, TRIAL, id_set, open_ports
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
 from signalbox.shell import all_of, fed, sh
-from signalbox.statements import differs
 
 _KEEP = sh("nft -s list table inet signalbox > table.nft 2>/dev/null || : > table.nft")
 _NO_TRIAL = sh("nft destroy table inet {}", TRIAL)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pyinfra import host, logger
 from pyinfra.api import StringCommand, operation
 
-from signalbox import guard
+from signalbox.engine.changes import differs
+from signalbox.engine.logins import deploy_user, login_problem, reached_by_ssh
+from signalbox.engine.outcome import warn
 from signalbox.facts import Placed
 from signalbox.facts.reach import Guard
-from signalbox.logins import deploy_user, login_problem, reached_by_ssh
 from signalbox.operations.commands import Commands
-from signalbox.shell import Script, fed, script_of, sh
-from signalbox.statements import differs
-from signalbox.verdict import warn
+from signalbox.shell import Script, fed, guard, script_of, sh
 
 _RESTORED = f"{guard.STATE}/restored"
 

@@ -8,10 +8,10 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import FactBase, operation
 
+from signalbox.engine.changes import differs
 from signalbox.facts.in_effect import Effective
 from signalbox.operations.commands import Commands
 from signalbox.shell import Script, sh
-from signalbox.statements import differs
 
 
 def refused(message: str) -> Script:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
+from signalbox.engine.outcome import remark
 from signalbox.facts.reach import KernelSettings
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
-from signalbox.shell import Script, all_of, sh
-from signalbox.statements import differs, want
-from signalbox.verdict import remark
+from signalbox.shell import Script, all_of, manifest, sh
 
 
 @operation()

@@ -9,14 +9,13 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
 from signalbox.facts import PlacedState, SecretFiles, SecretState, UserCommand
 from signalbox.facts.secrets import careful_reader, credential_name
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import cleared, prepare
-from signalbox.run_as import as_owner, run_as
-from signalbox.shell import Script, all_of, each_of, fed, sh
-from signalbox.statements import differs, want
+from signalbox.shell import Script, all_of, each_of, fed, manifest, sh
+from signalbox.shell.run_as import as_owner, run_as
 
 _NO_CREDENTIALS = (
     'systemd-creds cannot encrypt here; see `systemctl status systemd-creds.socket`, or write secrets.on_host = "plain"'

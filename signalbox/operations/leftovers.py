@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from pyinfra import host, logger, state
 from pyinfra.api import operation
 
+from signalbox.desired.sshd import DROP_IN
+from signalbox.engine.changes import differs, wanted
+from signalbox.engine.outcome import remark, warn
 from signalbox.facts import UserCommand
-from signalbox.kept import owner_of
-from signalbox.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.operations.accounts import keys_gone
 from signalbox.operations.commands import Commands
 from signalbox.operations.guarded import Proof
 from signalbox.operations.placed import manifest_now
 from signalbox.operations.ssh import sshd_given_back
-from signalbox.removal import ORDER, mounts_below, npm_packages, ordered, removal
-from signalbox.run_as import run_as
 from signalbox.settings.account import NOLOGIN, Account
 from signalbox.shell import Script, all_of, sh
-from signalbox.sshd import DROP_IN
-from signalbox.statements import differs, wanted
-from signalbox.verdict import remark, warn
+from signalbox.shell.manifest import ORIGINALS, STATE, Entry, entry_path
+from signalbox.shell.originals import owner_of
+from signalbox.shell.removal import ORDER, mounts_below, npm_packages, ordered, removal
+from signalbox.shell.run_as import run_as
 
 
 @operation()

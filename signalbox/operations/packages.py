@@ -5,14 +5,13 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, replaceable, want
 from signalbox.facts import Packages, Transaction, TransactionState
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file, prepare, sha256
 from signalbox.operations.placed import manifest_now, placed
 from signalbox.operations.proven import record_as
-from signalbox.shell import Script, all_of, sh
-from signalbox.statements import differs, replaceable, want
+from signalbox.shell import Script, all_of, manifest, sh
 
 # A run that was killed may have left apt running, or dpkg half way: wait for the one, finish the other.
 _FINISH = sh(

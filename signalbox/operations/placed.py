@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pyinfra import host
 from pyinfra.context import ctx_host
 
+from signalbox.engine.readahead.patches import once
 from signalbox.facts import (
     Directories,
     DirectoryState,
@@ -23,7 +24,6 @@ from signalbox.facts import (
     PlacedState,
     known_placed,
 )
-from signalbox.readahead.install import once
 
 
 def placed(path: str, kind: str) -> PlacedState:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from signalbox import manifest
-from signalbox.shell import Script, sh
+from signalbox.shell import Script, manifest, sh
 
 
 def record_as(kind: str, ident: str, original: str | None, hash_: Script) -> Script:

@@ -7,14 +7,14 @@ from collections.abc import Collection
 from pyinfra import host
 from pyinfra.api import operation
 
+from signalbox.engine.changes import differs, is_renewed
 from signalbox.facts import Unit, UserCommand, UserInputs, UserUnits
 from signalbox.facts.units import USER
 from signalbox.operations.commands import Commands
 from signalbox.operations.in_effect import refused
 from signalbox.operations.units import foreign_drop_ins
-from signalbox.run_as import PATIENCE, run_as
 from signalbox.shell import Script, sh
-from signalbox.statements import differs, is_renewed
+from signalbox.shell.run_as import PATIENCE, run_as
 
 
 @operation()

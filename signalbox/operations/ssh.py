@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from pyinfra import host, logger
 from pyinfra.api import operation
 
+from signalbox.desired.sshd import DROP_IN, overridden
+from signalbox.engine.changes import differs
+from signalbox.engine.logins import deploy_user, login_problem, reached_by_ssh
 from signalbox.facts import Placed, User
 from signalbox.facts.reach import UNREAD, Sshd, SshdPasswords
-from signalbox.logins import deploy_user, login_problem, reached_by_ssh
-from signalbox.manifest import Entry
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
-from signalbox.removal import removal
 from signalbox.shell import sh
-from signalbox.sshd import DROP_IN, overridden
-from signalbox.statements import differs
+from signalbox.shell.manifest import Entry
+from signalbox.shell.removal import removal
 
 # Until a reload has been done: systemd only sends the signal.
 _READ = sh('for i in $(seq 50); do [ -e /run/sshd.pid ] && [ -n "$({})" ] || break; sleep 0.1; done', UNREAD)

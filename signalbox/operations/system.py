@@ -5,10 +5,10 @@ from __future__ import annotations
 from pyinfra import host
 from pyinfra.api import operation
 
+from signalbox.engine.changes import differs
 from signalbox.facts import LoadableModules, TrustedCertificates
 from signalbox.operations.commands import Commands
 from signalbox.shell import sh
-from signalbox.statements import differs
 
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # what update-ca-certificates writes
 

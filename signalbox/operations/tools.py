@@ -7,13 +7,12 @@ import base64
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, want
 from signalbox.facts import FINGERPRINT, Tool
 from signalbox.operations.commands import Commands
 from signalbox.operations.proven import record_as
-from signalbox.run_as import run_as
-from signalbox.shell import Script, all_of, sh
-from signalbox.statements import differs, want
+from signalbox.shell import Script, all_of, manifest, sh
+from signalbox.shell.run_as import run_as
 
 TOOLS = "/usr/local/lib/signalbox"
 _PATIENCE = 600  # seconds: what a user's own files can hold up ends then

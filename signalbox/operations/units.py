@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pyinfra import host
 from pyinfra.api import operation
 
-from signalbox import manifest
+from signalbox.engine.changes import differs, is_renewed, want, wanted
 from signalbox.facts import Inputs, SystemInputs, SystemUnits, Unit
 from signalbox.facts.units import SYSTEM
 from signalbox.operations.commands import Commands
 from signalbox.operations.in_effect import refused
-from signalbox.shell import Script, all_of, sh
-from signalbox.statements import differs, is_renewed, want, wanted
+from signalbox.shell import Script, all_of, manifest, sh
 
 
 @operation()

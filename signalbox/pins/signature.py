@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
-from signalbox.launcher.speak import shown
+from signalbox.host.shared.output import shown
 from signalbox.pins.errors import PinError
 from signalbox.pins.resolve import Found
 

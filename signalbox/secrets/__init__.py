@@ -14,7 +14,7 @@ def get(name: str, host_name: str, source: Source) -> Secret:
     Args:
         name: as settings name it, such as ANTHROPIC_DIRECT_KEY.
         host_name: a pyinfra host's name.
-        source: of that host, see signalbox/secrets/choice.py.
+        source: of that host, see signalbox/settings/secret_source.py.
 
     Raises:
         SecretError: there is none, or it is empty, or it holds a line break or NUL, or its source failed.

@@ -10,7 +10,6 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from signalbox.secrets import Secret, get
-from signalbox.secrets.choice import source_for
 from signalbox.settings.account import Account
 from signalbox.settings.budgets import Budgets
 from signalbox.settings.explain import problems_of, unknown
@@ -22,6 +21,7 @@ from signalbox.settings.protection import Fail2ban, Firewall, Guard, Hardening, 
 from signalbox.settings.pyinfra_keys import pyinfra_keys
 from signalbox.settings.records import Backend, Cloud, Lane
 from signalbox.settings.rules import RULES, IncompleteError
+from signalbox.settings.secret_source import source_for
 from signalbox.settings.sections import (
     Base,
     ByHand,

@@ -66,7 +66,7 @@ def adopt(project: Path, home: Path, host: str, *more: str) -> subprocess.Comple
 
 def _signalbox(project: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from signalbox.cli import main; main()", *words],
+        [sys.executable, "-c", "from signalbox.commands.cli import main; main()", *words],
         cwd=project, env=environment(project, home), capture_output=True, text=True, check=False,
         timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL,
     )  # fmt: skip

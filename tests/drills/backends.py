@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from signalbox.routes import boxes
+from signalbox.desired.gateway_config import boxes
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, merge
 from tests.drills import failures, looks

@@ -149,7 +149,7 @@ def _inventory(stage: Stage, kind: str, place: Path) -> None:
 
 
 def _certify(place: Path, *words: str) -> tuple[int, dict[str, Any], str]:
-    program = [sys.executable, "-c", "from signalbox.cli import main; main()"]
+    program = [sys.executable, "-c", "from signalbox.commands.cli import main; main()"]
     done = subprocess.run(
         [*program, "certify", "box", "--inventory", "inventory.py", "--json", *words],
         cwd=place, capture_output=True, text=True, timeout=1200, check=False,

@@ -154,7 +154,7 @@ class Site:
     ) -> Run:
         """Run one of our own commands on the inventory (or another one), as a scheduler would."""
         started = time.monotonic()
-        program = [sys.executable, "-c", "from signalbox.cli import main; main()"]
+        program = [sys.executable, "-c", "from signalbox.commands.cli import main; main()"]
         done = subprocess.run(
             [*program, command, str(inventory or self.inventory()), *arguments],
             cwd=PROJECT,

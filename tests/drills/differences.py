@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from signalbox.manifest import MANIFEST, Entry
+from signalbox.shell.manifest import MANIFEST, Entry
 from tests.drills.inspection import Difference, Inspection
 
 USERS = ("claude", "litellm")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from signalbox.manifest import STATE
+from signalbox.shell.manifest import STATE
 from tests.drills import looks
 from tests.drills.adopt import adopt
 from tests.drills.deployment import PROJECT, Run, Running, Site

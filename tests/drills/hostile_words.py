@@ -90,14 +90,14 @@ ON_CONTROLLER: Mapping[str, tuple[str, ...]] = {
     "exec that fails": ("pyinfra", "-y", "INVENTORY", "exec", "--", f"cat {WORDS} >&2; false"),
 }
 # The same programs with the function taken out, before anybody takes it from its module.
-WITHOUT = "import signalbox.launcher.speak as s; s.shown = lambda text, lines=False: str(text); "
+WITHOUT = "import signalbox.host.shared.output as s; s.shown = lambda text, lines=False: str(text); "
 # Those that come across what is planted.
 TELLING = (
     "claude-logs", "claude-usage", "status line", "plan", "usage", "verify", "claude-doctor, by root", "exec",
     "exec that fails",
 )  # fmt: skip
 MAINS = {
-    "signalbox": "from signalbox.cli import main; main()",
+    "signalbox": "from signalbox.commands.cli import main; main()",
     "pyinfra": "import sys; sys.argv[0] = 'pyinfra'; from pyinfra_cli.main import main; main()",
 }
 

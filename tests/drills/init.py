@@ -102,7 +102,7 @@ def again(stage: Stage) -> Figures:
 
         def clean(*more: str) -> dict[str, Any]:
             done = subprocess.run(
-                [sys.executable, "-c", "from signalbox.cli import main; main()", "init", "--json", "--yes",
+                [sys.executable, "-c", "from signalbox.commands.cli import main; main()", "init", "--json", "--yes",
                  "--answers", str(home / "answers.yaml"), *more],
                 cwd=project, capture_output=True, text=True, check=False, timeout=180, stdin=subprocess.DEVNULL,
                 env={**environment(project, home), "ANTHROPIC_DIRECT_KEY": answers["anthropic_key"]},

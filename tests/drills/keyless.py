@@ -208,7 +208,7 @@ def rotation(stage: Stage) -> Figures:
     looks.answer(f"rm -f /tmp/drill-stop; setsid sh -c {looks.quoted(session)} > /dev/null 2>&1 < /dev/null &")
     looks.answer("for i in $(seq 300); do pgrep -u claude -x claude >/dev/null && exit 0; sleep 0.1; done; exit 1")
     before = _swaps()
-    command = [sys.executable, "-c", "from signalbox.cli import main; main()", "secrets", "rotate-gateway-key"]
+    command = [sys.executable, "-c", "from signalbox.commands.cli import main; main()", "secrets", "rotate-gateway-key"]
     with ThreadPoolExecutor(2) as pool:
         asking = pool.submit(hosts.run, HOST, "python3 -", user="claude", stdin=ASKS, timeout=400)
         try:

@@ -35,7 +35,7 @@ drill = Drill(
 )
 
 PYINFRA = (sys.executable, "-m", "pyinfra")
-SIGNALBOX = (sys.executable, "-c", "from signalbox.cli import main; main()")
+SIGNALBOX = (sys.executable, "-c", "from signalbox.commands.cli import main; main()")
 NAME = "ANTHROPIC_DIRECT_KEY"
 # The task that handles secrets alone, so that a few seconds show it.
 _OTHERS_OFF = {

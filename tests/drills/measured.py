@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from signalbox.sshd import CLASSIC
+from signalbox.desired.sshd import CLASSIC
 from tests.drills import looks, record
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage, lab_host

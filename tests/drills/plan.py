@@ -243,7 +243,13 @@ class _Begun:
     """A plan of the host OFF that has a session there."""
 
     def __init__(self, site: Site) -> None:
-        program = [sys.executable, "-c", "from signalbox.cli import main; main()", "plan", str(site.inventory())]
+        program = [
+            sys.executable,
+            "-c",
+            "from signalbox.commands.cli import main; main()",
+            "plan",
+            str(site.inventory()),
+        ]
         self._started = time.monotonic()
         self.process = subprocess.Popen(
             program, cwd=PROJECT, env={**os.environ, **services.environment()}, stdin=subprocess.DEVNULL,

@@ -74,7 +74,14 @@ class Fleet:
     def vault(self, scope: str, values: dict[str, str]) -> Path:
         """Make a file of secrets as its owner would, and return its key."""
         key = self._keys / f"{scope}.key"
-        command = [sys.executable, "-c", "from signalbox.cli import main; main()", "secrets", "--key", f"file:{key}"]
+        command = [
+            sys.executable,
+            "-c",
+            "from signalbox.commands.cli import main; main()",
+            "secrets",
+            "--key",
+            f"file:{key}",
+        ]
         _run([*command, "init", "--for", scope], self.work)
         for name, value in values.items():
             _run([*command, "set", name, "--for", scope], self.work, stdin=value)

@@ -18,9 +18,9 @@ from pyinfra.api import FactBase
 from pyinfra.facts.server import Users
 from pyinfra.facts.systemd import SystemdEnabled, SystemdStatus
 
+from signalbox.engine.readahead.question import Question
+from signalbox.engine.readahead.record import Record
 from signalbox.facts import Unit, User, UserUnits
-from signalbox.readahead.question import Question
-from signalbox.readahead.record import Record
 from tests.drills import looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail

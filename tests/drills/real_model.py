@@ -11,9 +11,9 @@ from typing import Any
 
 import requests
 
+from signalbox.desired.context_readings import readings
 from signalbox.facts import ModelServers
-from signalbox.launcher import context
-from signalbox.readings import readings
+from signalbox.host.shared import context
 from signalbox.settings.layers import merge
 from tests.drills import backends, failures, looks
 from tests.drills.drill import Drill, Figures, must_fail

@@ -91,7 +91,13 @@ def _rollout(
 
 
 def _start(site: Site, *arguments: str) -> subprocess.Popen[str]:
-    program = [sys.executable, "-c", "from signalbox.cli import main; main()", "rollout", str(site.inventory())]
+    program = [
+        sys.executable,
+        "-c",
+        "from signalbox.commands.cli import main; main()",
+        "rollout",
+        str(site.inventory()),
+    ]
     return subprocess.Popen(
         [*program, "--json", *arguments], cwd=PROJECT, env={**os.environ, **services.environment(), **_environment()},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

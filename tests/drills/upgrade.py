@@ -52,7 +52,7 @@ class Fleet:
         """Run one of our commands in the clone, as its owner does."""
         environment = {**os.environ, **services.environment(), "XDG_STATE_HOME": str(self.state)}
         done = subprocess.run(
-            [sys.executable, "-c", "from signalbox.cli import main; main()", *words], cwd=self.project,
+            [sys.executable, "-c", "from signalbox.commands.cli import main; main()", *words], cwd=self.project,
             env={**environment, "PYTHONPATH": str(self.project)}, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, check=False, timeout=LIMIT_SECONDS,
         )  # fmt: skip

@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from signalbox import routes
+from signalbox.desired import gateway_config
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, layers_of
 from signalbox.settings.run import read_inventory
@@ -54,8 +54,8 @@ def test_groups_with_different_clouds(tmp_path: Path) -> None:
         settings = Settings.from_layers([*filled, *layers_of(inventory, host)[1:]], host=host)
         models = {
             each["model_name"]: each["litellm_params"]["model"]
-            for each in routes.litellm_config(settings)["model_list"]
+            for each in gateway_config.litellm_config(settings)["model_list"]
         }
-        asked[host] = (models["claude-sonnet-4-6"], routes.required_secrets(settings))
+        asked[host] = (models["claude-sonnet-4-6"], gateway_config.required_secrets(settings))
     assert asked["box1"] == ("anthropic/claude-sonnet-4-6", ["ANTHROPIC_DIRECT_KEY"])
     assert asked["box3"] == ("azure_ai/claude-sonnet-4-6", ["FOUNDRY_API_KEY"])

@@ -14,8 +14,8 @@ from pyinfra import logger
 from pyinfra.api import output
 from pyinfra_cli import exceptions, log, prints
 
-from signalbox import printed
-from signalbox.launcher.speak import shown
+from signalbox.engine import output as printed
+from signalbox.host.shared.output import shown
 from tests.unit.test_shown import PAYLOADS, TEXT, unsafe
 
 

@@ -18,7 +18,7 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.context import ctx_state
 from pyinfra_cli.cli import cli  # first: it patches the process
 
-from signalbox.statements import wanted
+from signalbox.engine.changes import wanted
 
 sent: dict[str, list[dict[str, str]]] = {}
 _original = FakeConnector.run_shell_command

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from signalbox.manifest import Entry, entry_path
 from signalbox.settings.layers import merge
+from signalbox.shell.manifest import Entry, entry_path
 from tests.answers import answered, text_field
 from tests.plan.simulated import deploy
 

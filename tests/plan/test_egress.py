@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from signalbox.manifest import Entry
-from signalbox.networks import RULES, SENDERS
+from signalbox.desired.firewall import RULES, SENDERS
+from signalbox.shell.manifest import Entry
 from tests.answers import user_answered
 from tests.plan.simulated import deploy
 

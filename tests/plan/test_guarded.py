@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signalbox.sshd import DROP_IN
+from signalbox.desired.sshd import DROP_IN
 from tests.answers import answered
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_plan_names import carried_out

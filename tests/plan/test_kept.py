@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from signalbox.facts.look import MAX_TEXT
-from signalbox.manifest import Entry, entry_path
 from signalbox.settings.layers import merge
+from signalbox.shell.manifest import Entry, entry_path
 from tests.answers import answered, claimed, text_field, user_answered
 from tests.good_settings import GOOD
 from tests.plan.simulated import Deploy, deploy

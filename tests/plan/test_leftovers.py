@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from signalbox.desired.sshd import DROP_IN
 from signalbox.facts.look import MAX_TEXT
-from signalbox.guard import GUARD
-from signalbox.kept import original_of
-from signalbox.manifest import Entry, entry_path, forget, original_path
-from signalbox.removal import ORDER, removal
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.layers import merge
-from signalbox.sshd import DROP_IN
+from signalbox.shell.guard import GUARD
+from signalbox.shell.manifest import Entry, entry_path, forget, original_path
+from signalbox.shell.originals import original_of
+from signalbox.shell.removal import ORDER, removal
 from tests.answers import answered, claimed
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_plan_names import VARIANTS, carried_out

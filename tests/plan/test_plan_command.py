@@ -22,7 +22,7 @@ from tests.plan.simulated import PROJECT, SECRETS
 DEPLOY = """
 from pyinfra import host
 from pyinfra.api import FactBase, operation
-from signalbox.statements import differs
+from signalbox.engine.changes import differs
 
 class Word(FactBase):
     def command(self): return "say a word"
@@ -69,7 +69,7 @@ class Place:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from signalbox.cli import main; main()", "plan", *arguments],
+            [sys.executable, "-c", "from signalbox.commands.cli import main; main()", "plan", *arguments],
             cwd=self.directory,
             env={**os.environ, **SECRETS, "PYTHONPATH": str(PROJECT), **environment},
             stdin=subprocess.DEVNULL,
@@ -116,7 +116,7 @@ def test_json_says_the_same(place: Place) -> None:
 
 
 def test_a_remark_is_no_drift_and_is_told_with_v(place: Place) -> None:
-    place.deploy(SOUND + "from signalbox.verdict import remark\nremark('the word is old')\n")
+    place.deploy(SOUND + "from signalbox.engine.outcome import remark\nremark('the word is old')\n")
     assert place.plan() == (0, "", "")
     status, stdout, _ = place.plan("-v")
     assert (status, stdout) == (0, "@fake/box: clean\n  remark: the word is old\n")
@@ -217,7 +217,7 @@ class TestLies:
     )
     def test_wrong_usage_is_no_drift(self, words: tuple[str, ...], told: str) -> None:
         done = subprocess.run(
-            [sys.executable, "-c", "from signalbox.cli import cli; cli()", *words],
+            [sys.executable, "-c", "from signalbox.commands.cli import cli; cli()", *words],
             cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (1, ""), done.stderr

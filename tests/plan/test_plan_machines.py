@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from signalbox import addresses
+from signalbox.desired import addresses
 from signalbox.settings import Settings
 from tests.answers import answered, claimed
 from tests.good_settings import layers
@@ -132,7 +132,7 @@ def test_a_providers_key_in_clear_is_told_with_file_and_line() -> None:
 
 
 def test_a_new_gateway_key_needs_no_providers_secret() -> None:
-    rotated = deploy(machine(), file="signalbox/deploys/gateway_key.py", secrets={})
+    rotated = deploy(machine(), file="signalbox/commands/deploys/gateway_key.py", secrets={})
     assert any("the gateway has a new key" in name for name in rotated.names)
     with pytest.raises(subprocess.CalledProcessError) as failed:
         deploy(machine(), secrets={})

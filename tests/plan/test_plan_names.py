@@ -84,6 +84,7 @@ def test_names_tell_their_task(variant: str) -> None:
         "Secrets",
         "Gateway",
         "Hardening",
+        "Programs",
         "Launchers",
         "Doctor",
         "Leftovers",

@@ -31,7 +31,7 @@ class Shell:
     def __init__(self, place: Path) -> None:
         self.place, self.bin = place, place / "bin"
         self.bin.mkdir()
-        program = f'{sys.executable} -c "from signalbox.cli import main; main()"'
+        program = f'{sys.executable} -c "from signalbox.commands.cli import main; main()"'
         self.shim("uv", f'shift 2; shift; PYTHONPATH={PROJECT} exec {program} "$@"')
 
     def shim(self, name: str, script: str) -> None:

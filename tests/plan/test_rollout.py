@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from signalbox.rollout.progress import Progress, divided
-from signalbox.rollout.roll import short
+from signalbox.fleet.rollout.progress import Progress, divided
+from signalbox.fleet.rollout.roll import short
 from tests.good_settings import GOOD
 from tests.plan.simulated import PROJECT, SECRETS
 from tests.plan.test_plan_command import DEPLOY
@@ -62,8 +62,8 @@ if host.state.check_for_changes is False:
     def rollout(self, *arguments: str) -> tuple[int, dict[str, str], str]:
         """Roll out; returns the exit status, each host's state, and what was told on the way."""
         done = subprocess.run(
-            [sys.executable, "-c", "from signalbox.cli import main; main()", "rollout", "--no-verify", "--json",
-             *arguments],
+            [sys.executable, "-c", "from signalbox.commands.cli import main; main()", "rollout", "--no-verify",
+             "--json", *arguments],
             cwd=self.directory,
             env=self.environment(),
             capture_output=True,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from signalbox.manifest import Entry
-from signalbox.networks import RULES
-from signalbox.removal import removal
+from signalbox.desired.firewall import RULES
 from signalbox.settings.layers import merge
+from signalbox.shell.manifest import Entry
+from signalbox.shell.removal import removal
 from tests.answers import answered, claimed
 from tests.plan.simulated import Deploy, deploy
 from tests.plan.test_leftovers import manifest, recorded

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from signalbox.readahead.record import MAX_BYTES, MAX_ENTRIES
+from signalbox.engine.readahead.record import MAX_BYTES, MAX_ENTRIES
 
 # Commands that stand before the deploy's own. {asked}: one that the deploy asks.
 WRONG = {

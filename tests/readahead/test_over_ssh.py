@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from signalbox.engine.readahead.cache import LONGEST
+from signalbox.engine.readahead.question import Question
+from signalbox.engine.readahead.record import Record
 from signalbox.facts import FirstLine
-from signalbox.readahead.known import LONGEST
-from signalbox.readahead.question import Question
-from signalbox.readahead.record import Record
 from tests.readahead.records import WRONG
 from tests.readahead.ssh_server import Server
 
@@ -289,7 +289,7 @@ def test_a_plan_that_waits_for_its_yes_is_asked_again(site: Site, tmp_path: Path
     driver = tmp_path / "driver.py"
     driver.write_text(
         "import sys\nfrom pyinfra_cli import cli\n"
-        "from signalbox.readahead import known\nknown.MAX_AGE = 0.5\n"
+        "from signalbox.engine.readahead import known\nknown.MAX_AGE = 0.5\n"
         "import time\n"
         "def confirm(_message):\n"
         f"    open({str(site.here / 'c')!r}, 'w').write('spoilt\\n')\n"

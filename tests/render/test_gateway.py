@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
-from signalbox import routes
-from signalbox.container import container_json
-from signalbox.lanes import lane_records
-from signalbox.render import TEMPLATES, render
-from signalbox.secrets.on_host import GATEWAY_KEY, gateway_secret
+from signalbox.desired import gateway_config
+from signalbox.desired.gateway_container import container_json
+from signalbox.desired.lanes import lane_records
+from signalbox.desired.render import render
+from signalbox.desired.secret_paths import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
+from tasks.gateway import PLUGINS
 from tests.examples import NAMES, example
 from tests.good_settings import layers
 
@@ -157,15 +158,17 @@ def unit(each: Settings) -> str:
 
 
 def container(each: Settings) -> str:
-    names = (GATEWAY_KEY, *routes.required_secrets(each))
+    names = (GATEWAY_KEY, *gateway_config.required_secrets(each))
     key_files = {name: gateway_secret(each.secrets, each.gateway_account, name) for name in names}
-    return container_json(each.gateway, routes.container(each), key_files)
+    return container_json(each.gateway, gateway_config.container(each), key_files)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_rendering_is_as_it_was(case: str, golden: Callable[[str, str], None]) -> None:
     each = settings(case)
-    golden(f"{case}/config.yaml", yaml.safe_dump(routes.litellm_config(each), sort_keys=False, allow_unicode=True))
+    golden(
+        f"{case}/config.yaml", yaml.safe_dump(gateway_config.litellm_config(each), sort_keys=False, allow_unicode=True)
+    )
     golden(f"{case}/litellm.service", unit(each))
     golden(f"{case}/container.json", container(each))
     golden(f"{case}/lanes.json", json.dumps(lane_records(each), indent=2, sort_keys=True) + "\n")
@@ -173,26 +176,25 @@ def test_rendering_is_as_it_was(case: str, golden: Callable[[str, str], None]) -
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_routed_as_it_was(name: str, golden: Callable[[str, str], None]) -> None:
-    config = routes.litellm_config(Settings.from_layers(layers(example(name)), host="box1"))
+    config = gateway_config.litellm_config(Settings.from_layers(layers(example(name)), host="box1"))
     golden(f"examples/{name}.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
 def test_start_is_as_it_was(golden: Callable[[str, str], None]) -> None:
-    golden("start", render("gateway/start", entrypoint="/app/docker-entrypoint.sh", gateway_key=GATEWAY_KEY))
+    names = {"entrypoint": "/app/docker-entrypoint.sh", "gateway_key": GATEWAY_KEY}
+    golden("start", render("gateway/start", plugins={"gateway/one.py": "EMPTY = {{}}\n"}, **names))
 
 
 def test_all_that_a_plug_in_imports_is_placed() -> None:
-    placed = render("gateway/start", entrypoint="x", gateway_key=GATEWAY_KEY)
-    folder = TEMPLATES / "gateway"
-    modules = set(re.findall(r"^cat > /tmp/signalbox/(\w+)\.py ", placed, re.MULTILINE))
-    wanted = {
-        name
-        for module in modules
-        for name in re.findall(r"^(?:import|from) (\w+)", (folder / f"{module}.py").read_text(), re.MULTILINE)
-        if (folder / f"{name}.py").exists()
-    }
-    assert wanted
-    assert not wanted - modules
+    wanted = set()
+    for path, text in PLUGINS.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                parts = [*path.split("/")[: 2 - node.level], *(node.module or "").split(".")]
+                module = "/".join(filter(None, parts))
+                wanted |= {module} if "/" in module else {f"{module}/{each.name}" for each in node.names}
+    assert "shared/no_answer" in wanted
+    assert {f"{each}.py" for each in wanted} <= PLUGINS.keys()
 
 
 def verified(text: str, directory: Path) -> list[str]:
@@ -227,7 +229,7 @@ def test_no_command_of_the_container_holds_a_secret(case: str) -> None:
     run = json.loads(container(settings(case)))["run"]
     given = [word for before, word in itertools.pairwise(run) if before == "--env"]
     assert len(given) == run.count("--env")
-    assert {word.split("=", 1)[0] for word in given} == set(routes.container_environment(settings(case)))
+    assert {word.split("=", 1)[0] for word in given} == set(gateway_config.container_environment(settings(case)))
 
 
 def test_the_container_and_the_unit_have_limits() -> None:
@@ -249,7 +251,7 @@ def test_more_authorities_are_those_of_the_host() -> None:
 
 
 def test_a_private_model_has_no_way_out() -> None:
-    router = routes.litellm_config(settings("loopback"))["router_settings"]
+    router = gateway_config.litellm_config(settings("loopback"))["router_settings"]
     assert not [
         name
         for key in ("fallbacks", "context_window_fallbacks")

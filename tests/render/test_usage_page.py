@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.launcher import usage, usage_page
+from signalbox.host.launcher import usage, usage_page
 from tests.unit.test_usage import CLOUD, entry
 
 # Measures what was laid out, and leaves it where --dump-dom shows it. The page itself has no script.

@@ -17,11 +17,12 @@ from typing import Any
 import click
 import yaml
 
-from signalbox import pins, symptoms
-from signalbox.cli import cli
+from signalbox import pins
+from signalbox.commands.cli import cli
+from signalbox.fleet import symptoms
+from signalbox.host.launcher.commands import COMMANDS
 from signalbox.init.answers import AnswersError, read
 from signalbox.init.questions import QUESTIONS
-from signalbox.launcher.commands import COMMANDS
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.filling import RECORDS
 from signalbox.settings.layers import defaults, merge
@@ -250,10 +251,10 @@ def _source(program: str) -> str:
     """Return the source of a host's command, which has its options and words as literals."""
     name = program.removeprefix("claude-")
     if name == "doctor":
-        return (PROJECT / "signalbox/doctor/command.py").read_text()
+        return (PROJECT / "signalbox/host/doctor/command.py").read_text()
     modules = [COMMANDS[name].__module__.rpartition(".")[2] if name in COMMANDS else "lane", "commands"]
     modules += ["snippets", "conversation"] if name == "switch" else []
-    return "".join((PROJECT / f"signalbox/launcher/{module}.py").read_text() for module in modules)
+    return "".join((PROJECT / f"signalbox/host/launcher/{module}.py").read_text() for module in modules)
 
 
 def _on_host(program: str, words: list[str]) -> Iterator[str]:

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from signalbox.render import TEMPLATES
+from signalbox.host import gateway
 
-FOLDER = TEMPLATES / "gateway"
-OURS = (
-    "allow", "attention", "audit", "bounds", "budget", "context", "endings", "failover", "guard", "images",
-    "lengths", "lines", "mend", "no_answer", "probe", "reasons", "schemas", "spent", "tell", "tls", "websearch",
-)  # fmt: skip
+PACKAGE = "signalbox.host.gateway"
+# plugins.py itself takes more of LiteLLM than stands here, as do the two that speak for it.
+OURS = tuple(
+    module.stem
+    for module in sorted(Path(gateway.__file__).parent.glob("*.py"))
+    if module.stem not in ("__init__", "plugins", "auth", "error_messages", "disconnects")
+)
 
 
 class ServiceUnavailableError(Exception):
@@ -68,17 +70,17 @@ def loaded(monkeypatch: pytest.MonkeyPatch, audit: Path) -> Iterator[types.Simpl
     for module in (litellm, logger, proxy, httpx, types.ModuleType("litellm.llms")):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(sys.modules, "litellm.integrations", types.ModuleType("litellm.integrations"))
-    monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.setenv("SIGNALBOX_AUDIT", str(audit))
     monkeypatch.setenv("SIGNALBOX_LOCAL", "lmstudio")
     monkeypatch.setenv("SIGNALBOX_AUDIT_COMPARED_WITH", "claude-sonnet-4-6")
     monkeypatch.setenv("SIGNALBOX_PROBE_SECONDS", "0.1")
     monkeypatch.setenv("SIGNALBOX_COOLDOWN_SECONDS", "5")
     try:
-        yield types.SimpleNamespace(router=router, **{name: importlib.import_module(name) for name in OURS})
+        modules = {name: importlib.import_module(f"{PACKAGE}.{name}") for name in OURS}
+        yield types.SimpleNamespace(router=router, **modules)
     finally:
-        for name in OURS:
-            sys.modules.pop(name, None)
+        for name in [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]:
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class Place:
         # What must not be checked here: whether the settings are whole.
         self.program = directory / "program.py"
         self.program.write_text(
-            "import pyinfra_cli.cli\nfrom signalbox import hooks\n"
+            "import pyinfra_cli.cli\nfrom signalbox.engine import hooks\n"
             "hooks.validate_run = hooks._check_secrets = lambda *_: None\n"
             "hooks._AskAhead = type('None', (hooks.BaseStateCallback,), {})\n"
             "import contextlib\nhooks.applied = lambda *_: contextlib.nullcontext()\n"
@@ -171,7 +171,7 @@ def test_what_a_deploy_foresees_is_told_without_a_traceback(place: Place) -> Non
 
 def test_a_refusal_of_a_task_stops_that_host_at_its_next_question(place: Place) -> None:
     refuses = f"""
-        from signalbox.verdict import fail
+        from signalbox.engine.outcome import fail
         if host.name == "@fake/bad": fail(["it is too small"])
         print("still asking", host.name)
         {SOUND}

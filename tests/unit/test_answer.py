@@ -13,9 +13,9 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
 from signalbox import facts
-from signalbox.facts import answer, before, in_effect, lock, reach, tried
-from signalbox.facts.answer import HostFact, UnreadableError, asked, claim, fields, records, said_by
-from signalbox.shell import sh
+from signalbox.facts import before, in_effect, lock, reach, tried
+from signalbox.shell import answer, sh
+from signalbox.shell.answer import HostFact, UnreadableError, asked, claim, fields, records, said_by
 from tests.answers import answered, claimed
 
 FACTS = sorted(

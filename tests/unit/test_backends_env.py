@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from signalbox.launcher import speak
+from signalbox.host.shared import output
 from tests.unit.test_claude_switch import bash, switching_host  # noqa: F401 (the fixture host)
 from tests.unit.test_launcher import KEY, Host
 
@@ -74,7 +74,7 @@ def test_a_backends_file_that_is_wrong_is_in_nobody_elses_way(host: Host) -> Non
     assert "its servers are left out: " in done.stderr
     assert "line 4: this is no NAME=value" in done.stderr
     done = bash(host, "claude-switch ollama")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "line 4: this is no NAME=value" in done.stderr
 
 
@@ -103,6 +103,6 @@ def test_nothing_in_the_backends_file_is_run(host: Host) -> None:
     file.write_text("OLLAMA_BASE_URL=$(touch ran)\n")
     file.chmod(0o600)
     done = bash(host, "claude-switch ollama")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "line 1: a value is one word, and nothing in it is run" in done.stderr
     assert not (host.home / "ran").exists()

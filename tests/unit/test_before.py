@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from signalbox.facts import Placed
-from signalbox.facts.answer import UnreadableError
 from signalbox.facts.before import Listener, Listeners, RootEngine, Visitors, listeners_of, unheard
 from signalbox.facts.in_effect import SshdJail, SysctlAtBoot, Upgrades, Value
 from signalbox.facts.units import SystemUnits, Unit
-from signalbox.kept import is_as_placed
 from signalbox.shell import Script
+from signalbox.shell.answer import UnreadableError
+from signalbox.shell.originals import is_as_placed
 from tests.answers import answered
 
 RANGE = ("range", "32768", "60999")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.billing import billed, instead
+from signalbox.desired.billing import billed, instead
 from signalbox.settings import Settings
 from tests.good_settings import layers
 

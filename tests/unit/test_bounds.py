@@ -15,15 +15,15 @@ from pyinfra.api import Inventory, State
 from pyinfra.connectors import util
 from pyinfra.context import ctx_state
 
-from signalbox import bounds
-from signalbox.bounds import ExceededError, Limit, guard, within
+from signalbox.engine import limits
+from signalbox.engine.limits import ExceededError, Limit, guard, within
 
 SMALL = Limit(100_000, 2.0)
 
 
 @pytest.fixture(autouse=True)
 def guarded() -> Iterator[None]:
-    bounds.install()
+    limits.install()
     state = State(Inventory((["@fake/box"], {})))
     guard(state)
     with ctx_state.use(state), within(SMALL):
@@ -86,11 +86,11 @@ def test_memory_stays_within_the_limit_whatever_comes() -> None:
     """In a process of its own: what it took at most is told by the kernel."""
     program = (
         "import resource, json\nfrom pyinfra.api import Inventory, State\nfrom pyinfra.connectors import util\n"
-        "from pyinfra.context import ctx_state\nfrom signalbox import bounds\nbounds.install()\n"
-        "state = State(Inventory((['@fake/box'], {})))\nbounds.guard(state)\nctx_state.set(state)\n"
+        "from pyinfra.context import ctx_state\nfrom signalbox.engine import limits\nlimits.install()\n"
+        "state = State(Inventory((['@fake/box'], {})))\nlimits.guard(state)\nctx_state.set(state)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for command in ('yes', \"yes ''\", 'cat /dev/zero'):\n"
-        "    try: util.run_local_process(command)\n    except bounds.ExceededError: pass\n"
+        "    try: util.run_local_process(command)\n    except limits.ExceededError: pass\n"
         "print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from signalbox.init import by_hand, project, taken_over
-from signalbox.init.taken_over import Taken
-from signalbox.init.wishes import Local, Wishes
+from signalbox.init import adopted_settings, existing_host, project
+from signalbox.init.adopted_settings import Taken
+from signalbox.init.to_settings import Local, Wishes
 from signalbox.operations.by_hand import without
 from signalbox.settings import Settings
 from signalbox.settings.layers import merge
@@ -73,8 +73,8 @@ def _config(models: Rows, **more: Any) -> str:
 
 def _taken(models: Rows, *, more: dict[str, Any] | None = None, file: str = FILE, **told: str) -> Taken:
     config = _config(models, **(more or {}))
-    found = by_hand.understood({"config": config, "secrets": file, **told}, "claude")
-    return taken_over.taken(found, REACHED, LOCAL if taken_over.local_entry(found) else None)
+    found = existing_host.understood({"config": config, "secrets": file, **told}, "claude")
+    return adopted_settings.taken(found, REACHED, LOCAL if adopted_settings.local_entry(found) else None)
 
 
 def _settings(taken: Taken) -> Settings:
@@ -191,7 +191,7 @@ def test_the_address_may_stand_in_the_file_of_keys() -> None:
     assert _taken([entry], file=f"{FILE}BASE=https://api.example.org\n").wishes.urls == {
         "anthropic": "https://api.example.org"
     }
-    with pytest.raises(by_hand.ByHandError, match=r"entry 1: api_base is os\.environ/BASE"):
+    with pytest.raises(existing_host.ByHandError, match=r"entry 1: api_base is os\.environ/BASE"):
         _taken([entry])
 
 
@@ -211,8 +211,8 @@ def test_the_address_may_stand_in_the_file_of_keys() -> None:
     ],
 )
 def test_an_odd_configuration_is_told(config: str, why: str) -> None:
-    with pytest.raises(by_hand.ByHandError, match=why):
-        by_hand.understood({"config": config, "secrets": ""}, "claude")
+    with pytest.raises(existing_host.ByHandError, match=why):
+        existing_host.understood({"config": config, "secrets": ""}, "claude")
 
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -238,8 +238,8 @@ def test_a_listener_of_the_agents_is_no_sshd_whatever_it_calls_itself() -> None:
 
 @pytest.mark.parametrize(("answered", "source"), [({}, "docker"), ({"replaces": ["docker-ce"]}, "debian")])
 def test_dockers_own_packages_stay_unless_they_were_given_up(answered: dict[str, Any], source: str) -> None:
-    found = by_hand.understood({"config": _config([BOX, *DIRECT]), "secrets": FILE, "engine": "docker"}, "claude")
-    made = _settings(taken_over.taken(found, replace(REACHED, beside=answered), LOCAL))
+    found = existing_host.understood({"config": _config([BOX, *DIRECT]), "secrets": FILE, "engine": "docker"}, "claude")
+    made = _settings(adopted_settings.taken(found, replace(REACHED, beside=answered), LOCAL))
     assert (made.rootless_docker.source, made.replaces) == (source, answered.get("replaces", []))
 
 
@@ -289,6 +289,6 @@ def test_launchers_are_read_with_what_they_set() -> None:
         "claude-routed() {\n  ANTHROPIC_MODEL='claude-opus' claude\n}\nexport ANTHROPIC_MODEL=mine\n"
         "alias claude-fast='ANTHROPIC_MODEL=local claude'\nclaude-routed() {\n}\n"
     )
-    found = by_hand.understood({"config": "model_list: []", "secrets": "", "shells": shells}, "claude")
+    found = existing_host.understood({"config": "model_list: []", "secrets": "", "shells": shells}, "claude")
     assert list(found.functions) == ["claude-routed", "claude-fast"]
     assert found.functions["claude-fast"] == {"ANTHROPIC_MODEL": "local"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.manifest import Entry
-from signalbox.removal import choice_made, removal
+from signalbox.shell.manifest import Entry
+from signalbox.shell.removal import choice_made, removal
 
 KEY = "cleanupPeriodDays"
 MADE = f"s.update({{{KEY!r}: 3650}})"

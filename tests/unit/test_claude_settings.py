@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.lanes import lane_records
+from signalbox.desired.lanes import lane_records
 from signalbox.settings import Settings
 from signalbox.settings.problems import SettingsError
 from tests.good_settings import layers

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.launcher import speak
-from signalbox.render import render
+from signalbox.desired.render import render
+from signalbox.host.shared import output
 from tests.unit.test_launcher import KEY, Gateway, Host, serving
 
 SHELLS = [shell for shell in ("bash", "zsh") if shutil.which(shell)]
@@ -103,7 +103,7 @@ def test_claude_in_a_switched_shell_is_proven_at_each_start(host: Host, shell: s
         claude
     """
     done = bash(host, script, shell, SEEN=str(host.home / "seen"))
-    assert done.stdout == f"refused {speak.EX_CONFIG}\nand below\nmine\n", done.stderr
+    assert done.stdout == f"refused {output.EX_CONFIG}\nand below\nmine\n", done.stderr
     assert "/.claude/settings.json, line 1: apiKeyHelper beats the lane; take it out" in done.stderr
     assert host.seen()[0] == ["-p", "a  b"]
     assert host.seen()[1]["SIGNALBOX_LANE"] == "cloud"
@@ -141,14 +141,14 @@ def test_the_sourced_command_does_the_same_and_the_program_says_so(host: Host) -
     done = bash(host, "unset -f claude-switch; source claude-switch local; echo $ANTHROPIC_MODEL")
     assert done.stdout == "local\n", done.stderr
     done = bash(host, "command claude-switch local")
-    assert done.returncode == speak.EX_USAGE
+    assert done.returncode == output.EX_USAGE
     assert done.stderr.endswith("only the shell itself can be changed; type: source claude-switch local\n")
 
 
 def test_a_lane_that_cannot_work_changes_nothing(host: Host) -> None:
     host.server.socket.close()
     done = bash(host, "set -e; claude-switch local || echo $?; env | grep -c ANTHROPIC || true")
-    assert done.stdout == f"{speak.EX_UNAVAILABLE}\n0\n"
+    assert done.stdout == f"{output.EX_UNAVAILABLE}\n0\n"
 
 
 def test_a_shell_that_traces_does_not_print_the_key(host: Host) -> None:
@@ -213,7 +213,7 @@ def test_a_lane_with_a_login_of_its_own_has_no_key_to_help_with(host: Host) -> N
     host.write()
     assert "apiKeyHelper" not in json.loads(bash(host, "claude-switch snippet settings api").stdout)
     done = bash(host, f"{host.home}/lib/launcher/launch.py key api")
-    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert (done.returncode, done.stdout) == (output.EX_USAGE, "")
 
 
 def test_snippets_hold_the_key_only_when_asked(host: Host) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import runpy
 from typing import Any
 
 import pytest
 
-from signalbox.render import TEMPLATES
+from signalbox.host.gateway.disconnects import around
 
-around = runpy.run_path(str(TEMPLATES / "gateway/client_gone.py"))["around"]
 POST = {"type": "http", "method": "POST", "path": "/v1/messages"}
 BODY = {"type": "http.request", "body": b"{}", "more_body": False}
 GONE = {"type": "http.disconnect"}

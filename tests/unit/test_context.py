@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import requests
 
+from signalbox.desired.context_readings import readings
+from signalbox.desired.lanes import lane_records
 from signalbox.facts import ModelServers
-from signalbox.lanes import lane_records
-from signalbox.launcher import context, probes
-from signalbox.readings import readings
+from signalbox.host.launcher import probes
+from signalbox.host.shared import context
 from signalbox.settings import Settings
 from tests.good_settings import layers
 from tests.lab.simulators import Running, running

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from signalbox.launcher import speak
+from signalbox.host.shared import output
 from tests.unit.test_claude_switch import bash, switching_host  # noqa: F401 (the fixture host)
 from tests.unit.test_launcher import Host
 
@@ -44,7 +44,7 @@ def test_a_conversation_goes_on_in_another_lane_without_its_thinking(host: Host)
 def test_a_conversation_that_does_not_fit_stays(host: Host) -> None:
     conversation(host, "cloud", said("a", "", [{"type": "text", "text": "long"}], 30000))
     done = bash(host, "claude-switch continue local")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "holds 30000 tokens and local has a context of 32768, 4096 of them for the answer" in done.stderr
 
 
@@ -56,7 +56,7 @@ def test_what_the_model_has_loaded_now_is_what_it_must_fit_into(host: Host) -> N
     lane["readings"] = [lane["readings"][0] | {"url": url, "models": None, "names": [], "context": "n"}]
     host.write()
     done = bash(host, "claude-switch continue local", SEEN=str(host.home / "seen"))
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "holds 40000 tokens and local has a context of 36000, 4096 of them for the answer" in done.stderr
 
 
@@ -70,7 +70,7 @@ def test_the_shells_own_conversation_goes_on_and_never_the_targets(host: Host) -
     assert bash(host, "claude-switch continue local", SEEN=seen, SIGNALBOX_LANE="routed").returncode == 0
     assert host.seen()[0] == ["--resume", "older"]
     done = bash(host, "claude-switch continue local --from local")
-    assert done.returncode == speak.EX_USAGE
+    assert done.returncode == output.EX_USAGE
     assert "claude-local --resume" in done.stderr
 
 
@@ -79,7 +79,7 @@ def test_a_private_conversation_leaves_only_when_a_person_says_so(host: Host) ->
     host.ask_here("local-private")
     assert "no conversation of this directory" in bash(host, "claude-switch continue cloud").stderr
     done = bash(host, "claude-switch continue cloud --from local-private")
-    assert done.returncode == speak.EX_USAGE
+    assert done.returncode == output.EX_USAGE
     assert "local-private is private, and this goes from local-private to cloud; add --private-too" in done.stderr
     assert not list(host.home.glob(".claude-cloud/projects/*/*"))
     done = bash(host, "claude-switch continue cloud --from local-private --private-too", SEEN=str(host.home / "seen"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.launcher import speak
+from signalbox.host.shared import output
 from tests.unit.test_launcher import Gateway, Host, serving
 
 # Stands where claude would: says what it was asked and where, and fails or sleeps when it is asked to.
@@ -46,7 +46,7 @@ def test_one_question_goes_to_the_cloud_with_nothing_but_itself(host: Host) -> N
 
 def test_nothing_of_a_private_session_is_escalated(host: Host) -> None:
     done = call(host, "escalate", "is this safe?", SIGNALBOX_LANE="local-private")
-    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert (done.returncode, done.stdout) == (output.EX_USAGE, "")
     assert "this session is private: nothing of it may go to a cloud" in done.stderr
 
 
@@ -60,8 +60,8 @@ def test_tasks_go_side_by_side_and_come_back_in_order(host: Host) -> None:
 
 def test_a_task_whose_answer_is_none_is_not_done(host: Host) -> None:
     done = call(host, "dispatch", "--json", "one", "undone")  # the hook has left its mark: see test_stopped.py
-    assert [each["status"] for each in json.loads(done.stdout)] == [0, speak.EX_PROTOCOL]
-    assert (done.returncode, "the answer is none: " in done.stderr) == (speak.EX_PROTOCOL, True)
+    assert [each["status"] for each in json.loads(done.stdout)] == [0, output.EX_PROTOCOL]
+    assert (done.returncode, "the answer is none: " in done.stderr) == (output.EX_PROTOCOL, True)
 
 
 def test_a_task_that_takes_too_long_is_ended(host: Host) -> None:
@@ -90,9 +90,9 @@ def test_limits_of_the_settings_can_only_be_narrowed(host: Host) -> None:
 )
 def test_an_option_that_is_wrong_is_told_and_not_billed(host: Host, words: tuple[str, ...], said: str) -> None:
     done = call(host, "dispatch", *words)
-    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert (done.returncode, done.stdout) == (output.EX_USAGE, "")
     assert said in done.stderr
-    assert call(host, "escalate", "--parallel", "2", "q").returncode == speak.EX_USAGE
+    assert call(host, "escalate", "--parallel", "2", "q").returncode == output.EX_USAGE
 
 
 def test_a_prompt_may_begin_with_dashes(host: Host) -> None:
@@ -139,6 +139,6 @@ def test_a_task_that_is_not_whole_is_told(host: Host, text: str) -> None:
     (host.home / ".config/claude-tasks").mkdir()
     (host.home / ".config/claude-tasks/nightly.toml").write_text(text)
     done = call(host, "task-run", "nightly")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "nightly.toml" in done.stderr
     assert "Traceback" not in done.stderr

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 
 from signalbox import backends
 from signalbox.commands.pin import NAMES, pin
-from signalbox.secrets.choice import SOURCES
 from signalbox.settings import filling, records
 from signalbox.settings.layers import DEFAULTS, defaults
 from signalbox.settings.manual import Setting, manual, settings
+from signalbox.settings.secret_source import SOURCES
 from signalbox.settings.settings import _SECTIONS, SECTION_NAMES
 
 SOURCE = DEFAULTS.read_text(encoding="utf-8")

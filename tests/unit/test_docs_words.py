@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from signalbox.cli import cli
+from signalbox.commands.cli import cli
 from signalbox.settings.filling import RECORDS
 from signalbox.settings.settings import SECTION_NAMES
 from tests.unit.docs_words import FOREIGN, PAGES, PROJECT, code, in_python, in_yaml, links, problems

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from signalbox import symptoms
-from signalbox.doctor import changes
-from signalbox.doctor.check import Finding, Outcome
+from signalbox.fleet import symptoms
+from signalbox.host.doctor import changes
+from signalbox.host.doctor.check import Finding, Outcome
 
 QUIET: dict[str, Any] = {"webhook": None, "mail_to": None, "mail_from": None, "mail_server": None}
 DOWN = Finding("gateway-down", "litellm.service is inactive", check="gateway", role="keeper")

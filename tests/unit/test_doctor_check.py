@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from signalbox.doctor import check as checks
-from signalbox.doctor.check import Finding, check, look
-from signalbox.doctor.here import AGENT, Here
+from signalbox.host.doctor import check as checks
+from signalbox.host.doctor.check import Finding, check, look
+from signalbox.host.doctor.host_context import AGENT, Here
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from signalbox import symptoms
-from signalbox.doctor import check_services, fixes, people
-from signalbox.doctor.check import Finding, Outcome, causes
-from signalbox.doctor.fixes import CannotFixError, apply, fixable
-from signalbox.doctor.here import AGENT, ROOT, Here
-from signalbox.doctor.people import People
-from signalbox.doctor.shell_files import without
+from signalbox.fleet import symptoms
+from signalbox.host.doctor import check_services, fixes, privileges
+from signalbox.host.doctor.check import Finding, Outcome, causes
+from signalbox.host.doctor.fixes import CannotFixError, apply, fixable
+from signalbox.host.doctor.host_context import AGENT, ROOT, Here
+from signalbox.host.doctor.privileges import People
+from signalbox.host.doctor.shell_files import without
 
 EXPECTED: dict[str, Any] = {"user": "agent", "gateway": {"user": "keeper"}}
 HERE = Here(EXPECTED, frozenset({ROOT}))
@@ -112,7 +112,7 @@ def _outcome(**finding: Any) -> dict[str, Any]:
     ],
 )
 def test_a_users_process_tells_of_its_own_alone(monkeypatch: pytest.MonkeyPatch, outcome: Any, taken: bool) -> None:
-    monkeypatch.setattr(people, "symptoms", symptoms.known)
+    monkeypatch.setattr(privileges, "symptoms", symptoms.known)
     (told,) = People(HERE)._told("agent", {"outcomes": [outcome]})
     assert (told.check, bool(told.findings), bool(told.problem)) == (
         ("disk", True, False) if taken else ("looking", False, True)
@@ -120,7 +120,7 @@ def test_a_users_process_tells_of_its_own_alone(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_what_a_user_tells_does_not_drive_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "symptoms", symptoms.known)
+    monkeypatch.setattr(privileges, "symptoms", symptoms.known)
     (told,) = People(HERE)._told("agent", {"outcomes": [_outcome(seen="a\x1b[2Jb\x9b1mc\nd")]})
     assert told.findings[0].seen == r"a\x1b[2Jb\x9b1mc\nd"
 

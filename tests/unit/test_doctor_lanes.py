@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from signalbox.doctor import check_lanes
-from signalbox.doctor.check_lanes import launchers_start, settings_files, variables
-from signalbox.doctor.here import AGENT, Here
+from signalbox.host.doctor import check_lanes
+from signalbox.host.doctor.check_lanes import launchers_start, settings_files, variables
+from signalbox.host.doctor.host_context import AGENT, Here
 
 LANE = ".claude-routed"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from signalbox.doctor.check_money import spending
-from signalbox.doctor.here import AGENT, Here
+from signalbox.host.doctor.check_money import spending
+from signalbox.host.doctor.host_context import AGENT, Here
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from signalbox.doctor import people
-from signalbox.doctor.here import ROOT, Here
-from signalbox.doctor.people import People
+from signalbox.host.doctor import privileges
+from signalbox.host.doctor.host_context import ROOT, Here
+from signalbox.host.doctor.privileges import People
 
 HERE = Here({"user": "agent", "gateway": {"user": "keeper"}}, frozenset({ROOT}))
 
@@ -29,7 +29,7 @@ def test_root_has_a_process_become_the_user_for_good(monkeypatch: pytest.MonkeyP
             return {"user": pwd.getpwuid(os.geteuid()).pw_name, "home": os.environ["HOME"], "roles": list(here.roles)}
         return {"user": "root again"}
 
-    monkeypatch.setattr(people, "_served", look)
+    monkeypatch.setattr(privileges, "_served", look)
     told = People(HERE).ask_as("nobody", {"do": "look"})
     assert told == {"user": "nobody", "home": pwd.getpwnam("nobody").pw_dir, "roles": []}
 
@@ -40,7 +40,7 @@ def test_a_users_process_has_nothing_open_that_root_or_another_users_process_had
     def opened(*_: Any) -> dict[str, Any]:
         return {"open": [number for number in range(3, 256) if _is_open(number)]}
 
-    monkeypatch.setattr(people, "_served", opened)
+    monkeypatch.setattr(privileges, "_served", opened)
     ours = os.pipe()
     with (tmp_path / "of-root").open("w") as ours_too:
         told = People(HERE).ask_as("nobody", {"do": "look"})
@@ -59,10 +59,10 @@ def _is_open(number: int) -> bool:
 
 
 def test_a_users_process_that_breaks_off_or_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people, "LIMIT", 0.5)
+    monkeypatch.setattr(privileges, "LIMIT", 0.5)
 
     def ends(how: Any) -> str:
-        monkeypatch.setattr(people, "_served", lambda *_: how())
+        monkeypatch.setattr(privileges, "_served", lambda *_: how())
         return str(People(HERE).ask_as("nobody", {"do": "look"})["error"])
 
     assert ends(lambda: sys.exit(3)) == "the look as nobody broke off: SystemExit: 3"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from signalbox.doctor.check_protection import _overridden
+from signalbox.host.doctor.check_protection import _overridden
 
 DROP_IN = """# Placed by Signalbox
 PermitRootLogin prohibit-password

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.doctor.check_sent import late_system
-from signalbox.doctor.here import AGENT, Here
+from signalbox.host.doctor.check_sent import late_system
+from signalbox.host.doctor.host_context import AGENT, Here
 
 CLAUDE = """#!/usr/bin/python3
 import json, os, urllib.error, urllib.request

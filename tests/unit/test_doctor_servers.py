@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from signalbox import symptoms
-from signalbox.doctor import check_servers
-from signalbox.doctor.here import AGENT, Answer, Here
-from signalbox.doctor.reasons import WHY
-from signalbox.doctor.symptoms import explain
+from signalbox.fleet import symptoms
+from signalbox.host.doctor import check_servers
+from signalbox.host.doctor.host_context import AGENT, Answer, Here
+from signalbox.host.doctor.symptoms import explain
+from signalbox.host.shared.reasons import WHY
 
 URL = "http://box.lan:8080"
 SERVER = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from signalbox.doctor.check_speed import prefill
-from signalbox.doctor.here import AGENT, Here
+from signalbox.host.doctor.check_speed import prefill
+from signalbox.host.doctor.host_context import AGENT, Here
 
 READ = {
     "time": "2026-11-30T10:00:00+00:00", "backend": "llama", "model": "local", "status": 200, "fallback": None,

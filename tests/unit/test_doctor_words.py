@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from signalbox.doctor import check_lanes, check_services
-from signalbox.doctor.check import Finding
-from signalbox.doctor.command import cure_for
-from signalbox.doctor.fixes import fixable
-from signalbox.doctor.here import AGENT, Here
+from signalbox.host.doctor import check_lanes, check_services
+from signalbox.host.doctor.check import Finding
+from signalbox.host.doctor.command import cure_for
+from signalbox.host.doctor.fixes import fixable
+from signalbox.host.doctor.host_context import AGENT, Here
 
 ROOTS = "As root, `loginctl enable-linger USER`, or run the deploy."
 KEEPERS = "As the gateway's user, `systemctl --user restart litellm`; see `journalctl --user -u litellm -n 50`."
@@ -87,7 +87,7 @@ def test_a_launcher_that_may_not_be_run_is_told(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_launcher_says_so_too(tmp_path: Path, may_not: Any) -> None:  # noqa: ARG001
-    from signalbox.launcher import keys
+    from signalbox.host.launcher import keys
 
     key = tmp_path / "gateway.cred"
     key.write_text("encrypted")

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from signalbox import facts
-from signalbox.doctor import check_services
+from signalbox.desired.gateway_config import required_secrets
+from signalbox.desired.health import kept_from_shells
 from signalbox.facts import Placed, PlacedEach, PlacedState, look, reach
-from signalbox.health import kept_from_shells
-from signalbox.manifest import Entry, entry_path, original_path
-from signalbox.routes import required_secrets
+from signalbox.host.doctor import check_services
 from signalbox.settings import Settings
 from signalbox.settings.layers import merge
+from signalbox.shell.manifest import Entry, entry_path, original_path
 from tests.answers import answered, claimed, text_field, user_answered
 from tests.good_settings import layers
 
@@ -196,7 +196,7 @@ def test_manifest_entries_survive_the_round_trip() -> None:
 
 def test_an_entry_that_cannot_be_read_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = Entry("file", "/etc/one", "0" * 64)
-    monkeypatch.setattr("signalbox.manifest.MANIFEST", str(tmp_path))
+    monkeypatch.setattr("signalbox.shell.manifest.MANIFEST", str(tmp_path))
     own = Path(entry_path("file", "/etc/one")).name
     other = entry.to_json()  # in a file that is not its own
     for name, content in ((own, f"{entry.to_json()}\n"), ("file-etc-two-12345678", ""),
@@ -220,7 +220,7 @@ def test_the_manifest_tells_what_lies_at_its_paths_as_each_is_told_alone(
 ) -> None:
     manifest = tmp_path / "manifest"
     manifest.mkdir()
-    monkeypatch.setattr("signalbox.manifest.MANIFEST", str(manifest))
+    monkeypatch.setattr("signalbox.shell.manifest.MANIFEST", str(manifest))
     for module in ("placed", "look"):
         monkeypatch.setattr(f"signalbox.facts.{module}.MANIFEST", str(manifest))
     (tmp_path / "a file").write_text("content\n")

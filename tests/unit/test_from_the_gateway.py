@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from signalbox import from_the_gateway
 from signalbox.facts import ModelServers, Reachable
+from signalbox.fleet import from_the_gateway
 from signalbox.settings import Settings
 from tasks import preflight
 from tests.good_settings import layers

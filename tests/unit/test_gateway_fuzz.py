@@ -168,7 +168,7 @@ def test_what_is_loaded_is_told(plugins: SimpleNamespace, tokens: dict[str, int 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    serve = plugins.tell.around(None, {"/signalbox/models": lambda: tokens, "/signalbox/servers": dict})
+    serve = plugins.status_route.around(None, {"/signalbox/models": lambda: tokens, "/signalbox/servers": dict})
     asyncio.run(serve({"type": "http", "path": "/signalbox/models"}, None, send))
     assert json.loads(sent[1]["body"]) == tokens
 
@@ -179,7 +179,7 @@ def test_what_is_loaded_is_told(plugins: SimpleNamespace, tokens: dict[str, int 
 )
 def test_what_is_kept_of_an_answer_has_a_bound(plugins: SimpleNamespace, piece: bytes, stream: bool) -> None:
     """6 MiB come; of an answer that is not yet one the client gets nothing, so it must be let go of."""
-    answer, judge = plugins.audit.Answer(), plugins.guard.Judge(stream, True)
+    answer, judge = plugins.audit.Answer(), plugins.answer_check.Judge(stream, True)
     taken = 0
     while taken < 6 << 20:
         answer.take(piece, stream)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.render import TEMPLATES
+from signalbox.host import gateway
 
 RELAY = b"5e" * 32  # what this container's supervisor was given
 
@@ -35,7 +35,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     modules["fastapi"].HTTPException = HTTPException  # type: ignore[attr-defined]
     for name, module in {**modules, "litellm.integrations.custom_logger": logger}.items():
         monkeypatch.setitem(sys.modules, name, module)
-    return runpy.run_path(str(TEMPLATES / "gateway/refused.py"))["plugin"]
+    return runpy.run_path(str(Path(gateway.__file__).with_name("error_messages.py")))["plugin"]
 
 
 def test_a_refused_key_is_told_what_to_do(refused: Any) -> None:

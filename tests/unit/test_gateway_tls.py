@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.doctor import reasons
-from signalbox.launcher import within
+from signalbox.host.shared import reasons, within
 from tests.lab.certificates import Authority, server_context
 from tests.unit.gateway_plugins import plugins as plugins
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from signalbox import applied, git
+from signalbox import git
+from signalbox.engine import deploy_scope
 from signalbox.vault.keys import is_tracked
 
 Run = Callable[..., str]
@@ -90,9 +91,9 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hostile:
 
 def answers(hostile: Hostile) -> tuple[str, str, bool]:
     """Return what we ask of a repository in all."""
-    applied._checked_out.cache_clear()
-    found = applied.commit(), applied.code(), is_tracked(hostile.path / "key")
-    applied._checked_out.cache_clear()
+    deploy_scope._checked_out.cache_clear()
+    found = deploy_scope.commit(), deploy_scope.code(), is_tracked(hostile.path / "key")
+    deploy_scope._checked_out.cache_clear()
     return found
 
 

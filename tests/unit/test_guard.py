@@ -69,7 +69,7 @@ def converse(
         names = [ident.partition("/")[2] for ident in answered]
         return [each for name in names for each in fallbacks.get(name, ()) if each not in names]
 
-    asyncio.run(plugins.guard.around(application, following)(scope, receive, send))
+    asyncio.run(plugins.answer_check.around(application, following)(scope, receive, send))
     return b"".join(got), asked
 
 

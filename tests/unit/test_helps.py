@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.launcher import completion, helps, speak
-from signalbox.render import render
+from signalbox.desired.render import render
+from signalbox.host.launcher import completion, helps
+from signalbox.host.shared import output
 from tasks.launchers import manual_pages
 from tests.unit.test_attended import Seat
 from tests.unit.test_launcher import Gateway, Host, serving
@@ -40,7 +41,7 @@ def test_a_lanes_help_comes_before_claude_codes(host: Host) -> None:
 
 
 def test_a_lane_that_there_is_not_has_no_help(host: Host) -> None:
-    assert host.run("gone", "--help").returncode == speak.EX_USAGE
+    assert host.run("gone", "--help").returncode == output.EX_USAGE
 
 
 def test_each_command_has_a_page_that_man_shows(host: Host, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_fish_is_switched_and_switched_back(host: Host) -> None:
         claude-switch nope; or echo no $status
     """
     done = fish(host, script, ANTHROPIC_API_KEY=mine, NO_PROXY="here")
-    assert done.stdout == f"same\nchanged\nmine\nno {speak.EX_USAGE}\n", done.stderr
+    assert done.stdout == f"same\nchanged\nmine\nno {output.EX_USAGE}\n", done.stderr
     assert host.seen()[0] == ["-p", "a  b"]
     assert host.seen()[1]["SIGNALBOX_LANE"] == "local"
 
@@ -206,7 +207,7 @@ def test_logs_of_a_lane_that_there_is_not_fail(host: Host) -> None:
     entry = '{"time": "2026-11-30T10:00:00+00:00", "lane": "removed", "asked": "x", "session": "1"}\n'
     (host.home / "audit.jsonl").write_text(entry)
     done = host.run("logs", "--lane", "nope", "--no-follow")
-    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert (done.returncode, done.stdout) == (output.EX_USAGE, "")
     assert "no lane is called 'nope' here; there are " in done.stderr
     assert host.run("logs", "--lane", "local", "--no-follow").returncode == 0
     assert "removed" in host.run("logs", "--lane", "removed", "--no-follow").stdout
@@ -214,20 +215,20 @@ def test_logs_of_a_lane_that_there_is_not_fail(host: Host) -> None:
 
 def test_a_task_that_there_is_not_fails_before_it_starts(host: Host) -> None:
     done = host.run("task-check", "bad")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "there is no task bad: " in done.stderr
     tasks = host.home / ".config/claude-tasks"
     tasks.mkdir()
     (tasks / "good.toml").write_text('lane = "local"\nprompt = "x"\n')
     assert host.run("task-check", "good").returncode == 0
     (tasks / "lost.toml").write_text('lane = "nope"\nprompt = "x"\n')
-    assert host.run("task-check", "lost").returncode == speak.EX_USAGE
+    assert host.run("task-check", "lost").returncode == output.EX_USAGE
 
 
 def test_a_question_without_words_at_a_terminal_says_its_usage(host: Host) -> None:
     seat = Seat(host, str(host.home / "claude-escalate"))
     try:
         seat.until("claude-escalate .*PROMPT")
-        assert seat.ended() == speak.EX_USAGE
+        assert seat.ended() == output.EX_USAGE
     finally:
         seat.shut()

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from signalbox import applied, history
 from signalbox.commands.history import history as command
+from signalbox.engine import deploy_scope, history
 
 PROJECT = Path(__file__).resolve().parents[2]
 KILLED = """
 import os, sys
-from signalbox import history
+from signalbox.engine import history
 history.begin(sys.argv[1], [{"run": sys.argv[1], "host": "box1", "result": "interrupted", "changed": None}])
 os.kill(os.getpid(), 9)
 """
@@ -83,7 +83,7 @@ def test_it_is_shown_by_host_the_newest_last(state: Path) -> None:
 
 def test_without_git_a_deploy_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    applied._checked_out.cache_clear()
-    assert applied.commit() == ""
-    assert applied.code() == ""
-    applied._checked_out.cache_clear()
+    deploy_scope._checked_out.cache_clear()
+    assert deploy_scope.commit() == ""
+    assert deploy_scope.code() == ""
+    deploy_scope._checked_out.cache_clear()

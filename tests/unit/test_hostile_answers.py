@@ -14,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
 
-from signalbox import lock, symptoms
-from signalbox.launcher import usage as rows_of
-from signalbox.launcher.speak import shown
-from signalbox.lock import Lock, LockError, Owner
-from signalbox.readahead.question import Question
-from signalbox.readahead.stream import Stream
-from signalbox.usage import Usage
-from signalbox.verify import Answer, Health, _report
+from signalbox.engine import lock
+from signalbox.engine.lock import Lock, LockError, Owner
+from signalbox.engine.readahead.question import Question
+from signalbox.engine.readahead.stream import Stream
+from signalbox.fleet import symptoms
+from signalbox.fleet.usage import Usage
+from signalbox.fleet.verify import Answer, Health, _report
+from signalbox.host.launcher import usage as rows_of
+from signalbox.host.shared.output import shown
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -182,7 +183,7 @@ class Channel:
 )
 def test_a_stream_of_anything_is_an_answer_or_none(pieces: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("signalbox.readahead.stream.secrets.token_hex", lambda _: "word")
+        patch.setattr("signalbox.engine.readahead.stream.secrets.token_hex", lambda _: "word")
         stream = Stream(Channel(b"".join(pieces), 7), [Question("a"), Question("b")])
         stream.answer(Question("a"), 5)
         stream.finish(5)

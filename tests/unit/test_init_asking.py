@@ -11,14 +11,16 @@ import pytest
 
 from signalbox.console import Failure
 from signalbox.facts.before import Listener
-from signalbox.init import about_clouds, about_host, about_project, finish, host, keys, project
+from signalbox.init import finish, host, keys, project
 from signalbox.init.answers import AnswersError, Kept, read
 from signalbox.init.found import Machine
 from signalbox.init.interview import Interview
 from signalbox.init.question import Known, Question, WrongAnswerError, told
-from signalbox.init.questions import QUESTIONS
+from signalbox.init.questions import QUESTIONS, clouds
+from signalbox.init.questions import host as about_host
+from signalbox.init.questions import project as about_project
 from signalbox.init.shape import split_address
-from signalbox.init.wishes import Wishes
+from signalbox.init.to_settings import Wishes
 from signalbox.secrets import Secret, SecretError
 from signalbox.settings.layers import defaults
 from signalbox.vault import keys as vault_keys
@@ -26,7 +28,7 @@ from tests.lab.simulators import credentials
 from tests.lab.simulators.service import Running, running
 
 BY_ID = {question.id: question for question in QUESTIONS}
-DEPLOYMENTS = {f"foundry_{name.split('-')[1]}": name for name in about_clouds.CLAUDES}
+DEPLOYMENTS = {f"foundry_{name.split('-')[1]}": name for name in clouds.CLAUDES}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def _known(simulated: Running, cloud: str, **keys_given: str) -> Known:
 
 @pytest.mark.parametrize("cloud", ["anthropic", "foundry", "both", "mistral"])
 def test_a_right_key_is_taken(simulated: Running, cloud: str) -> None:
-    assert about_clouds.ask_cloud("y", _known(simulated, cloud)) == "y"
+    assert clouds.ask_cloud("y", _known(simulated, cloud)) == "y"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_a_right_key_is_taken(simulated: Running, cloud: str) -> None:
 def test_a_key_that_the_cloud_refuses_is_asked_for_again(simulated: Running, cloud: str, name: str, again: str) -> None:
     wrong = _known(simulated, cloud, **{name: "sk-ant-well-formed-and-refused-0000"})
     with pytest.raises(WrongAnswerError, match="does not take this key") as error:
-        about_clouds.ask_cloud("y", wrong)
+        clouds.ask_cloud("y", wrong)
     assert error.value.again == again
     assert again in BY_ID
 
@@ -79,7 +81,7 @@ def test_each_deployment_is_tried_and_the_one_that_is_not_there_is_asked_for_aga
     wrong = _known(simulated, "foundry")
     wrong.answers["foundry_opus"] = "never-deployed"
     with pytest.raises(WrongAnswerError, match="never-deployed") as error:
-        about_clouds.ask_cloud("y", wrong)
+        clouds.ask_cloud("y", wrong)
     assert error.value.again == "foundry_opus"
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from signalbox.backends import BACKENDS
+from signalbox.desired.gateway_config import required_secrets
+from signalbox.desired.lanes import lane_secrets
 from signalbox.init import files, project
-from signalbox.init.about_clouds import CLAUDES
-from signalbox.init.wishes import CLOUDS, Local, Wishes, group_settings, host_settings, needed_secrets
-from signalbox.lanes import lane_secrets
-from signalbox.routes import required_secrets
+from signalbox.init.questions.clouds import CLAUDES
+from signalbox.init.to_settings import CLOUDS, Local, Wishes, group_settings, host_settings, needed_secrets
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.layers import defaults, merge
 from tests.good_settings import GOOD

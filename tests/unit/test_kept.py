@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from signalbox.facts import PlacedState, Transaction, TransactionState
-from signalbox.kept import edited_of, give_back, is_as_placed, keep, lines_without, original_of, replaced
-from signalbox.manifest import Entry
 from signalbox.operations.files import prepare
 from signalbox.operations.packages import _keeps
-from signalbox.removal import _NO_NODE, _npm_has, removal
 from signalbox.shell import Script, sh
+from signalbox.shell.manifest import Entry
+from signalbox.shell.originals import edited_of, give_back, is_as_placed, keep, lines_without, original_of, replaced
+from signalbox.shell.removal import _NO_NODE, _npm_has, removal
 from tests.answers import answered
 
 STEPS = """NOTE: This is only a simulation!
@@ -176,7 +176,7 @@ FROM = f'from="192.0.2.0/24" {KEY} mine'
 
 
 def test_a_key_with_options_stays_when_ours_of_the_same_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signalbox.removal.owned", lambda _, script: script)
+    monkeypatch.setattr("signalbox.shell.removal.owned", lambda _, script: script)
     (tmp_path / ".ssh").mkdir()
     keys = tmp_path / ".ssh/authorized_keys"
     keys.write_text(f"{FROM}\n{KEY} ours\n# {KEY}\n")
@@ -218,8 +218,8 @@ def test_an_edit_keeps_who_may_read_the_file(tmp_path: Path) -> None:
 def test_what_was_kept_of_a_home_comes_back_with_who_may_read_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signalbox.kept.owner_of", lambda _: "somebody")
-    monkeypatch.setattr("signalbox.kept.as_owner", lambda _, script: sh("sh -c {}", str(script)))
+    monkeypatch.setattr("signalbox.shell.originals.owner_of", lambda _: "somebody")
+    monkeypatch.setattr("signalbox.shell.originals.as_owner", lambda _, script: sh("sh -c {}", str(script)))
     file, kept = tmp_path / "file", str(tmp_path / "kept.tar")
     with_acl(file)
     assert _run(keep(str(file), kept), tmp_path).returncode == 0

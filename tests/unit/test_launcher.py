@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from signalbox import launcher
-from signalbox.claude_settings import LEAN
-from signalbox.lanes import lane_records
-from signalbox.launcher import probes, speak
+from signalbox import host as programs
+from signalbox.desired.claude_settings import LEAN
+from signalbox.desired.lanes import lane_records
+from signalbox.host.launcher import probes
+from signalbox.host.shared import output
 from signalbox.settings import Settings
 from tests.good_settings import layers
 
@@ -90,7 +91,8 @@ class Host:
         self.key_file.write_text(f"{KEY}\n")
         self.key_file.chmod(0o600)
         # As on a host: nothing of this project but the package itself.
-        shutil.copytree(Path(launcher.__file__).parent, self.home / "lib/launcher")
+        for package in ("launcher", "shared"):
+            shutil.copytree(Path(programs.__file__).parent / package, self.home / "lib" / package)
         for lane in ("routed", "local", "local-private", "cloud", "api", "gone"):
             (self.home / f"claude-{lane}").symlink_to(self.home / "lib/launcher/launch.py")
         port = self.server.server_address[1]
@@ -389,14 +391,14 @@ def test_settings_of_before_that_say_nothing_else_follow_the_lane(host: Host, te
 def test_settings_that_would_beat_the_lane_are_refused(host: Host, text: str, said: str) -> None:
     host.settings_file().parent.mkdir()
     host.settings_file().write_text(text)
-    assert host.refused("routed", speak.EX_CONFIG) == f"{said}\n{NOT_STARTED}"
+    assert host.refused("routed", output.EX_CONFIG) == f"{said}\n{NOT_STARTED}"
     assert host.settings_file().read_text() == text
 
 
 def test_another_user_is_refused(host: Host) -> None:
     host.records["user"] = "claude"
     host.write()
-    said = host.refused("routed", speak.EX_NOPERM)
+    said = host.refused("routed", output.EX_NOPERM)
     why = "as root an agent could do anything to this host" if ME == "root" else f"you are {ME}"
     assert said == f"this runs as claude alone ({why}); log in as claude: ssh claude@{os.uname().nodename}"
 
@@ -404,7 +406,7 @@ def test_another_user_is_refused(host: Host) -> None:
 def test_a_gateway_that_is_down_is_told_at_once(host: Host) -> None:
     url = host.records["gateway"]["url"]
     host.server.socket.close()
-    assert host.refused("routed", speak.EX_UNAVAILABLE) == (
+    assert host.refused("routed", output.EX_UNAVAILABLE) == (
         f"the gateway does not answer at {url} ([Errno 111] Connection refused); it may be starting, "
         "else see journalctl _SYSTEMD_USER_UNIT=litellm.service -n 30 (as root)"
     )
@@ -413,13 +415,13 @@ def test_a_gateway_that_is_down_is_told_at_once(host: Host) -> None:
 def test_a_gateway_that_hangs_is_told_in_seconds(host: Host) -> None:
     host.server.RequestHandlerClass.delay = 5  # type: ignore[attr-defined]
     started = time.monotonic()
-    assert "(timed out)" in host.refused("routed", speak.EX_UNAVAILABLE)
+    assert "(timed out)" in host.refused("routed", output.EX_UNAVAILABLE)
     assert time.monotonic() - started < probes.PATIENCE + 1.5
 
 
 def test_a_wrong_key_is_told_at_once(host: Host) -> None:
     host.key_file.write_text("sk-of-another")
-    assert host.refused("routed", speak.EX_CONFIG) == (
+    assert host.refused("routed", output.EX_CONFIG) == (
         f"the gateway at {host.records['gateway']['url']} refuses the key in ~/.config/signalbox/gateway.key; "
         "run the deploy again"
     )
@@ -427,7 +429,7 @@ def test_a_wrong_key_is_told_at_once(host: Host) -> None:
 
 def test_a_gateway_without_the_lanes_model_is_told(host: Host) -> None:
     host.server.RequestHandlerClass.models = ("local",)  # type: ignore[attr-defined]
-    assert host.refused("routed", speak.EX_CONFIG) == (
+    assert host.refused("routed", output.EX_CONFIG) == (
         f"the gateway at {host.records['gateway']['url']} has no model claude-opus-4-8, claude-sonnet-4-6; "
         "run the deploy again"
     )
@@ -447,7 +449,7 @@ def test_a_key_file_that_is_not_right_is_told(host: Host, content: str | None, m
     else:
         host.key_file.write_text(content)
         host.key_file.chmod(mode)
-    assert host.refused("routed", speak.EX_CONFIG) == said.replace("{}", "~/.config/signalbox/gateway.key")
+    assert host.refused("routed", output.EX_CONFIG) == said.replace("{}", "~/.config/signalbox/gateway.key")
 
 
 def test_an_encrypted_key_of_elsewhere_is_told(host: Host) -> None:
@@ -457,13 +459,13 @@ def test_an_encrypted_key_of_elsewhere_is_told(host: Host) -> None:
     host.records["lanes"]["routed"]["key_file"] = "/home/claude/.config/signalbox/gateway.cred"
     host.write()
     # Older systemds have no credentials of users, other machines no systemd: each has its own reason.
-    said = host.refused("routed", speak.EX_CONFIG)
+    said = host.refused("routed", output.EX_CONFIG)
     assert said.startswith("the key in ~/.config/signalbox/gateway.cred ")
     assert said.endswith("; run the deploy again")
 
 
 def test_a_lane_that_is_no_more_is_told_with_those_that_are(host: Host) -> None:
-    said = host.refused("gone", speak.EX_USAGE)
+    said = host.refused("gone", output.EX_USAGE)
     assert said == (
         "no lane is called 'gone' here; "
         "commands on this host: claude-routed claude-local claude-local-private claude-cloud claude-api"
@@ -471,14 +473,14 @@ def test_a_lane_that_is_no_more_is_told_with_those_that_are(host: Host) -> None:
 
 
 def test_missing_records_are_told(host: Host) -> None:
-    said = host.refused("routed", speak.EX_CONFIG, SIGNALBOX_LANES="/nowhere/lanes.json")
+    said = host.refused("routed", output.EX_CONFIG, SIGNALBOX_LANES="/nowhere/lanes.json")
     assert said.startswith("/nowhere/lanes.json cannot be read (")
     assert said.endswith("; run the deploy again")
 
 
 def test_missing_claude_is_told(host: Host) -> None:
     host.claude.unlink()
-    assert host.refused("routed", speak.EX_CONFIG) == (
+    assert host.refused("routed", output.EX_CONFIG) == (
         "Claude Code cannot be started from ~/.local/bin/claude (No such file or directory); run the deploy again"
     )
 
@@ -597,7 +599,7 @@ def test_the_model_servers_of_a_direct_lane_are_asked_first(host: Host) -> None:
     url = host.records["gateway"]["url"]
     host.ask_here("local-private")
     host.server.socket.close()
-    assert host.refused("local-private", speak.EX_UNAVAILABLE) == (
+    assert host.refused("local-private", output.EX_UNAVAILABLE) == (
         f"the model server does not answer at {url} ([Errno 111] Connection refused); start it there"
     )
 
@@ -615,7 +617,7 @@ def test_the_pure_api_lane_has_its_key_and_nothing_of_a_gateway(host: Host) -> N
 
 def test_a_cloud_that_refuses_the_key_is_told_at_once(host: Host) -> None:
     host.api("sk-ant-revoked")
-    assert host.refused("api", speak.EX_CONFIG) == (
+    assert host.refused("api", output.EX_CONFIG) == (
         f"{host.records['gateway']['url']} refuses the key in ~/.config/signalbox/ANTHROPIC_DIRECT_KEY.key; "
         "set the right one, and deploy"
     )
@@ -706,7 +708,7 @@ def test_another_claude_on_the_path_is_told_and_not_used(host: Host) -> None:
 def test_whatever_would_decide_in_the_lanes_place_stops_it(host: Host, path: str, text: str, said: str) -> None:
     (host.home / path).parent.mkdir(parents=True, exist_ok=True)
     (host.home / path).write_text(text)
-    told = host.refused("routed", speak.EX_CONFIG)
+    told = host.refused("routed", output.EX_CONFIG)
     assert told.startswith(f"~/{path}")
     assert said in told
     assert told.endswith(NOT_STARTED)
@@ -723,7 +725,7 @@ def test_local_settings_of_the_repository_are_looked_into_from_below(host: Host,
     (main / ".claude").mkdir()
     (main / ".claude/settings.local.json").write_text('{"env": {"ANTHROPIC_BASE_URL": "x"}}')
     (main / ".claude/settings.json").write_text("not read, and so no matter")
-    told = host.refused("routed", speak.EX_CONFIG)
+    told = host.refused("routed", output.EX_CONFIG)
     where = f"{main}/.claude/settings.local.json".replace(str(host.home), "~")
     assert told == f"{where}, line 1: env.ANTHROPIC_BASE_URL beats the lane; take it out\n{NOT_STARTED}"
 
@@ -731,7 +733,7 @@ def test_local_settings_of_the_repository_are_looked_into_from_below(host: Host,
 def test_a_proxy_between_a_lane_and_its_server_stops_it(host: Host) -> None:
     host.settings_file().parent.mkdir()
     host.settings_file().write_text('{"env": {"HTTP_PROXY": "http://x", "no_proxy": ""}}')
-    assert host.refused("routed", speak.EX_CONFIG).splitlines()[:2] == [
+    assert host.refused("routed", output.EX_CONFIG).splitlines()[:2] == [
         "~/.claude-routed/settings.json, line 1: env.HTTP_PROXY beats the lane; take it out",
         "~/.claude-routed/settings.json, line 1: env.no_proxy beats the lane; take it out",
     ]
@@ -750,7 +752,7 @@ def test_managed_settings_that_agree_are_fine(host: Host) -> None:
 @pytest.mark.parametrize("arguments", [['--settings={"apiKeyHelper": "x"}'], ["--settings", '{"apiKeyHelper": "x"}']])
 def test_settings_given_as_an_argument_are_looked_into(host: Host, arguments: list[str]) -> None:
     done = host.run("routed", *arguments, "-p", "x")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "the argument --settings, line 1: apiKeyHelper beats the lane" in done.stderr
     assert not (host.home / "seen").exists()
 
@@ -758,4 +760,4 @@ def test_settings_given_as_an_argument_are_looked_into(host: Host, arguments: li
 def test_plain_claudes_own_directory_is_no_lanes(host: Host) -> None:
     (host.home / ".claude").mkdir()
     (host.home / ".claude-routed").symlink_to(host.home / ".claude")
-    assert "it is ~/.claude, plain claude's own" in host.refused("routed", speak.EX_CONFIG)
+    assert "it is ~/.claude, plain claude's own" in host.refused("routed", output.EX_CONFIG)

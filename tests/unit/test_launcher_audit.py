@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from signalbox.launcher import audit, logs, speak, statusline
+from signalbox import host as programs
+from signalbox.host.launcher import logs, statusline
+from signalbox.host.shared import audit, output
 
 LANES: dict[str, dict[str, Any]] = {
     "local": {
@@ -78,7 +80,7 @@ def line(
     records = {"lanes": LANES, "audit": str(written(directory, *entries))}
     session = {"session_id": "s1", "model": {"id": asked}, "context_window": {"used_percentage": used},
                "transcript_path": str(conversation)}  # fmt: skip
-    return speak.coloured(*statusline.pieces(session, records, lane, width))
+    return output.coloured(*statusline.pieces(session, records, lane, width))
 
 
 def plain(told: str) -> str:
@@ -96,14 +98,14 @@ def refusal(second: int, status: int = 500) -> dict[str, Any]:
 
 def test_the_last_answer_of_the_session_counts(tmp_path: Path) -> None:
     told = line(tmp_path, {"backend": "other"}, {}, {"session": "s2", "backend": "another's"}, used=34.4)
-    assert told == f"{speak.GREEN}local{speak.PLAIN} | free: local at lmstudio answered | context 34 %"
+    assert told == f"{output.GREEN}local{output.PLAIN} | free: local at lmstudio answered | context 34 %"
 
 
 def test_background_work_is_not_the_sessions_answer(tmp_path: Path) -> None:
     told = line(tmp_path, SONNET, {}, {}, lane="routed", asked="claude-sonnet-4-6[1m]")
     assert plain(told) == "routed | anthropic bills: claude-sonnet-4-6 answered"
     nobody = line(tmp_path, SONNET, {**NOBODY, "asked": "claude-sonnet-4-6"}, {}, lane="routed", asked=SONNET["asked"])
-    assert f"{speak.RED}NOBODY answered (auth){speak.PLAIN}" in nobody
+    assert f"{output.RED}NOBODY answered (auth){output.PLAIN}" in nobody
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_background_work_is_not_the_sessions_answer(tmp_path: Path) -> None:
     ],
 )
 def test_a_failover_is_told_in_red_with_the_next_step(tmp_path: Path, entry: dict[str, Any], said: str) -> None:
-    assert f"{speak.RED}{said}{speak.PLAIN} | {speak.YELLOW}claude-doctor says why" in line(tmp_path, entry)
+    assert f"{output.RED}{said}{output.PLAIN} | {output.YELLOW}claude-doctor says why" in line(tmp_path, entry)
 
 
 def test_who_interrupts_a_request_has_not_been_let_down(tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_a_used_up_quota_tells_the_way_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lane", LANES)
 def test_nobody_is_told_in_every_lane(tmp_path: Path, lane: str) -> None:
     told = line(tmp_path, lane=lane, said=(refusal(20),))
-    assert f"{speak.RED}NOBODY answered (500){speak.PLAIN} | {speak.YELLOW}claude-doctor" in told
+    assert f"{output.RED}NOBODY answered (500){output.PLAIN} | {output.YELLOW}claude-doctor" in told
     answered = {**refusal(21), "isApiErrorMessage": False}
     assert "NOBODY" not in line(tmp_path, lane=lane, said=(refusal(20), answered))
     assert "NOBODY" in line(tmp_path, lane=lane, said=(refusal(20), {**answered, "isSidechain": True}))
@@ -167,7 +169,7 @@ def test_at_60_columns_all_that_matters_is_there(tmp_path: Path) -> None:
 def test_a_model_of_the_gateways_list_is_told_by_its_own_name(tmp_path: Path) -> None:
     session = {"session_id": "s1", "model": {"id": "claude-router-6c6f63616c", "display_name": "local"}}
     records = {"lanes": LANES, "audit": str(written(tmp_path, {}))}
-    told = speak.coloured(*statusline.pieces(session, records, "local"))
+    told = output.coloured(*statusline.pieces(session, records, "local"))
     assert " | free: local at lmstudio answered" in told
 
 
@@ -185,7 +187,7 @@ def test_how_far_a_prompt_is_read_stands_in_the_line(tmp_path: Path, monkeypatch
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "k")
     monkeypatch.setattr(statusline.probes, "ask", asked)
     records = {"lanes": {"local-private": lane}, "audit": str(tmp_path / "none")}
-    told = plain(speak.coloured(*statusline.pieces({}, records, "local-private")))
+    told = plain(output.coloured(*statusline.pieces({}, records, "local-private")))
     assert told.endswith(" | reads the prompt: 4096 tokens so far")
 
 
@@ -197,14 +199,14 @@ def test_what_was_left_out_is_told_in_the_logs() -> None:
 
 def test_a_status_line_without_an_audit_tells_who_will_pay(tmp_path: Path) -> None:
     records = {"lanes": LANES, "audit": str(tmp_path / "none")}
-    told = plain(speak.coloured(*statusline.pieces({"model": {"id": "claude-sonnet-4-6"}}, records, "routed")))
+    told = plain(output.coloured(*statusline.pieces({"model": {"id": "claude-sonnet-4-6"}}, records, "routed")))
     assert told == f"routed | not asked yet: claude-sonnet-4-6, bills {LANES['routed']['billed']}"
-    assert plain(speak.coloured(*statusline.pieces({}, records, "gone"))) == "gone"
+    assert plain(output.coloured(*statusline.pieces({}, records, "gone"))) == "gone"
 
 
 def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    speak.tell_coloured((speak.RED, "NOBODY"), ("", " | "), (speak.GREEN, "local"))
+    output.tell_coloured((output.RED, "NOBODY"), ("", " | "), (output.GREEN, "local"))
     assert capsys.readouterr().out == "NOBODY | local\n"
 
 
@@ -254,7 +256,8 @@ def test_claude_logs_shows_what_was_asked_for(tmp_path: Path) -> None:
     path = written(tmp_path, {"lane": "cloud", "seconds": 1}, {}, {"lane": "cloud", "seconds": 2})
     (tmp_path / "lanes.json").write_text(json.dumps({"audit": str(path), "lanes": {}}))
     # As on a host: nothing of this project beside the package.
-    shutil.copytree(Path(audit.__file__).parent, tmp_path / "lib/launcher")
+    for package in ("launcher", "shared"):
+        shutil.copytree(Path(programs.__file__).parent / package, tmp_path / "lib" / package)
     (tmp_path / "claude-logs").symlink_to(tmp_path / "lib/launcher/launch.py")
     command = [tmp_path / "claude-logs", "--lane", "cloud", "-n", "1", "--json"]
     environment = {"SIGNALBOX_LANES": str(tmp_path / "lanes.json")}
@@ -278,10 +281,10 @@ def test_the_status_line_tells_what_is_left_of_the_budget_that_ends_first(tmp_pa
     budgets_of(tmp_path, ("all", "", 2.5), ("lane", "routed", 9.0), ("cloud", "anthropic", 10.0))
     assert line(tmp_path, {}).endswith(" | 7.50 of 10 USD left this day")
     assert line(tmp_path, SONNET, lane="routed", asked="claude-sonnet-4-6").endswith(
-        f" | {speak.YELLOW}1.00 of 10 USD left this day{speak.PLAIN}"
+        f" | {output.YELLOW}1.00 of 10 USD left this day{output.PLAIN}"
     )
     budgets_of(tmp_path, ("all", "", 11.0))
-    assert line(tmp_path, {}, width=60).endswith(f" | {speak.RED}0.00 USD left{speak.PLAIN}")
+    assert line(tmp_path, {}, width=60).endswith(f" | {output.RED}0.00 USD left{output.PLAIN}")
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"budgets": [1]}', '{"budgets": [{"of": "x", "usd": 1, "spent": NaN}]}'])

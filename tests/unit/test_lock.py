@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from pyinfra.api.exceptions import FactProcessError
 
-from signalbox import lock
+from signalbox.engine import lock
+from signalbox.engine.lock import Owner, holder
 from signalbox.facts.lock import LockOwner
-from signalbox.lock import Owner, holder
 
 ANN = Owner("ann@laptop", "it's an upgrade", "1", "noon", "night")
 WORD = "0123"

@@ -18,7 +18,7 @@ FOUNDRY = {"claude": True, "refuses": ["late_system", "efforts", "betas"]}
 
 
 def test_the_time_to_connect_is_bounded(plugins: Any) -> None:
-    mended = plugins.mend.mended
+    mended = plugins.request_rewriting.mended
     assert mended({"timeout": 120.0}, {"probe_url": "http://x"})["timeout"] == httpx.Timeout(120.0, connect=3.0)
     assert mended({"timeout": 120.0}, {})["timeout"] == httpx.Timeout(120.0, connect=5.0)
     assert mended({"timeout": 2.0}, {})["timeout"] == httpx.Timeout(2.0)
@@ -27,9 +27,9 @@ def test_the_time_to_connect_is_bounded(plugins: Any) -> None:
 
 def test_no_more_tokens_are_asked_for_than_the_model_gives(plugins: Any) -> None:
     info = {"max_output_tokens": 4096}
-    assert plugins.mend.mended({"max_tokens": 32000}, info)["max_tokens"] == 4096
-    assert plugins.mend.mended({"max_tokens": 100}, info) is None
-    assert plugins.mend.mended({"max_tokens": 32000}, {}) is None
+    assert plugins.request_rewriting.mended({"max_tokens": 32000}, info)["max_tokens"] == 4096
+    assert plugins.request_rewriting.mended({"max_tokens": 100}, info) is None
+    assert plugins.request_rewriting.mended({"max_tokens": 32000}, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_no_more_tokens_are_asked_for_than_the_model_gives(plugins: Any) -> None
     ],
 )
 def test_a_late_system_message_becomes_a_reminder_of_the_user(plugins: Any, messages: Any, wanted: Any) -> None:
-    assert plugins.mend.mended({"messages": messages}, FOUNDRY)["messages"] == wanted
-    assert plugins.mend.mended({"messages": messages}, {"claude": True}) is None
+    assert plugins.request_rewriting.mended({"messages": messages}, FOUNDRY)["messages"] == wanted
+    assert plugins.request_rewriting.mended({"messages": messages}, {"claude": True}) is None
 
 
 def test_so_it_does_in_a_request_that_was_made_for_another_model(plugins: Any) -> None:
     haiku = {"id": "anthropic/haiku", "claude": True}
     plugins.audit._current.set(SimpleNamespace(tried=[[{"id": "lmstudio/local"}, "overflow"], [haiku, None]]))
     try:
-        mended = plugins.mend.mended({"messages": [{"role": "user", "content": "x"}, LATE]}, haiku)
+        mended = plugins.request_rewriting.mended({"messages": [{"role": "user", "content": "x"}, LATE]}, haiku)
     finally:
         plugins.audit._current.set(None)
     assert mended["messages"][0]["content"][-1] == REMINDER
@@ -72,14 +72,14 @@ def test_a_deployment_is_spared_what_it_refuses(plugins: Any) -> None:
         "provider_specific_header": {"custom_llm_provider": "anthropic", "extra_headers": headers},
         "api_key": "k",
     }
-    mended = plugins.mend.mended(given, FOUNDRY)
+    mended = plugins.request_rewriting.mended(given, FOUNDRY)
     assert mended["output_config"] == {"effort": "high", "format": None}
     assert mended["thinking"] == {"type": "adaptive"}
     assert mended["context_management"] is None
     assert mended["provider_specific_header"]["extra_headers"] == {"anthropic-beta": "claude-code-20250219", "x": "y"}
     assert "extra_headers" not in mended
     strict = {"claude": True, "refuses": ["thinking", "x-api-key"]}
-    mended = plugins.mend.mended(given, strict)
+    mended = plugins.request_rewriting.mended(given, strict)
     assert mended["thinking"] == {"type": "disabled"}
     assert mended["extra_headers"] == {"authorization": "Bearer k"}
     assert mended["output_config"] == given["output_config"]

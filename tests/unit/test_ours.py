@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyinfra.api import Inventory
 
-from signalbox.ours import ROOT, is_ours
+from signalbox.engine.recognition import ROOT, is_ours
 
 
 def inventory(
@@ -28,7 +28,7 @@ def ours(directory: Path, *operations: str, of: Inventory | None = None) -> bool
     return is_ours(of or inventory(), operations, [directory])
 
 
-@pytest.mark.parametrize("name", ["deploy.py", "remove.py", "verify.py", "signalbox/deploys/lock.py"])
+@pytest.mark.parametrize("name", ["deploy.py", "remove.py", "verify.py", "signalbox/commands/deploys/lock.py"])
 def test_our_own_deploy_files_from_anywhere(tmp_path: Path, name: str) -> None:
     assert ours(tmp_path, str(ROOT / name))
     shutil.copy(ROOT / name, tmp_path / "site.py")  # a project's own copy of it

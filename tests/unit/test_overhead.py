@@ -11,7 +11,7 @@ from pyinfra.api import Config, Inventory, State, arguments, util
 from pyinfra.api.exceptions import ArgumentTypeError
 from pyinfra.api.host import Host
 
-from signalbox import overhead
+from signalbox.engine import overhead
 
 original_order = util.get_operation_order_from_stack
 overhead.install()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from signalbox import symptoms
-from signalbox.doctor.symptoms import explain
+from signalbox.fleet import symptoms
+from signalbox.host.doctor.symptoms import explain
 
 PROJECT = Path(__file__).resolve().parents[2]
 REPORTED: list[dict[str, Any]] = [
@@ -25,9 +25,11 @@ REPORTED: list[dict[str, Any]] = [
     )
     for row in yaml.safe_load(Path(__file__).with_name(name).read_text())
 ]
-FOLDERS = ("signalbox/launcher", "signalbox/doctor", "templates/gateway")
-PROGRAMS = [file for folder in FOLDERS for file in sorted((PROJECT / folder).glob("*.py"))]
+HOST = PROJECT / "signalbox/host"
+FOLDERS = ("launcher", "doctor", "gateway", "shared")
+PROGRAMS = [file for folder in FOLDERS for file in sorted((HOST / folder).glob("*.py"))]
 SPEAKS = {"fail", "say", "Trouble", "unavailable", "HTTPException", "RefusedError"}
+COMMANDS = {file.stem for folder in ("launcher", "shared") for file in (HOST / folder).glob("*.py")}
 SHORT = 14  # characters beside what is filled in: less is a piece of a text, and told within one
 # For developers, or read by programs: nobody is shown these.
 UNSEEN = (
@@ -110,7 +112,7 @@ OWN = sorted({(file.stem, text) for file in PROGRAMS for text in told_by(file) i
 
 @pytest.mark.parametrize(("program", "text"), OWN)
 def test_what_a_program_of_ours_prints_has_a_row(program: str, text: str) -> None:
-    said = f"claude-{program}: {text}" if (PROJECT / "signalbox/launcher" / f"{program}.py").exists() else text
+    said = f"claude-{program}: {text}" if program in COMMANDS else text
     assert explain(said, symptoms.known()), f"no row of symptoms.yaml has this text of {program}.py"
 
 
@@ -118,7 +120,7 @@ def test_the_texts_are_found_in_the_programs() -> None:
     assert len(OWN) > 80
     assert ("probes", "the model server does not answer at X (X); start it there") in OWN
     assert any("is loaded with X tokens" in text for _, text in OWN)
-    assert any(program == "refused" and "it was changed" in text for program, text in OWN)
+    assert any(program == "error_messages" and "it was changed" in text for program, text in OWN)
     assert any(program == "failover" and "is left out: X" in text for program, text in OWN)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from signalbox import addresses
-from signalbox.billing import billed, instead
+from signalbox.desired import addresses
+from signalbox.desired.billing import billed, instead
+from signalbox.desired.firewall import is_own
+from signalbox.desired.gateway_config import container_environment, litellm_config
+from signalbox.desired.health import expected
+from signalbox.desired.lanes import lane_records
 from signalbox.facts.reach import Resolved
-from signalbox.health import expected
-from signalbox.lanes import lane_records
-from signalbox.networks import is_own
-from signalbox.routes import container_environment, litellm_config
 from signalbox.settings import Settings, SettingsError
 from tests.answers import answered
 from tests.good_settings import layers

@@ -362,7 +362,7 @@ def test_write_keeps_mode_and_a_copy(tmp_path: Path) -> None:
 
 
 def signalbox(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from signalbox.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from signalbox.commands.cli import main; main()", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(DEFAULTS.parents[1])}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
 

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from signalbox.host.shared import context
+from signalbox.host.shared.reasons import WHY
 from tests.lab.simulators import floods
 from tests.unit.gateway_plugins import plugins as plugins
 
@@ -120,7 +122,7 @@ def test_why_a_server_does_not_answer_is_told_in_a_fixed_word(plugins: Any, monk
 )
 def test_errors_that_cannot_be_had_here_have_their_words(plugins: Any, error: Exception, word: str) -> None:
     assert plugins.probe.why(error) == word
-    assert word in plugins.reasons.WHY
+    assert word in WHY
 
 
 JSON = st.recursive(
@@ -132,8 +134,8 @@ JSON = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=JSON)
-def test_no_answer_is_more_than_a_number_or_nothing(plugins: Any, answer: Any) -> None:
-    said = plugins.context.loaded(answer, READING)
+def test_no_answer_is_more_than_a_number_or_nothing(answer: Any) -> None:
+    said = context.loaded(answer, READING)
     assert said is None or (type(said) is int and said > 0)
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from signalbox.addresses import of_backends, of_service_user
-from signalbox.networks import accepting, contains, id_set, input_rules, open_ports, output_rules, resolved
-from signalbox.render import render
+from signalbox.desired.addresses import of_backends, of_service_user
+from signalbox.desired.firewall import accepting, contains, id_set, input_rules, open_ports, output_rules, resolved
+from signalbox.desired.render import render
+from signalbox.desired.sshd import CLASSIC, directives, overridden
 from signalbox.settings import Settings
 from signalbox.settings.protection import Ssh
-from signalbox.sshd import CLASSIC, directives, overridden
 from tests.good_settings import layers
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.readahead import record
-from signalbox.readahead.question import Privileges, Question
-from signalbox.readahead.record import MAX_BYTES, MAX_ENTRIES, Record
+from signalbox.engine.readahead import record
+from signalbox.engine.readahead.question import Privileges, Question
+from signalbox.engine.readahead.record import MAX_BYTES, MAX_ENTRIES, Record
 from tests.readahead.records import BROKEN
 
 ASKED = [Question("cat /etc/hostname"), Question("id", Privileges(True)), Question("id", Privileges(True, "claude"))]

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import pytest
 
-from signalbox.facts.answer import asked, asked_of
-from signalbox.readahead import stream
-from signalbox.readahead.question import Question
-from signalbox.readahead.stream import Stream
+from signalbox.engine.readahead import stream
+from signalbox.engine.readahead.question import Question
+from signalbox.engine.readahead.stream import Stream
 from signalbox.shell import sh
+from signalbox.shell.answer import asked, asked_of
 
 Start = Callable[..., Stream]
 

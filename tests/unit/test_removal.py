@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.manifest import STATE, Entry, entry_path
-from signalbox.removal import removal
+from signalbox.shell.manifest import STATE, Entry, entry_path
+from signalbox.shell.removal import removal
 
 pytestmark = pytest.mark.slow
 

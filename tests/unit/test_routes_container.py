@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.render import TEMPLATES, render
+from signalbox.desired.render import render
+from tasks.gateway import PLUGINS
 
 
 class Start:
@@ -24,7 +25,8 @@ class Start:
         entrypoint.chmod(0o755)
         self.script = directory / "start"
         # The plug-in's directory is the container's own /tmp; here it must not be this machine's.
-        rendered = render("gateway/start", entrypoint=str(entrypoint), gateway_key="LITELLM_MASTER_KEY")
+        names = {"entrypoint": str(entrypoint), "gateway_key": "LITELLM_MASTER_KEY"}
+        rendered = render("gateway/start", plugins=PLUGINS, **names)
         self.script.write_text(
             rendered.replace("/tmp/signalbox", str(directory / "plug-in"))  # noqa: S108
         )
@@ -57,8 +59,8 @@ def test_the_entrypoint_gets_the_keys_and_the_arguments(start: Start) -> None:
 
 def test_the_plug_in_arrives_as_it_is(start: Start) -> None:
     start.run()
-    placed = start.directory / "plug-in/failover.py"
-    assert placed.read_text().strip() == (TEMPLATES / "gateway/failover.py").read_text().strip()
+    for path, text in PLUGINS.items():
+        assert (start.directory / "plug-in" / path).read_text().strip() == text.strip()
 
 
 def test_what_is_missing_or_empty_is_told(start: Start) -> None:

@@ -20,7 +20,7 @@ def tool(schema: Any) -> dict[str, Any]:
 
 
 def plained(plugins: Any, **properties: Any) -> Any:
-    mended = plugins.mend.mended({"tools": [tool({"type": "object", "properties": properties})]}, LOCAL)
+    mended = plugins.request_rewriting.mended({"tools": [tool({"type": "object", "properties": properties})]}, LOCAL)
     return mended and mended["tools"][0]["input_schema"]["properties"]
 
 
@@ -59,9 +59,9 @@ def test_the_audit_tells_it_and_a_cloud_gets_them_as_they_are(plugins: Any) -> N
     request = plugins.audit.Request({"headers": []})
     plugins.audit._current.set(request)
     try:
-        assert plugins.mend.mended({"tools": tools}, {"claude": True, "id": "anthropic/x"}) is None
+        assert plugins.request_rewriting.mended({"tools": tools}, {"claude": True, "id": "anthropic/x"}) is None
         assert request.line()["mended"] == []
-        assert plugins.mend.mended({"tools": tools}, LOCAL)
+        assert plugins.request_rewriting.mended({"tools": tools}, LOCAL)
         assert request.line()["mended"] == ["schemas"]
     finally:
         plugins.audit._current.set(None)
@@ -70,16 +70,16 @@ def test_the_audit_tells_it_and_a_cloud_gets_them_as_they_are(plugins: Any) -> N
 def test_openais_tools_too(plugins: Any) -> None:
     parameters = {"type": "object", "properties": {"a": {"type": "string", "pattern": "a"}}}
     given = {"tools": [{"type": "function", "function": {"name": "t", "parameters": parameters}}]}
-    told = plugins.mend.mended(given, LOCAL)["tools"][0]["function"]
+    told = plugins.request_rewriting.mended(given, LOCAL)["tools"][0]["function"]
     assert told["parameters"]["properties"]["a"] == {"type": "string", "description": "(pattern: a)"}
 
 
 def test_the_prompt_begins_as_the_last_one_did(plugins: Any) -> None:
     header = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.329.23d; cc_entrypoint=cli;"}
     prompt = {"type": "text", "text": "You are Claude Code."}
-    assert plugins.mend.mended({"system": [header, prompt]}, LOCAL)["system"] == [prompt]
-    assert plugins.mend.mended({"system": [header, prompt]}, {"claude": True}) is None
-    assert plugins.mend.mended({"system": "text"}, LOCAL) is None
+    assert plugins.request_rewriting.mended({"system": [header, prompt]}, LOCAL)["system"] == [prompt]
+    assert plugins.request_rewriting.mended({"system": [header, prompt]}, {"claude": True}) is None
+    assert plugins.request_rewriting.mended({"system": "text"}, LOCAL) is None
 
 
 ANYTHING: st.SearchStrategy[Any] = st.recursive(

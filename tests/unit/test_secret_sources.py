@@ -19,8 +19,8 @@ from click.testing import CliRunner
 
 from signalbox.commands.secrets import secrets
 from signalbox.secrets import SecretError
-from signalbox.secrets.choice import SOURCES
 from signalbox.settings import Settings
+from signalbox.settings.secret_source import SOURCES
 from tests.good_settings import layers
 
 VALUE = "sk-ant-marked-77aa"

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from signalbox.secrets import Environment, Secret, SecretError, get, variable_of
-from signalbox.secrets.choice import SOURCES
+from signalbox.settings.secret_source import SOURCES
 from signalbox.settings.sections import Secrets
 
 VALUE = "marked-value-7f3a"

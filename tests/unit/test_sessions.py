@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.launcher import named, sessions, speak
+from signalbox.host.launcher import named, sessions
+from signalbox.host.shared import output
 from tests.unit.test_launcher import Gateway, Host, serving
 
 pytestmark = pytest.mark.slow
@@ -133,7 +134,7 @@ def test_a_session_of_another_lane_is_not_that_ones(host: Host) -> None:
     for runs in (False, True):
         (host.home / "runs").touch() if runs else None
         done = opened(host, "--lane", "cloud")
-        assert done.returncode == speak.EX_USAGE
+        assert done.returncode == output.EX_USAGE
         assert f"claude-switch continue cloud --from local --session {conversation}" in done.stderr
         assert "claude-session end work" in done.stderr
     assert "was opened with other arguments (none)" in opened(host, "--", "--model", "haiku").stderr
@@ -159,12 +160,12 @@ def test_a_record_that_cannot_be_read_is_said_and_stays(host: Host, text: str) -
     path(host, "well").write_bytes(path(host).read_bytes())
     path(host).write_text(text)
     done = opened(host, "--lane", "local")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "nothing was opened or changed" in done.stderr
     assert path(host).read_text() == text
     assert not (host.home / "runs").exists()
     listed = host.run("session", "list")
-    assert (listed.returncode, listed.stdout.split()[:2]) == (speak.EX_CONFIG, ["well", "local"])
+    assert (listed.returncode, listed.stdout.split()[:2]) == (output.EX_CONFIG, ["well", "local"])
     assert "work.json cannot be used" in listed.stderr
     assert host.run("session", "end", "work").returncode == 0
     assert not path(host).exists()
@@ -182,9 +183,9 @@ def test_on_a_full_disk_nothing_is_opened_and_nothing_lost(host: Host) -> None:
     said_something(host)
     before = path(host).read_bytes()
     done = on_a_full_disk(host, "session", "work", "--detached")
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert "work.json cannot be written (File too large); nothing was opened, nothing is lost" in done.stderr
-    assert on_a_full_disk(host, "session", "new", "--lane", "local").returncode == speak.EX_CONFIG
+    assert on_a_full_disk(host, "session", "new", "--lane", "local").returncode == output.EX_CONFIG
     assert path(host).read_bytes() == before
     assert [each.name for each in path(host).parent.iterdir()] == ["work.json"]
     assert not (host.home / "runs").exists()
@@ -213,13 +214,13 @@ def test_end_says_how_to_go_on_and_keeps_it_no_longer(host: Host) -> None:
 
 def test_end_of_what_there_is_not_fails(host: Host) -> None:
     done = host.run("session", "end", "nothing")
-    assert (done.returncode, done.stdout) == (speak.EX_USAGE, "")
+    assert (done.returncode, done.stdout) == (output.EX_USAGE, "")
     assert "there is no session nothing" in done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["end"], ["work", "other"], ["work", "--lan"], ["Work"]])
 def test_wrong_usage_is_said(host: Host, words: list[str]) -> None:
-    assert host.run("session", *words).returncode == speak.EX_USAGE
+    assert host.run("session", *words).returncode == output.EX_USAGE
 
 
 def test_one_that_has_stopped_is_listed(host: Host) -> None:
@@ -250,7 +251,7 @@ def test_a_directory_that_is_gone_is_said(host: Host) -> None:
     said_something(host)
     path(host).write_text(json.dumps({**record(host), "directory": f"{host.home}/gone"}))
     done = opened(host)
-    assert done.returncode == speak.EX_CONFIG
+    assert done.returncode == output.EX_CONFIG
     assert f"work is in {host.home}/gone, which cannot be entered (No such file or directory)" in done.stderr
 
 
@@ -267,6 +268,6 @@ def test_a_manager_that_does_not_answer_is_said(host: Host) -> None:
     before = path(host).read_bytes()
     (host.home / "no-manager").touch()
     done = opened(host)
-    assert done.returncode == speak.EX_UNAVAILABLE
+    assert done.returncode == output.EX_UNAVAILABLE
     assert f"systemctl restart user@{os.getuid()}.service" in done.stderr
     assert path(host).read_bytes() == before

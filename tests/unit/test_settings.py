@@ -151,7 +151,7 @@ def test_an_inventory_directory_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "hosts.py").write_text("fast = ['@fake/a']\nslow = [('@fake/b', {'gateway': {'retries': 2}})]\n")
     (tmp_path / "group_data" / "all.py").write_text("gateway = {'port': 5000}\n")
     (tmp_path / "group_data" / "slow.py").write_text("gateway = {'stream_timeout_seconds': 300}\n")
-    command = [sys.executable, "-c", "from signalbox.cli import main; main()", "settings"]
+    command = [sys.executable, "-c", "from signalbox.commands.cli import main; main()", "settings"]
     done = subprocess.run(
         [*command, "--inventory", "hosts.py", "--host", "@fake/b", "--json"],
         cwd=tmp_path,

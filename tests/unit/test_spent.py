@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from signalbox.host.shared.reasons import WHY
 from tests.unit.gateway_plugins import plugins as plugins
 
 LITELLMS = {"error": {"message": "litellm.RateLimitError: AnthropicException - Your credit balance is too low"}}
@@ -49,7 +50,7 @@ def test_a_certificate_that_nobody_trusts_is_told_once(plugins: Any, word: str) 
     status, told = asked(plugins, 500, ("anthropic/claude-sonnet-4-6", word))
     assert status == 400
     assert told["error"]["message"].startswith(
-        f"the gateway does not trust the server of anthropic/claude-sonnet-4-6: {plugins.reasons.WHY[word]}"
+        f"the gateway does not trust the server of anthropic/claude-sonnet-4-6: {WHY[word]}"
     )
     said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
     said += {"certificate-expired": "certificate has expired", "certificate-name": "IP address mismatch"}.get(word, "x")

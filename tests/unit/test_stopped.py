@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from signalbox import launcher
-from signalbox.launcher import stopped
+from signalbox.host import launcher
+from signalbox.host.launcher import stopped
 from tests.drills.servers import LEFTOVERS, THOUGHT
 from tests.unit.test_claude_settings import lane
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import importlib
 import json
 import os
 import signal
@@ -19,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from signalbox.render import TEMPLATES
+from signalbox.host.supervisor import stage
 
 pytestmark = pytest.mark.slow
 
-SUPERVISOR, STAGE = TEMPLATES / "gateway/supervisor.py", TEMPLATES / "gateway/stage.py"
+PROGRAMS = Path(stage.__file__).parent
+SUPERVISOR, STAGE = PROGRAMS / "launch.py", PROGRAMS / "stage.py"
 # `docker run` serves the models of the config.yaml that is mounted, until `docker stop`.
 DOCKER = """#!{python}
 import http.server, json, os, signal, sys, threading, time
@@ -259,11 +259,7 @@ def test_a_port_that_is_taken_is_told(gateway: Host) -> None:
     assert (again.returncode, again.stderr) == (1, f"127.0.0.1:{gateway.port}: Address already in use\n")
 
 
-def test_a_container_knows_the_names_that_stand_in_this_hosts_own_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(STAGE.parent))
-    stage = importlib.import_module("stage")
+def test_a_container_knows_the_names_that_stand_in_this_hosts_own_file(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     lines = "127.0.1.1 studio\n192.0.2.7 box.lan box # studio\nnot a line\n\n192.0.2.8 box\n2001:db8::1 six\n"
     hosts.write_bytes(lines.encode() + b"\xff\xff x\n")
@@ -278,8 +274,6 @@ def test_a_container_knows_the_names_that_this_host_knows_by_more_than_dns(
     """A container asks DNS alone: moby/moby #38531, home-assistant/supervisor #804, homebridge/docker-homebridge #158,
     nirui/sshwifty #180, olbat/dockerfiles #58.
     """
-    monkeypatch.syspath_prepend(str(STAGE.parent))
-    stage = importlib.import_module("stage")
     monkeypatch.setattr(stage, "PATIENCE", 0.5)
     getent = tmp_path / "getent"
     getent.write_text(

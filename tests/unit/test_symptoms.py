@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
-from signalbox import symptoms
-from signalbox.debian import packages
-from signalbox.doctor import fixes, people
-from signalbox.doctor.check import CHECKS
-from signalbox.doctor.symptoms import FAILURE, WARNING, explain
+from signalbox.desired.packages import packages
+from signalbox.fleet import symptoms
+from signalbox.host.doctor import fixes, privileges
+from signalbox.host.doctor.check import CHECKS
+from signalbox.host.doctor.symptoms import FAILURE, WARNING, explain
 from signalbox.settings import Settings
 from tests.good_settings import layers
 
 PROJECT = Path(__file__).resolve().parents[2]
-PACKAGE = PROJECT / "signalbox" / "doctor"
+PACKAGE = PROJECT / "signalbox/host/doctor"
 GUIDES: list[dict[str, str]] = yaml.safe_load(Path(__file__).with_name("guide_messages.yaml").read_text())
-CHECKED = [*PACKAGE.glob("check_*.py"), PROJECT / "signalbox" / "verify.py"]
+CHECKED = [*PACKAGE.glob("check_*.py"), PROJECT / "signalbox/fleet/verify.py"]
 SOURCE = "".join(path.read_text() for path in CHECKED)
 
 
@@ -101,7 +101,7 @@ def test_every_need_of_a_check_is_a_check() -> None:
     names = {each.name for each in CHECKS.values()}
     needs = [need.partition(":") for each in CHECKS.values() for need in each.needs]
     assert {need for need, _, _ in needs} <= names
-    assert people is not None
+    assert privileges is not None
     # What is needed of the packages is what some settings have the tasks install.
     both = [{"rootless_docker": {"source": source}} for source in ("debian", "docker")]
     installed = {name for data in both for name in packages(Settings.from_layers(layers(data), host="box"))}
@@ -110,12 +110,12 @@ def test_every_need_of_a_check_is_a_check() -> None:
 
 def test_page_is_made_from_the_symptoms() -> None:
     page = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    assert page == symptoms.page(), "run: python -m signalbox.symptoms > docs/troubleshooting.md"
+    assert page == symptoms.page(), "run: python -m signalbox.fleet.symptoms > docs/troubleshooting.md"
 
 
 def test_the_package_needs_the_standard_library_alone(tmp_path: Path) -> None:
-    for path in PACKAGE.glob("*.py"):
-        target = tmp_path / "doctor" / path.name
+    for path in [*PACKAGE.glob("*.py"), *(PACKAGE.parent / "shared").glob("*.py")]:
+        target = tmp_path / path.parent.name / path.name
         target.parent.mkdir(exist_ok=True)
         target.write_text(path.read_text())
     (tmp_path / "doctor" / "symptoms.json").write_text(yaml_as_json())

@@ -9,7 +9,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from signalbox import transport
+from signalbox.engine import transport
 
 
 def connected_pair() -> tuple[socket.socket, socket.socket]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from signalbox.desired.firewall import TABLE, input_rules
+from signalbox.desired.render import render
 from signalbox.facts.tried import Heard
-from signalbox.networks import TABLE, input_rules
-from signalbox.render import render
 from tests.answers import answered
 
 LAN, OUT = "10.1.2.3", "203.0.113.7"

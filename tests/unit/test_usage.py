@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.launcher import usage, usage_page
+from signalbox.host.launcher import usage, usage_page
 
 TODAY = datetime.now(UTC).strftime("%Y-%m-%d")
 

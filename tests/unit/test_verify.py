@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from signalbox import symptoms
 from signalbox.commands.verify import junit, status
-from signalbox.doctor.check import CHECKS, Finding, Outcome, causes
-from signalbox.health import expected
-from signalbox.launcher.context import loaded
+from signalbox.desired.health import expected
+from signalbox.fleet import symptoms
+from signalbox.fleet.verify import Answer, Health, Report
+from signalbox.fleet.verify import Finding as Told
+from signalbox.host.doctor.check import CHECKS, Finding, Outcome, causes
+from signalbox.host.shared.context import loaded
 from signalbox.settings import Settings
-from signalbox.verify import Answer, Health, Report
-from signalbox.verify import Finding as Told
 from tests.good_settings import layers
 
 EXPECTED: dict[str, Any] = {"user": "no-such-user", "gateway": {"user": "no-such-user"}, "failover": {}}

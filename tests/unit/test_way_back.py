@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.render import render
+from signalbox.desired.render import render
 
 Guard = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -14,8 +14,8 @@ from urllib.request import Request
 
 import pytest
 
-from signalbox.doctor import check_services, here
-from signalbox.launcher import audit, sources, within
+from signalbox.host.doctor import check_services, host_context
+from signalbox.host.shared import audit, overrides, within
 
 SOON = 5.0  # seconds, on a busy machine
 
@@ -67,13 +67,13 @@ def test_a_trap_is_no_file(trap: Path) -> None:
 
 def test_every_reader_of_the_hosts_programs_passes_a_trap(trap: Path) -> None:
     with soon():
-        assert here.read(trap) is None
+        assert host_context.read(trap) is None
         assert list(audit.newest(trap)) == []
-        found = list(sources._of_settings({}, iter([trap])))
+        found = list(overrides._of_settings({}, iter([trap])))
         assert [each.beats for each in found] == [True], found
         assert "it cannot be read" in str(found[0])
         with pytest.raises(OSError):  # noqa: PT011
-            here.key_in(str(trap))
+            host_context.key_in(str(trap))
         with pytest.raises(OSError):  # noqa: PT011
             check_services._digest(trap)
 
@@ -180,12 +180,12 @@ def test_a_server_does_not_choose_whom_else_to_ask() -> None:
 )
 def test_a_command_ends_with_all_that_it_has_started(script: str, told: tuple[int, str]) -> None:
     with soon():
-        assert here.run("sh", "-c", script, timeout=1) == told
+        assert host_context.run("sh", "-c", script, timeout=1) == told
 
 
 def test_nothing_of_a_command_is_left(tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    here.run("sh", "-c", f"sleep 61 >/dev/null 2>&1 & echo $! > {told}", timeout=5)
+    host_context.run("sh", "-c", f"sleep 61 >/dev/null 2>&1 & echo $! > {told}", timeout=5)
     number = int(told.read_text())
     until = time.monotonic() + SOON
     while Path(f"/proc/{number}/cmdline").exists() and b"sleep" in Path(f"/proc/{number}/cmdline").read_bytes():
@@ -194,9 +194,9 @@ def test_nothing_of_a_command_is_left(tmp_path: Path) -> None:
 
 
 def test_a_command_gets_its_input_and_tells_its_status() -> None:
-    assert here.run("sh", "-c", "cat; exit 3", stdin="words") == (3, "words")
-    assert here.run("/nowhere/x")[0] == 127
-    assert here.run("sh", "-c", "x\0y")[0] == 127
+    assert host_context.run("sh", "-c", "cat; exit 3", stdin="words") == (3, "words")
+    assert host_context.run("/nowhere/x")[0] == 127
+    assert host_context.run("sh", "-c", "x\0y")[0] == 127
 
 
 # ---- the audit, which another user writes ----

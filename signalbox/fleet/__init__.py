@@ -1,0 +1,1 @@
+"""What is done to many hosts: plan, rollout, verify, usage."""

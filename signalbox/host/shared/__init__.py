@@ -1,0 +1,1 @@
+"""What more than one of the programs on a host needs. Python's standard library alone."""

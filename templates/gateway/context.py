@@ -1,1 +1,0 @@
-../../signalbox/launcher/context.py

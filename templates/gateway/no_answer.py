@@ -1,1 +1,0 @@
-../../signalbox/launcher/no_answer.py

@@ -1,1 +1,0 @@
-../../signalbox/doctor/reasons.py
