@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -62,6 +63,14 @@ def _slow(stage: Stage, kind: Kind) -> AbstractContextManager[None]:
 def _slow_to_tell(stage: Stage, kind: Kind) -> Iterator[None]:
     """Have the server tell what it has later than the gateway waits, and sooner than a launcher does."""
     with fault(stage, kind.server, "hang", path="*models*", seconds=2.5):
+        yield
+
+
+@contextmanager
+def _slow_to_strangers(stage: Stage, kind: Kind) -> Iterator[None]:
+    """The same, once it is long ago that it has worked for anybody here: LATELY of failover.py."""
+    with _slow_to_tell(stage, kind):
+        time.sleep(65)
         yield
 
 
@@ -256,7 +265,7 @@ BEHAVIOURS = (
         ("lm_studio", "vllm"),
         _busy,
         ALL_LOCAL,
-        without=_slow_to_tell,
+        without=_slow_to_strangers,
     ),
     Behaviour(
         "printed-call",

@@ -106,7 +106,13 @@ def test_why_a_server_does_not_answer_is_told_in_a_fixed_word(plugins: Any, monk
     assert asked(list, plugins.probe.answers)[0] == "no-http"
     monkeypatch.setattr(plugins.probe, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert told(plugins, f"http://127.0.0.1:{silent.getsockname()[1]}/") == "timeout"
+        assert told(plugins, f"http://127.0.0.1:{silent.getsockname()[1]}/") == "slow"
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+        with socket.create_connection(full.getsockname()), socket.socket() as second:
+            second.setblocking(False)
+            second.connect_ex(full.getsockname())  # the queue is full: the kernel drops who comes now
+            assert told(plugins, url) == "timeout"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from . import allow, audit, budget, images, lengths, probe, request_rewriting, w
 INTERVAL = float(os.environ.get("SIGNALBOX_PROBE_SECONDS", "5"))  # between probes of a local server
 REST = float(os.environ.get("SIGNALBOX_COOLDOWN_SECONDS", "20"))  # for which one that failed is left alone
 LONGEST_REST = 600.0  # whatever a cloud's retry-after says
+LATELY = 60.0  # seconds for which a server that has worked here, and takes connections, is taken for busy
 THREADS = 64  # for names that nobody resolves: they keep neither LiteLLM nor another server waiting
 QUOTA = ("rate_limit", "quota")  # what only time heals
 # What may follow in a lane, where it is not all that `fallbacks` tell: clouds alone; ask: what bills nobody, until
@@ -50,6 +51,7 @@ class Failover(CustomLogger):
         self._gone = set()  # URLs of servers that do not answer
         self._looks = {}  # URL: the probe that is under way
         self._told = {}  # URL: what the last probe came to
+        self._worked = {}  # URL: when (monotonic clock) it was last at work for somebody here, and has not failed
         self._resting = {}  # id: until when (monotonic clock), why
         self._loaded = {}  # id: tokens of context that the model is loaded with
         self._short = {}  # id: what is to be said of a model that is loaded with too little context
@@ -96,6 +98,7 @@ class Failover(CustomLogger):
         request = audit.current()
         if request and info.get("id"):
             request.tried.append([info, None])
+            self._worked[info.get("probe_url")] = time.monotonic()
         if not info.get("claude") and request_rewriting.searches(kwargs):
             if info.get("searches") and (question := websearch.question(kwargs)):
                 return question
@@ -176,6 +179,9 @@ class Failover(CustomLogger):
         for each in tries:
             each[1] = why
         if ident and why not in OF_THE_REQUEST:
+            for info in self._known():
+                if info["id"] == ident:
+                    self._worked.pop(info.get("probe_url"), None)
             asked = retry_after(error) if ident.partition("/")[0] not in audit.LOCAL else None
             self._resting[ident] = (time.monotonic() + (asked or REST), why)
 
@@ -197,8 +203,12 @@ class Failover(CustomLogger):
         finally:
             self._looks.pop(url, None)
         there = isinstance(told, int)
-        if told == "timeout":  # a busy server may be slow to answer, and is not gone: it works for somebody here
+        if told in ("timeout", "slow"):  # a busy server may be slow to answer, and is not gone
             there = any(works_on(request, url) for request in audit.under_way)
+            if there:
+                self._worked[url] = time.monotonic()
+            elif told == "slow":
+                there = time.monotonic() - self._worked.get(url, -LATELY) < LATELY
         self._told[url] = told
         (self._gone.discard if there else self._gone.add)(url)
         return there

@@ -14,6 +14,7 @@ from ..shared import context
 from . import tls
 
 PATIENCE = 2.0  # seconds for a whole answer: one that takes longer is none
+TO_CONNECT = 0.75  # of them for a connection, which a server that computes takes all the same
 MOST = 2 << 20  # bytes of a list of models
 FAILED = (OSError, TimeoutError, aiohttp.ClientError, ValueError, RecursionError)
 NUMBER = re.compile(r"\[Errno (\d+)\]")  # of each address, where a name has several
@@ -26,7 +27,9 @@ async def asked(url, headers=None, body=None):
     """Ask, and give the answer once its head is there; one of FAILED: there is none in time."""
     # Each time anew: a connection that was kept tells nothing of a machine that is off.
     connector = aiohttp.TCPConnector(ssl=TLS, force_close=True)
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    within = aiohttp.ClientTimeout(connect=PATIENCE * TO_CONNECT)
+    client = aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=within)
+    async with asyncio.timeout(PATIENCE), client as session:
         plain = {**(headers or {}), "Accept-Encoding": "identity"}
         verb = "GET" if body is None else "POST"
         async with session.request(verb, url, json=body, headers=plain, allow_redirects=False) as answer:
@@ -36,7 +39,7 @@ async def asked(url, headers=None, body=None):
 async def answers(url):
     """Return the HTTP status with which a server answers: even a 401 comes from one that is there.
 
-    Where nothing comes, why: a word of reasons.py; "timeout" from one that may be busy.
+    Where nothing comes, why: a word of reasons.py; "slow" from one that may be busy.
     """
     try:
         async with asked(url) as answer:
@@ -48,7 +51,7 @@ async def answers(url):
 def why(error):
     """Return the word for what came of a connection."""
     if isinstance(error, TimeoutError):
-        return "timeout"
+        return "timeout" if isinstance(error, aiohttp.ServerTimeoutError) else "slow"
     if of_a_certificate := tls.why(error):
         return of_a_certificate
     if isinstance(error, aiohttp.ClientConnectorDNSError):
