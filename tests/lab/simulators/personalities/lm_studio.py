@@ -39,6 +39,8 @@ from tests.lab.simulators.wire.anthropic_schema import Messages, first_error
 
 NAME = "LM Studio"
 
+SEES = ("text results",)  # habits of a model that sees images
+
 
 class LMStudio:
     name = "lmstudio"
@@ -73,7 +75,7 @@ class LMStudio:
             ("POST", "/v1/embeddings"): self._embed,
             ("POST", "/v1/messages"): self._messages,
             ("GET", "/api/v0/models"): lambda _: Answer(body=self.catalog.v0_list()),
-            ("GET", "/api/v1/models"): lambda _: Answer(body=self.catalog.v1_list()),
+            ("GET", "/api/v1/models"): lambda _: Answer(body=self.catalog.v1_list(self._options["habit"] in SEES)),
             ("POST", "/api/v1/models/load"): self._load,
             ("POST", "/api/v1/models/unload"): self._unload,
         }
