@@ -3,9 +3,24 @@
 from litellm.litellm_core_utils import url_utils
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
 from litellm.litellm_core_utils.url_utils import SSRFError, validate_url  # noqa: F401 (told where LiteLLM has it no more)
+from litellm.llms.anthropic.pass_through.adapters import transformation
+from litellm.llms.anthropic.pass_through.messages import utils as anthropic_messages
 from litellm.proxy import proxy_server
 
-from . import allow, answer_check, attention, audit, auth, bounds, budget, disconnects, spent, status_route, tls
+from . import (
+    allow,
+    answer_check,
+    attention,
+    audit,
+    auth,
+    bounds,
+    budget,
+    call_ids,
+    disconnects,
+    spent,
+    status_route,
+    tls,
+)
 from . import error_messages as closed
 from . import failover as ours
 
@@ -50,6 +65,10 @@ def fetches_nothing(url):
 
 
 url_utils.validate_url = fetches_nothing
+transformation.normalize_anthropic_tool_use_id = call_ids.written(transformation.normalize_anthropic_tool_use_id)
+anthropic_messages.sanitize_tool_use_ids_in_anthropic_messages = call_ids.as_said(
+    anthropic_messages.sanitize_tool_use_ids_in_anthropic_messages
+)
 
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:
