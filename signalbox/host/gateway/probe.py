@@ -7,6 +7,7 @@ import json
 import os
 import re
 import ssl
+import time
 
 import aiohttp
 
@@ -14,6 +15,7 @@ from ..shared import context
 from . import tls
 
 PATIENCE = 2.0  # seconds for a whole answer: one that takes longer is none
+HELD = 1.25  # times PATIENCE: nothing here ran in time
 TO_CONNECT = 0.75  # of them for a connection, which a server that computes takes all the same
 MOST = 2 << 20  # bytes of a list of models
 FAILED = (OSError, TimeoutError, aiohttp.ClientError, ValueError, RecursionError)
@@ -41,11 +43,16 @@ async def answers(url):
 
     Where nothing comes, why: a word of reasons.py; "slow" from one that may be busy.
     """
-    try:
-        async with asked(url) as answer:
-            return answer.status
-    except FAILED as error:
-        return why(error)
+    for _ in range(2):
+        began = time.monotonic()
+        try:
+            async with asked(url) as answer:
+                return answer.status
+        except FAILED as error:
+            word = why(error)
+        if word not in ("timeout", "slow") or time.monotonic() - began < PATIENCE * HELD:
+            break  # else whoever held this process, as LiteLLM does at its first request, has held the answer too
+    return word
 
 
 def why(error):
