@@ -3,7 +3,7 @@
 from litellm.litellm_core_utils import url_utils
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
 from litellm.litellm_core_utils.url_utils import SSRFError, validate_url  # noqa: F401 (told where LiteLLM has it no more)
-from litellm.llms.anthropic.pass_through.adapters import transformation
+from litellm.llms.anthropic.pass_through.adapters import streaming_iterator, transformation
 from litellm.llms.anthropic.pass_through.messages import utils as anthropic_messages
 from litellm.proxy import proxy_server
 
@@ -19,6 +19,7 @@ from . import (
     disconnects,
     spent,
     status_route,
+    stream_repair,
     tls,
 )
 from . import error_messages as closed
@@ -65,6 +66,8 @@ def fetches_nothing(url):
 
 
 url_utils.validate_url = fetches_nothing
+splitter = streaming_iterator._CombinedChunkSplitter  # what each stream of chat completions goes through
+splitter._expand = stream_repair.around(splitter._expand)
 transformation.normalize_anthropic_tool_use_id = call_ids.written(transformation.normalize_anthropic_tool_use_id)
 anthropic_messages.sanitize_tool_use_ids_in_anthropic_messages = call_ids.as_said(
     anthropic_messages.sanitize_tool_use_ids_in_anthropic_messages
