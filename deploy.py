@@ -5,8 +5,10 @@ from pyinfra import host
 from signalbox.certify.known import uncertified
 from signalbox.desired import addresses, gateway_config, health
 from signalbox.desired.context_readings import readings
-from signalbox.desired.lanes import lane_records, lane_secrets
+from signalbox.desired.lanes import lane_records
 from signalbox.desired.packages import packages
+from signalbox.desired.routing import routing_table
+from signalbox.desired.secret_names import gateway_secrets, lane_secrets
 from signalbox.engine.changes import may_replace
 from signalbox.engine.deploy_scope import at_the_end
 from signalbox.engine.logins import deploy_user
@@ -33,8 +35,9 @@ from tasks.toolchain import toolchain
 
 s = settings_for(host)
 root = s.privileges()
-claude, keeper = s.service_account, s.gateway_account
-keys, lane_keys = s.secret_values(gateway_config.required_secrets(s)), s.secret_values(lane_secrets(s))
+claude, gateway_account = s.service_account, s.gateway_account
+routing = routing_table(s)
+keys, lane_keys = s.secret_values(gateway_secrets(s, routing)), s.secret_values(lane_secrets(s))
 
 may_replace(s.replaces)
 # First, and read-only: a machine that cannot become a host is left as it is.
@@ -43,10 +46,10 @@ preflight(
     s.preflight,
     addresses.of_mirrors(s),
     addresses.of_backends(s),
-    readings(s),
+    readings(s, routing),
     addresses.of_own(s),
     addresses.names_for_the_gateway(s),
-    from_the_gateway.asked(s),
+    from_the_gateway.asked(s, routing),
     s.encrypts_secrets,
     needed,
     **root,
@@ -55,30 +58,30 @@ preflight(
 base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)
 # The users, with linger: Docker and the gateway run in their systemd managers.
 login = s.secret(s.service_user.password) if s.service_user.password else None
-service_user(s.service_user, claude, (keeper,) if keeper != claude else (), login, **root)
+service_user(s.service_user, claude, (gateway_account,) if gateway_account != claude else (), login, **root)
 # Who gets in, once the users are there whose fresh logins prove it; the guard first, which takes back what locks out.
 proof = Proof(claude.name, s.guard.login_seconds, s.guard.enabled)
 guard(s.guard, **root)
 firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
 fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
-container = gateway_config.container(s)
-images = {keeper.name: container.image} if s.gateway.enabled else {}
+container = gateway_config.container(s, routing)
+images = {gateway_account.name: container.image} if s.gateway.enabled else {}
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, images, **root)
 # Before all that takes its place: the gateway wants the port, launchers the names.
 by_hand(s.by_hand, claude, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
 # Keys before the gateway, which does not start without them.
 aside = tuple(s.by_hand.files) if s.by_hand.enabled else ()
-secrets(s.secrets, keys, lane_keys, keeper, claude, health.kept_from_shells(s), aside, **root)
-gateway(s.gateway, keeper, claude, container, s.secrets, keys, **root)
+secrets(s.secrets, keys, lane_keys, gateway_account, claude, health.kept_from_shells(s, routing), aside, **root)
+gateway(s.gateway, gateway_account, claude, container, s.secrets, keys, **root)
 # After the packages: needrestart looks at each transaction that comes after it.
-hardening(s.hardening, tuple(dict.fromkeys((claude, keeper))), proof, **root)
+hardening(s.hardening, tuple(dict.fromkeys((claude, gateway_account))), proof, **root)
 programs(s.launchers.enabled or s.doctor.enabled, **root)
 # After all that they use: a launcher that is there works.
-launchers(s.launchers, lane_records(s), claude, **root)
+launchers(s.launchers, lane_records(s, routing), claude, **root)
 # After all that it looks at.
-doctor(s.doctor, claude, health.expected(s, packages(s)), uncertified(s), **root)
+doctor(s.doctor, claude, health.expected(s, routing, packages(s)), uncertified(s), **root)
 # Last: by now every task has stated what it wants.
 leftovers(s.leftovers, proof, **root)
 # Once all of it is done.

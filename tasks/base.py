@@ -24,7 +24,8 @@ from signalbox.operations import (
     packages,
     trusted_certificates,
 )
-from signalbox.settings.sections import Base, Mirrors
+from signalbox.settings.sections.base import Base
+from signalbox.settings.sections.mirrors import Mirrors
 
 # One of them keeps the clock right; Debian has but one at a time. The first is installed where there is none.
 CLOCKS = ["systemd-timesyncd", "chrony", "ntpsec", "openntpd"]

@@ -6,7 +6,7 @@ from pyinfra.api import deploy
 
 from signalbox.operations import container_set_aside, file_set_aside, shells_without
 from signalbox.settings import Account
-from signalbox.settings.sections import ByHand
+from signalbox.settings.sections.by_hand import ByHand
 
 
 @deploy("By hand")

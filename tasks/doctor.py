@@ -15,7 +15,7 @@ from signalbox.fleet import symptoms
 from signalbox.host import programs
 from signalbox.operations import directories, file, files, link, service
 from signalbox.settings import Account
-from signalbox.settings.sections import Doctor
+from signalbox.settings.sections.doctor import Doctor
 from tasks.programs import BASE
 
 RECORD = "/etc/signalbox/doctor.json"

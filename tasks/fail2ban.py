@@ -11,7 +11,7 @@ from signalbox.facts.in_effect import SshdJail
 from signalbox.operations import controllers_known, directories, file, in_effect, packages, unit
 from signalbox.operations.controllers import spared
 from signalbox.operations.files import sha256
-from signalbox.settings.protection import Fail2ban
+from signalbox.settings.sections.fail2ban import Fail2ban
 from signalbox.shell import sh
 
 JAIL = "/etc/fail2ban/jail.d/signalbox.local"

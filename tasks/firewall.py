@@ -27,7 +27,7 @@ from signalbox.facts.reach import Networks, Session
 from signalbox.facts.tried import Heard
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
-from signalbox.settings.protection import Firewall
+from signalbox.settings.sections.firewall import Firewall
 
 UNIT = "signalbox-firewall.service"
 LOOKUP = "/usr/local/lib/signalbox/egress"

@@ -16,7 +16,8 @@ from signalbox.operations import directories, file, handed_directory, image, onl
 from signalbox.operations.files import sha256
 from signalbox.secrets import Secret
 from signalbox.settings import Account
-from signalbox.settings.sections import Gateway, Secrets
+from signalbox.settings.sections.gateway import Gateway
+from signalbox.settings.sections.secrets import Secrets
 
 # What LiteLLM loads; of what others share it needs these alone.
 SHARED = ("shared/__init__.py", "shared/context.py", "shared/no_answer.py", "shared/reasons.py")

@@ -9,7 +9,7 @@ from signalbox.desired.render import render
 from signalbox.engine.outcome import warn
 from signalbox.facts.reach import Guard as GuardFact
 from signalbox.operations import directories, file, nothing_waits, unit
-from signalbox.settings.protection import Guard
+from signalbox.settings.sections.guard import Guard
 from signalbox.shell.guard import GUARD, STATE
 
 UNITS = "/etc/systemd/system"

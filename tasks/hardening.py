@@ -9,7 +9,7 @@ from signalbox.facts.in_effect import SysctlAtBoot
 from signalbox.operations import absent, directories, file, in_effect, kernel_settings, packages, private_home
 from signalbox.operations.guarded import Proof
 from signalbox.settings import Account
-from signalbox.settings.protection import Hardening
+from signalbox.settings.sections.hardening import Hardening
 
 SYSCTL = "/etc/sysctl.d/60-signalbox.conf"
 MODULES = "/etc/modprobe.d/signalbox-blocked.conf"

@@ -17,7 +17,7 @@ from signalbox.host.launcher import helps
 from signalbox.operations import choice, directories, file, files, links, packages
 from signalbox.operations.placed import placed_each
 from signalbox.settings import Account
-from signalbox.settings.sections import Launchers
+from signalbox.settings.sections.launchers import Launchers
 from tasks.programs import BASE
 
 SKILLS = "/usr/local/share/signalbox/skills"

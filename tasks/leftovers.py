@@ -6,7 +6,7 @@ from pyinfra.api import deploy
 
 from signalbox.operations import leftovers_gone
 from signalbox.operations.guarded import Proof
-from signalbox.settings.sections import Leftovers
+from signalbox.settings.sections.leftovers import Leftovers
 
 
 @deploy("Leftovers")

@@ -19,7 +19,7 @@ from signalbox.fleet import symptoms
 from signalbox.fleet.from_the_gateway import Asked
 from signalbox.host.shared import context
 from signalbox.operations.packages import refused
-from signalbox.settings.sections import Preflight
+from signalbox.settings.sections.preflight import Preflight
 
 
 @deploy("Preflight")

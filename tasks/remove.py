@@ -11,7 +11,7 @@ from signalbox.operations.leftovers import mounted_below
 from signalbox.operations.placed import manifest_now
 from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
-from signalbox.settings.sections import Remove
+from signalbox.settings.sections.remove import Remove
 
 
 @deploy("Remove")

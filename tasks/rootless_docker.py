@@ -14,6 +14,7 @@ from signalbox.engine.outcome import fail
 from signalbox.facts import FileText, Placed
 from signalbox.facts.before import EngineState, RootEngine
 from signalbox.facts.look import MAX_TEXT
+from signalbox.fields.messages import show
 from signalbox.host.shared.output import shown
 from signalbox.operations import (
     directories,
@@ -30,8 +31,7 @@ from signalbox.operations.files import sha256
 from signalbox.operations.placed import placed
 from signalbox.operations.system import CA_BUNDLE
 from signalbox.settings import Account
-from signalbox.settings.problems import show
-from signalbox.settings.sections import RootlessDocker
+from signalbox.settings.sections.rootless_docker import RootlessDocker
 from signalbox.shell import sh
 from signalbox.untrusted import json_of
 

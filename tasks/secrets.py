@@ -11,11 +11,11 @@ from signalbox.desired.render import render
 from signalbox.desired.secret_paths import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets, lane_secret
 from signalbox.engine.outcome import warn
 from signalbox.facts import BILLED, KeySettings, Sessions
-from signalbox.facts.secrets import reader
 from signalbox.operations import directories, file, generated_key, key_copy, new_key, secret_file, service
 from signalbox.secrets import Secret
 from signalbox.settings import Account
-from signalbox.settings.sections import Secrets
+from signalbox.settings.sections.secrets import Secrets
+from signalbox.shell.secret_files import reader
 
 
 @deploy("Secrets")

@@ -26,7 +26,7 @@ from signalbox.operations.placed import manifest_now
 from signalbox.secrets import Secret
 from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
-from signalbox.settings.sections import ServiceUser
+from signalbox.settings.sections.service_user import ServiceUser
 from signalbox.shell import sh
 
 SUDO = {

@@ -12,7 +12,7 @@ from signalbox.facts.reach import Session, Sshd
 from signalbox.operations import controllers_known, directories, packages, sshd_configuration
 from signalbox.operations.controllers import spared
 from signalbox.operations.guarded import Proof
-from signalbox.settings.protection import Ssh
+from signalbox.settings.sections.ssh import Ssh
 
 
 @deploy("SSH")

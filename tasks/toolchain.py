@@ -14,7 +14,9 @@ from signalbox.operations.files import sha256
 from signalbox.operations.system import CA_BUNDLE
 from signalbox.operations.tools import place
 from signalbox.settings import Account
-from signalbox.settings.sections import Mirrors, Pins, Toolchain
+from signalbox.settings.sections.mirrors import Mirrors
+from signalbox.settings.sections.pins import Pins
+from signalbox.settings.sections.toolchain import Toolchain
 
 ENV = ".config/signalbox/env.sh"
 MANAGED = "/etc/claude-code/managed-settings.d"

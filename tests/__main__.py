@@ -33,8 +33,13 @@ ON_ALL_CORES = ("-n", str(3 * (os.cpu_count() or 2) // 2), "--dist", "loadfile")
 # name: what it proves, and its commands; -s where one test takes long, to show its progress
 TIERS: dict[str, tuple[str, tuple[Command, ...]]] = {
     "lint": (
-        "ruff and mypy --strict find nothing",
-        (_module("ruff", "check"), _module("ruff", "format", "--check"), _module("mypy")),
+        "ruff, mypy --strict and import-linter find nothing",
+        (
+            _module("ruff", "check"),
+            _module("ruff", "format", "--check"),
+            _module("mypy"),
+            (str(Path(sys.executable).with_name("lint-imports")), "--no-logo"),
+        ),
     ),
     "unit": ("each part by itself", _pytest("unit", *ON_ALL_CORES)),
     "render": ("rendered files are the golden ones", _pytest("render")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from signalbox.desired.routing import Routing, routing_table
+from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUXzz09ulwiSQWk1LKe2FQJ5hdR36lhvQ1S3sEwT0dd test"
@@ -26,3 +28,8 @@ GOOD: dict[str, Any] = {
 def layers(*data: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The shipped defaults, the good settings, and `data` over them, as layers."""
     return [("group_data/all.py", defaults()), ("all", GOOD), *(("host", each) for each in data)]
+
+
+def routed(settings: Settings) -> tuple[Settings, Routing]:
+    """Return settings with the routing table that is made of them: what much in `desired` is handed."""
+    return settings, routing_table(settings)

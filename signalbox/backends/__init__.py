@@ -1,7 +1,7 @@
 """Kinds of model servers: one module a kind, and no branch on a kind anywhere else.
 
-A new kind is a module here with the functions of `shape.BackendKind` or `shape.CloudKind`, its line below, and its name
-in `settings/records.py`.
+A new kind is a module here, which says what it does otherwise than server.ServerKind or cloud.CloudKind, its line
+below, and its name in records.py.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ from signalbox.backends import (
     openai_compatible,
     vllm,
 )
-from signalbox.backends.shape import BackendKind, CloudKind, Kind, Listing, Probe, Reading, Sight
-from signalbox.settings.records import Backend, BackendModel, Cloud
+from signalbox.backends.cloud import CloudKind
+from signalbox.backends.kind import Kind, Listing, Probe, Reading, Sight
+from signalbox.backends.records import Backend, BackendModel, Cloud
+from signalbox.backends.server import ServerKind
 
-BACKENDS: dict[str, BackendKind] = {  # servers on your own network
-    "lm_studio": lm_studio,
-    "ollama": ollama,
-    "llama_cpp": llama_cpp,
-    "vllm": vllm,
-    "openai_compatible": openai_compatible,
+BACKENDS: dict[str, ServerKind] = {  # servers on your own network
+    "lm_studio": lm_studio.KIND,
+    "ollama": ollama.KIND,
+    "llama_cpp": llama_cpp.KIND,
+    "vllm": vllm.KIND,
+    "openai_compatible": openai_compatible.KIND,
 }
 CLOUDS: dict[str, CloudKind] = {  # accounts that bill
-    "anthropic": anthropic,
-    "azure_foundry": azure_foundry,
-    "mistral": mistral,
+    "anthropic": anthropic.KIND,
+    "azure_foundry": azure_foundry.KIND,
+    "mistral": mistral.KIND,
 }
 _KINDS: dict[str, Kind[Any]] = {**BACKENDS, **CLOUDS}
 
@@ -42,7 +44,7 @@ def kind_of(record: Backend | Cloud) -> Kind[Any]:
     return _KINDS[str(record.kind)]
 
 
-def backend_kind(record: Backend) -> BackendKind:
+def backend_kind(record: Backend) -> ServerKind:
     """Return the kind of an enabled backend. Raises KeyError for one that no module here serves."""
     return BACKENDS[str(record.kind)]
 
@@ -71,12 +73,12 @@ def sight_of(record: Backend, model: BackendModel) -> dict[str, Any] | None:
 __all__ = [
     "BACKENDS",
     "CLOUDS",
-    "BackendKind",
     "CloudKind",
     "Kind",
     "Listing",
     "Probe",
     "Reading",
+    "ServerKind",
     "Sight",
     "backend_kind",
     "kind_of",

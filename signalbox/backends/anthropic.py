@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from signalbox.backends.shape import Params, Probe, key, needs_url, no_foundry
-from signalbox.settings.records import Cloud, CloudModel, Model
-
-SERVES_CLAUDE = True
-ACCOUNT = "the Claude API account"
+from signalbox.backends.cloud import CloudKind
 
 
-def problems(record: Cloud) -> Iterator[tuple[str, str]]:
-    yield from needs_url(record, "https://api.anthropic.com")
-    yield from no_foundry(record)
+class Anthropic(CloudKind):
+    account = "the Claude API account"
+    usual = "https://api.anthropic.com"
+    provider = "anthropic"
 
 
-def litellm_params(record: Cloud, model: Model) -> Params:
-    return {"model": f"anthropic/{model.id}", "api_base": str(record.url), **key(record.secret)}
-
-
-def refuses(_record: Cloud, _model: CloudModel) -> list[str]:
-    return []
-
-
-def probe(record: Cloud) -> Probe:
-    # Without a key it answers 401, which costs nothing and shows that DNS, route and TLS are right.
-    return Probe(f"{record.url}/v1/models")
-
-
-def native_anthropic(record: Cloud) -> str | None:
-    return record.url
+KIND = Anthropic()

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from signalbox.backends.shape import Params, Probe, key, needs_url, no_foundry
-from signalbox.settings.records import Cloud, CloudModel, Model
-
-SERVES_CLAUDE = False
-ACCOUNT = "the account"
+from signalbox.backends.cloud import CloudKind
+from signalbox.backends.kind import Params
+from signalbox.backends.records import Cloud, Model
 
 
-def problems(record: Cloud) -> Iterator[tuple[str, str]]:
-    yield from needs_url(record, "https://api.mistral.ai")
-    yield from no_foundry(record)
+class Mistral(CloudKind):
+    serves_claude = False
+    account = "the account"
+    usual = "https://api.mistral.ai"
+    provider = "mistral"
+
+    def litellm_params(self, record: Cloud, model: Model) -> Params:
+        return super().litellm_params(record, model) | {"api_base": f"{self.base(record)}/v1"}
 
 
-def litellm_params(record: Cloud, model: Model) -> Params:
-    return {"model": f"mistral/{model.id}", "api_base": f"{record.url}/v1", **key(record.secret)}
-
-
-def refuses(_record: Cloud, _model: CloudModel) -> list[str]:
-    return []
-
-
-def probe(record: Cloud) -> Probe:
-    return Probe(f"{record.url}/v1/models")  # 401 without a key, and free
-
-
-def native_anthropic(_: Cloud) -> str | None:
-    return None  # OpenAI's format only
+KIND = Mistral()

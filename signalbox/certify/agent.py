@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from signalbox.certify.checks import AGENT, FAILED, LEAKS, PASSED, REMARK, Begins, Row, Target
-from signalbox.host.launcher.backends_env import OF_A_SERVER
+from signalbox.host.launcher.backends_env import OUTPUT
+from signalbox.host.shared.claude_environment import of_one_server
 
 TOML = 'name = "infra"\nmodel = "devstral"\n[limits]\nsteps = 12\n'
 BUGS = (
@@ -115,25 +116,17 @@ def rows(target: Target, claude: str, patience: int = 600, begins: Begins = lamb
         yield row
 
 
-def environment(target: Target, place: Path) -> dict[str, str]:
-    """Return Claude Code's environment: the server and nothing of the caller's accounts."""
-    slots = {f"ANTHROPIC_DEFAULT_{slot}_MODEL": target.server.model for slot in ("OPUS", "SONNET", "HAIKU", "FABLE")}
+def environment(target: Target, place: Path, patience: int) -> dict[str, str]:
+    """Return Claude Code's environment: the server and nothing of the caller's accounts. patience: seconds."""
+    model = target.server.model
     return {
         "HOME": str(place),
         "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
         "LANG": "C.UTF-8",
-        "CLAUDE_CONFIG_DIR": str(place / ".claude"),
-        "ANTHROPIC_BASE_URL": target.server.url,
+        **of_one_server(
+            target.server.url, str(place / ".claude"), model, model, window=(target.context, OUTPUT), patience=patience
+        ),
         "ANTHROPIC_AUTH_TOKEN": target.server.token or "none",
-        "ANTHROPIC_MODEL": target.server.model,
-        **slots,
-        "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
-        **OF_A_SERVER,
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(target.context),
-        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "4096",
-        "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_UPDATES": "1",
         "IS_SANDBOX": "1",
     }
 
@@ -144,7 +137,7 @@ def _claude(target: Target, claude: str, sandbox: Path, prompt: str, patience: i
         process = subprocess.Popen(
             [claude, "--dangerously-skip-permissions", *words, "-p", prompt],
             cwd=sandbox,
-            env=environment(target, sandbox.parent),
+            env=environment(target, sandbox.parent, patience),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -17,6 +17,7 @@ from typing import NoReturn
 import click
 
 from signalbox.backends import backend_kind
+from signalbox.backends.records import Backend, BackendModel
 from signalbox.certify import agent as claude_code
 from signalbox.certify import version as claude_version
 from signalbox.certify.checks import FAILED as ROW_FAILED
@@ -28,7 +29,6 @@ from signalbox.console import FAILED, OK, Failure, json_option, note, print_json
 from signalbox.pins.npm import client
 from signalbox.secrets import SecretError
 from signalbox.settings import Settings, SettingsError
-from signalbox.settings.records import Backend, BackendModel
 
 _FETCHING = 900  # seconds for a version of Claude Code, some 100 MB
 _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}  # npm's names

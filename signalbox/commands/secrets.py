@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
 from signalbox.commands.options import inventory_options, read_layers
 from signalbox.commands.rotation import rotate_gateway_key
+from signalbox.commands.secret_options import SecretName, SecretsGroup, State, scope_option, with_state
 from signalbox.console import (
     FAILED,
     Failure,
@@ -22,72 +22,19 @@ from signalbox.console import (
     reveal,
     verbose_option,
 )
-from signalbox.desired.gateway_config import required_secrets
-from signalbox.desired.lanes import lane_secrets
+from signalbox.desired.secret_names import all_secrets
 from signalbox.secrets import Secret, SecretError
 from signalbox.secrets.text import assignments, read_text
 from signalbox.settings import Settings, SettingsError
-from signalbox.settings.fields import secret_name
-from signalbox.settings.layers import Layer, groups_of
+from signalbox.settings.layers import groups_of
 from signalbox.settings.secret_source import SOURCES, source_for
-from signalbox.settings.sections import Secrets
-from signalbox.settings.settings import sections
 from signalbox.vault import changes
 from signalbox.vault.entering import checked, edited, piped, value_of
-from signalbox.vault.reading import Keyring, VaultFiles
 from signalbox.vault.rotation import rotate
 from signalbox.vault.vault import Vault
 
 
-class _Group(click.Group):
-    """A group whose commands tell what is wrong with a secret in one line."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except SecretError as error:
-            raise Failure(str(error)) from None
-
-
-class _Name(click.ParamType[str]):
-    """A secret's name. What is wrong is told without repeating it: it may be the secret itself."""
-
-    name = "name"
-
-    def convert(self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None) -> str:
-        try:
-            return secret_name(str(value))
-        except ValueError as error:
-            raise click.UsageError(f"NAME: {error}") from None
-
-
-class _State:
-    """What the settings say of secrets."""
-
-    def __init__(self, layers: Sequence[Layer], host: str, given: bool, key: str | None) -> None:
-        if key is not None:
-            layers = [*layers, ("--key", {"secrets": {"key": key}})]
-        try:
-            self.settings: Secrets = sections(layers, host, ("secrets",))["secrets"]
-        except SettingsError as error:
-            raise Failure(str(error)) from None
-        self.layers, self.host = layers, host if given else None
-        self.files = VaultFiles(self.settings.vault_files)
-        self.keys = Keyring(self.settings.key, self.settings.keys)
-
-
-_scope = click.option(
-    "--for",
-    "scope",
-    default="all",
-    metavar="GROUP|HOST",
-    show_default=True,
-    help="Whose file: of all hosts, of a group or of one host. A host's secrets go before its groups'.",
-)
-_state = click.make_pass_decorator(_State)
-
-
-@click.group(cls=_Group)
+@click.group(cls=SecretsGroup)
 @inventory_options
 @click.option("--key", metavar="SOURCE", help="Where the key comes from, in place of the setting secrets.key.")
 @click.pass_context
@@ -104,13 +51,13 @@ def secrets(context: click.Context, inventory: Path | None, host: str | None, ke
     signalbox secrets check                      can everything be decrypted?
     """
     given = inventory is not None
-    context.obj = _State(*read_layers(inventory, host), given, key)
+    context.obj = State(*read_layers(inventory, host), given, key)
 
 
 @secrets.command()
-@_scope
-@_state
-def init(state: _State, scope: str) -> None:
+@scope_option
+@with_state
+def init(state: State, scope: str) -> None:
     """Make an empty vault file and, where secrets.key names a key file that is not there, its key."""
     path = changes.create(state.files, state.keys, scope)
     source = state.keys.source(scope)
@@ -122,11 +69,11 @@ def init(state: _State, scope: str) -> None:
 
 
 @secrets.command("set")
-@click.argument("name", type=_Name())
+@click.argument("name", type=SecretName())
 @click.argument("value", nargs=-1, metavar="")
-@_scope
-@_state
-def set_(state: _State, name: str, value: tuple[str, ...], scope: str) -> None:
+@scope_option
+@with_state
+def set_(state: State, name: str, value: tuple[str, ...], scope: str) -> None:
     """Set a secret: the value is asked for, or read from stdin where that is no terminal.
 
     \b
@@ -146,11 +93,11 @@ def set_(state: _State, name: str, value: tuple[str, ...], scope: str) -> None:
 
 
 @secrets.command()
-@click.argument("name", type=_Name())
-@_scope
+@click.argument("name", type=SecretName())
+@scope_option
 @click.option("-y", "--yes", is_flag=True, help="Print it on a terminal without asking.")
-@_state
-def get(state: _State, name: str, scope: str, yes: bool) -> None:
+@with_state
+def get(state: State, name: str, scope: str, yes: bool) -> None:
     """Print a secret of one file; with `secrets --inventory`, the one that a deploy would give that host.
 
     \b
@@ -173,8 +120,8 @@ def get(state: _State, name: str, scope: str, yes: bool) -> None:
 
 @secrets.command("list")
 @json_option
-@_state
-def list_(state: _State, as_json: bool) -> None:
+@with_state
+def list_(state: State, as_json: bool) -> None:
     """Show the names of all secrets and whose they are. Needs no key."""
     found = [state.files.load(path) for path in state.files.all()]
     rows = [(name, each.scope) for each in found for name in sorted(each.values)]
@@ -185,9 +132,9 @@ def list_(state: _State, as_json: bool) -> None:
 
 
 @secrets.command()
-@_scope
-@_state
-def edit(state: _State, scope: str) -> None:
+@scope_option
+@with_state
+def edit(state: State, scope: str) -> None:
     """Edit a file's secrets as NAME=value lines in $VISUAL or $EDITOR, in memory-backed storage.
 
     A line that is taken out removes the secret; values that stay keep their ciphertext.
@@ -209,8 +156,8 @@ def edit(state: _State, scope: str) -> None:
     metavar="GROUP|HOST",
     help="Only this file; without --to also those of the same key file.  [default: all that have all.yml's key]",
 )
-@_state
-def rotate_key(state: _State, to: str | None, scope: str | None) -> None:
+@with_state
+def rotate_key(state: State, to: str | None, scope: str | None) -> None:
     """Encrypt everything anew under a new key; the files as they were stay beside them as *.bak.
 
     Without --to a passphrase is asked for, and a key file is replaced by a new one (the old one stays as *.bak).
@@ -227,12 +174,12 @@ def rotate_key(state: _State, to: str | None, scope: str | None) -> None:
 @secrets.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), required=False)
 @click.option("--from", "source", type=click.Choice(list(SOURCES)), help="Copy from this source instead of a file.")
-@click.option("--name", "names", multiple=True, type=_Name(), help="Only this secret; may be given again.")
+@click.option("--name", "names", multiple=True, type=SecretName(), help="Only this secret; may be given again.")
 @click.option("--replace", is_flag=True, help="Secrets that are there already get the new value.")
-@_scope
-@_state
+@scope_option
+@with_state
 def import_(
-    state: _State, file: Path | None, source: str | None, names: tuple[str, ...], replace: bool, scope: str
+    state: State, file: Path | None, source: str | None, names: tuple[str, ...], replace: bool, scope: str
 ) -> None:
     """Take secrets over from a file of NAME=value lines (- is stdin), or from another source.
 
@@ -273,8 +220,8 @@ def import_(
 @click.option("--without-key", is_flag=True, help="Only look whether the files are whole, as a pre-commit hook can.")
 @json_option
 @verbose_option
-@_state
-def check(state: _State, without_key: bool, as_json: bool, verbose: int) -> None:
+@with_state
+def check(state: State, without_key: bool, as_json: bool, verbose: int) -> None:
     """Prove that every file is whole and every value decrypts; with `secrets --inventory`, that no secret lacks.
 
     Exit status 1 if something is wrong. Silent when all is well; -v tells what was looked at.
@@ -301,14 +248,13 @@ def check(state: _State, without_key: bool, as_json: bool, verbose: int) -> None
 secrets.add_command(rotate_gateway_key)
 
 
-def _lacking(state: _State) -> Iterator[str]:
+def _lacking(state: State) -> Iterator[str]:
     """What keeps a host from its secrets."""
     try:
         whole = Settings.from_layers(state.layers, host=state.host or "")
     except SettingsError as error:
         raise Failure(str(error)) from None
-    own = (whole.connection.sudo_password, whole.service_user.password)
-    for name in dict.fromkeys([*required_secrets(whole), *lane_secrets(whole), *filter(None, own)]):
+    for name in all_secrets(whole):
         try:
             whole.secret(name)
         except SecretError as error:

@@ -10,9 +10,10 @@ import click
 
 from signalbox.commands.options import inventory_options, read_layers
 from signalbox.console import Failure, json_option, print_json, print_table
+from signalbox.fields.messages import holds_key, show
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.layers import merged, origin
-from signalbox.settings.problems import dotted, holds_key, show
+from signalbox.settings.problems import dotted
 
 _PASSWORDS = {"ssh_password", "ssh_key_password", "_sudo_password"}  # pyinfra's own, which hold values
 

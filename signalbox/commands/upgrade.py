@@ -14,7 +14,7 @@ from signalbox.pins import NAMES, PinError, Web, changes, history, newest, order
 from signalbox.pins.resolve import leaves
 from signalbox.settings import SettingsError
 from signalbox.settings.layers import DEFAULTS
-from signalbox.settings.sections import Pins
+from signalbox.settings.sections.pins import Pins
 from signalbox.settings.settings import sections
 
 _Leaves = dict[tuple[str, ...], str | None]

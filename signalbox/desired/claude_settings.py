@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from signalbox.backends.records import Backend
 from signalbox.desired.billing import accounts
-from signalbox.desired.gateway_config import window
+from signalbox.desired.routing import Deployment, window
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
 from signalbox.host.shared.context import OPENING
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, Cloud, Lane, Model
+from signalbox.settings.sections.lanes import Lane
 
-Choices = list[tuple[str, list[tuple[Backend | Cloud, Model]]]]  # a model's name, and who has it
+Choices = list[tuple[str, tuple[Deployment, ...]]]  # a model's name, and who has it
 
 MODES = {  # as Claude Code calls them
     "default": "default",
@@ -48,7 +49,7 @@ def claude_settings(settings: Settings, lane: Lane, *, lean: bool, program: str,
         "permissions.deny": list(denied),
         # Anew every so many seconds too: while nobody answers, Claude Code repeats the request in silence.
         "statusLine": {"type": "command", "command": f"{program} statusline", "refreshInterval": 10},
-        **(judged(program) if choices and isinstance(choices[0][1][0][0], Backend) else {}),
+        **(judged(program) if choices and isinstance(choices[0][1][0].record, Backend) else {}),
         # Without it a session starts in auto mode, whatever else is said.
         **({"disableAutoMode": "disable"} if lane.permission_mode != "auto" else {}),
         # The lane's setting is the answer to what Claude Code would ask at each start.
@@ -68,7 +69,7 @@ def _picker(choices: Choices, opening: int) -> dict[str, Any]:
     return {"options": options, "replaceBuiltInOptions": True}
 
 
-def _described(several: list[tuple[Backend | Cloud, Model]], opening: int) -> str:
+def _described(several: tuple[Deployment, ...], opening: int) -> str:
     """Say whose a model is, its window where Claude Code does not know it by itself, and what it costs.
 
     opening: tokens of the prompt that a session of the lane opens with; without room for it nothing is ever compacted.

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from signalbox.backends import reading_of
-from signalbox.desired.gateway_config import served
+from signalbox.backends.records import Backend, BackendModel
+from signalbox.desired.routing import Deployment, Routing
 from signalbox.settings import Settings
-from signalbox.settings.records import Backend, BackendModel, Cloud, Model
 
 Reading = dict[str, Any]  # see signalbox/host/shared/context.py, which judges the answer
 
 
-def readings(settings: Settings) -> tuple[Reading, ...]:
+def readings(settings: Settings, routing: Routing) -> tuple[Reading, ...]:
     """Return a reading for each model on the person's own network whose server can tell.
 
     Only the gateway's requests bring a context along: what a direct lane asks too must be loaded with enough of it.
@@ -25,15 +25,15 @@ def readings(settings: Settings) -> tuple[Reading, ...]:
         for model in lane.models.values()
     }
     return tuple(
-        reading if direct.isdisjoint(model.names) else {**reading, "on_demand": False}
-        for record, model in served(settings)
-        for reading in of_boxes([(record, model)])
+        reading if direct.isdisjoint(each.model.names) else {**reading, "on_demand": False}
+        for each in routing.deployments
+        for reading in of_deployments([each])
     )
 
 
-def of_boxes(boxes: Iterable[tuple[Backend | Cloud, Model]]) -> Iterator[Reading]:
+def of_deployments(deployments: Iterable[Deployment]) -> Iterator[Reading]:
     """Yield the readings of these models."""
-    for record, model in boxes:
+    for record, model in deployments:
         if not isinstance(record, Backend) or not record.own or not isinstance(model, BackendModel):
             continue
         reading = reading_of(record, model)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from signalbox.backends import CLOUDS, kind_of, reading_of, sight_of
+from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel
+from signalbox.desired.routing import Deployment, Routing
+from signalbox.desired.secret_names import REFERENCE, gateway_secrets
 from signalbox.settings import Settings
-from signalbox.settings.budgets import Limit
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
+from signalbox.settings.sections.budgets import Limit
 
 Config = dict[str, Any]
 
 _PLUGINS = "signalbox.gateway.plugins"  # within the container, where `start` puts them
 _CALLBACKS = tuple(f"{_PLUGINS}.{name}" for name in ("failover", "audited", "refused"))
-_REFERENCE = "os.environ/"  # LiteLLM reads what follows from its environment
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # the host's own; the unit mounts it at the same path
 
 
@@ -35,31 +35,31 @@ class Container:
     host_loopback: bool
 
 
-def container(settings: Settings) -> Container:
+def container(settings: Settings, routing: Routing) -> Container:
     """Return the gateway's container."""
     return Container(
         image=f"{settings.mirrors.litellm}@{settings.pins.litellm.digest}",
-        config=litellm_config(settings),
-        environment=container_environment(settings),
+        config=litellm_config(settings, routing),
+        environment=container_environment(settings, routing),
         host_loopback=settings.rootless_docker.host_loopback,
     )
 
 
-def litellm_config(settings: Settings) -> Config:
+def litellm_config(settings: Settings, routing: Routing) -> Config:
     """Return LiteLLM's config.yaml as a dict (https://docs.litellm.ai/docs/proxy/config_settings).
 
     A provider's key is always a reference, see `required_secrets`.
     """
     models = [
-        _deployment(settings, record, model, in_order=len({_order(other) for _, other in several}) > 1)
-        for several in boxes(settings).values()
-        for record, model in several
+        _deployment(settings, routing, each, in_order=len({other.order for other in several}) > 1)
+        for several in routing.groups.values()
+        for each in several
     ]
     search = _search(settings, models)
     return {
         "model_list": models,
         **search.get("tools", {}),
-        "router_settings": _router(settings),
+        "router_settings": _router(settings, routing),
         "litellm_settings": {
             "drop_params": True,  # Claude Code sends parameters that not every backend knows
             "modify_params": True,  # repairs what Foundry refuses, such as a late system message
@@ -68,7 +68,7 @@ def litellm_config(settings: Settings) -> Config:
             "callbacks": [*_CALLBACKS, *search.get("callbacks", ())],
             **search.get("settings", {}),
         },
-        "general_settings": {"master_key": f"{_REFERENCE}LITELLM_MASTER_KEY", **_auth(settings)},
+        "general_settings": {"master_key": f"{REFERENCE}LITELLM_MASTER_KEY", **_auth(settings)},
     }
 
 
@@ -101,43 +101,7 @@ def _auth(settings: Settings) -> Config:
     return {"custom_auth": f"{_PLUGINS}.authenticate", "custom_auth_run_common_checks": True}
 
 
-def served(settings: Settings) -> Iterator[tuple[Backend | Cloud, Model]]:
-    """Yield each model of each enabled backend and cloud, with its record."""
-    records: list[Backend | Cloud] = [*settings.backends.values(), *settings.clouds.values()]
-    for record in records:
-        if record.enabled:
-            for model in record.models.values():
-                yield record, model
-
-
-def boxes(settings: Settings) -> dict[str, list[tuple[Backend | Cloud, Model]]]:
-    """Return who serves each model, by its name at the gateway; the first is asked first."""
-    result: dict[str, list[tuple[Backend | Cloud, Model]]] = {}
-    for record, model in served(settings):
-        result.setdefault(model.name, []).append((record, model))
-    for several in result.values():
-        several.sort(key=lambda box: _order(box[1]))
-    return result
-
-
-def window(several: Iterable[tuple[Backend | Cloud, Model]]) -> int | None:
-    """Return the least context of these models in tokens; None where all are Claude's, which Claude Code knows."""
-    known = [model.context_length for _, model in several if isinstance(model, BackendModel | CloudModel)]
-    return min((each for each in known if each is not None), default=None)
-
-
-def _order(model: Model) -> int:
-    return model.order if isinstance(model, BackendModel) else 1
-
-
-def required_secrets(settings: Settings) -> list[str]:
-    """Return the names of the secrets that the gateway needs, sorted; its own key is not among them."""
-    keys = (kind_of(record).litellm_params(record, model).get("api_key") for record, model in served(settings))
-    clients = {client.secret for client in settings.gateway.clients.values()}
-    return sorted({key.removeprefix(_REFERENCE) for key in keys if key} | clients)
-
-
-def container_environment(settings: Settings) -> dict[str, str]:
+def container_environment(settings: Settings, routing: Routing) -> dict[str, str]:
     """Return the container's environment. `docker inspect` shows it, so nothing in it is secret."""
     environment = {
         "HOME": "/tmp",  # noqa: S108 (all that a read-only container may write to)
@@ -148,7 +112,7 @@ def container_environment(settings: Settings) -> dict[str, str]:
         "SIGNALBOX_AUDIT_FILES": str(settings.gateway.audit.old_files),
         "SIGNALBOX_AUDIT_MIB": str(settings.gateway.audit.max_mib),
         **_budgets(settings),
-        **_clients(settings),
+        **_clients(settings, routing),
         "SIGNALBOX_COOLDOWN_SECONDS": str(settings.gateway.cooldown_seconds),
         "SIGNALBOX_LANE_FALLBACKS": " ".join(
             f"{name}={lane.fallbacks}" for name, lane in settings.lanes.items() if lane.fallbacks != "all"
@@ -157,7 +121,7 @@ def container_environment(settings: Settings) -> dict[str, str]:
             name for name, backend in settings.backends.items() if backend.enabled and backend.own
         ),
         "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
-        "SIGNALBOX_REQUIRED": " ".join(required_secrets(settings)),
+        "SIGNALBOX_REQUIRED": " ".join(gateway_secrets(settings, routing)),
         "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108
     }
     if settings.extra_ca_certificates:
@@ -189,36 +153,36 @@ def _limits(settings: Settings) -> dict[str, str]:
     }
 
 
-def _clients(settings: Settings) -> dict[str, str]:
+def _clients(settings: Settings, routing: Routing) -> dict[str, str]:
     """Return who else may use the gateway, for signalbox/host/gateway/auth.py; nothing where nobody may."""
-    own = {name: model.name for _, model in served(settings) for name in model.names}
     clients = {
         name: {
             **client.model_dump(),
-            "models": list(dict.fromkeys(each for m in client.models for each in (own[m], m))),
+            "models": list(dict.fromkeys(each for m in client.models for each in (routing.own[m], m))),
         }
         for name, client in settings.gateway.clients.items()
     }
     return {"SIGNALBOX_CLIENTS": json.dumps(clients)} if clients else {}
 
 
-def _deployment(settings: Settings, record: Backend | Cloud, model: Model, *, in_order: bool) -> Config:
+def _deployment(settings: Settings, routing: Routing, served: Deployment, *, in_order: bool) -> Config:
+    record, model = served
     kind = kind_of(record)
     params = kind.litellm_params(record, model) | model.litellm_params
     params["api_base"] = _from_container(params["api_base"])
     if in_order:
-        params["order"] = _order(model)  # the next one is asked when this one fails or is not there
+        params["order"] = served.order  # the next one is asked when this one fails or is not there
     # The id comes back in each answer's headers: signalbox/host/gateway/audit.py reads who answered from it.
     deployment: Config = {
         "model_name": model.name,
         "litellm_params": params,
-        "model_info": {"id": f"{record.name}/{model.name}"},
+        "model_info": {"id": served.id},
     }
     if model.price:
         deployment["model_info"]["price"] = model.price if model.price == "plan" else model.price.model_dump()
-    for known, wanted in (("fallbacks", settings.gateway.fallbacks), ("on_quota", settings.gateway.quota_fallbacks)):
-        if following := _canonical(settings, wanted).get(model.name):
-            deployment["model_info"][known] = following
+    for known, wanted in (("fallbacks", routing.fallbacks), ("on_quota", routing.quota_fallbacks)):
+        if following := wanted.get(model.name):
+            deployment["model_info"][known] = list(following)
     if isinstance(record, Cloud) and isinstance(model, CloudModel):
         deployment["model_info"] |= _of_a_cloud(record, model)
     if settings.gateway.web_search and not deployment["model_info"].get("claude"):
@@ -243,7 +207,7 @@ def _of_a_cloud(record: Cloud, model: CloudModel) -> Config:
     kind = CLOUDS[str(record.kind)]
     refuses = kind.refuses(record, model)
     return {
-        **({"claude": True} if kind.SERVES_CLAUDE else {}),
+        **({"claude": True} if kind.serves_claude else {}),
         **({"refuses": refuses} if refuses else {}),
         **({"max_output_tokens": model.max_output_tokens} if model.max_output_tokens else {}),
     }
@@ -258,25 +222,25 @@ def _from_container(url: str) -> str:
     return parts._replace(netloc=f"host.docker.internal{port}").geturl()
 
 
-def _router(settings: Settings) -> Config:
+def _router(settings: Settings, routing: Routing) -> Config:
     gateway = settings.gateway
     return {
-        **_sharing(settings),
+        **_sharing(routing),
         "num_retries": gateway.retries,
         "timeout": gateway.request_timeout_seconds,
         "stream_timeout": gateway.stream_timeout_seconds,
         "disable_cooldowns": True,  # signalbox/host/gateway/failover.py knows better
-        "model_group_alias": {alias: model.name for _, model in served(settings) for alias in model.aliases},
-        "fallbacks": _fallbacks(settings),
+        "model_group_alias": {alias: model.name for _, model in routing.deployments for alias in model.aliases},
+        "fallbacks": _fallbacks(routing),
         # For the overflows that LiteLLM recognises; LM Studio's "n_keep >= n_ctx" takes the other list.
-        "context_window_fallbacks": _fallbacks(settings),
+        "context_window_fallbacks": _fallbacks(routing),
         # No default_fallbacks: a model without an entry never leaves its server.
     }
 
 
-def _sharing(settings: Settings) -> Config:
+def _sharing(routing: Routing) -> Config:
     """Return what the router needs where boxes share a model's sessions; nothing where none do."""
-    orders = [[_order(model) for _, model in several] for several in boxes(settings).values()]
+    orders = [[each.order for each in several] for several in routing.groups.values()]
     if all(len(set(each)) == len(each) for each in orders):
         return {}
     return {
@@ -285,23 +249,7 @@ def _sharing(settings: Settings) -> Config:
     }
 
 
-def _fallbacks(settings: Settings) -> list[dict[str, list[str]]]:
+def _fallbacks(routing: Routing) -> list[dict[str, list[str]]]:
     # LiteLLM looks a fallback up by the name as asked for: an alias needs an entry of its own.
-    names = {name: model.name for _, model in served(settings) for name in model.names}
-    lists = {name: following(settings, model) for name, model in names.items()}
+    lists = {name: routing.following(own) for name, own in routing.own.items()}
     return [{name: following} for name, following in lists.items() if following]
-
-
-def following(settings: Settings, model: str, *, on_quota: bool = True) -> list[str]:
-    """Return the models that may follow, in order; failover.py leaves those out that only a used-up quota allows.
-
-    on_quota: with those.
-    """
-    lists = (settings.gateway.quota_fallbacks if on_quota else {}, settings.gateway.fallbacks)
-    return list(dict.fromkeys(each for wanted in lists for each in _canonical(settings, wanted).get(model, ())))
-
-
-def _canonical(settings: Settings, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return who follows whom by the models' own names: settings may name them by their aliases."""
-    own = {name: model.name for _, model in served(settings) for name in model.names}
-    return {own[model]: [own[each] for each in following] for model, following in wanted.items() if following}

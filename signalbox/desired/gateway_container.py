@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from signalbox.desired.gateway_config import Container
-from signalbox.facts.secrets import reader
-from signalbox.settings.sections import Gateway, Limits
+from signalbox.settings.sections.gateway import Gateway, Limits
+from signalbox.shell.secret_files import reader
 
 AUDIT = "/var/lib/signalbox/audit"
 TMPFS = ("/tmp", "/app/cache", "/app/migrations")  # noqa: S108 (all that a read-only container may write to)

@@ -6,29 +6,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from signalbox.backends import backend_kind, kind_of, reading_of
+from signalbox.backends.records import Backend
 from signalbox.desired.firewall import RULES
-from signalbox.desired.gateway_config import boxes, container, required_secrets
-from signalbox.desired.lanes import lane_records, lane_secrets
+from signalbox.desired.gateway_config import container
+from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import Routing
+from signalbox.desired.secret_names import gateway_secrets, lane_secrets
 from signalbox.desired.secret_paths import GATEWAY, GATEWAY_KEY, gateway_secret, lane_secret
 from signalbox.desired.sshd import DROP_IN
 from signalbox.settings import Settings
-from signalbox.settings.budgets import who_bills
-from signalbox.settings.records import Backend
+from signalbox.settings.models import who_bills
 
 RECORDS = "/etc/signalbox/lanes.json"
 MANAGED = "/etc/claude-code"
 
 
-def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
+def expected(settings: Settings, routing: Routing, packages: Sequence[str]) -> dict[str, Any]:
     """Return what /etc/signalbox/doctor.json holds. `packages`: Debian packages that the tasks install."""
-    agent, keeper = settings.service_account, settings.gateway_account
-    held, below = settings.secrets, keeper.path(GATEWAY)
+    agent, gateway_account = settings.service_account, settings.gateway_account
+    held, below = settings.secrets, gateway_account.path(GATEWAY)
     keys = {agent.name: [lane_secret(held, agent, name) for name in ("gateway", *lane_secrets(settings))]}
-    provided = [gateway_secret(held, keeper, name) for name in (GATEWAY_KEY, *required_secrets(settings))]
-    keys[keeper.name] = [*keys.get(keeper.name, []), *provided]
+    provided = [
+        gateway_secret(held, gateway_account, name) for name in (GATEWAY_KEY, *gateway_secrets(settings, routing))
+    ]
+    keys[gateway_account.name] = [*keys.get(gateway_account.name, []), *provided]
     private: dict[str, list[str]] = {agent.name: [agent.path(".config/signalbox")]}
-    private[keeper.name] = [*private.get(keeper.name, []), below, f"{below}/secrets"]
-    users = list(dict.fromkeys((agent.name, keeper.name)))
+    private[gateway_account.name] = [*private.get(gateway_account.name, []), below, f"{below}/secrets"]
+    users = list(dict.fromkeys((agent.name, gateway_account.name)))
     return {
         "user": agent.name,
         "users": users if settings.service_user.enabled else [],
@@ -40,21 +44,21 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         "versions": _versions(settings),
         "gateway": {
             "enabled": settings.gateway.enabled,
-            "user": keeper.name,
+            "user": gateway_account.name,
             "port": settings.gateway.port,
             "url": f"http://127.0.0.1:{settings.gateway.port}",
             "looks_every": settings.gateway.health_check_interval_seconds,
-            "image": container(settings).image,
+            "image": container(settings, routing).image,
             "config": f"{below}/config.yaml",
         },
         "keys": keys if settings.secrets.enabled else {},
-        "kept_from_shells": list(kept_from_shells(settings)),
+        "kept_from_shells": list(kept_from_shells(settings, routing)),
         "private": private if settings.secrets.enabled else {},
-        "lanes": lane_records(settings) if settings.launchers.enabled else {"lanes": {}},
+        "lanes": lane_records(settings, routing) if settings.launchers.enabled else {"lanes": {}},
         "records": RECORDS,
         "managed": MANAGED,
         "backends": {
-            name: _backend(settings, record)
+            name: _backend(settings, routing, record)
             for name, record in settings.backends.items()
             if record.enabled and record.own
         },
@@ -62,7 +66,7 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
         if settings.gateway.enabled and settings.gateway.web_search
         else None,
         "clouds": {record.name: kind_of(record).probe(record).url for record in who_bills(settings)},
-        "local": _local(settings),
+        "local": _local(routing),
         "failover": {
             name: list(after)
             for name, after in settings.gateway.fallbacks.items()
@@ -86,13 +90,13 @@ def expected(settings: Settings, packages: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def kept_from_shells(settings: Settings) -> tuple[str, ...]:
+def kept_from_shells(settings: Settings, routing: Routing) -> tuple[str, ...]:
     """Return the names of the providers' keys that no shell of the service user shall know."""
     guides = settings.secrets.on_host == "plain" and settings.gateway_account == settings.service_account
     if guides or not settings.secrets.enabled:
         return ()
     clients = {client.secret for client in settings.gateway.clients.values()}
-    return tuple(sorted({*required_secrets(settings)} - {*lane_secrets(settings)} - clients))
+    return tuple(sorted({*gateway_secrets(settings, routing)} - {*lane_secrets(settings)} - clients))
 
 
 def _protection(settings: Settings) -> dict[str, Any]:
@@ -121,14 +125,14 @@ def _versions(settings: Settings) -> dict[str, str]:
     return {"mise": pins.mise.version, "node": pins.node.version, "claude_code": pins.claude_code.version}
 
 
-def _backend(settings: Settings, record: Backend) -> dict[str, Any]:
+def _backend(settings: Settings, routing: Routing, record: Backend) -> dict[str, Any]:
     kind = backend_kind(record)
     listing = kind.listing(record)
     return {
         "kind": record.kind,
         "probe": kind.probe(record).url,
         "token": record.token is not None,
-        "key": _key(settings, record.token) if record.token else None,
+        "key": _key(settings, routing, record.token) if record.token else None,
         "listing": {"url": listing.url, "models": listing.models, "name": listing.name},
         "models": {
             name: {"id": str(model.id), "reading": reading_of(record, model)} for name, model in record.models.items()
@@ -136,23 +140,23 @@ def _backend(settings: Settings, record: Backend) -> dict[str, Any]:
     }
 
 
-def _key(settings: Settings, secret: str) -> dict[str, str] | None:
+def _key(settings: Settings, routing: Routing, secret: str) -> dict[str, str] | None:
     """Return who has a copy of a server's token on the host, and where."""
-    agent, keeper = settings.service_account, settings.gateway_account
+    agent, gateway_account = settings.service_account, settings.gateway_account
     if not settings.secrets.enabled:
         return None
-    if secret in required_secrets(settings):
-        return {"user": keeper.name, "path": gateway_secret(settings.secrets, keeper, secret)}
+    if secret in gateway_secrets(settings, routing):
+        return {"user": gateway_account.name, "path": gateway_secret(settings.secrets, gateway_account, secret)}
     if secret in lane_secrets(settings):
         return {"user": agent.name, "path": lane_secret(settings.secrets, agent, secret)}
     return None
 
 
-def _local(settings: Settings) -> dict[str, Any]:
+def _local(routing: Routing) -> dict[str, Any]:
     """Return, for each model that only servers on the own network have, by each of its names, who has it."""
     result: dict[str, Any] = {}
-    for several in boxes(settings).values():
-        if all(isinstance(record, Backend) and record.own for record, _ in several):
-            there = {"id": several[0][1].id, "boxes": [f"{record.name}/{model.name}" for record, model in several]}
-            result |= dict.fromkeys(several[0][1].names, there)
+    for several in routing.groups.values():
+        if not any(each.payer for each in several):
+            there = {"id": several[0].model.id, "boxes": [each.id for each in several]}
+            result |= dict.fromkeys(several[0].model.names, there)
     return result

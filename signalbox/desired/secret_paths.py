@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from signalbox.settings.account import Account
-from signalbox.settings.sections import Secrets
+from signalbox.settings.sections.secrets import Secrets
 
 GATEWAY = ".config/signalbox/gateway"  # below the home of the gateway's user
 GATEWAY_KEY = "LITELLM_MASTER_KEY"  # as LiteLLM calls the key that its clients need

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from signalbox.settings.protection import Ssh
+from signalbox.settings.sections.ssh import Ssh
 
 DIRECTORY = "/etc/ssh/sshd_config.d"
 DROP_IN = f"{DIRECTORY}/00-signalbox.conf"

@@ -21,7 +21,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_state
 
 from signalbox import git
-from signalbox.engine import deployed, history, isolation
+from signalbox.engine import deployed, failures, history
 from signalbox.engine.history import Record
 from signalbox.engine.lock import Lock, Owner
 from signalbox.engine.readahead import patches as readahead
@@ -143,7 +143,7 @@ def _take(state: State, run: str, now: datetime) -> dict[Host, Lock]:
         job.join()
         if isinstance(job.value, Exception):
             failed.add(host)
-            isolation.tell(host, f"the lock cannot be taken: {isolation.sentence(job.value)}")
+            failures.tell(host, f"the lock cannot be taken: {failures.sentence(job.value)}")
         elif job.value.busy:
             failed.add(host)
             host.log_styled(f"another deploy runs: {job.value.busy}", log_func=logger.error, fg="red")

@@ -15,7 +15,7 @@ from pyinfra.api.inventory import Inventory
 
 from signalbox.engine.history import state_directory
 from signalbox.settings import layers
-from signalbox.settings.settings import SECTION_NAMES
+from signalbox.settings.sections import SECTION_NAMES
 from signalbox.untrusted import json_of
 
 # How a host is reached, and others are kept away from it: no part of what it has.

@@ -7,6 +7,7 @@ touched, and for the host keys that the inventory names.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,9 +27,8 @@ from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.context import ctx_state
 
-from signalbox.desired.gateway_config import required_secrets
-from signalbox.desired.lanes import lane_secrets
-from signalbox.engine import askpass, isolation, limits, output, overhead, transport
+from signalbox.desired.secret_names import all_secrets
+from signalbox.engine import askpass, failures, isolation, limits, output, overhead, transport
 from signalbox.engine.deploy_scope import applied, commit, end
 from signalbox.engine.readahead import patches as readahead
 from signalbox.engine.recognition import is_ours, ours_in
@@ -99,7 +99,7 @@ def _confirm(original: Callable[[str], bool]) -> Callable[[str], bool]:
         except EOFError:
             if message.endswith("continue?"):
                 return True  # a host has failed, alone; nobody is there who would have the others stop
-            raise isolation.RunEndedError("nobody is there to answer; -y goes on unasked") from None
+            raise failures.RunEndedError("nobody is there to answer; -y goes on unasked") from None
 
     return confirm
 
@@ -117,11 +117,9 @@ def _check_secrets(hosts: list[Host], deploys: Sequence[str]) -> None:
     missing = []
     for host in hosts:
         settings = settings_for(host)
-        own = (settings.connection.sudo_password, settings.service_user.password)
-        names = [*required_secrets(settings), *lane_secrets(settings), *own]
-        if _all_in(deploys, _WITHOUT_SECRETS):
-            names = [settings.connection.sudo_password]
-        for name in dict.fromkeys(name for name in names if name):
+        sudo = settings.connection.sudo_password
+        without = _all_in(deploys, _WITHOUT_SECRETS)
+        for name in ([sudo] if sudo else []) if without else all_secrets(settings):
             try:
                 settings.secret(name)
             except SecretError as error:
@@ -227,13 +225,19 @@ def _around(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def install() -> None:
-    """Install all of it: functions are wrapped where pyinfra and where its command line look them up."""
-    overhead.install()
+    """Install all of it: functions are wrapped where pyinfra and where its command line look them up.
+
+    SIGNALBOX_SPEEDUPS=off leaves out what only makes a run faster; its results are the same.
+    """
+    fast = os.environ.get("SIGNALBOX_SPEEDUPS") != "off"
+    if fast:
+        overhead.install()
     transport.install()
     askpass.install()
     limits.install()
     output.install()
-    readahead.install()
+    if fast:
+        readahead.install()
     isolation.install()
     if getattr(connect.connect_all, "signalbox", False):
         return

@@ -8,17 +8,13 @@ A fact may say of itself: `patience`, the seconds that its answer may take; `alw
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
-import click
 import gevent
 from pyinfra import logger
 from pyinfra.api import FactBase, Host, State, facts, operations
@@ -30,14 +26,9 @@ from pyinfra.connectors.util import CommandOutput
 from pyinfra.context import ContextObject, ctx_host, ctx_state
 
 from signalbox.engine import limits
-from signalbox.engine.history import state_directory
+from signalbox.engine.failures import SENTENCE, RunEndedError, failed, keep, sentence, tell
 from signalbox.engine.limits import FACT, OPERATION, ExceededError, Limit, is_guarded, within
-from signalbox.engine.lock import LockError
-from signalbox.host.shared.output import shown
 
-LOG = "errors.log"  # in this project's state directory
-_LOG_BYTES = 1_000_000  # then it begins anew
-_SENTENCE = 400  # letters of what is told of an error
 _LINES = 100  # of a command's output that are told when it fails; -vvv tells all
 _LETTERS = 1000  # of each
 
@@ -45,10 +36,6 @@ _LETTERS = 1000  # of each
 # Whether the fact that is being asked had an answer to read: pyinfra takes none for its default, in silence.
 _read: ContextVar[bool] = ContextVar("signalbox_read", default=False)
 _unreadable: ContextVar[bool] = ContextVar("signalbox_unreadable", default=False)
-
-
-class RunEndedError(PyinfraError):
-    """No host is left, or more have failed than may: the run ends, and why is told already."""
 
 
 class _HostFailed(gevent.GreenletExit):  # type: ignore[misc]
@@ -60,62 +47,9 @@ def guard(state: State) -> None:
     limits.guard(state)
 
 
-def tell(host: Host, sentence: str) -> None:
-    """Say why this host fails."""
-    host.log_styled(" ".join(sentence.split()), log_func=logger.error, fg="red")
-
-
-def failed(state: State, host: Host, error: Exception) -> None:
-    """Say why this host fails, keep the traceback where nobody foresaw the error, and have the host fail.
-
-    Raises:
-        RunEndedError: it was the last.
-    """
-    tell(host, sentence(error))
-    if not _foreseen(error):
-        where = _keep(host, error)
-        tell(host, f"that was not foreseen; its traceback is in {where}" if where else "that was not foreseen")
-        if state.print_fact_info:
-            logger.error("".join(traceback.format_exception(_cause(error))))
-    state.fail_hosts({host})  # type: ignore[no-untyped-call]
-
-
-def sentence(error: Exception) -> str:
-    """Return an error in words."""
-    cause = _cause(error)
-    words = str(cause) or type(cause).__name__
-    if not _foreseen(error):
-        words = f"{type(cause).__name__}: {words}"
-    return words if len(words) <= _SENTENCE else f"{words[:_SENTENCE]}…"
-
-
-def _cause(error: Exception) -> Exception:
-    """Return what was raised in a deploy file: pyinfra wraps it."""
-    inner = getattr(error, "exception", None)
-    return inner if isinstance(error, click.ClickException) and isinstance(inner, Exception) else error
-
-
 def _current() -> Host:
     """Return the host that this greenlet works on."""
     return ctx_host.get()  # type: ignore[no-any-return, no-untyped-call]
-
-
-def _foreseen(error: Exception) -> bool:
-    return isinstance(_cause(error), PyinfraError | click.ClickException | ExceededError | LockError)
-
-
-def _keep(host: Host | None, error: Exception) -> Path | None:
-    text = shown("".join(traceback.format_exception(_cause(error))), lines=True)
-    path = state_directory() / LOG
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = not path.exists() or path.stat().st_size > _LOG_BYTES
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if fresh else os.O_APPEND)
-        with open(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:
-            file.write(f"{host}:\n{text}\n")
-    except OSError:
-        return None
-    return path
 
 
 def _fail_hosts(original: Callable[..., None]) -> Callable[..., None]:
@@ -192,7 +126,7 @@ def _foresee(cls: type[FactBase[Any]]) -> None:
             raise
         except Exception as error:
             _unreadable.set(True)
-            where = _keep(_current(), error)
+            where = keep(_current(), error)
             more = f" (traceback in {where})" if where else ""
             raise FactProcessError(f"the host's answer cannot be read: {sentence(error)}{more}") from None
 
@@ -286,7 +220,7 @@ def _fact_error(original: Callable[..., None]) -> Callable[..., None]:
         host: Host, ignore_errors: bool, description: str = "", exception: Exception | None = None, **kwargs: Any
     ) -> None:
         # The arguments of a fact are no sentence: some are programs.
-        short = description if len(description) <= _SENTENCE else f"{description[:_SENTENCE]}…"
+        short = description if len(description) <= SENTENCE else f"{description[:SENTENCE]}…"
         if exception is None or ignore_errors or not is_guarded():
             original(host, ignore_errors, short, exception=exception, **kwargs)
         else:

@@ -14,7 +14,7 @@ from typing import Any
 from pyinfra.api.inventory import Inventory
 
 from signalbox.settings.layers import defaults
-from signalbox.settings.settings import SECTION_NAMES
+from signalbox.settings.sections import SECTION_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 _TASKS = ROOT / "tasks"

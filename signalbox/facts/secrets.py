@@ -12,8 +12,8 @@ from signalbox.facts.placed import entry_of, show_entries
 from signalbox.shell import Script, each_of, sh
 from signalbox.shell.answer import HostFact, asked, claim, records, said_by
 from signalbox.shell.manifest import Entry
+from signalbox.shell.secret_files import careful_reader
 
-MAX_BYTES = 64 * 1024  # of a secret's file
 # A fresh salt each look, and scrypt: who sees the answer (pyinfra -vvv) cannot look it up, nor guess a weak token fast.
 # Both sides pay it for every secret in every run.
 _COST = {"n": 1024, "r": 8, "p": 1}
@@ -25,30 +25,6 @@ for path, value in zip(sys.argv[1:], sys.stdin.buffer.read().split(b"\\0")):
         salt = os.urandom(16)
         print("seen", salt.hex(), hashlib.scrypt(value, salt=salt, **cost).hex(), path, end="\\0")
 """
-
-
-def reader(path: str) -> Script:
-    """Return the shell command that prints the secret in a file, for its owner; a `.cred` file is decrypted."""
-    if not path.endswith(".cred"):
-        return sh("cat {}", path)
-    return sh("systemd-creds --user decrypt --name={} {} -", credential_name(path), path)
-
-
-def careful_reader(path: str) -> Script:
-    """Return what `reader` does for a file that may be anything: a pipe is not waited for, a device not read."""
-    read = sh(
-        "dd if={} iflag=nofollow,nonblock,fullblock,count_bytes count={} bs=64k status=none 2>/dev/null",
-        path,
-        MAX_BYTES,
-    )
-    if not path.endswith(".cred"):
-        return read
-    return sh("{} | systemd-creds --user decrypt --name={} - -", read, credential_name(path))
-
-
-def credential_name(path: str) -> str:
-    """Return the name that an encrypted file is bound to: `…/KEY.cred` is KEY, and renamed it does not decrypt."""
-    return path.rsplit("/", 1)[1].removesuffix(".cred")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pyinfra.api.exceptions import PyinfraError
 
 from signalbox.desired import addresses
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import Routing, routing_table
 from signalbox.facts import ModelServers, Reachable
 from signalbox.fleet import symptoms
 from signalbox.host.shared.reasons import WHY
@@ -59,10 +60,10 @@ class Asked:
             yield symptoms.words(symptom, f"{name} at {address}, of the lanes {lanes}: {whose}: {WHY[word]}")
 
 
-def asked(settings: Settings) -> Asked | None:
+def asked(settings: Settings, routing: Routing) -> Asked | None:
     """Return what the gateway asks; None: there is none, or its lanes need no server on one's own network."""
     lanes: dict[str, tuple[str, ...]] = {}
-    for name, lane in lane_records(settings)["lanes"].items() if settings.gateway.enabled else ():
+    for name, lane in lane_records(settings, routing)["lanes"].items() if settings.gateway.enabled else ():
         for server in lane["servers"] if lane["via"] == "gateway" else ():
             lanes[server] = (*lanes.get(server, ()), name)
     if not lanes:
@@ -85,7 +86,7 @@ def _changed(state: State, host: Host) -> bool:
 
 def _tell(host: Host) -> None:
     settings = settings_for(host)
-    if (gateway := asked(settings)) is None:
+    if (gateway := asked(settings, routing_table(settings))) is None:
         return
     root, said = settings.privileges(), dict[str, int | str]()
     try:

@@ -91,8 +91,7 @@ def ask_host(user: str, home: str, privileges: dict[str, Any]) -> None:
 def usage(deploy: str, inventory: str, selectors: list[str], days: int = 0) -> list[HostUsage]:
     """Ask the hosts of an inventory; every selected host has an answer. Raises RuntimeError for one that is unusable.
 
-    + deploy: the file that calls `ask_host`. selectors: of pyinfra, as ["--limit", "box1"]. days: the last so many;
-      0: all.
+    + deploy: the file that calls `ask_host`. selectors: of pyinfra, as --limit box1. days: the last so many; 0: all.
     """
     _days[0] = days
     outcome = drive(inventory, deploy, ["--dry", *selectors])

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from signalbox.fields.numbers import CONTEXT_FLOOR
 from signalbox.init.existing_host import Entry, Found
 from signalbox.init.questions.clouds import CLAUDES
 from signalbox.init.to_settings import PAYERS, Local
-from signalbox.settings.fields import CONTEXT_FLOOR
 from signalbox.settings.layers import defaults, merge
 
 _LOCAL = ("lm_studio", "ollama", "ollama_chat", "hosted_vllm", "llamafile")  # LiteLLM's providers of one's own servers

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from signalbox.fields.secrets import secret_name
 from signalbox.init import servers
 from signalbox.init.adopted_models import Gateway, account, local_entry
 from signalbox.init.existing_host import SECRETS, ByHandError, Found
 from signalbox.init.to_settings import Local, Wishes, group_settings
 from signalbox.secrets import Secret
-from signalbox.settings.fields import secret_name
 from signalbox.settings.layers import defaults, merge
-from signalbox.settings.sections import DAEMON_KEYS
+from signalbox.settings.sections.rootless_docker import DAEMON_KEYS
 
 GATEWAY_KEY = "LITELLM_MASTER_KEY"  # made anew on the host: it is the gateway's own
 _KEYS = {name: cloud["secret"] for name, cloud in defaults()["clouds"].items()}

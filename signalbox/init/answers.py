@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from signalbox.fields.messages import holds_key, nearest
 from signalbox.init.question import Question
 from signalbox.pins.literals import replace
-from signalbox.settings.problems import holds_key, nearest
 
 
 class AnswersError(Exception):

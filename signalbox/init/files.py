@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from signalbox.fields.checks import PLACEHOLDER
 from signalbox.pins.literals import replace
-from signalbox.settings.fields import PLACEHOLDER
 
 INVENTORY = Path("inventory.py")
 ALL = Path("group_data/all.py")

@@ -192,7 +192,7 @@ def _told(plan: Mapping[str, Any]) -> Iterator[str]:
         changes = Counter(change["task"] for change in host["changes"])
         yield f"{host['host']}: {host['verdict']}" + (", of a deploy:" if changes else "")
         yield from (f"  {task}: {count} {'change' if count == 1 else 'changes'}" for task, count in changes.items())
-        yield from (f"  {key[:-1]}: {line}" for key in ("warnings", "errors", "problems") for line in host.get(key, []))
+        yield from (f"  {key[:-1]}: {line}" for key in ("warnings", "problems") for line in host.get(key, []))
     if any(host["changes"] for host in plan.get("hosts", [])):
         yield "`signalbox plan` lists each, from what to what."
 

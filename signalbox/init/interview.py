@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from signalbox.console import Failure, asked, note, stderr, working
+from signalbox.fields.checks import PLACEHOLDER
 from signalbox.host.shared.output import shown
 from signalbox.init.answers import Kept
 from signalbox.init.question import Known, Question, WrongAnswerError, told
 from signalbox.secrets import Secret
-from signalbox.settings.fields import PLACEHOLDER
 
 _SLOW = {"host", "ssh_key", "install_password", "backend", "model", "check_cloud"}  # those that ask somebody else
 

@@ -9,7 +9,8 @@ from typing import Any
 from signalbox.init.files import Change
 from signalbox.pins import PinError, Web, newest, resolve, rewrite
 from signalbox.pins.resolve import leaves
-from signalbox.settings.sections import Mirrors, Pins
+from signalbox.settings.sections.mirrors import Mirrors
+from signalbox.settings.sections.pins import Pins
 
 NAMES = ("mise", "node", "claude_code", "litellm")
 

@@ -9,13 +9,13 @@ from typing import Any
 import requests
 
 from signalbox.backends import BACKENDS
-from signalbox.backends.shape import Listing, Reading
+from signalbox.backends.kind import Listing, Reading
+from signalbox.backends.records import Backend, BackendModel
 from signalbox.host.shared.context import loaded
 from signalbox.host.shared.within import ANSWER, json_of
 from signalbox.init.found import Loaded, Server
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
-from signalbox.settings.records import Backend, BackendModel
 
 _SECONDS = 4.0
 _LOCKED = (401, 403)
@@ -53,7 +53,7 @@ def find(address: str, token: Secret | None = None) -> list[Server]:
         return [first] if (first := next(filter(None, found), None)) else []
     host = f"[{address}]" if ":" in address else address
     with ThreadPoolExecutor(len(BACKENDS)) as pool:
-        asked = [pool.submit(_ask, kind, f"http://{host}{module.USUAL}", token) for kind, module in BACKENDS.items()]
+        asked = [pool.submit(_ask, kind, f"http://{host}{module.usual}", token) for kind, module in BACKENDS.items()]
         return [server for each in asked if (server := each.result())]
 
 

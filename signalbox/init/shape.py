@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from signalbox.fields.messages import nearest
+from signalbox.fields.urls import host_problem
 from signalbox.init.question import Known, WrongAnswerError
-from signalbox.settings.fields import host_problem
-from signalbox.settings.problems import nearest
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def yes_or_no(given: str, _: Known) -> str:
 
 
 def field(kind: Any) -> Callable[[str, Known], str]:
-    """Return a check from a kind of values of settings/fields.py."""
+    """Return a check from a kind of values of fields/."""
     return lambda given, _: field_value(kind, given)
 
 
@@ -72,7 +72,7 @@ def field_value(kind: Any, given: str) -> str:
     """Return an answer that settings would take as this kind of value.
 
     Raises:
-        WrongAnswerError: in the words of settings/fields.py.
+        WrongAnswerError: in the words of fields/.
     """
     try:
         return str(TypeAdapter(kind).validate_python(given))

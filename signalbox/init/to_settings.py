@@ -10,7 +10,7 @@ from signalbox.backends import BACKENDS
 from signalbox.init.managed_keys import SHIPPED, backend_name
 from signalbox.settings.filling import RECORDS
 from signalbox.settings.layers import defaults, merge
-from signalbox.settings.records import SLOTS
+from signalbox.settings.sections.lanes import SLOTS
 
 Data = dict[str, Any]
 PAYERS = {

@@ -11,11 +11,11 @@ from pyinfra.api import operation
 
 from signalbox.engine.changes import differs, want
 from signalbox.facts import PlacedState, SecretFiles, SecretState, UserCommand
-from signalbox.facts.secrets import careful_reader, credential_name
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import cleared, prepare
 from signalbox.shell import Script, all_of, each_of, fed, manifest, sh
 from signalbox.shell.run_as import as_owner, run_as
+from signalbox.shell.secret_files import careful_reader, credential_name
 
 _NO_CREDENTIALS = (
     'systemd-creds cannot encrypt here; see `systemctl status systemd-creds.socket`, or write secrets.on_host = "plain"'

@@ -9,7 +9,8 @@ from signalbox.pins import npm, oci
 from signalbox.pins.errors import PinError
 from signalbox.pins.resolve import PACKAGE
 from signalbox.pins.web import Web
-from signalbox.settings.sections import Mirrors, Pins
+from signalbox.settings.sections.mirrors import Mirrors
+from signalbox.settings.sections.pins import Pins
 
 
 def newest(web: Web, name: str, pins: Pins, mirrors: Mirrors) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from signalbox.pins import npm, oci
 from signalbox.pins.errors import PinError
 from signalbox.pins.web import Web
-from signalbox.settings.sections import ArchivePin, Mirrors, Pins
+from signalbox.settings.sections.mirrors import Mirrors
+from signalbox.settings.sections.pins import ArchivePin, Pins
 
 NAMES = ("mise", "node", "claude_code", "litellm")
 PACKAGE = "@anthropic-ai/claude-code"

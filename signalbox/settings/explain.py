@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from signalbox.fields.messages import nearest, show
 from signalbox.settings.layers import Path
-from signalbox.settings.problems import Problem, nearest, show
+from signalbox.settings.problems import Problem
 
 _KINDS: dict[type, str] = {str: "text", bool: "True or False", int: "a number", float: "a number with a fraction"}
 _WRITE = {

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
+from signalbox.backends.records import Model
+from signalbox.fields.section import Section
 from signalbox.settings.explain import described, unknown
 from signalbox.settings.layers import Path, merge
 from signalbox.settings.problems import Problem
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Lane, Model
-from signalbox.settings.sections import Section
+from signalbox.settings.sections import KINDS
 
-# section: what its records are, the key of their defaults, and what their models are
-RECORDS: dict[str, tuple[type[Section], str, type[Model] | None]] = {
-    "backends": (Backend, "backend", BackendModel),
-    "clouds": (Cloud, "cloud", CloudModel),
-    "lanes": (Lane, "lane", None),
-}
-_DEFAULTS: dict[str, type[Section]] = {
-    "backend": Backend,
-    "cloud": Cloud,
-    "backend_model": BackendModel,
-    "cloud_model": CloudModel,
-    "lane": Lane,
+
+def _records(section: str, kind: Any) -> tuple[type[Section], str, type[Model] | None]:
+    """What a section's records are, the key of their defaults, and what their models are; None: they have none."""
+    record = get_args(kind)[1]
+    model = get_args(record.model_fields["models"].annotation)[1]
+    own = isinstance(model, type) and issubclass(model, Model)  # a lane has names of others' models
+    return record, section.removesuffix("s"), model if own else None
+
+
+RECORDS = {section: _records(section, kind) for section, kind in KINDS.items() if get_origin(kind) is dict}
+_DEFAULTS: dict[str, type[Section]] = {default: record for record, default, _ in RECORDS.values()} | {
+    f"{default}_model": model for _, default, model in RECORDS.values() if model
 }
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from signalbox.secrets import tools
 from signalbox.secrets.source import Environment, ScopedFiles, Source
+from signalbox.settings.sections.secrets import Secrets
 from signalbox.vault import ansible
 from signalbox.vault.reading import vault_reader
-
-if TYPE_CHECKING:
-    from signalbox.settings.sections import Secrets
 
 
 def _environment(_settings: Secrets, _groups: Sequence[str]) -> Source:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, cast
 
@@ -11,76 +10,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from signalbox.secrets import Secret, get
 from signalbox.settings.account import Account
-from signalbox.settings.budgets import Budgets
 from signalbox.settings.explain import problems_of, unknown
-from signalbox.settings.fields import Package
 from signalbox.settings.filling import RECORDS, filled, with_text_keys
 from signalbox.settings.layers import COMMAND_LINE, Layer, groups_of, merged, origin
 from signalbox.settings.problems import Problem, SettingsError
-from signalbox.settings.protection import Fail2ban, Firewall, Guard, Hardening, Ssh
 from signalbox.settings.pyinfra_keys import pyinfra_keys
-from signalbox.settings.records import Backend, Cloud, Lane
-from signalbox.settings.rules import RULES, IncompleteError
+from signalbox.settings.rules import RULES
+from signalbox.settings.rules.rule import IncompleteError
 from signalbox.settings.secret_source import source_for
-from signalbox.settings.sections import (
-    Base,
-    ByHand,
-    CaCertificate,
-    Connection,
-    Doctor,
-    Gateway,
-    Launchers,
-    Leftovers,
-    Lock,
-    Mirrors,
-    Pins,
-    Preflight,
-    Remove,
-    RootlessDocker,
-    Secrets,
-    ServiceUser,
-    Sessions,
-    Toolchain,
-)
+from signalbox.settings.sections import KINDS, SECTION_NAMES, Sections
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The valid settings of the host named `host`: one attribute for each section of group_data/all.py.
-
-    `groups`: those the host is in, the lowest first.
-    """
-
-    host: str
-    groups: list[str]
-    connection: Connection
-    mirrors: Mirrors
-    replaces: list[str]
-    extra_ca_certificates: list[str]  # PEM text
-    pins: Pins
-    preflight: Preflight
-    base: Base
-    service_user: ServiceUser
-    guard: Guard
-    firewall: Firewall
-    ssh: Ssh
-    fail2ban: Fail2ban
-    hardening: Hardening
-    rootless_docker: RootlessDocker
-    by_hand: ByHand
-    toolchain: Toolchain
-    secrets: Secrets
-    gateway: Gateway
-    backends: dict[str, Backend]
-    clouds: dict[str, Cloud]
-    lanes: dict[str, Lane]
-    budgets: Budgets
-    sessions: Sessions
-    launchers: Launchers
-    doctor: Doctor
-    leftovers: Leftovers
-    lock: Lock
-    remove: Remove
+class Settings(Sections):
+    """The valid settings of a host."""
 
     @classmethod
     def from_layers(cls, layers: Sequence[Layer], host: str) -> Settings:
@@ -145,36 +87,6 @@ class Settings:
         return arguments
 
 
-_SECTIONS: dict[str, Any] = {
-    "connection": Connection,
-    "mirrors": Mirrors,
-    "replaces": list[Package],
-    "extra_ca_certificates": list[CaCertificate],
-    "pins": Pins,
-    "preflight": Preflight,
-    "base": Base,
-    "service_user": ServiceUser,
-    "guard": Guard,
-    "firewall": Firewall,
-    "ssh": Ssh,
-    "fail2ban": Fail2ban,
-    "hardening": Hardening,
-    "rootless_docker": RootlessDocker,
-    "by_hand": ByHand,
-    "toolchain": Toolchain,
-    "secrets": Secrets,
-    "gateway": Gateway,
-    "budgets": Budgets,
-    "sessions": Sessions,
-    "launchers": Launchers,
-    "doctor": Doctor,
-    "leftovers": Leftovers,
-    "lock": Lock,
-    "remove": Remove,
-}
-SECTION_NAMES = tuple(field.name for field in fields(Settings) if field.name not in ("host", "groups"))
-
-
 class _Partial:
     """The sections that are valid so far; a rule that needs another one is not applied."""
 
@@ -195,7 +107,7 @@ def sections(layers: Sequence[Layer], host: str, names: Sequence[str]) -> dict[s
     """
     raw, values, problems = merged(layers), dict[str, Any](), list[Problem]()
     for name in names:
-        _check(values, name, _SECTIONS[name], raw.get(name), (name,), problems)
+        _check(values, name, KINDS[name], raw.get(name), (name,), problems)
     if problems:
         raise SettingsError({host: [_with_origin(problem, layers) for problem in problems]})
     return values
@@ -210,15 +122,15 @@ def _validated(raw: dict[str, Any], host: str) -> tuple[dict[str, Any], list[Pro
     whole = {section for section, named in records.items() if None not in named.values()}
     raw = {**raw, **{section: _present(named) for section, named in records.items()}}
     for name in SECTION_NAMES:
-        if name in _SECTIONS:
-            _check(values, name, _SECTIONS[name], raw.get(name), (name,), problems)
+        if name not in RECORDS:
+            _check(values, name, KINDS[name], raw.get(name), (name,), problems)
         else:
             valid: dict[str, Any] = {}
             for key, record in raw[name].items():
                 _check(valid, key, RECORDS[name][0], record, (name, key), problems)
             if name in whole:
                 values[name] = valid
-    partial = cast(Settings, _Partial(host, values))
+    partial = cast(Sections, _Partial(host, values))
     for rule in RULES:
         try:
             problems.extend(rule(partial, raw))

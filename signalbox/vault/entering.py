@@ -16,9 +16,9 @@ from pathlib import Path
 import click
 
 from signalbox.console import asked, confirmed, note
+from signalbox.fields.secrets import secret_name
 from signalbox.secrets.secret import Secret, SecretError
 from signalbox.secrets.text import assignments
-from signalbox.settings.fields import secret_name
 
 _HEAD = "# NAME=value, one a line; a line that you take out removes the secret. Save and close to encrypt.\n"
 

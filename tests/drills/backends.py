@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from signalbox.desired.gateway_config import boxes
+from signalbox.desired.routing import routing_table
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, merge
 from tests.drills import failures, looks
@@ -61,7 +61,7 @@ _MODELS = {"guide2-vllm": {"backends": {"vllm": {"models": {"local": {"id": "dev
 
 def load_models(stage: Stage, settings: Settings) -> None:
     """Have each simulated server load its model with the context that the settings tell."""
-    for several in boxes(settings).values():
+    for several in routing_table(settings).groups.values():
         for record, model in several:
             _, server = TITLES[str(record.kind)]
             if record.name in settings.backends and "context_length" in stage.simulators.options(server):
@@ -75,7 +75,7 @@ def typed(data: Mapping[str, Any]) -> Settings:
 
 def expected(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield each lane that asks for a model, and how the server calls itself that must answer."""
-    owners = {name: several[0] for several in boxes(settings).values() for name in several[0][1].names}
+    owners = {name: several[0] for several in routing_table(settings).groups.values() for name in several[0][1].names}
     for name, lane in settings.lanes.items():
         if lane.enabled and lane.via != "first-party":
             yield name, TITLES[str(owners[lane.models["main"]][0].kind)][0]

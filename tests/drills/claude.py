@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signalbox.facts.secrets import reader
+from signalbox.shell.secret_files import reader
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage

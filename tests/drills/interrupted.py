@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from signalbox.facts.secrets import reader
+from signalbox.shell.secret_files import reader
 from tests.drills import looks
 from tests.drills.deployment import Running, Site
 from tests.drills.drill import Drill, Figures

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from signalbox.facts.secrets import reader
 from signalbox.init.questions import QUESTIONS
 from signalbox.settings.layers import defaults
+from signalbox.shell.secret_files import reader
 from tests.drills import looks
 from tests.drills.drill import Drill, Figures
 from tests.drills.init import person_at, right

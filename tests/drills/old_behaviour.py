@@ -115,7 +115,7 @@ SEEN = (
            "tasks/service_user.py", 'if entry.kind == "linger" and', "if False and",
            f"{UNSAID}::test_of_a_renamed_user_it_is_told_what_stops_and_what_stays", "lived_in sections"),
     Before("sections that cannot work without one another are accepted",
-           "signalbox/settings/section_rules.py", "= [gateway, lanes, firewall]", "= []",
+           "signalbox/settings/rules/between_sections.py", "= [gateway, lanes, firewall]", "= []",
            "tests/plan/test_bad_settings.py::test_refused_before_anything_is_executed", "lived_in sections"),
     Before("service_user.enabled = False always ends as a lock-out that is taken back",
            "tasks/service_user.py", 'want("key", entry.id)', "continue",

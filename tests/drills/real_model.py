@@ -19,6 +19,7 @@ from tests.drills import backends, failures, looks
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.screen import Claude
 from tests.drills.stage import HOST, Stage, lab_host
+from tests.good_settings import routed
 from tests.lab import hosts, llama_cpp
 from tests.lab.instance import Lab
 from tests.lab.machine import wait_until
@@ -60,7 +61,7 @@ def _settings(url: str) -> dict[str, Any]:
 def _context(host: str, data: Mapping[str, Any]) -> int | None:
     """Return what signalbox reads on the host of the server's loaded context."""
     fact = ModelServers()
-    (reading,) = readings(backends.typed(data))
+    (reading,) = readings(*routed(backends.typed(data)))
     told = looks.answer(fact.command(urls=(reading["url"],), seconds=5), host=host)
     return context.loaded(fact.process(told.splitlines()).get(reading["url"]), reading)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from signalbox.facts.secrets import reader
+from signalbox.shell.secret_files import reader
 from tests.drills.looks import GATEWAY_USER
 
 HOME = "/home/claude"

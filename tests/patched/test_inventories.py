@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 from signalbox.desired import gateway_config
+from signalbox.desired.routing import routing_table
+from signalbox.desired.secret_names import gateway_secrets
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults, layers_of
 from signalbox.settings.run import read_inventory
@@ -54,8 +56,8 @@ def test_groups_with_different_clouds(tmp_path: Path) -> None:
         settings = Settings.from_layers([*filled, *layers_of(inventory, host)[1:]], host=host)
         models = {
             each["model_name"]: each["litellm_params"]["model"]
-            for each in gateway_config.litellm_config(settings)["model_list"]
+            for each in gateway_config.litellm_config(settings, routing_table(settings))["model_list"]
         }
-        asked[host] = (models["claude-sonnet-4-6"], gateway_config.required_secrets(settings))
+        asked[host] = (models["claude-sonnet-4-6"], gateway_secrets(settings, routing_table(settings)))
     assert asked["box1"] == ("anthropic/claude-sonnet-4-6", ["ANTHROPIC_DIRECT_KEY"])
     assert asked["box3"] == ("azure_ai/claude-sonnet-4-6", ["FOUNDRY_API_KEY"])

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from signalbox.settings.layers import merge
@@ -56,11 +57,12 @@ def deploy(
     others: int = 0,
     file: str = "deploy.py",
     secrets: Mapping[str, str] = SECRETS,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Deploy:
     """Carry out a deploy file on a simulated host with the good settings and `data` over them, and tell what was seen.
 
     `arguments` of pyinfra, by default -y; `others`: so many hosts more, of which nothing is told; `secrets`: by name,
-    in the environment. Raises CalledProcessError with pyinfra's output when it fails.
+    in the environment, with what `environment` has. Raises CalledProcessError with pyinfra's output when it fails.
     """
     with tempfile.TemporaryDirectory() as directory:
         inventory, told = Path(directory) / "hosts.py", Path(directory) / "told.json"
@@ -71,7 +73,7 @@ def deploy(
         done = subprocess.run(
             [sys.executable, program, str(told), str(inventory), file, "--json", *(arguments or ("-y",))],
             cwd=PROJECT,
-            env={**os.environ, **secrets, "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(PROJECT)},
+            env={**os.environ, **secrets, "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(PROJECT), **environment},
             capture_output=True,
             text=True,
             timeout=120,

@@ -19,11 +19,13 @@ from signalbox.desired import gateway_config
 from signalbox.desired.gateway_container import container_json
 from signalbox.desired.lanes import lane_records
 from signalbox.desired.render import render
+from signalbox.desired.routing import routing_table
+from signalbox.desired.secret_names import gateway_secrets
 from signalbox.desired.secret_paths import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
 from tasks.gateway import PLUGINS
 from tests.examples import NAMES, example
-from tests.good_settings import layers
+from tests.good_settings import layers, routed
 
 FOUNDRY = {
     "clouds": {
@@ -158,25 +160,28 @@ def unit(each: Settings) -> str:
 
 
 def container(each: Settings) -> str:
-    names = (GATEWAY_KEY, *gateway_config.required_secrets(each))
+    names = (GATEWAY_KEY, *gateway_secrets(each, routing_table(each)))
     key_files = {name: gateway_secret(each.secrets, each.gateway_account, name) for name in names}
-    return container_json(each.gateway, gateway_config.container(each), key_files)
+    return container_json(each.gateway, gateway_config.container(each, routing_table(each)), key_files)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_rendering_is_as_it_was(case: str, golden: Callable[[str, str], None]) -> None:
     each = settings(case)
     golden(
-        f"{case}/config.yaml", yaml.safe_dump(gateway_config.litellm_config(each), sort_keys=False, allow_unicode=True)
+        f"{case}/config.yaml",
+        yaml.safe_dump(gateway_config.litellm_config(each, routing_table(each)), sort_keys=False, allow_unicode=True),
     )
     golden(f"{case}/litellm.service", unit(each))
     golden(f"{case}/container.json", container(each))
-    golden(f"{case}/lanes.json", json.dumps(lane_records(each), indent=2, sort_keys=True) + "\n")
+    golden(f"{case}/lanes.json", json.dumps(lane_records(each, routing_table(each)), indent=2, sort_keys=True) + "\n")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_routed_as_it_was(name: str, golden: Callable[[str, str], None]) -> None:
-    config = gateway_config.litellm_config(Settings.from_layers(layers(example(name)), host="box1"))
+    config = gateway_config.litellm_config(
+        *routed(Settings.from_layers(layers(example(name)), host="box1")),
+    )
     golden(f"examples/{name}.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
 
@@ -229,7 +234,9 @@ def test_no_command_of_the_container_holds_a_secret(case: str) -> None:
     run = json.loads(container(settings(case)))["run"]
     given = [word for before, word in itertools.pairwise(run) if before == "--env"]
     assert len(given) == run.count("--env")
-    assert {word.split("=", 1)[0] for word in given} == set(gateway_config.container_environment(settings(case)))
+    assert {word.split("=", 1)[0] for word in given} == set(
+        gateway_config.container_environment(*routed(settings(case)))
+    )
 
 
 def test_the_container_and_the_unit_have_limits() -> None:
@@ -251,7 +258,7 @@ def test_more_authorities_are_those_of_the_host() -> None:
 
 
 def test_a_private_model_has_no_way_out() -> None:
-    router = gateway_config.litellm_config(settings("loopback"))["router_settings"]
+    router = gateway_config.litellm_config(*routed(settings("loopback")))["router_settings"]
     assert not [
         name
         for key in ("fallbacks", "context_window_fallbacks")

@@ -27,7 +27,7 @@ from signalbox.settings import Settings, SettingsError
 from signalbox.settings.filling import RECORDS
 from signalbox.settings.layers import defaults, merge
 from signalbox.settings.pyinfra_keys import pyinfra_keys
-from signalbox.settings.settings import SECTION_NAMES
+from signalbox.settings.sections import SECTION_NAMES
 from tests.drills.drill import NAMES
 from tests.good_settings import GOOD
 

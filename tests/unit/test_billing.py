@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from signalbox.desired.billing import billed, instead
+from signalbox.desired.routing import routing_table
 from signalbox.settings import Settings
 from tests.good_settings import layers
 
@@ -44,7 +45,7 @@ FOUNDRY = {
 )  # fmt: skip
 def test_who_pays(lane: str, data: dict[str, Any], words: str) -> None:
     settings = Settings.from_layers(layers(data), host="box1")
-    assert billed(settings, settings.lanes[lane]) == words
+    assert billed(settings, routing_table(settings), settings.lanes[lane]) == words
 
 
 @pytest.mark.parametrize(
@@ -61,4 +62,6 @@ def test_who_pays(lane: str, data: dict[str, Any], words: str) -> None:
 )  # fmt: skip
 def test_who_answers_instead(lane: str, data: dict[str, Any], after: list[tuple[str, str, str | None]]) -> None:
     settings = Settings.from_layers(layers(data), host="box1")
-    assert [(each["model"], each["at"], each["billed"]) for each in instead(settings, settings.lanes[lane])] == after
+    assert [
+        (each["model"], each["at"], each["billed"]) for each in instead(routing_table(settings), settings.lanes[lane])
+    ] == after

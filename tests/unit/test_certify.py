@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from signalbox.backends import BACKENDS
-from signalbox.backends.shape import Identity
+from signalbox.backends.kind import Identity
 from signalbox.certify import agent
 from signalbox.certify.checks import AGENT, FAILED, PASSED, REMARK, Row, Target, rows
 from signalbox.certify.known import lacking, reported

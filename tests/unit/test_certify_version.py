@@ -10,7 +10,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from signalbox.certify import version
+from signalbox.certify import trial, version
 from signalbox.certify.checks import FAILED, PASSED, Row
 from signalbox.certify.scripted import ANSWER, DONE, scripted
 from signalbox.commands.certify import certify
@@ -85,7 +85,7 @@ def test_a_run_that_does_not_end_and_a_program_that_does_not_start_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(version, "LOOKS", [each for each in version.LOOKS if each[0] == "the prompt is lean"])
-    monkeypatch.setattr(version, "PATIENCE", 1)
+    monkeypatch.setattr(trial, "PATIENCE", 1)
     program = tmp_path / "claude"
     program.write_text("#!/bin/sh\nsleep 30\n")
     program.chmod(0o755)

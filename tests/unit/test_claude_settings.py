@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import routing_table
 from signalbox.settings import Settings
 from signalbox.settings.problems import SettingsError
 from tests.good_settings import layers
@@ -17,7 +18,7 @@ BOX = {"kind": "lm_studio", "url": "http://192.168.1.21:1234"}
 
 def lane(name: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
     settings = Settings.from_layers(layers(data or {}), host="box1")
-    found: dict[str, Any] = lane_records(settings)["lanes"][name]
+    found: dict[str, Any] = lane_records(settings, routing_table(settings))["lanes"][name]
     return found
 
 

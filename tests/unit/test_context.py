@@ -16,11 +16,12 @@ import requests
 
 from signalbox.desired.context_readings import readings
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import routing_table
 from signalbox.facts import ModelServers
 from signalbox.host.launcher import probes
 from signalbox.host.shared import context
 from signalbox.settings import Settings
-from tests.good_settings import layers
+from tests.good_settings import layers, routed
 from tests.lab.simulators import Running, running
 
 KINDS = {
@@ -48,7 +49,7 @@ def reading(lab: Running, kind: str, **model: Any) -> dict[str, Any]:
     backend = {"kind": kind, "url": url, "models": {"local": {"id": name, **model}}}
     through = {"local-private": {"enabled": False}}  # no lane goes there directly
     data = {"backends": {"lmstudio": backend}, "rootless_docker": {"host_loopback": True}, "lanes": through}
-    (found,) = readings(Settings.from_layers(layers(data), host="box1"))
+    (found,) = readings(*routed(Settings.from_layers(layers(data), host="box1")))
     return found
 
 
@@ -128,7 +129,7 @@ def test_a_lean_lane_opens_with_less(lab: Running) -> None:
     asked = reading(lab, "lm_studio", context_length=32768, max_output_tokens=4096)
     assert [grave for grave, _ in context.verdicts(32768, asked)] == ["warning"]
     assert list(context.verdicts(32768, {**asked, "opening": context.LEAN})) == []
-    lanes = lane_records(Settings.from_layers(layers(), host="box1"))["lanes"]
+    lanes = lane_records(*routed(Settings.from_layers(layers(), host="box1")))["lanes"]
     opening = {name: {each.get("opening") for each in lane["readings"]} for name, lane in lanes.items()}
     assert opening["local"] == {context.LEAN}
     assert opening["routed"] <= {None}
@@ -188,7 +189,7 @@ def test_a_server_that_does_not_tell_is_known_to_the_lane() -> None:
         "models": {"local": {"id": "g", "context_length": 40960}},
     }
     both = {"backends": {"webui": backend}, "lanes": {"local-private": {"enabled": False}}}
-    asked = lane_records(Settings.from_layers(layers(both), host="box1"))["lanes"]["local"]["readings"]
+    asked = lane_records(*routed(Settings.from_layers(layers(both), host="box1")))["lanes"]["local"]["readings"]
     assert [(each["id"], each["url"] is None) for each in asked] == [("lmstudio/local", False), ("webui/local", True)]
 
 
@@ -225,14 +226,14 @@ def test_of_a_server_that_wants_a_token_the_gateway_is_asked(lab: Running, tmp_p
 def test_ollama_must_be_loaded_with_enough_where_a_lane_goes_there_directly() -> None:
     backend = {"kind": "ollama", "url": "http://192.168.1.21:11434", "models": {"local": {"id": "gemma4:26b-a4b"}}}
     settings = Settings.from_layers(layers({"backends": {"lmstudio": backend}}), host="box1")
-    lanes = lane_records(settings)["lanes"]
+    lanes = lane_records(settings, routing_table(settings))["lanes"]
     asked = {name: each["on_demand"] for name in ("local", "local-private") for each in lanes[name]["readings"]}
     assert asked == {"local": True, "local-private": False}
-    assert [each["on_demand"] for each in readings(settings)] == [False]
+    assert [each["on_demand"] for each in readings(settings, routing_table(settings))] == [False]
     through = Settings.from_layers(
         layers({"backends": {"lmstudio": backend}, "lanes": {"local-private": {"enabled": False}}}), host="box1"
     )
-    assert [each["on_demand"] for each in readings(through)] == [True]
+    assert [each["on_demand"] for each in readings(through, routing_table(through))] == [True]
 
 
 def outlook(lab: Running, *off: str, **more: Any) -> list[str]:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from signalbox.commands.cli import cli
 from signalbox.settings.filling import RECORDS
-from signalbox.settings.settings import SECTION_NAMES
+from signalbox.settings.sections import SECTION_NAMES
 from tests.unit.docs_words import FOREIGN, PAGES, PROJECT, code, in_python, in_yaml, links, problems
 
 _IDS = [str(page.relative_to(PROJECT)) for page in PAGES]

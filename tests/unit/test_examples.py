@@ -8,10 +8,12 @@ import pytest
 
 from signalbox.desired import gateway_config
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import routing_table
+from signalbox.desired.secret_names import gateway_secrets
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 from tests.examples import FILLED, FOLDER, NAMES, example
-from tests.good_settings import GOOD
+from tests.good_settings import GOOD, routed
 
 
 def settings(name: str) -> Settings:
@@ -23,15 +25,15 @@ def settings(name: str) -> Settings:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_valid(name: str) -> None:
     each = settings(name)
-    assert lane_records(each)["lanes"]
-    assert gateway_config.litellm_config(each)["model_list"]
+    assert lane_records(each, routing_table(each))["lanes"]
+    assert gateway_config.litellm_config(each, routing_table(each))["model_list"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_names_the_secrets_that_it_needs(name: str) -> None:
     said = re.search(r"Secrets: (.*)\.\n\"\"\"", (FOLDER / f"{name}.py").read_text())
     assert said is not None
-    assert sorted(re.findall(r"[A-Z_]{4,}", said[1])) == gateway_config.required_secrets(settings(name))
+    assert sorted(re.findall(r"[A-Z_]{4,}", said[1])) == gateway_secrets(*routed(settings(name)))
 
 
 def test_there_are_the_eight_of_the_guides_and_all_are_listed() -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from signalbox import facts
-from signalbox.desired.gateway_config import required_secrets
 from signalbox.desired.health import kept_from_shells
+from signalbox.desired.routing import routing_table
+from signalbox.desired.secret_names import gateway_secrets
 from signalbox.facts import Placed, PlacedEach, PlacedState, look, reach
 from signalbox.host.doctor import check_services
 from signalbox.settings import Settings
@@ -413,5 +414,5 @@ def test_which_keys_no_shell_shall_know(more: dict[str, Any], kept: bool) -> Non
     limits = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "parallel"))
     client = {"secret": "EDITOR_KEY", "models": ["local"], **limits}
     settings = Settings.from_layers(layers(merge({"gateway": {"clients": {"editor": client}}}, more)), host="box")
-    assert "EDITOR_KEY" in required_secrets(settings)
-    assert kept_from_shells(settings) == (("ANTHROPIC_DIRECT_KEY",) if kept else ())
+    assert "EDITOR_KEY" in gateway_secrets(settings, routing_table(settings))
+    assert kept_from_shells(settings, routing_table(settings)) == (("ANTHROPIC_DIRECT_KEY",) if kept else ())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from signalbox.desired.routing import routing_table
 from signalbox.facts import ModelServers, Reachable
 from signalbox.fleet import from_the_gateway
 from signalbox.settings import Settings
@@ -18,7 +19,8 @@ ADDRESS = "192.168.1.20:1234"
 
 
 def asked(data: dict[str, Any] | None = None) -> from_the_gateway.Asked | None:
-    return from_the_gateway.asked(Settings.from_layers(layers(data or {}), host="box1"))
+    settings = Settings.from_layers(layers(data or {}), host="box1")
+    return from_the_gateway.asked(settings, routing_table(settings))
 
 
 def test_each_server_has_the_lanes_that_need_it() -> None:

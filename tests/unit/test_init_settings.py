@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from signalbox.backends import BACKENDS
-from signalbox.desired.gateway_config import required_secrets
-from signalbox.desired.lanes import lane_secrets
+from signalbox.desired.routing import routing_table
+from signalbox.desired.secret_names import gateway_secrets, lane_secrets
 from signalbox.init import files, project
 from signalbox.init.questions.clouds import CLAUDES
 from signalbox.init.to_settings import CLOUDS, Local, Wishes, group_settings, host_settings, needed_secrets
@@ -51,7 +51,7 @@ def test_every_combination_is_valid_and_its_secrets_are_those_that_are_asked_for
 ) -> None:
     wished = wishes(cloud, kind, token)
     made = settings(wished)
-    needed = {*required_secrets(made), *lane_secrets(made), "ADMIN_SUDO"}
+    needed = {*gateway_secrets(made, routing_table(made)), *lane_secrets(made), "ADMIN_SUDO"}
     assert needed == set(needed_secrets(wished))
     lanes = {name for name, lane in made.lanes.items() if lane.enabled}
     assert ("routed" in lanes) == (cloud != "none")

@@ -21,6 +21,7 @@ import pytest
 from signalbox import host as programs
 from signalbox.desired.claude_settings import LEAN
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import routing_table
 from signalbox.host.launcher import probes
 from signalbox.host.shared import output
 from signalbox.settings import Settings
@@ -98,7 +99,7 @@ class Host:
         port = self.server.server_address[1]
         data = {"gateway": {"port": port}, "lanes": {"api": {"enabled": True}}, "secrets": {"on_host": "plain"}}
         settings = Settings.from_layers(layers(data), host="box1")
-        self.records = lane_records(settings)
+        self.records = lane_records(settings, routing_table(settings))
         self.records |= {"user": ME, "managed": str(self.home / "managed")}
         self.write()
 

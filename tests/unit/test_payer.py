@@ -12,10 +12,11 @@ from signalbox.desired.firewall import is_own
 from signalbox.desired.gateway_config import container_environment, litellm_config
 from signalbox.desired.health import expected
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.routing import routing_table
 from signalbox.facts.reach import Resolved
 from signalbox.settings import Settings, SettingsError
 from tests.answers import answered
-from tests.good_settings import layers
+from tests.good_settings import layers, routed
 
 PRICE = {"input": 0.3, "output": 1.2}
 ROUTER: dict[str, Any] = {
@@ -47,23 +48,28 @@ def problems(data: dict[str, Any]) -> list[str]:
 
 def test_a_lane_of_such_a_server_bills_its_payer() -> None:
     found = settings(ROUTER, FAR)
-    assert billed(found, found.lanes["local"]) == ACCOUNT
+    assert billed(found, routing_table(found), found.lanes["local"]) == ACCOUNT
     falls = settings(ROUTER, {"gateway": {"fallbacks": {"local": ["far"]}}})
-    assert billed(falls, falls.lanes["local"]) == f"nobody, unless the local server fails: then {ACCOUNT}"
-    assert instead(falls, falls.lanes["local"]) == [{"model": "far", "at": "router", "billed": ACCOUNT}]
+    assert (
+        billed(falls, routing_table(falls), falls.lanes["local"])
+        == f"nobody, unless the local server fails: then {ACCOUNT}"
+    )
+    assert instead(routing_table(falls), falls.lanes["local"]) == [{"model": "far", "at": "router", "billed": ACCOUNT}]
 
 
 def test_it_is_no_local_server_to_gateway_doctor_or_launcher() -> None:
     found = settings(ROUTER, FAR)
-    assert container_environment(found)["SIGNALBOX_LOCAL"] == "lmstudio"
-    (deployment,) = [each for each in litellm_config(found)["model_list"] if each["model_name"] == "far"]
+    assert container_environment(found, routing_table(found))["SIGNALBOX_LOCAL"] == "lmstudio"
+    (deployment,) = [
+        each for each in litellm_config(found, routing_table(found))["model_list"] if each["model_name"] == "far"
+    ]
     assert deployment["model_info"]["price"] == {**PRICE, "cached": 0.3}
     assert {"probe_url", "reading"}.isdisjoint(deployment["model_info"])
-    wanted = expected(found, [])
+    wanted = expected(found, routing_table(found), [])
     assert "router" not in wanted["backends"]
     assert "router" in wanted["clouds"]
     assert "far" not in wanted["local"]
-    assert lane_records(found)["lanes"]["local"]["servers"] == {}
+    assert lane_records(found, routing_table(found))["lanes"]["local"]["servers"] == {}
     assert list(addresses.of_own(found)) == ["lmstudio"]
 
 
@@ -101,10 +107,10 @@ def test_with_a_budget_an_unknown_price_is_refused() -> None:
         found = settings({**unknown, **budget})
         assert found.budgets.all
         assert (found.budgets.all.per, found.budgets.all.stops) == ("day", "fallbacks")
-    assert container_environment(found)["SIGNALBOX_BUDGETS"] == (
+    assert container_environment(found, routing_table(found))["SIGNALBOX_BUDGETS"] == (
         '[{"of": "all", "name": "", "usd": 10.0, "per": "day", "stops": "fallbacks"}]'
     )
-    assert "SIGNALBOX_BUDGETS" not in container_environment(settings({}))
+    assert "SIGNALBOX_BUDGETS" not in container_environment(*routed(settings({})))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ from cryptography.x509.oid import NameOID
 
 from signalbox.pins import PinError, Web, npm, oci, resolve, rewrite, unset, write
 from signalbox.settings.layers import DEFAULTS, defaults, merge
-from signalbox.settings.sections import Mirrors, Pins
+from signalbox.settings.sections.mirrors import Mirrors
+from signalbox.settings.sections.pins import Pins
 
 pytestmark = pytest.mark.slow
 

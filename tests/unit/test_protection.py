@@ -11,7 +11,7 @@ from signalbox.desired.firewall import accepting, contains, id_set, input_rules,
 from signalbox.desired.render import render
 from signalbox.desired.sshd import CLASSIC, directives, overridden
 from signalbox.settings import Settings
-from signalbox.settings.protection import Ssh
+from signalbox.settings.sections.ssh import Ssh
 from tests.good_settings import layers
 
 

@@ -160,7 +160,7 @@ def test_an_answer_does_not_wait_for_those_behind_it(ask: Start) -> None:
     asked = ask("echo first", "sleep 5", "echo last")
     assert lines(asked, "echo first") == ["first"]
     assert time.monotonic() - started < 4
-    assert asked.busy
+    assert not asked._reader.ready()
 
 
 def test_waiting_is_bounded_and_ends_the_stream(ask: Start) -> None:
@@ -168,7 +168,7 @@ def test_waiting_is_bounded_and_ends_the_stream(ask: Start) -> None:
     started = time.monotonic()
     assert lines(asked, "echo behind", seconds=0.3) is None
     assert 0.2 < time.monotonic() - started < 5
-    assert not asked.busy
+    assert asked._reader.ready()
 
 
 def test_finish_lets_it_end_but_not_for_ever(ask: Start) -> None:
@@ -177,7 +177,7 @@ def test_finish_lets_it_end_but_not_for_ever(ask: Start) -> None:
     assert lines(soon, "echo end", seconds=0) == ["end"]
     never = ask("sleep 60")
     never.finish(0.2)
-    assert not never.busy
+    assert never._reader.ready()
 
 
 def test_a_frame_that_is_out_of_order_ends_the_stream(ask: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from signalbox.secrets import Environment, Secret, SecretError, get, variable_of
 from signalbox.settings.secret_source import SOURCES
-from signalbox.settings.sections import Secrets
+from signalbox.settings.sections.secrets import Secrets
 
 VALUE = "marked-value-7f3a"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.host.launcher import named, sessions
+from signalbox.host.launcher import named, session_unit
 from signalbox.host.shared import output
 from tests.unit.test_launcher import Gateway, Host, serving
 
@@ -42,7 +42,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     with serving(Gateway) as server:
         host = Host(tmp_path, server)
         host.claude.write_text(CLAUDE)
-        module = host.home / "lib/launcher/sessions.py"
+        module = host.home / "lib/launcher/session_unit.py"
         text = module.read_text()
         for name, stub in (("tmux", TMUX), ("systemctl", SYSTEMCTL)):
             (host.home / name).write_text(stub)
@@ -242,7 +242,7 @@ def test_after_a_boot_only_what_shall_comes_back_by_itself_and_all_is_kept(host:
     host.records["sessions_reopen"] = False
     host.write()
     assert opened(host).returncode == 0
-    assert record(host)["boot"] == sessions.boot()
+    assert record(host)["boot"] == session_unit.boot()
     host.run("session-run", "work")
     assert host.seen()[0] == ["--resume", conversation]
 

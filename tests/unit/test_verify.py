@@ -17,7 +17,7 @@ from signalbox.fleet.verify import Finding as Told
 from signalbox.host.doctor.check import CHECKS, Finding, Outcome, causes
 from signalbox.host.shared.context import loaded
 from signalbox.settings import Settings
-from tests.good_settings import layers
+from tests.good_settings import layers, routed
 
 EXPECTED: dict[str, Any] = {"user": "no-such-user", "gateway": {"user": "no-such-user"}, "failover": {}}
 
@@ -39,13 +39,13 @@ def test_the_program_runs_from_memory_and_tells_what_it_sees() -> None:
 
 
 def test_the_command_is_short_enough_for_one_argument() -> None:
-    whole = expected(Settings.from_layers(layers(), host="box"), ["git"])
+    whole = expected(*routed(Settings.from_layers(layers(), host="box")), ["git"])
     request = json.dumps({"do": "verify", "expected": whole})
     assert len(Health().command(request)) < 96 * 1024  # Linux takes 128 KiB
 
 
 def test_a_settings_record_holds_no_secret_and_is_json() -> None:
-    whole = expected(Settings.from_layers(layers(), host="box"), ["git"])
+    whole = expected(*routed(Settings.from_layers(layers(), host="box")), ["git"])
     assert set(json.loads(json.dumps(whole))) == set(whole)
     assert whole["local"]["local"]["boxes"] == ["lmstudio/local"]
     assert "sk-" not in json.dumps(whole)

@@ -17,8 +17,9 @@ import requests
 from signalbox.desired import gateway_config
 from signalbox.desired.addresses import names_for_the_gateway, of_backends
 from signalbox.desired.gateway_container import _names
+from signalbox.desired.routing import routing_table
 from signalbox.settings import Settings
-from tests.good_settings import layers
+from tests.good_settings import layers, routed
 from tests.lab.simulators import Running, running
 from tests.lab.simulators.personalities.searxng import FOUND, URL
 from tests.unit.gateway_plugins import BadRequestError
@@ -57,7 +58,9 @@ def test_what_no_search_alone_answers_is_refused_and_made_up_by_nobody(plugins: 
 
 
 def test_litellm_is_told_who_searches_and_for_whom() -> None:
-    config = gateway_config.litellm_config(Settings.from_layers(layers(SEARXNG), host="box"))
+    config = gateway_config.litellm_config(
+        *routed(Settings.from_layers(layers(SEARXNG), host="box")),
+    )
     infos = {entry["model_name"]: entry["model_info"] for entry in config["model_list"]}
     assert infos["local"]["searches"] == "searxng"
     assert not any("searches" in info for info in infos.values() if info.get("claude"))
@@ -69,7 +72,7 @@ def test_litellm_is_told_who_searches_and_for_whom() -> None:
 
 
 def test_without_a_search_litellm_is_told_nothing() -> None:
-    config = gateway_config.litellm_config(Settings.from_layers(layers(), host="box"))
+    config = gateway_config.litellm_config(*routed(Settings.from_layers(layers(), host="box")))
     assert "search" not in str(config)
 
 
@@ -77,7 +80,7 @@ def test_it_is_looked_for_and_let_out_as_a_model_server_is() -> None:
     settings = Settings.from_layers(layers(SEARXNG), host="box")
     assert "search.lan:8080" in of_backends(settings)
     assert names_for_the_gateway(settings) == ("search.lan",)
-    assert "search.lan" in _names(gateway_config.container(settings))
+    assert "search.lan" in _names(gateway_config.container(settings, routing_table(settings)))
     off = Settings.from_layers(layers(), host="box")
     assert names_for_the_gateway(off) == ()
 

@@ -92,11 +92,6 @@ class Stream:
                 self.close()
         return self._answers.get(question)
 
-    @property
-    def busy(self) -> bool:
-        """Whether questions are still being asked."""
-        return not self._reader.ready()
-
     def finish(self, seconds: float) -> None:
         """Let it come to its end, for at most so long; then close it."""
         self._reader.join(seconds)

@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pyinfra.api import Host, State
-from pyinfra.api.operation import OperationMeta
 
 from signalbox.engine.changes import differences
 from signalbox.engine.driver import Outcome
+from signalbox.engine.expected import Certainty, certainty_of, named
 
 SCHEMA = 1  # of the JSON; docs/plan.md says what each version holds
 
 Verdict = Literal["clean", "drift", "unknown"]
-Certainty = Literal["will", "may", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -132,8 +131,8 @@ def _of_host(state: State, host: Host, outcome: Outcome, broken: str) -> HostRep
 def _changes(state: State, host: Host) -> tuple[list[Change], list[tuple[str, str]]]:
     changes, at_rest, moving = [], [], set[str]()
     for op_hash, data in state.ops[host].items():
-        task, operation = _named(state, op_hash)
-        certainty, because = _certainty(state, data.operation_meta, data.global_arguments.get("_if"), moving)
+        task, operation = named(state, op_hash)
+        certainty, because = certainty_of(state, data.operation_meta, data.global_arguments.get("_if"), moving)
         if certainty is None:
             at_rest.append((task, operation))
             continue
@@ -141,28 +140,3 @@ def _changes(state: State, host: Host) -> tuple[list[Change], list[tuple[str, st
         told = tuple(differences(host, op_hash))
         changes.append(Change(task, operation, certainty, because, told))
     return changes, at_rest
-
-
-def _named(state: State, op_hash: str) -> tuple[str, str]:
-    name = " / ".join(sorted(state.op_meta[op_hash].names))
-    task, separator, operation = name.partition(" | ")
-    return (task, operation) if separator else ("", name)
-
-
-def _certainty(
-    state: State, meta: OperationMeta, conditions: Any, moving: set[str]
-) -> tuple[Certainty | None, tuple[str, ...]]:
-    """Return how sure a change is (None: there will be none), and the operations that it waits for."""
-    if not meta._maybe_is_change:
-        return ("unknown", ()) if meta._maybe_is_change is None else (None, ())
-    if not conditions:
-        return "will", ()
-    because = []
-    for condition in conditions if isinstance(conditions, list) else [conditions]:
-        trigger = getattr(condition, "__self__", None)
-        if not isinstance(trigger, OperationMeta) or condition.__name__ not in ("did_change", "will_change"):
-            return "unknown", ()
-        if trigger._hash not in moving:
-            return None, ()
-        because.append(" | ".join(filter(None, _named(state, trigger._hash))))
-    return "may", tuple(because)

@@ -11,20 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..shared import within
-from ..shared.overrides import DECIDING, HARMLESS, STARTUP, SYSTEM, of_lane, of_plain_claude
-from ..shared.overrides import conflicts as decides
+from ..shared.claude_settings import UnusableError, deciding, parsed
+from ..shared.overrides import STARTUP, SYSTEM, TOO_HIGH, of_lane, of_plain_claude
+from ..shared.variables import decides
 from .check import Finding, check
 from .host_context import AGENT, Here, read, run
 from .shell_files import without
 
 SYMPTOM_OF = {"ANTHROPIC_API_KEY": "billed-subscription", "ANTHROPIC_SMALL_FAST_MODEL": "deprecated-variable"}
 BETAS = "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS"
-TOO_HIGH = ("xhigh", "max")
-
-
-def conflicts(name: str) -> bool:
-    """Tell whether a variable decides in a lane's place, or bills something else."""
-    return decides(name) and name not in HARMLESS
 
 
 @check(AGENT)
@@ -135,7 +130,7 @@ def variables(here: Here) -> Iterator[Finding]:
     told = set()
     for file, number, line in _shell_lines(here):
         found = setting.match(line)
-        if found and conflicts(found[1]):
+        if found and decides(found[1]):
             told.add(found[1])
             symptom = SYMPTOM_OF.get(found[1], "stray-variable")
             safe = _commented(here, file, number, line)
@@ -151,7 +146,7 @@ def variables(here: Here) -> Iterator[Finding]:
         around.insert(0, ("the shell that this was called from", set(here.asked_from or {}) - running, False))
     for where, names, unset in around:
         for name in sorted(names - told):
-            if conflicts(name):
+            if decides(name):
                 told.add(name)
                 data = {"manager": name} if unset else {}
                 symptom = SYMPTOM_OF.get(name, "stray-variable")
@@ -220,27 +215,18 @@ def _settings(here: Here, file: Path, wanted: dict[str, str], more: dict[str, An
     if text is None or not text.strip():
         return
     try:
-        settings = within.json_of(text)
-    except ValueError as error:
-        yield Finding("settings-not-json", f"{file} is not JSON ({error})", str(file))
+        settings = parsed(text)
+    except UnusableError as error:
+        yield Finding("settings-not-json", f"{file} {error.what}{error.detail}", str(file))
         return
-    if not isinstance(settings, dict):
-        yield Finding("settings-not-json", f"{file} holds no JSON object", str(file))
-        return
-    block = settings.get("env")
-    for name, value in (block if isinstance(block, dict) else {}).items():
-        if wanted.get(name) == value or not (conflicts(name) or name in wanted):
-            continue
-        symptom = SYMPTOM_OF.get(name, "bypassed-gateway" if lane else "stray-variable")
-        symptom = "beta-header" if name == BETAS else symptom
-        yield Finding(symptom, f"{file} sets env.{name}", str(file), _keys(here, file, "env", name), subjects=(name,))
     # A pinned `model` does no harm: ANTHROPIC_MODEL, which every lane sets, beats it (Claude Code 2.1.329).
-    for key in DECIDING:
-        if settings.get(key):
-            symptom = (
-                "bypassed-gateway" if lane else "billed-subscription" if key == "apiKeyHelper" else "stray-variable"
-            )
-            yield Finding(symptom, f"{file} sets {key}", str(file), _keys(here, file, key), subjects=(key,))
+    for keys in deciding(settings, wanted, proxied=False):
+        symptom = "bypassed-gateway" if lane else "stray-variable"
+        if keys == ("apiKeyHelper",) and not lane:
+            symptom = "billed-subscription"
+        symptom = "beta-header" if keys[-1] == BETAS else SYMPTOM_OF.get(keys[-1], symptom)
+        said = f"{file} sets {'.'.join(keys)}"
+        yield Finding(symptom, said, str(file), _keys(here, file, *keys), subjects=keys[-1:])
     if lane and settings.get("effortLevel") in TOO_HIGH:
         said = f"{file} has the effort level {settings['effortLevel']}"
         value = {"value": more.get("effort", "high")}

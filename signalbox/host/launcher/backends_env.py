@@ -16,18 +16,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..shared import within
+from ..shared import claude_environment, within
 from ..shared.output import EX_CONFIG, fail, say
 from .records import Lane
 
 NAMES = ("local", "ollama", "vllm", "vibe")
-SLOTS = ("OPUS", "SONNET", "HAIKU", "FABLE")
 LINE = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)")
 QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\\$""")
 MASK = "\0"  # a $ that a shell takes as it stands
-# What a model server cannot take, or would have to read anew: system messages in mid-conversation, which many chat
-# templates refuse and some servers' roles do not know, and a count of tokens that changes at each turn.
-OF_A_SERVER = {"CLAUDE_CODE_MODEL_CAPABILITIES": "*=-mid_conv_system", "CLAUDE_CODE_TOTAL_TOKENS_REMINDER": "off"}
 OUTPUT = 4096  # tokens of an answer: Claude Code's own 32000 would not fit beside a prompt
 
 
@@ -89,7 +85,7 @@ def with_lanes(records: dict[str, Any], wanted: str | None = None) -> dict[str, 
         return records
     own: dict[str, Lane] = {}
     try:
-        own = lanes()
+        own = lanes(records["silence_seconds"])
     except FileError as error:
         if wanted:
             fail(EX_CONFIG, str(error))
@@ -99,10 +95,13 @@ def with_lanes(records: dict[str, Any], wanted: str | None = None) -> dict[str, 
     return {**records, "lanes": {**records["lanes"], **{k: v for k, v in own.items() if k not in records["lanes"]}}}
 
 
-def lanes() -> dict[str, Lane]:
-    """Return a lane for each server that the file has a BASE_URL for. Raises FileError."""
+def lanes(patience: int) -> dict[str, Lane]:
+    """Return a lane for each server that the file has a BASE_URL for. Raises FileError.
+
+    patience: seconds for which such a server may say nothing.
+    """
     variables = read()
-    return {name: _lane(name, variables) for name in NAMES if variables.get(f"{name.upper()}_BASE_URL")}
+    return {name: _lane(name, variables, patience) for name in NAMES if variables.get(f"{name.upper()}_BASE_URL")}
 
 
 def missing(name: str) -> str | None:
@@ -114,7 +113,7 @@ def missing(name: str) -> str | None:
     return f"there is no lane {name} on this host; write {wanted} into {path()} (chmod 600), or deploy a lane {name}"
 
 
-def _lane(name: str, variables: dict[str, str]) -> Lane:
+def _lane(name: str, variables: dict[str, str], patience: int) -> Lane:
     prefix = name.upper()
     url, model = variables[f"{prefix}_BASE_URL"].rstrip("/"), variables.get(f"{prefix}_MODEL")
     if url.endswith("/v1"):
@@ -125,23 +124,17 @@ def _lane(name: str, variables: dict[str, str]) -> Lane:
     if context and not re.fullmatch(r"[1-9][0-9]{3,7}", context):
         raise FileError(f"{path()}: {prefix}_CONTEXT_LENGTH is how many tokens are loaded, such as 65536")
     key_file = variables.get(f"{prefix}_API_KEY_FILE")
-    directory = f"{Path.home()}/.claude-{name}"
     return {
         "via": "direct",
         "models": {"main": model},
-        "environment": {
-            "ANTHROPIC_BASE_URL": url,
-            "ANTHROPIC_CONFIG_DIR": f"{directory}/anthropic",
-            "ANTHROPIC_DEFAULT_MODEL": model,
-            "ANTHROPIC_CUSTOM_MODEL_OPTION": model,
-            "ANTHROPIC_CUSTOM_MODEL_OPTION_NAME": variables.get(f"{prefix}_MODEL_NAME") or model,
-            "ANTHROPIC_MODEL": model,
-            **{f"ANTHROPIC_DEFAULT_{slot}_MODEL": model for slot in SLOTS},
-            "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
-            **OF_A_SERVER,
-            "CLAUDE_CONFIG_DIR": directory,
-            **_limits(context),
-        },
+        "environment": claude_environment.of_one_server(
+            url,
+            f"{Path.home()}/.claude-{name}",
+            model,
+            variables.get(f"{prefix}_MODEL_NAME") or model,
+            window=(int(context), OUTPUT) if context else None,
+            patience=patience,
+        ),
         "goes_to": url,
         "key": None if key_file else variables.get(f"{prefix}_AUTH_TOKEN"),
         "key_file": os.path.expanduser(key_file) if key_file else None,
@@ -156,15 +149,4 @@ def _lane(name: str, variables: dict[str, str]) -> Lane:
         "servers": {},
         "permission_mode": "default",
         "settings": {"disableAutoMode": "disable", "permissions.defaultMode": "default"},
-    }
-
-
-def _limits(context: str | None) -> dict[str, str]:
-    """Return what Claude Code is told of a model that it does not know; without, it assumes a context of 1M tokens."""
-    if context is None:
-        return {}
-    return {
-        "CLAUDE_CODE_DISABLE_1M_CONTEXT": "1",
-        "CLAUDE_CODE_MAX_CONTEXT_TOKENS": context,
-        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(OUTPUT),
     }

@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..shared import output
-from . import completion, dispatch, headless, helps, lane, logs, sessions, statusline, stopped, switch, usage
+from . import (
+    completion,
+    dispatch,
+    headless,
+    helps,
+    lane,
+    logs,
+    session_process,
+    sessions,
+    statusline,
+    stopped,
+    switch,
+    usage,
+)
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -50,7 +63,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "key": _key,
     "logs": logs.main,
     "session": sessions.main,
-    "session-run": sessions.run,
+    "session-run": session_process.run,
     "statusline": statusline.main,
     "stopped": stopped.main,
     "switch": switch.main,

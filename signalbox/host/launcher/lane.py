@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ..shared import overrides
 from ..shared.output import EX_CONFIG, EX_USAGE, ask, fail, say
+from ..shared.variables import conflicts
 from . import attended, config_dir, probes, stopped
 from .backends_env import with_lanes
 from .keys import key_of
@@ -160,7 +161,7 @@ def environment(
     Another lane's limits on tokens would cut this one's answers.
     """
     others = overrides.put_by_lanes(records, base)
-    inherited = {each: value for each, value in base.items() if not overrides.conflicts(each) and each not in others}
+    inherited = {each: value for each, value in base.items() if not conflicts(each) and each not in others}
     if inherited.get(overrides.EFFORT) in overrides.TOO_HIGH:
         del inherited[overrides.EFFORT]
     variables = {**inherited, **lane["environment"], "SIGNALBOX_LANE": name}

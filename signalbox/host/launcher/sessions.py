@@ -9,22 +9,30 @@ from __future__ import annotations
 import curses
 import os
 import re
-import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
-from ..shared.output import EX_CONFIG, EX_UNAVAILABLE, EX_USAGE, ask, fail, say, tell
+from ..shared.output import EX_CONFIG, EX_USAGE, fail, say, tell
 from . import attended, conversation, named, probes
 from . import lane as lanes
 from .backends_env import with_lanes
 from .keys import key_of
 from .named import BrokenError, Named
 from .records import lane_named, read_records, require_user
+from .session_process import begun
+from .session_unit import (
+    TMUX,
+    boot,
+    of_tmux,
+    require_manager,
+    runs,
+    socket,
+    systemctl,
+    unit,
+)
 
 USAGE = """\
 claude-session NAME [--lane LANE] [--detached] [-- what claude takes]   open it, or go back to it
@@ -34,11 +42,7 @@ claude-session end NAME                                                 end it, 
 Leave it with Ctrl-b d: it goes on. A new one is in the shell's lane, else in routed, and in this directory. One that
 has stopped, by /exit or with the host, is opened again as it was: its lane, its directory, its conversation."""
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
-PROGRAM = str(Path(__file__).with_name("launch.py"))
 START_SECONDS = 180  # after a reboot the gateway takes its time
-TMUX = "/usr/bin/tmux"
-# Claude Code uses all colours in tmux when it is told to; tmux has fewer for a terminal that has fewer.
-COLOURS = {"COLORTERM": "truecolor", "CLAUDE_CODE_TMUX_TRUECOLOR": "1"}
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
@@ -80,98 +84,6 @@ def main(arguments: Sequence[str]) -> NoReturn:
     _attach(names[0])
 
 
-def run(arguments: Sequence[str]) -> NoReturn:
-    """Be what runs in a session's terminal: Claude Code in its lane, and the end of the session after it."""
-    (name,) = arguments
-    try:
-        session = named.read(name)
-    except BrokenError as error:
-        _wait(str(error))
-    if session is None:
-        _stays_closed(name)
-    back = session.boot != boot()  # systemd has started it, and no person
-    records = with_lanes(read_records(), session.lane)
-    if back and not records["sessions_reopen"]:
-        _stays_closed(name)  # it was opened while they were to come back
-    try:
-        os.chdir(session.directory)
-    except OSError as error:
-        _wait(f"{session.directory} cannot be entered ({error.strerror})")
-    home = lane_named(records, session.lane)["environment"]["CLAUDE_CONFIG_DIR"]
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        ended, session, trouble = _attended(session, records, home)
-        if ended.told:
-            sys.exit(0)  # with the host, or by claude-session end
-        if ended.status != EX_UNAVAILABLE or not back or time.monotonic() > deadline:
-            break
-        time.sleep(2)
-    if ended.status or trouble:
-        _wait(trouble or f"claude-{session.lane} ended with {ended.status}")
-    _stays_closed(name)
-
-
-def unit(name: str) -> str:
-    """Return the name of a session's unit."""
-    return f"claude-session@{name}.service"
-
-
-def socket(name: str) -> str:
-    """Return the name of a session's tmux socket."""
-    return f"claude-{name}"
-
-
-def boot() -> str:
-    """Return what tells this boot from others."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def _attended(session: Named, records: dict[str, Any], home: str) -> tuple[attended.Ended, Named, str]:
-    """Run Claude Code to its end; return that, the session with the conversation it had last, and what went wrong."""
-    trouble = ""
-    lane = lane_named(records, session.lane)
-
-    def look(process: int) -> None:
-        nonlocal session, trouble
-        now = attended.conversation_of(home, process) or session.conversation
-        new = replace(session, conversation=now, begun=_begun(lane, now))
-        if new == session:
-            return
-        try:
-            named.write(new)
-            session, trouble = new, ""
-        except OSError as error:
-            trouble = (
-                f"{named.path_of(session.name)} cannot be written ({error.strerror}); the conversation is {now}: "
-                f"claude-{session.lane} --resume {now}"
-            )
-
-    if _begun(lane, session.conversation):
-        words = ["--resume", session.conversation, *named.to_go_on(session.arguments)]
-    else:
-        begins = [] if named.chooses(session.arguments) else ["--session-id", session.conversation]
-        words = [*begins, *session.arguments]
-    variables = {**os.environ, **COLOURS, attended.BY: str(os.getpid())}
-    return attended.attend(PROGRAM, [session.lane, *words], variables, look), session, trouble
-
-
-def _begun(lane: dict[str, Any], conversation_id: str) -> bool:
-    return bool(conversation_id) and (conversation.kept_in(lane) / f"{conversation_id}.jsonl").exists()
-
-
-def _wait(why: str) -> NoReturn:
-    """Have the reason read before the terminal closes."""
-    ask(f"{why}; Enter closes this session ")
-    sys.stdin.readline()
-    sys.exit(0)
-
-
-def _stays_closed(name: str) -> NoReturn:
-    """Let the session stay closed after the next boot; it is kept all the same."""
-    _systemctl("disable", "--quiet", unit(name))
-    sys.exit(0)
-
-
 def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -> None:
     """Have the session run: as it was where there is one of this name, else a new one."""
     try:
@@ -180,7 +92,7 @@ def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -
         fail(EX_CONFIG, f"{error}; nothing was opened or changed. claude-session end {name} takes it away")
     if kept:
         _require_same(kept, lane, arguments)
-    if _runs(name):
+    if runs(name):
         return
     session = kept or Named(
         name,
@@ -203,11 +115,11 @@ def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -
     # Told here, where a person looks, and not in a terminal that closes at once.
     lanes.prove(record, records, session.arguments)
     probes.check(session.lane, record, records["gateway"], key_of(record))
-    _require_manager()
-    if session.begun and not _begun(record, session.conversation):
+    require_manager()
+    if session.begun and not begun(record, session.conversation):
         say(f"the conversation {session.conversation} of {name} is gone from {conversation.kept_in(record)}; a new one")
         session = replace(session, conversation=str(uuid.uuid4()), begun=False)
-    session = replace(session, boot=boot(), begun=_begun(record, session.conversation))
+    session = replace(session, boot=boot(), begun=begun(record, session.conversation))
     try:
         named.write(session)
     except OSError as error:
@@ -215,14 +127,14 @@ def _open(records: dict[str, Any], name: str, lane: str, arguments: list[str]) -
             EX_CONFIG,
             f"{named.path_of(name)} cannot be written ({error.strerror}); nothing was opened, nothing is lost",
         )
-    if _systemctl("start", unit(name)):
+    if systemctl("start", unit(name)):
         if kept is None:
             named.forget(name)
         fail(EX_CONFIG, f"the session did not start; see systemctl --user status {unit(name)}")
     if kept:
         with_it = "with its conversation" if session.begun else "nothing had been said in it yet"
         say(f"{name} is opened again: lane {session.lane}, in {session.directory}, {with_it}")
-    if records["sessions_reopen"] and _systemctl("enable", "--quiet", unit(name)):
+    if records["sessions_reopen"] and systemctl("enable", "--quiet", unit(name)):
         say(f"{name} will not be opened by itself after a reboot; claude-session {name} opens it")
 
 
@@ -246,14 +158,14 @@ def _require_same(kept: Named, lane: str, arguments: list[str]) -> None:
 
 def _attach(name: str) -> NoReturn:
     """Go to the session, and after it say how to come back."""
-    variables = _of_tmux()
+    variables = of_tmux()
     try:
         curses.setupterm(variables.get("TERM", ""), 1)
     except curses.error:
         variables["TERM"] = "xterm-256color"  # of a terminal that this host does not know, such as a new one's
     has = ["-T", "RGB"] if variables.get("COLORTERM") in ("truecolor", "24bit") else []
     ended = attended.attend(TMUX, ["-u", *has, "-L", socket(name), "attach-session", "-t", f"={name}"], variables)
-    if _runs(name):
+    if runs(name):
         say(f"{name} goes on; claude-session {name} goes back to it, claude-session end {name} ends it")
     else:
         say(f"{name} has stopped; claude-session {name} opens it again, claude-session end {name} keeps it no longer")
@@ -271,7 +183,7 @@ def _list() -> int:
             status = EX_CONFIG
             continue
         if session:
-            state = "runs" if _runs(name) else "stopped"
+            state = "runs" if runs(name) else "stopped"
             tell(f"{name:<16} {session.lane:<14} {session.directory:<30} {state}")
     if not named.names():
         say("there is none; claude-session NAME opens one")
@@ -280,20 +192,20 @@ def _list() -> int:
 
 def _end(name: str) -> int:
     """End a session, and say how to go on with what was said in it."""
-    runs = _runs(name)
+    running = runs(name)
     try:
         session, known = named.read(name), True
     except BrokenError as error:
         say(str(error))
         session, known = None, False
-    if session is None and known and not runs:
+    if session is None and known and not running:
         fail(EX_USAGE, f"there is no session {name}; claude-session list shows those that there are")
-    if runs:
-        _require_manager()
-        if _systemctl("stop", unit(name)):
+    if running:
+        require_manager()
+        if systemctl("stop", unit(name)):
             fail(EX_CONFIG, f"it does not end; see systemctl --user status {unit(name)}")
-    _systemctl("disable", "--quiet", unit(name), quietly=True)
-    _systemctl("reset-failed", unit(name), quietly=True)
+    systemctl("disable", "--quiet", unit(name), quietly=True)
+    systemctl("reset-failed", unit(name), quietly=True)
     # After its end: until then it may write down where its conversation is.
     session = named.read(name) if session else None
     named.forget(name)
@@ -303,41 +215,6 @@ def _end(name: str) -> int:
         stays = f"; its conversation stays: {back}"
     say(f"{name} is ended{stays}")
     return 0
-
-
-def _runs(name: str) -> bool:
-    words = [TMUX, "-L", socket(name), "has-session", "-t", f"={name}"]
-    return subprocess.run(words, env=_of_tmux(), capture_output=True, check=False).returncode == 0
-
-
-def _of_tmux() -> dict[str, str]:
-    """Return the environment in which tmux finds a session's own server, from inside of another one too."""
-    return {key: value for key, value in os.environ.items() if key not in ("TMUX", "TMUX_TMPDIR")}
-
-
-def _require_manager() -> None:
-    """End if the user's systemd manager does not answer; let it have units that a deploy has changed."""
-    words = ["/usr/bin/systemctl", "--user", "daemon-reload"]
-    done = subprocess.run(words, env=_environment(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        uid = os.getuid()
-        fail(
-            EX_UNAVAILABLE,
-            f"your systemd manager does not answer ({done.stderr.strip()}); nothing is lost. Log in anew (ssh), or as "
-            f"root: systemctl restart user@{uid}.service",
-        )
-
-
-def _systemctl(*words: str, quietly: bool = False) -> int:
-    told = subprocess.DEVNULL if quietly else None
-    words = ("/usr/bin/systemctl", "--user", *words)
-    return subprocess.run(words, env=_environment(), stderr=told, check=False).returncode
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment in which systemctl finds this user's manager: a su has none, or another user's."""
-    kept = {key: value for key, value in os.environ.items() if key != "DBUS_SESSION_BUS_ADDRESS"}
-    return {**kept, "XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}"}
 
 
 def _valid(name: str) -> str:

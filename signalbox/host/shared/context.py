@@ -4,7 +4,7 @@ A reading is a dict: url, model, models (dotted path to the list of models in th
 names (members of an entry of which one is the model), context (dotted path to the tokens), cure, context_length (what
 the settings tell), max_output_tokens, on_demand (each request brings its context), any_name (the only entry of a list
 is meant, whatever it is called), opening (tokens of a session's first prompt; without it, OPENING). A sight is url,
-body, models, names, model, vision and tools (dotted paths). See signalbox/backends/shape.py.
+body, models, names, model, vision and tools (dotted paths). See signalbox/backends/kind.py.
 """
 
 from __future__ import annotations

@@ -15,42 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from . import within
+from .claude_settings import UnusableError, deciding, parsed
+from .variables import decides
 
-# Variables that change where requests go or who pays: https://code.claude.com/docs/en/env-vars
-PREFIXES = (
-    "ANTHROPIC_",
-    "CLAUDE_CODE_GATEWAY_",
-    "CLAUDE_CODE_HOST_AUTH_",
-    "CLAUDE_CODE_OAUTH_",
-    "CLAUDE_CODE_SKIP_",
-    "CLAUDE_CODE_USE_",
-    "CLAUDE_LOCAL_OAUTH_",
-)
-NAMES = (
-    "AWS_BEARER_TOKEN_BEDROCK",
-    "CLAUDE_CODE_API_BASE_URL",
-    "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
-    "CLAUDE_CODE_CUSTOM_OAUTH_URL",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",  # stops the background calls that a lane sends elsewhere
-    "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL",
-    "CLAUDE_CODE_EXTRA_BODY",
-    "CLAUDE_CODE_PROCESS_WRAPPER",
-    "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST",
-    "CLAUDE_CODE_SESSION_ACCESS_TOKEN",
-    "CLAUDE_CODE_SUBAGENT_MODEL",
-    "CLAUDE_CONFIG_DIR",
-    "CLAUDE_SECURESTORAGE_CONFIG_DIR",
-    "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
-)
 PATH = 64 << 10  # bytes of a file that holds a path
-HARMLESS = ("ANTHROPIC_DIRECT_KEY",)  # a name of ours, which Claude Code does not read
 OF_EVERY_SHELL = ("DISABLE_UPDATES",)  # a lane has it, and so has a shell without one
 # What a lane of ~/.claude-backends.env sets beside the others' variables.
 OF_A_PERSON = {"key_variable": "ANTHROPIC_AUTH_TOKEN", "environment": ("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS",)}
 EFFORT = "CLAUDE_CODE_EFFORT_LEVEL"
 TOO_HIGH = ("xhigh", "max")  # efforts that many backends refuse
-# Keys of a settings file that decide the same: a program that gives a key or starts Claude Code, other model ids.
-DECIDING = ("apiKeyHelper", "modelOverrides", "processWrapper", "proxyAuthHelper")
 
 # Where a shell's variable may come from, in the order in which a person would look.
 STARTUP = (
@@ -75,11 +48,6 @@ class Source:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.cure}"
-
-
-def conflicts(name: str) -> bool:
-    """Whether a variable would change where requests go or who pays."""
-    return name.upper().startswith(PREFIXES) or name.upper() in NAMES
 
 
 def of_lane(lane: Mapping[str, Any], records: Mapping[str, Any], arguments: Sequence[str] = ()) -> Iterator[Source]:
@@ -165,7 +133,7 @@ def _of_environment(records: Mapping[str, Any], environment: Mapping[str, str] =
     if ours:
         put = {each for each in put if ours["environment"].get(each) == environment[each]} | {ours["key_variable"]}
     for name in sorted(environment):
-        if not conflicts(name) or name in HARMLESS or name in put:
+        if not decides(name) or name in put:
             continue
         yield Source(name, where_set(name), "it is not used here; take it out", beats=False)
 
@@ -194,21 +162,12 @@ def _of_settings(wanted: Mapping[str, str], files: Iterator[Path], proxied: bool
 def _of_settings_text(wanted: Mapping[str, str], text: str, where: str, proxied: bool) -> Iterator[Source]:
     """Yield what in a settings file's text decides; proxied: whether a proxy would stand between lane and server."""
     try:
-        settings = within.json_of(text) if text.strip() else {}
-    except ValueError as error:
-        yield Source("it is not JSON", where, f"mend it, or move it away ({error})", beats=True)
+        settings = parsed(text)
+    except UnusableError as error:
+        yield Source(f"it {error.what}", where, f"mend it, or move it away{error.detail}", beats=True)
         return
-    if not isinstance(settings, dict):
-        yield Source("it holds no JSON object", where, "mend it, or move it away", beats=True)
-        return
-    block = settings.get("env")
-    for name, value in (block if isinstance(block, dict) else {}).items():
-        decides = conflicts(name) or name in wanted or (proxied and name.upper().endswith("_PROXY"))
-        if decides and name not in HARMLESS and wanted.get(name) != value:
-            yield Source(f"env.{name} beats the lane", _line(where, text, name), "take it out", beats=True)
-    for key in DECIDING:
-        if settings.get(key):
-            yield Source(f"{key} beats the lane", _line(where, text, key), "take it out", beats=True)
+    for keys in deciding(settings, wanted, proxied=proxied):
+        yield Source(f"{'.'.join(keys)} beats the lane", _line(where, text, keys[-1]), "take it out", beats=True)
 
 
 def _of_arguments(wanted: Mapping[str, str], arguments: Sequence[str], proxied: bool) -> Iterator[Source]:

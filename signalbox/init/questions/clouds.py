@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from signalbox.fields.urls import Resource, WebUrl
 from signalbox.init import clouds
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.questions.network import certificates, mirrored
@@ -12,7 +13,6 @@ from signalbox.init.shape import field, one_of, shown, standard_or, yes_or_no
 from signalbox.init.to_settings import CLOUDS, accounts
 from signalbox.pins import Web
 from signalbox.secrets import Secret
-from signalbox.settings.fields import Resource, WebUrl
 from signalbox.settings.layers import defaults
 
 CLAUDES = ("claude-sonnet-4-6", "claude-opus-4-8", "claude-haiku-4-5")

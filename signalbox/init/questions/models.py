@@ -6,6 +6,8 @@ import re
 from urllib.parse import urlsplit
 
 from signalbox.backends import BACKENDS
+from signalbox.fields.numbers import CONTEXT_FLOOR
+from signalbox.fields.urls import ServerUrl, host_problem
 from signalbox.host.shared.context import ROOMY
 from signalbox.init import advice, servers
 from signalbox.init.found import Server
@@ -14,7 +16,6 @@ from signalbox.init.questions.host import LOOPBACK
 from signalbox.init.shape import field_value, listed, picked, shown
 from signalbox.init.to_settings import Local
 from signalbox.secrets import Secret
-from signalbox.settings.fields import CONTEXT_FLOOR, ServerUrl, host_problem
 
 
 def backend(given: str, known: Known) -> str:
@@ -141,7 +142,7 @@ QUESTIONS = (
         example="192.168.1.20, or http://192.168.1.20:1234",
         more=lambda _: (
             "At an address these are tried, and nothing else:\n"
-            + "\n".join(f"  {kind} at {module.USUAL}; start it so: {module.START}" for kind, module in BACKENDS.items())
+            + "\n".join(f"  {kind} at {module.usual}; start it so: {module.start}" for kind, module in BACKENDS.items())
             + f"\n\n{advice.table()}"
         ),
         check=backend,
@@ -171,7 +172,7 @@ QUESTIONS = (
         default="1",
         more=lambda known: (
             f"It needs at least {CONTEXT_FLOOR} tokens of context, {ROOMY} are better. There: "
-            f"{BACKENDS[known.server.kind].START if known.server else ''}\n\n{advice.table()}"
+            f"{BACKENDS[known.server.kind].start if known.server else ''}\n\n{advice.table()}"
         ),
         check=model,
         when=_has_server,

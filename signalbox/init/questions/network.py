@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from signalbox.fields.urls import Image, WebUrl
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.shape import field, listed, one_of, standard_or
-from signalbox.settings.fields import Image, WebUrl
 from signalbox.settings.layers import defaults
 
 _MIRRORS = defaults()["mirrors"]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
-from signalbox.settings.problems import Problem, show
-
-if TYPE_CHECKING:
-    from signalbox.settings.settings import Settings
-
-Raw = Mapping[str, Any]
+from signalbox.fields.messages import show
+from signalbox.settings.problems import Problem
+from signalbox.settings.rules.rule import Raw, Rule
+from signalbox.settings.sections import Sections
 
 
-def gateway(settings: Settings, _: Raw) -> Iterator[Problem]:
+def gateway(settings: Sections, _: Raw) -> Iterator[Problem]:
     """The gateway has an engine to run in, and its keys."""
     if not settings.gateway.enabled:
         return
@@ -22,7 +19,7 @@ def gateway(settings: Settings, _: Raw) -> Iterator[Problem]:
             yield Problem((section, "enabled"), f"the gateway {what}; write True, or gateway.enabled = False")
 
 
-def lanes(settings: Settings, _: Raw) -> Iterator[Problem]:
+def lanes(settings: Sections, _: Raw) -> Iterator[Problem]:
     """A lane with a key of its own has it from the secrets."""
     if settings.secrets.enabled:
         return
@@ -32,7 +29,7 @@ def lanes(settings: Settings, _: Raw) -> Iterator[Problem]:
             yield Problem(("lanes", name, "credential"), said)
 
 
-def firewall(settings: Settings, _: Raw) -> Iterator[Problem]:
+def firewall(settings: Sections, _: Raw) -> Iterator[Problem]:
     """A port is open or shut."""
     let_in = {*settings.firewall.open, *(f"tcp/{port}" for port in settings.firewall.ssh_ports)}
     for index, port in enumerate(settings.firewall.shut):
@@ -41,4 +38,4 @@ def firewall(settings: Settings, _: Raw) -> Iterator[Problem]:
             yield Problem(("firewall", "shut", index), f"{show(port)} is in {where} too; take it out of one of them")
 
 
-RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [gateway, lanes, firewall]
+RULES: list[Rule] = [gateway, lanes, firewall]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
 
-from signalbox.settings.fields import PLACEHOLDER
+from signalbox.fields.checks import PLACEHOLDER
+from signalbox.fields.messages import holds_key, show
 from signalbox.settings.layers import Path
-from signalbox.settings.problems import TO_FILL_IN, Problem, holds_key, show
-
-if TYPE_CHECKING:
-    from signalbox.settings.settings import Settings
-
-Raw = Mapping[str, Any]
+from signalbox.settings.problems import TO_FILL_IN, Problem
+from signalbox.settings.rules.rule import Raw, Rule
+from signalbox.settings.sections import Sections
 
 _FILL_IN = {
     "<HOST_LOCAL_IP>": "the address of your Debian 13 host, such as 192.168.1.10",
@@ -35,7 +32,7 @@ _PASSWORDS = {  # pyinfra's own data
 _NAMES = {"token", "secret", "password", "sudo_password", "credential"}
 
 
-def placeholders(settings: Settings, raw: Raw) -> Iterator[Problem]:
+def placeholders(settings: Sections, raw: Raw) -> Iterator[Problem]:
     """What only a person can give is given, wherever it is used."""
     if PLACEHOLDER.search(settings.host):
         yield Problem(("inventory.py",), _placeholder(settings.host))
@@ -53,7 +50,7 @@ def _placeholder(text: str) -> str:
     return f"{show(text)} {TO_FILL_IN}; write {what}"
 
 
-def literal_secrets(_: Settings, raw: Raw) -> Iterator[Problem]:
+def literal_secrets(_: Sections, raw: Raw) -> Iterator[Problem]:
     """No secret stands in inventory data, not even where it is not used."""
     for key, instead in _PASSWORDS.items():
         if raw.get(key):
@@ -83,4 +80,4 @@ def _texts(value: object, path: Path, disabled: bool) -> Iterator[tuple[Path, st
             yield from _texts(item, (*path, index), disabled)
 
 
-RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [placeholders, literal_secrets]
+RULES: list[Rule] = [placeholders, literal_secrets]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
 from signalbox import backends
-from signalbox.settings.fields import PLACEHOLDER
+from signalbox.backends.records import Backend, Cloud
+from signalbox.fields.checks import PLACEHOLDER
+from signalbox.fields.messages import nearest, show
 from signalbox.settings.layers import Path
-from signalbox.settings.names import is_claude, known_models, taken_for_claude
-from signalbox.settings.problems import Problem, nearest, show
-from signalbox.settings.records import SLOTS, Backend, Cloud, Lane
-
-if TYPE_CHECKING:
-    from signalbox.settings.settings import Settings
-
-Raw = Mapping[str, Any]
+from signalbox.settings.models import is_claude, known_models, taken_for_claude
+from signalbox.settings.problems import Problem
+from signalbox.settings.rules.gateway import undefined
+from signalbox.settings.rules.rule import Raw, Rule
+from signalbox.settings.sections import Sections
+from signalbox.settings.sections.lanes import SLOTS, Lane
 
 # claude-<lane> would be one of these commands, Claude Code's own or the project's.
 RESERVED = {
@@ -42,14 +41,7 @@ RESERVED = {
 }
 
 
-def undefined(model: str, known: Iterable[str]) -> str:
-    """What to say of a model that no enabled backend or cloud has."""
-    names = list(dict.fromkeys(known))
-    hint = nearest(model, names) or (f"; write one of {', '.join(names)}" if names else "; define one")
-    return f"no enabled backend or cloud has a model {show(model)}{hint}"
-
-
-def lane_names(_: Settings, raw: Raw) -> Iterator[Problem]:
+def lane_names(_: Sections, raw: Raw) -> Iterator[Problem]:
     """A lane's name makes a command of its own."""
     for name in raw["lanes"]:
         at: Path = ("lanes", name)
@@ -59,7 +51,7 @@ def lane_names(_: Settings, raw: Raw) -> Iterator[Problem]:
             yield Problem(at, f"{show(name)} makes no command claude-…; write a-z, 0-9 and single -, at most 24")
 
 
-def lane_directories(settings: Settings, _: Raw) -> Iterator[Problem]:
+def lane_directories(settings: Sections, _: Raw) -> Iterator[Problem]:
     """A lane's sessions and settings are its own, and never those of a subscription's login."""
     owner: dict[str, str] = {}
     for name, lane in _enabled(settings):
@@ -76,7 +68,7 @@ def lane_directories(settings: Settings, _: Raw) -> Iterator[Problem]:
         owner.setdefault(lane.config_dir, name)
 
 
-def lanes_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
+def lanes_complete(settings: Sections, _: Raw) -> Iterator[Problem]:
     """What an enabled lane needs is there."""
     for name, lane in _enabled(settings):
         at: Path = ("lanes", name)
@@ -87,7 +79,7 @@ def lanes_complete(settings: Settings, _: Raw) -> Iterator[Problem]:
             yield Problem((*at, "models"), f"no model for {', '.join(missing)}; Claude Code asks for each, so name one")
 
 
-def lane_models(settings: Settings, raw: Raw) -> Iterator[Problem]:
+def lane_models(settings: Sections, raw: Raw) -> Iterator[Problem]:
     """Slots name models that exist."""
     paths = dict(known_models(settings, raw))
     for name, lane in _enabled(settings):
@@ -96,7 +88,7 @@ def lane_models(settings: Settings, raw: Raw) -> Iterator[Problem]:
                 yield Problem(("lanes", name, "models", slot), undefined(model, paths))
 
 
-def direct_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
+def direct_lanes(settings: Sections, raw: Raw) -> Iterator[Problem]:
     """A direct lane goes to one backend, which has its models and speaks Anthropic's format."""
     paths = list(known_models(settings, raw))
     for name, lane in _enabled(settings):
@@ -130,7 +122,7 @@ def direct_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
                     )
 
 
-def lane_credentials(settings: Settings, _: Raw) -> Iterator[Problem]:
+def lane_credentials(settings: Sections, _: Raw) -> Iterator[Problem]:
     """The credential fits where the lane goes."""
     for name, lane in _enabled(settings):
         at: Path = ("lanes", name, "credential")
@@ -142,7 +134,7 @@ def lane_credentials(settings: Settings, _: Raw) -> Iterator[Problem]:
             )
 
 
-def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
+def private_lanes(settings: Sections, raw: Raw) -> Iterator[Problem]:
     """No process on a private lane's path knows a cloud or its key, so that nothing typed inside can leave."""
     paths = dict(known_models(settings, raw))
     instead = 'and the lane is private; write via = "direct", credential = "none" (or the name of the server\'s token)'
@@ -162,7 +154,7 @@ def private_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
                 yield Problem(("lanes", name, "models", slot), said)
 
 
-def auto_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
+def auto_lanes(settings: Sections, raw: Raw) -> Iterator[Problem]:
     """In auto mode the session's own model judges each call, in a form that only a Claude answers reliably."""
     known_models(settings, raw)
     records: list[Backend | Cloud] = [*settings.backends.values(), *settings.clouds.values()]
@@ -183,7 +175,7 @@ def auto_lanes(settings: Settings, raw: Raw) -> Iterator[Problem]:
             yield Problem(("lanes", name, "permission_mode"), said)
 
 
-def handovers(settings: Settings, raw: Raw) -> Iterator[Problem]:
+def handovers(settings: Sections, raw: Raw) -> Iterator[Problem]:
     """Work is handed to lanes that exist, and to the cloud never by way of a private one."""
     for key, handover in (("escalation", settings.launchers.escalation), ("dispatch", settings.launchers.dispatch)):
         at: Path = ("launchers", key, "lane")
@@ -195,11 +187,11 @@ def handovers(settings: Settings, raw: Raw) -> Iterator[Problem]:
             yield Problem(at, f"{show(handover.lane)} is private, and escalation goes to a cloud; write another lane")
 
 
-def _enabled(settings: Settings) -> Iterator[tuple[str, Lane]]:
+def _enabled(settings: Sections) -> Iterator[tuple[str, Lane]]:
     return ((name, lane) for name, lane in settings.lanes.items() if lane.enabled)
 
 
-RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [
+RULES: list[Rule] = [
     lane_names,
     lane_directories,
     lanes_complete,

@@ -7,8 +7,12 @@ import binascii
 import re
 import struct
 from pathlib import Path
+from typing import Annotated
 
-from signalbox.settings.problems import show
+from cryptography import x509
+from pydantic import AfterValidator
+
+from signalbox.fields.messages import show
 
 # sshd(8), AUTHORIZED_KEYS FILE FORMAT: options, key type, base64 blob, comment.
 _TYPES = (
@@ -95,7 +99,6 @@ def ca_certificates(text: str) -> str:
     Raises:
         ValueError: the file does not exist, or it is no PEM, or it holds no CA certificate.
     """
-    from cryptography import x509  # here: its import is a tenth of ours, and few hosts have CAs of their own
 
     given = "-----BEGIN" in text
     name = "this text" if given else show(text)
@@ -130,3 +133,6 @@ def _read(path: str, kind: str) -> str:
         raise ValueError(f"{show(path)} is no text file; write the path of a {kind}") from None
     except OSError as error:
         raise ValueError(f"{show(path)} cannot be read ({error.strerror}); write the path of a {kind}") from None
+
+
+CaCertificate = Annotated[str, AfterValidator(ca_certificates)]

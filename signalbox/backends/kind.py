@@ -1,4 +1,4 @@
-"""The one shape that every kind of backend and cloud has."""
+"""What every kind of backend and cloud offers, and the plain data in which it tells it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from signalbox.settings.records import Backend, BackendModel, Cloud, CloudModel, Model
+from signalbox.backends.records import Backend, Cloud, Model
 
 Params = dict[str, Any]
 RecordT_contra = TypeVar("RecordT_contra", Backend, Cloud, contravariant=True)
@@ -95,7 +95,7 @@ Ask = Callable[..., Any]
 
 
 class Kind(Protocol[RecordT_contra]):
-    """One kind of server: what each module of this package offers."""
+    """One kind of server, which every enabled record is of."""
 
     def problems(self, record: RecordT_contra, /) -> Iterator[tuple[str, str]]:
         """Yield a setting of the record and what is wrong with it, as this kind needs it."""
@@ -110,73 +110,6 @@ class Kind(Protocol[RecordT_contra]):
         """Return the base URL (without /v1) of the server's own Anthropic endpoint; None if it has none."""
 
 
-class CloudKind(Kind[Cloud], Protocol):
-    """A kind of account that bills. SERVES_CLAUDE: its models are Claudes, which Claude Code knows by their names.
-
-    ACCOUNT: what its bills go to, in words, before the name of its secret.
-    """
-
-    SERVES_CLAUDE: bool
-    ACCOUNT: str
-
-    def refuses(self, record: Cloud, model: CloudModel, /) -> list[str]:
-        """Return what the model refuses of a request for a Claude, as host/gateway/request_rewriting.py calls it."""
-
-
-class BackendKind(Kind[Backend], Protocol):
-    """A kind of server on one's own network, which can be asked what it has loaded.
-
-    USUAL: port and path where such a server listens unless it was told otherwise, such as ":1234". START: how it is
-    started so that Claude Code can use it, for people.
-    """
-
-    USUAL: str
-    START: str
-
-    def reading(self, record: Backend, model: BackendModel, /) -> Reading | None:
-        """Return how to read the model's loaded context; None where such a server does not tell."""
-
-    def sight(self, record: Backend, model: BackendModel, /) -> Sight | None:
-        """Return where the server tells whether the model sees images; None where such a server does not tell."""
-
-    def slots(self, record: Backend, model: BackendModel, /) -> str | None:
-        """Return the URL at which the server tells how far it has read a prompt; None where it does not tell."""
-
-    def listing(self, record: Backend) -> Listing:
-        """Return where the server lists its models."""
-
-    def identity(self, model: str, ask: Ask, /) -> Identity:
-        """Return what the server tells of itself and of a model, asked by `ask`."""
-
-
 def key(secret: str | None) -> Params:
     """Return the entry that makes LiteLLM read its key from the variable `secret`; nothing for None."""
     return {"api_key": f"os.environ/{secret}"} if secret else {}
-
-
-def openai_listing(record: Backend) -> Listing:
-    """Return the list of models that OpenAI's format has."""
-    return Listing(f"{record.url}/v1/models", "data", "id")
-
-
-def needs_url(record: Backend | Cloud, example: str) -> Iterator[tuple[str, str]]:
-    """Yield the problem of a record without an address."""
-    if record.url is None:
-        yield "url", f"missing; write the server's address, such as {example}"
-
-
-def no_foundry(record: Cloud) -> Iterator[tuple[str, str]]:
-    """Yield the problems of settings that only Foundry has."""
-    if record.resource is not None:
-        yield "resource", "only azure_foundry has one; write None here"
-    if record.bearer:
-        yield "bearer", "only azure_foundry takes its key in two ways; write False here"
-
-
-def chat_completions(record: Backend, model: Model) -> Params:
-    """Return the entry for a server with OpenAI's /v1/chat/completions.
-
-    `hosted_vllm/` is LiteLLM's plainest client of it: `openai/` would post to /v1/responses, and `anthropic/` hands on
-    headers and roles that only Anthropic's own servers know.
-    """
-    return {"model": f"hosted_vllm/{model.id}", "api_base": f"{record.url}/v1", **key(record.token)}

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
 
 import paramiko
 
-from signalbox.settings.problems import Problem, show
-
-if TYPE_CHECKING:
-    from signalbox.settings.settings import Settings
-
-Raw = Mapping[str, Any]
+from signalbox.fields.messages import show
+from signalbox.settings.problems import Problem
+from signalbox.settings.rules.rule import Raw, Rule
+from signalbox.settings.sections import Sections
 
 
-def guard(settings: Settings, _: Raw) -> Iterator[Problem]:
+def guard(settings: Sections, _: Raw) -> Iterator[Problem]:
     """What can lock the owner out has its way back, and time to prove that nobody is."""
     for name, enabled in (("firewall", settings.firewall.enabled), ("ssh", settings.ssh.enabled)):
         if enabled and not settings.guard.enabled:
@@ -30,7 +27,7 @@ def guard(settings: Settings, _: Raw) -> Iterator[Problem]:
         )
 
 
-def ssh(settings: Settings, raw: Raw) -> Iterator[Problem]:
+def ssh(settings: Sections, raw: Raw) -> Iterator[Problem]:
     """The deploy itself, and the service user, may log in."""
     if not settings.ssh.enabled:
         return
@@ -54,7 +51,7 @@ def ssh(settings: Settings, raw: Raw) -> Iterator[Problem]:
         )
 
 
-def hardening(settings: Settings, _: Raw) -> Iterator[Problem]:
+def hardening(settings: Sections, _: Raw) -> Iterator[Problem]:
     """Only unattended upgrades reboot by themselves, and what rootless Docker lives on stays on."""
     if not settings.hardening.enabled:
         return
@@ -83,4 +80,5 @@ _DOCKER_LOADS = ("overlay", "fuse", "tun", "veth", "bridge", "br_netfilter", "nf
 _NFTABLES_LOADS = ("nf_tables", "nf_conntrack", "nft_ct", "nft_limit", "nft_reject", "nft_reject_inet")
 _DOCKER_NEEDS = {"kernel.unprivileged_userns_clone": 1, "user.max_user_namespaces": 1024}
 
-RULES: list[Callable[[Settings, Raw], Iterator[Problem]]] = [guard, ssh, hardening]
+
+RULES: list[Rule] = [guard, ssh, hardening]

@@ -1,4 +1,4 @@
-"""The records: what serves models (backends, clouds) and who uses which (lanes)."""
+"""The records of what serves models: backends on one's own network, and clouds, which bill."""
 
 from __future__ import annotations
 
@@ -6,34 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ValidationInfo, field_validator
 
-from signalbox.settings.fields import (
-    ConfigDir,
-    Context,
-    Effort,
-    LiteLLMParams,
-    ModelId,
-    ModelName,
-    Resource,
-    SecretName,
-    ServerUrl,
-    Words,
-    between,
-    checked,
-    secret_name,
-)
-from signalbox.settings.sections import Section
-
-Slot = Literal["main", "opus", "sonnet", "haiku", "fable", "subagent"]
-SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those Claude Code always asks for; subagent is optional
-
-
-def _usd(value: object) -> object:
-    """A whole number is an amount, too."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if not 0 <= value < 1e6:
-            raise ValueError(f"{value} is no amount; write USD, from 0 to 999999")
-        return float(value)
-    return value
+from signalbox.fields.checks import between
+from signalbox.fields.models import LiteLLMParams, ModelId, ModelName, Words
+from signalbox.fields.numbers import Context, Tokens, Usd
+from signalbox.fields.secrets import SecretName
+from signalbox.fields.section import Section
+from signalbox.fields.urls import Resource, ServerUrl
 
 
 def _price(value: object) -> object:
@@ -41,10 +19,6 @@ def _price(value: object) -> object:
     if isinstance(value, dict) and "input" in value:
         return {"cached": value["input"], **value}
     return value
-
-
-Tokens = Annotated[int, between(1, 1 << 24, "tokens")]
-Usd = Annotated[float, BeforeValidator(_usd)]
 
 
 def leaves_room(value: int | None, info: ValidationInfo) -> int | None:
@@ -134,24 +108,3 @@ class Cloud(Section):
     secret: SecretName | None
     bearer: bool
     models: dict[str, CloudModel]
-
-
-def _credential(value: str) -> str:
-    return value if value in {"gateway", "none"} else secret_name(value)
-
-
-class Lane(Section):
-    """One way to run Claude Code, started by `claude-<name>`; `models` maps slots to models of the gateway."""
-
-    name: str
-    enabled: bool
-    via: Literal["gateway", "direct", "first-party"]
-    models: dict[Slot, ModelName]
-    config_dir: ConfigDir | None
-    credential: Annotated[str, checked(_credential)]
-    billed: Words | None
-    private: bool
-    fallbacks: Literal["all", "clouds", "ask", "none"]
-    effort: Effort
-    permission_mode: Literal["default", "acceptEdits", "plan", "auto", "bypass"]
-    prompt: Literal["lean", "full"] | None

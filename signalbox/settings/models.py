@@ -1,17 +1,22 @@
-"""Names of models at the gateway."""
+"""Models by the names that they have at the gateway, and who bills for them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from signalbox import backends
+from signalbox.backends.records import Backend, Cloud, CloudModel, Model
 from signalbox.settings.layers import Path
-from signalbox.settings.records import Backend, Cloud, CloudModel, Model
+from signalbox.settings.sections import Sections
 
-if TYPE_CHECKING:
-    from signalbox.settings.settings import Settings
+
+def who_bills(settings: Sections) -> Iterator[Backend | Cloud]:
+    """Yield the enabled clouds, and the enabled backends with a payer."""
+    yield from (each for each in settings.clouds.values() if each.enabled)
+    yield from (each for each in settings.backends.values() if each.enabled and not each.own)
+
 
 # As measured with 2.1.329: Claude Code knows a name when such a one stands in it as a whole.
 CLAUDE = re.compile(r"(?<![a-z0-9])claude-(fable|opus|sonnet|haiku)-\d+(-\d+)?(?![\d-])")
@@ -25,7 +30,7 @@ def taken_for_claude(name: str) -> bool:
 def is_claude(record: Backend | Cloud, model: Model) -> bool:
     """Whether a model is one of Anthropic's, wherever it is served."""
     kind = backends.CLOUDS.get(str(record.kind))
-    return bool(kind and kind.SERVES_CLAUDE and isinstance(model, CloudModel) and model.context_length is None)
+    return bool(kind and kind.serves_claude and isinstance(model, CloudModel) and model.context_length is None)
 
 
 def model_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
@@ -50,7 +55,7 @@ def model_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
                     )
 
 
-def known_models(settings: Settings, raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+def known_models(settings: Sections, raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """The same for rules that look names up: not applied (IncompleteError) while a record has no name at all."""
     _ = settings.backends, settings.clouds
     return model_names(raw)

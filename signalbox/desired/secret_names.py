@@ -1,0 +1,29 @@
+"""Which secrets settings ask for, by their names. Pure; no value of any."""
+
+from __future__ import annotations
+
+from signalbox.backends import kind_of
+from signalbox.desired.routing import Routing, routing_table
+from signalbox.settings import Settings
+
+REFERENCE = "os.environ/"  # LiteLLM reads what follows from its environment
+
+
+def gateway_secrets(settings: Settings, routing: Routing) -> list[str]:
+    """Return the secrets that the gateway needs, sorted; its own key is not among them."""
+    keys = (kind_of(record).litellm_params(record, model).get("api_key") for record, model in routing.deployments)
+    clients = {client.secret for client in settings.gateway.clients.values()}
+    return sorted({key.removeprefix(REFERENCE) for key in keys if key} | clients)
+
+
+def lane_secrets(settings: Settings) -> list[str]:
+    """Return the secrets that lanes use without the gateway, sorted: the service user holds those."""
+    credentials = {lane.credential for lane in settings.lanes.values() if lane.enabled}
+    return sorted(credentials - {"gateway", "none"})
+
+
+def all_secrets(settings: Settings) -> list[str]:
+    """Return the secrets without which a host cannot be deployed to, each once."""
+    own = (settings.connection.sudo_password, settings.service_user.password)
+    names = (*gateway_secrets(settings, routing_table(settings)), *lane_secrets(settings), *own)
+    return list(dict.fromkeys(name for name in names if name))

@@ -1,0 +1,27 @@
+"""What only makes a run faster changes nothing of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.plan.simulated import deploy
+
+OFF = {"SIGNALBOX_SPEEDUPS": "off"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as it comes": {},
+    "with sudo": {"ssh_user": "admin", "connection": {"sudo": True, "sudo_password": "ADMIN_PASSWORD"}},
+    "one user": {"gateway": {"user": None}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("how", ["-y", "--dry"])
+def test_a_run_is_the_same_without_them(name: str, how: str) -> None:
+    fast, plain = deploy(SETTINGS[name], how), deploy(SETTINGS[name], how, environment=OFF)
+    assert fast.operations == plain.operations
+    assert fast.wanted == plain.wanted
+    assert fast.sent == plain.sent
+    assert fast.stdout == plain.stdout
