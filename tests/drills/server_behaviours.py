@@ -106,6 +106,7 @@ CALLS = {"role": "assistant", "content": None, "tool_calls": [CALLED]}
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "done"}
 ALL_LOCAL = {"gateway": "local", "direct": "local", "private": "local"}
 NO_GATEWAY = {"gateway": "cloud", "direct": "nobody", "private": "nobody"}
+NOBODY = dict.fromkeys(ALL_LOCAL, "nobody")  # a thought has gone out by then
 BEHAVIOURS = (
     Behaviour(
         "roles",
@@ -140,7 +141,7 @@ BEHAVIOURS = (
         "ggml-org/llama.cpp/issues/18035",
         ("llama_cpp",),
         lambda stage, kind: options(stage, kind.server, router=True, context_length=8192),
-        dict.fromkeys(ALL_LOCAL, "nobody"),
+        NOBODY,
         words="is loaded with 8192 tokens",
     ),
     Behaviour(
@@ -234,10 +235,10 @@ BEHAVIOURS = (
         "thoughts-alone",
         "An answer that is a thought and nothing else is none",
         "anthropics/claude-code/issues/81016, zts212653/clowder-ai/issues/778",
-        ("llama_cpp", "vllm", "lm_studio", "ollama"),
+        ("llama_cpp", "vllm", "lm_studio"),
         _habit("only thinks"),
-        NO_GATEWAY,
-        words=NONE,
+        NOBODY,
+        words="is none: ",
     ),
     Behaviour(
         "cut-thoughts",
@@ -245,8 +246,8 @@ BEHAVIOURS = (
         "anthropics/claude-code/issues/68882",
         ("llama_cpp", "vllm"),
         _habit("thinks on"),
-        NO_GATEWAY,
-        words=f"{NONE}|output token maximum",
+        NOBODY,
+        words="is none: |output token maximum",
     ),
     Behaviour(
         "slow-prompt",

@@ -22,7 +22,7 @@ from signalbox import host as programs
 from signalbox.desired.claude_settings import LEAN
 from signalbox.desired.lanes import lane_records
 from signalbox.desired.routing import routing_table
-from signalbox.host.launcher import probes
+from signalbox.host.launcher import abilities, probes
 from signalbox.host.shared import output
 from signalbox.settings import Settings
 from tests.good_settings import layers
@@ -563,9 +563,9 @@ def test_a_model_without_tools_is_told_of_before_anybody_answers_in_its_place(
              "vision": "capabilities", "tools": "capabilities"}  # fmt: skip
     instead = [{"model": "claude-haiku-4-5", "at": "anthropic", "billed": "the account"}]
     lane = {"via": via, "sight": sight, "models": {"main": "gemma"}, "instead": instead}
-    assert probes.abilities(lane, "secret").tools is tools
+    assert abilities.abilities(lane, "secret").tools is tools
     assert ("Authorization" in asked[0]) is (via == "direct")  # the gateway's key is no server's
-    words = probes.without_tools(lane)
+    words = abilities.without_tools(lane)
     assert words.startswith("gemma takes no tools, by its server's own word: Claude Code does nothing with it")
     assert ("claude-haiku-4-5 at anthropic answers, billed to the account" in words) is (via == "gateway")
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ..shared import overrides
 from ..shared.output import EX_CONFIG, EX_USAGE, ask, fail, say
 from ..shared.variables import conflicts
-from . import attended, config_dir, probes, stopped
+from . import abilities, attended, config_dir, probes, stopped
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -90,9 +90,9 @@ def _unread(lane: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
 
     And say of a model that takes no tools what it is good for, before anybody is asked in its place.
     """
-    able = probes.abilities(lane, variables.get(lane["key_variable"] or ""))
+    able = abilities.abilities(lane, variables.get(lane["key_variable"] or ""))
     if not able.tools:
-        say(probes.without_tools(lane))
+        say(abilities.without_tools(lane))
     sees = able.images
     if lane["via"] != "direct" or (sees and (lane.get("sight") or {}).get("in_results", True)):
         return []

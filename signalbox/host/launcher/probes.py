@@ -93,7 +93,7 @@ def outlook(lane: dict[str, Any], there: Mapping[str, bool] | None = None) -> It
     there = answering(lane) if there is None else there
     silent = [f"{name} does not answer at {url}" for name, url in mains.items() if not there[name]]
     if len(silent) == len(mains):
-        yield f"{'; '.join(silent)}: {_instead(lane)}"
+        yield f"{'; '.join(silent)}: {instead(lane)}"
     elif background := [name for name in local if name not in mains and not there[name]]:
         yield f"{', '.join(background)} does not answer: until then background work is billed, or not done"
 
@@ -105,7 +105,8 @@ def is_silent(lane: dict[str, Any]) -> bool:
     return bool(mains) and not any(there[name] for name in mains)
 
 
-def _instead(lane: dict[str, Any]) -> str:
+def instead(lane: dict[str, Any]) -> str:
+    """Return who answers while no server has the lane's main model, and who pays."""
     for each in lane["instead"]:
         payer = f"billed to {each['billed']}" if each["billed"] else "free"
         if each["billed"] and lane.get("asks"):
@@ -166,35 +167,6 @@ def _loaded(reading: dict[str, Any], key: str | None) -> int | None:
         return context.loaded(ask(reading["url"], {"Authorization": f"Bearer {key}"} if key else {}, 1), reading)
     except (OSError, ValueError):
         return None
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What the lane's main model takes, as far as its server tells."""
-
-    images: bool = True
-    tools: bool = True
-
-
-def abilities(lane: dict[str, Any], key: str | None) -> Abilities:
-    """Return what the server of the lane's main model tells of it. key: of a direct lane's server."""
-    sight = lane.get("sight")
-    if not sight:
-        return Abilities()
-    headers = {"Authorization": f"Bearer {key}"} if key and lane["via"] == "direct" else {}
-    if sight["body"] is not None:
-        headers["content-type"] = "application/json"
-    try:
-        told = ask(sight["url"], headers, 1, body=sight["body"])
-    except (OSError, ValueError):
-        return Abilities()
-    return Abilities(context.sees(told, sight) is not False, context.takes_tools(told, sight) is not False)
-
-
-def without_tools(lane: dict[str, Any]) -> str:
-    """Return what to say of a lane whose main model takes no tools."""
-    model, instead = lane["models"]["main"], f"; {_instead(lane)}" if lane["via"] == "gateway" else ""
-    return f"{model} takes no tools, by its server's own word: Claude Code does nothing with it{instead}"
 
 
 def tokens_read(lane: dict[str, Any], key: str | None) -> int | None:
