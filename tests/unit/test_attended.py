@@ -301,11 +301,26 @@ def test_a_units_main_process_is_claude_itself(sit: Sit) -> None:
     assert seat.here()[0] == seat.process
 
 
-@pytest.mark.parametrize("lane", ["local-private", "cloud"])
-def test_with_p_the_command_becomes_claude_where_nobody_may_stand_in(sit: Sit, lane: str) -> None:
-    seat = sit("/bin/sh", "-c", f"exec claude-{lane} -p x")
-    seat.host.ask_here("local-private")
+def test_with_p_the_command_becomes_claude_where_nothing_may_be_told_of_it(sit: Sit) -> None:
+    seat = sit("/bin/sh", "-c", "exec claude-cloud -p x")
     assert seat.here()[0] == seat.process
+
+
+@pytest.mark.parametrize(("status", "undone", "ends"), [("0", True, 76), ("0", False, 0), ("3", True, 3)])
+def test_a_run_whose_last_answer_is_none_does_not_end_well(sit: Sit, status: str, undone: bool, ends: int) -> None:
+    seat = sit("/bin/sh", "-c", "sleep 1; SYSTEMD_EXEC_PID=$$ exec claude-local-private -p x", STATUS=status)
+    seat.host.ask_here("local-private")
+    (claude,) = seat.here()[:1]
+    (run,) = re.findall(r"SIGNALBOX_RUN=([0-9a-f]{32})", Path(f"/proc/{claude}/environ").read_text())
+    mark = seat.host.home / ".local/state/signalbox/undone" / run
+    mark.parent.mkdir(parents=True)
+    if undone:
+        mark.touch()
+    seat.order("exit")
+    if ends == 76:
+        seat.until("claude-local-private: the answer is none: ")
+    assert seat.ended() == ends
+    assert not mark.exists()
 
 
 def test_after_p_it_is_said_who_stood_in_for_the_lanes_model(sit: Sit) -> None:
