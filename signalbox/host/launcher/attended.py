@@ -95,8 +95,9 @@ def main(words: Sequence[str]) -> NoReturn:
     ended = attend(program, arguments, variables, look)
     if run.audit:
         from ..shared.audit import stood_in
+        from .records import read_records
 
-        for each in stood_in(Path(run.audit), run.ident):
+        for each in stood_in(Path(run.audit), run.ident, read_records()["lanes"]):
             _say(each)
     if last and not is_headless(arguments) and within.names_in(Path(home) / "projects", f"*/{last}.jsonl"):
         _say(f"in its lane that is: claude-{lane} --resume {last}")

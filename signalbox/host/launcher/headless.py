@@ -39,7 +39,8 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 def told(_: Sequence[str]) -> NoReturn:
     """Say who answered in another's place in a task that has ended: what systemd runs then."""
-    for each in audit.stood_in(Path(read_records()["audit"]), os.environ.get("INVOCATION_ID", "")):
+    records = read_records()
+    for each in audit.stood_in(Path(records["audit"]), os.environ.get("INVOCATION_ID", ""), records["lanes"]):
         say(each)
     sys.exit(0)
 
