@@ -242,11 +242,11 @@ def _crowded(settings: Settings, routing: Routing, lane: Lane, *, lean: bool) ->
     """
     if lane.via != "gateway":
         return {}
-    mine = {routing.own.get(name, name) for name in lane.models.values()}
+    main = lane.models.get("main", "")
     return {
         name: {"window": window(routing.serving(name)), "lane": _lane_of(settings, routing, own)}
         for name, own in routing.own.items()
-        if own not in mine and not has_room(routing.serving(name), lean=lean)
+        if own != routing.own.get(main, main) and not has_room(routing.serving(name), lean=lean)
     }
 
 

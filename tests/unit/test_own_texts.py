@@ -22,6 +22,7 @@ REPORTED: list[dict[str, Any]] = [
         "error_texts_second.yaml",
         "error_texts_third.yaml",
         "error_texts_fourth.yaml",
+        "error_texts_fifth.yaml",
     )
     for row in yaml.safe_load(Path(__file__).with_name(name).read_text())
 ]
@@ -60,6 +61,10 @@ def told_by(file: Path) -> Iterator[str]:
                     name in SPEAKS
                 ):
                     spoken = [*args, *(each.value for each in keywords)]
+                case ast.Call(func=ast.Name(id="Source"), args=[what, _, cure]):
+                    said = [texts(each, function, constants) or ["X"] for each in (what, cure)]
+                    yield from (f"X: {one}; {other}" for one in said[0] for other in said[1])
+                    continue
                 case ast.Call(func=ast.Name(id="print"), args=args) if file.parent.name == "gateway":
                     spoken = args
                 case ast.Call(func=ast.Attribute(attr="format")) if file.parent.name == "gateway":

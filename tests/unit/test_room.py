@@ -48,6 +48,7 @@ def test_what_has_room_and_a_lanes_own_model_are_not() -> None:
     found = lane("cloud", roomy)
     assert found["crowded"] == {}
     assert "hooks.PreModelSwitch" not in found["settings"]
+    assert set(lane("routed")["crowded"]) == {"local"}  # where it has background work, with prompts of its own
     assert lane("local", {"lanes": {"local": {"prompt": "full"}}})["crowded"] == {}
 
 

@@ -98,8 +98,9 @@ def main(words: Sequence[str]) -> NoReturn:
     ended = attend(program, arguments, variables, look)
     if run.audit:
         from ..shared.audit import stood_in
+        from .records import read_records
 
-        for each in stood_in(Path(run.audit), run.ident):
+        for each in stood_in(Path(run.audit), run.ident, read_records()["lanes"]):
             _say(each)
     status = ended.status
     if is_headless(arguments) and stopped.is_undone(run.ident) and status == 0:

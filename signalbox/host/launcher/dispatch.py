@@ -155,7 +155,7 @@ def _asker(records: dict[str, Any], options: dict[str, Any], arguments: list[str
             return Answer(prompt, 124, f"no answer within {options['timeout']:.0f} s", time.monotonic() - started)
         except OSError as error:
             fail(EX_UNAVAILABLE, f"{records['claude']} cannot be started ({error.strerror})")
-        for each in audit.stood_in(Path(run.audit), run.ident) if run.audit else ():
+        for each in audit.stood_in(Path(run.audit), run.ident, records["lanes"]) if run.audit else ():
             say(each)
         status = done.returncode
         if stopped.is_undone(run.ident) and status == 0:
