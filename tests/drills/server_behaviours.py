@@ -188,7 +188,7 @@ BEHAVIOURS = (
         "BerriAI/litellm/issues/32214",
         ("vllm", "llama_cpp"),
         _habit("own ids"),
-        ALL_LOCAL,
+        {"gateway": "local"},
         prompt=TOOL,
         refused=(ASKS, CALLS, RESULT),
     ),
