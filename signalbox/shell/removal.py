@@ -330,10 +330,13 @@ _ACCOUNTS = sh(
     " sed -n 's/.*add\\(group\\|user\\) --system \\([a-z_][a-z0-9_-]*\\).*/\\2/p' /var/lib/dpkg/info/$p.postinst;"
     " done 2>/dev/null | sort -u"
 )
-# Those that no other package speaks of, and groups that nobody was put into.
+# Those that were not there before us and no other package speaks of, and groups that nobody was put into: files of a
+# person's may belong to another's number.
 _NO_ACCOUNTS = sh(
     "for n in $accounts; do grep -qsw -e $n /usr/lib/sysusers.d/*.conf /var/lib/dpkg/info/*.postinst && continue;"
-    ' userdel $n; [ -n "$(getent group $n | cut -d: -f4)" ] || groupdel $n; done >/dev/null 2>&1'
+    " grep -qsxF -e $n {before} && continue;"
+    ' userdel $n; [ -n "$(getent group $n | cut -d: -f4)" ] || groupdel $n; done >/dev/null 2>&1',
+    before=manifest.BEFORE,
 )
 # Services whose package did not stop them, such as unattended-upgrades, or took their program from under them, such as
 # apt-listchanges: systemd would remember these as failed.
