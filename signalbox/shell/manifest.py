@@ -19,7 +19,7 @@ STATE = "/var/lib/signalbox"
 MANIFEST = f"{STATE}/manifest"
 ORIGINALS = f"{STATE}/originals"
 CONTROLLERS = f"{STATE}/controllers"
-BEFORE = f"{STATE}/etc-before"  # paths in /etc that were there before our first package, one a line
+BEFORE = f"{STATE}/etc-before"  # what was there before our first package: paths in /etc, users, groups; one a line
 # Others see the names in STATE and what is theirs in it: who may read the audit waits for its changes by a path unit,
 # which has to read each directory above.
 MAKE = sh("install -d -m 755 {} && install -d -m 700 {} {}", STATE, MANIFEST, ORIGINALS)

@@ -12,7 +12,7 @@ import pytest
 from signalbox.shell import manifest
 from signalbox.shell.manifest import STATE, Entry, entry_path
 from signalbox.shell.removal import removal
-from signalbox.shell.removal.packages import KEPT
+from signalbox.shell.removal.packages import KEPT, NO_ACCOUNTS
 
 pytestmark = pytest.mark.slow
 
@@ -134,3 +134,14 @@ def test_of_what_a_purge_took_from_etc_only_what_somebody_wrote_is_kept(tmp_path
     subprocess.run(["sh", "-c", f"t={tmp_path}/purge; {script}"], check=True)
     assert [each.name for each in etc.iterdir()] == ["before"]
     assert [(each.name.rpartition("-")[2], each.read_text()) for each in originals.iterdir()] == [("edited", "mine\n")]
+
+
+def test_a_group_that_was_there_before_our_package_stays(tmp_path: Path) -> None:
+    """As docker's is, which both docker-ce and docker.io have made: files may belong to its number."""
+    for name in ("userdel", "groupdel"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$1" >> log\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "before").write_text("/etc/hosts\nroot\nnone-of-docker\n")
+    script = f"accounts='none-of-docker none-of-ours'; {str(NO_ACCOUNTS).replace(manifest.BEFORE, 'before')}"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert (tmp_path / "log").read_text() == "userdel none-of-ours\ngroupdel none-of-ours\n"

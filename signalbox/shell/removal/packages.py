@@ -14,13 +14,14 @@ _ACCOUNTS = sh(
 )
 
 
-# Those that no other package speaks of, and groups that nobody was put into.
-_NO_ACCOUNTS = sh(
+# Those that were not there before us and no other package speaks of, and groups that nobody was put into: files of a
+# person's may belong to another's number.
+NO_ACCOUNTS = sh(
     "for n in $accounts; do grep -qsw -e $n /usr/lib/sysusers.d/*.conf /var/lib/dpkg/info/*.postinst && continue;"
-    ' userdel $n; [ -n "$(getent group $n | cut -d: -f4)" ] || groupdel $n; done >/dev/null 2>&1'
+    " grep -qsxF -e $n {before} && continue;"
+    ' userdel $n; [ -n "$(getent group $n | cut -d: -f4)" ] || groupdel $n; done >/dev/null 2>&1',
+    before=manifest.BEFORE,
 )
-
-
 # Services whose package did not stop them, such as unattended-upgrades, or took their program from under them, such as
 # apt-listchanges: systemd would remember these as failed.
 _NO_ORPHANS = each_of(
@@ -108,7 +109,7 @@ def packages_gone(entries: list[Entry]) -> Script:
         no_nuke=_NO_NUKE,
         had=had,
         kept=KEPT,
-        no_accounts=_NO_ACCOUNTS,
+        no_accounts=NO_ACCOUNTS,
         no_orphans=_NO_ORPHANS,
         forget=each_of(*(manifest.forget(entry.kind, entry.id) for entry in entries)),
     )
