@@ -87,12 +87,12 @@ def _busy(stage: Stage, kind: Kind) -> Iterator[None]:
         stage.simulators.fault(kind.server, "hang", path=ASKED, seconds=3.0)
         working = pool.submit(another)
         assert wait_until(lambda: bool(looks.chats(stage, kind.server)), 20, 0.2)
-        try:
-            with _slow_to_tell(stage, kind):
+        with _slow_to_tell(stage, kind):
+            try:
                 yield
-        finally:
-            over.set()
-        working.result()
+            finally:
+                over.set()
+                working.result()  # before the server is well again, which breaks off what hangs
 
 
 def _says(text: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
