@@ -33,7 +33,7 @@ class Behaviour:
 
     kinds: of servers that it is reported of; the first is played in every form, the others with -p and tools.
     prompt: of the first turn, where another than that of the form. arguments: more of Claude Code's.
-    by: who does the work, of each way: "local", "cloud", or "nobody": then words tells what the person reads (a
+    by: who does the work, of each way: "local", "cloud" (or either, "nobody|cloud"), or "nobody": then words tells what the person reads (a
     pattern). without: what the control plays in place of `have`, where it is not plain Claude Code that fails.
     refused: messages that the server itself must refuse, where neither does.
     """
@@ -237,7 +237,7 @@ BEHAVIOURS = (
         "anthropics/claude-code/issues/81016, zts212653/clowder-ai/issues/778",
         ("llama_cpp", "vllm", "lm_studio"),
         _habit("only thinks"),
-        NOBODY,
+        {**NOBODY, "gateway": "nobody|cloud"},  # it is left alone then, and another answers the next turn
         words="is none: ",
     ),
     Behaviour(
