@@ -34,8 +34,8 @@ class Behaviour:
     kinds: of servers that it is reported of; the first is played in every form, the others with -p and tools.
     prompt: of the first turn, where another than that of the form. arguments: more of Claude Code's.
     by: who does the work, of each way: "local", "cloud", "nobody", or either, as "nobody|cloud". words: what the person
-    reads where nobody does (a pattern). without: what the control plays in place of `have`, where it is not plain Claude Code that fails.
-    refused: messages that the server itself must refuse, where neither does.
+    reads where nobody does (a pattern). without: what the control plays in place of `have`, where it is not plain
+    Claude Code that fails. refused: messages that the server itself must refuse, where neither does.
     """
 
     name: str
