@@ -4,6 +4,8 @@
 - site.py: the hosts, the ways to reach them, and the same resources as an Ansible inventory
 - profiles.py: settings of the hosts that race beside those with the defaults
 - cold.py: a bare host, against a plain script that makes the same of it
+- gateway.py: the first byte through the gateway, against stock LiteLLM; asking.py runs on the host, quick_server.py
+  beside it
 - racers.py: one command line a contender
 - proxy.py: a TCP proxy that adds round-trip time and counts bytes and round trips
 - measure.py: interleaved rounds

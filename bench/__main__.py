@@ -15,7 +15,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bench import cold, racers, report
+from bench import cold, gateway, racers, report
 from bench.measure import PROJECT, Racer, Result, race
 from bench.profiles import PROFILES
 from bench.proxy import Proxy
@@ -61,7 +61,7 @@ class Bench:
     def __init__(self, names: Sequence[str], prefix: str, rounds: int, quick: bool) -> None:
         self.names, self.rounds, self.quick = list(names), rounds, quick
         self.profiled = {profile: f"{prefix}-{profile}" for profile in PROFILES}
-        self.bare = f"{prefix}-bare"
+        self.bare, self.gateway_host = f"{prefix}-bare", f"{prefix}-gateway"
         of_host = {name: PROFILES[profile] for profile, name in self.profiled.items()}
         self.site = Site(names, {**of_host, self.bare: PROFILES[cold.PROFILE]})
         self.secrets = environment()
@@ -103,6 +103,15 @@ class Bench:
         way = self.site.way(f"race-{profile}", [name], converged=False)
         ours = _checked(racers.pyinfra(way, self.secrets, AHEAD))
         return race([*self._floor(way, name), *ours], self.rounds, _say)
+
+    def gateway(self) -> list[gateway.First]:
+        """The first byte of an answer through a host's gateway, against LiteLLM as it comes."""
+        name = self.gateway_host
+        with gateway.server() as url:
+            self.site.profiles = {**self.site.profiles, name: gateway.settings(url)}
+            self.converge([name])
+            with gateway.stock(name, url):
+                return gateway.race(name)
 
     def cold(self) -> list[Result]:
         """A bare host becomes what the host of the profile is."""
@@ -202,6 +211,7 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
         "counts": bench.counts,
         "simulated": lambda: bench.simulated(simulated),
         "cold": bench.cold,
+        "gateway": bench.gateway,
     }
     needed = {"no-change-1": 1, "no-change-1-slow": 1, "drift-1": 1, "counts": 1, "no-change-many": number}
     if converged := max((needed.get(name, 0) for name in only or needed), default=0):
@@ -225,7 +235,9 @@ def main(number: int, prefix: str, rounds: int, simulated: int, only: Sequence[s
         report.publish(RESULTS, PROJECT / "docs")
     click.echo(f"results: {RESULTS.relative_to(PROJECT)}/, docs/performance.md")
     if not keep:
-        hosts.down([name for name in (*names, *bench.profiled.values(), bench.bare) if hosts.exists(name)])
+        hosts.down(
+            [name for name in (*names, *bench.profiled.values(), bench.bare, bench.gateway_host) if hosts.exists(name)]
+        )
         if not Lab.current().hosts():
             hosts.down()
 

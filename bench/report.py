@@ -14,7 +14,7 @@ from bench.racers import AHEAD, SCRIPT, SSH, START, WITHOUT
 
 RACES = (
     "no-change-1", "no-change-guide1", "no-change-base", "no-change-1-slow", "no-change-many", "drift-1", "counts",
-    "simulated", "cold",
+    "simulated", "cold", "gateway",
 )  # fmt: skip
 TITLES = {
     "no-change-1": "A run that changes nothing, one host",
@@ -25,6 +25,7 @@ TITLES = {
     "drift-1": "One edited file is put right, one host",
     "counts": "What a run that changes nothing asks of one host",
     "cold": "A bare host becomes what the first guide sets up",
+    "gateway": "The first byte of an answer through the gateway, and through LiteLLM as it comes (the same image)",
     "simulated": "Processor time of the controller, {simulated hosts} simulated hosts",
 }
 BEGIN, END = "<!-- results: written by python -m bench -->", "<!-- end of results -->"
@@ -34,9 +35,13 @@ def save(folder: Path, results: Mapping[str, Any]) -> Path:
     """Write the results of a run to its own file, and return its path."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{results['date'].replace(' ', 'T').replace(':', '')}-{results['commit']}.json"
-    text = json.dumps(results, indent=1, default=lambda each: asdict(each) if is_dataclass(each) else str(each))
+    text = json.dumps(results, indent=1, default=_plain)
     path.write_text(text + "\n")
     return path
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def newest(folder: Path) -> dict[str, dict[str, Any]]:
@@ -68,7 +73,12 @@ def tables(races: Mapping[str, Mapping[str, Any]]) -> str:
             f" average when it began {race['load']}."
         )
         lines += [f"### {TITLES[name].format_map(race)}", "", measured, ""]
-        lines += _counts(race["results"]) if name == "counts" else _times(race["results"], cpu=name == "simulated")
+        if name == "counts":
+            lines += _counts(race["results"])
+        elif name == "gateway":
+            lines += _first_bytes(race["results"])
+        else:
+            lines += _times(race["results"], cpu=name == "simulated")
         lines.append("")
     return "\n".join(lines)
 
@@ -95,6 +105,17 @@ def _counts(results: Mapping[str, Mapping[str, int]]) -> list[str]:
     heads = ["", *next(iter(results.values()))]
     rows = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     return rows + ["| " + " | ".join([name, *map(str, each.values())]) + " |" for name, each in results.items()]
+
+
+def _first_bytes(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    heads = "", "pairs", "ms", "ms, LiteLLM", "ratio (95 %)", "ms of processor a request", "the same, LiteLLM"
+    rows = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    for each in results:
+        ratio = f"{each['ratio']:.2f} ({each['low']:.2f} to {each['high']:.2f})"
+        processor = [f"{each[name]:.0f}" for name in ("ours_processor", "stock_processor")]
+        figures = [str(each["pairs"]), f"{each['ours']:.0f}", f"{each['stock']:.0f}", ratio, *processor]
+        rows.append("| " + " | ".join([each["prompt"], *figures]) + " |")
+    return rows
 
 
 def picture(title: str, results: Sequence[Mapping[str, Any]]) -> str:

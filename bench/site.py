@@ -142,10 +142,10 @@ def environment() -> dict[str, str]:
     return {**SECRETS, **services.environment()}
 
 
-def inside(name: str, script: str, stdin: str = "") -> str:
+def inside(name: str, script: str, stdin: str = "", timeout: int = 120) -> str:
     """Run a script as root on a host, past its network."""
     return subprocess.run(
-        hosts.inside(name, "sh", "-c", script), input=stdin, capture_output=True, text=True, check=True, timeout=120
+        hosts.inside(name, "sh", "-c", script), input=stdin, capture_output=True, text=True, check=True, timeout=timeout
     ).stdout
 
 

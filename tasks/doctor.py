@@ -6,10 +6,9 @@ import json
 from functools import cache
 from typing import Any
 
-from pyinfra.api import deploy
-
 from signalbox.desired.gateway_container import AUDIT
 from signalbox.desired.render import render
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import remark
 from signalbox.fleet import symptoms
 from signalbox.host import programs

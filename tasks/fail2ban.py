@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
-
 from signalbox.desired.firewall import CONTROLLER, NFTABLES
 from signalbox.desired.packages import FAIL2BAN
 from signalbox.desired.render import render
+from signalbox.engine.deploy import deploy
 from signalbox.facts.in_effect import SshdJail
 from signalbox.operations import controllers_known, directories, file, in_effect, packages, unit
 from signalbox.operations.controllers import spared

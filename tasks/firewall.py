@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.firewall import (
     NFTABLES,
@@ -20,6 +19,7 @@ from signalbox.desired.firewall import (
     resolved,
 )
 from signalbox.desired.render import render
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail, remark, warn
 from signalbox.facts import Placed
 from signalbox.facts.before import Listener, Listeners, unheard

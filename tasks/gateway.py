@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import yaml
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.gateway_config import Container
 from signalbox.desired.gateway_container import AUDIT, container_json
 from signalbox.desired.render import render
 from signalbox.desired.secret_paths import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets
+from signalbox.engine.deploy import deploy
 from signalbox.facts import SecretFiles, SecretState
 from signalbox.host import programs
 from signalbox.operations import directories, file, handed_directory, image, only_unit, service
@@ -20,7 +20,7 @@ from signalbox.settings.sections.gateway import Gateway
 from signalbox.settings.sections.secrets import Secrets
 
 # What LiteLLM loads; of what others share it needs these alone.
-SHARED = ("shared/__init__.py", "shared/context.py", "shared/reasons.py")
+SHARED = ("shared/__init__.py", "shared/context.py", "shared/reasons.py", "shared/thresholds.py")
 PLUGINS = {**programs("gateway"), **{path: programs("shared")[path] for path in SHARED}}
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 

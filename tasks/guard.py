@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.render import render
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
 from signalbox.facts.reach import Guard as GuardFact
 from signalbox.operations import directories, file, nothing_waits, unit

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
-
 from signalbox.desired.render import render
+from signalbox.engine.deploy import deploy
 from signalbox.facts.in_effect import SysctlAtBoot
 from signalbox.operations import absent, directories, file, in_effect, kernel_settings, packages, private_home
 from signalbox.operations.guarded import Proof

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pyinfra.api import deploy
-
 from signalbox.desired.lanes import PROGRAM
 from signalbox.desired.packages import LAUNCHERS
 from signalbox.desired.render import render
 from signalbox.engine.changes import want
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
 from signalbox.host import programs
 from signalbox.host.launcher import helps

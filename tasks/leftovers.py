@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
-
+from signalbox.engine.deploy import deploy
 from signalbox.operations import leftovers_gone
 from signalbox.operations.guarded import Proof
 from signalbox.settings.sections.leftovers import Leftovers

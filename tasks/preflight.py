@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.addresses import of_url
 from signalbox.desired.firewall import is_own
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail, warn
 from signalbox.engine.readahead.cache import MAX_AGE
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable

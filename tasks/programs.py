@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
-
 from signalbox import host
+from signalbox.engine.deploy import deploy
 from signalbox.operations import directories, files
 
 BASE = "/usr/local/lib/signalbox"

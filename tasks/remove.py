@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
-
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail
 from signalbox.operations import docker_storage_gone, sshd_as_before, state_gone, taken_away
 from signalbox.operations.guarded import Proof

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.packages import BESIDE_DOCKER, DOCKER, ROOT_DOCKER
 from signalbox.desired.render import render
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail
 from signalbox.facts import FileText, Placed, UserCommand
 from signalbox.facts.before import EngineState, RootEngine

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.render import render
 from signalbox.desired.secret_paths import GATEWAY, GATEWAY_KEY, gateway_secret, gateway_secrets, lane_secret
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
 from signalbox.facts import BILLED, KeySettings, Sessions
 from signalbox.operations import directories, file, generated_key, key_copy, new_key, secret_file, service

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.render import render
 from signalbox.engine.changes import want
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
 from signalbox.facts import UserCommand
 from signalbox.operations import (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.render import render
 from signalbox.desired.sshd import DIRECTORY, DROP_IN, directives
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail
 from signalbox.facts.reach import Session, Sshd
 from signalbox.operations import controllers_known, directories, packages, sshd_configuration

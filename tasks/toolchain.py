@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pyinfra import host
-from pyinfra.api import deploy
 
 from signalbox.desired.addresses import NPM
 from signalbox.desired.render import render
+from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail
 from signalbox.facts import Machine
 from signalbox.operations import directories, file, first_line, link, manager_environment, node_of, tool

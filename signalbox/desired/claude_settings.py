@@ -5,6 +5,7 @@ Measured with Claude Code 2.1.329; https://code.claude.com/docs/en/settings-refe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from signalbox.desired.billing import accounts
@@ -34,7 +35,7 @@ LEFT_OUT = (
 
 
 def claude_settings(
-    settings: Settings, lane: Lane, *, lean: bool, status_line: str, choices: Choices
+    settings: Settings, lane: Lane, *, lean: bool, program: str, choices: Choices, crowded: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return keys of settings.json with their values; a dot leads into an object, as in `permissions.defaultMode`.
 
@@ -48,13 +49,25 @@ def claude_settings(
         "permissions.defaultMode": MODES[lane.permission_mode],
         "permissions.deny": list(denied),
         # Anew every so many seconds too: while nobody answers, Claude Code repeats the request in silence.
-        "statusLine": {"type": "command", "command": status_line, "refreshInterval": 10},
+        "statusLine": {"type": "command", "command": f"{program} statusline", "refreshInterval": 10},
         # Without it a session starts in auto mode, whatever else is said.
         **({"disableAutoMode": "disable"} if lane.permission_mode != "auto" else {}),
         # The lane's setting is the answer to what Claude Code would ask at each start.
         **({"skipDangerousModePermissionPrompt": True} if lane.permission_mode == "bypass" else {}),
+        # Refused with words where the choice is made.
+        **({"hooks.PreModelSwitch": [{"hooks": [_hook(f"{program} room")]}]} if crowded else {}),
         **({"modelPicker": _picker(choices, LEAN_OPENING if lean else OPENING)} if choices else {}),
     }
+
+
+def _hook(command: str) -> dict[str, Any]:
+    return {"type": "command", "command": command, "timeout": 10}
+
+
+def has_room(several: tuple[Deployment, ...], *, lean: bool) -> bool:
+    """Return whether a model has room for the prompt that a session opens with: else nothing is ever compacted."""
+    least = window(several)
+    return least is None or least >= (LEAN_OPENING if lean else OPENING)
 
 
 def _picker(choices: Choices, opening: int) -> dict[str, Any]:

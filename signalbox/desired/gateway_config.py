@@ -142,7 +142,7 @@ def _budgets(settings: Settings) -> dict[str, str]:
 
 
 def _limits(settings: Settings) -> dict[str, str]:
-    """Return how much of an answer is read, for signalbox/host/gateway/bounds.py."""
+    """Return how much of an answer is read, for signalbox/host/gateway/answer_limits.py."""
     limits = settings.gateway.limits
     return {
         "SIGNALBOX_ANSWER_MIB": str(limits.answer_mib),
@@ -172,7 +172,7 @@ def _deployment(settings: Settings, routing: Routing, served: Deployment, *, in_
     params["api_base"] = _from_container(params["api_base"])
     if in_order:
         params["order"] = served.order  # the next one is asked when this one fails or is not there
-    # The id comes back in each answer's headers: signalbox/host/gateway/audit.py reads who answered from it.
+    # The id comes back in each answer's headers: signalbox/host/gateway/request_record.py reads who answered from it.
     deployment: Config = {
         "model_name": model.name,
         "litellm_params": params,

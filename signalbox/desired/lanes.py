@@ -7,7 +7,7 @@ from typing import Any
 from signalbox.backends import backend_kind, kind_of, sight_of
 from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel
 from signalbox.desired.billing import billed, instead
-from signalbox.desired.claude_settings import LEAN, Choices, claude_settings
+from signalbox.desired.claude_settings import LEAN, Choices, claude_settings, has_room
 from signalbox.desired.context_readings import of_deployments
 from signalbox.desired.routing import Deployment, Routing, window
 from signalbox.desired.secret_paths import lane_secret
@@ -72,6 +72,7 @@ def _record(settings: Settings, routing: Routing, lane: Lane, claude: Account) -
     context = None if lane.via == "first-party" else window(routing.answering(lane, lane.models["main"]))
     lean = (lane.prompt or ("full" if context is None else "lean")) == "lean"
     environment |= LEAN if lean else {}
+    without_room = _crowded(settings, routing, lane, lean=lean)
     return {
         "via": lane.via,
         "models": dict(lane.models),
@@ -88,9 +89,11 @@ def _record(settings: Settings, routing: Routing, lane: Lane, claude: Account) -
             settings,
             lane,
             lean=lean,
-            status_line=f"{PROGRAM} statusline",
+            program=PROGRAM,
             choices=_choices(routing, lane),
+            crowded=without_room,
         ),
+        "crowded": without_room,
         "context": context,
         "servers": _servers(routing, lane),
         "main_servers": _main_servers(routing, lane),
@@ -224,6 +227,27 @@ def _choices(routing: Routing, lane: Lane) -> Choices:
         # An alias is no further model.
         found.setdefault(several[0][1].name if lane.via == "gateway" else _asked_for(routing, lane, name), several)
     return list(found.items())
+
+
+def _crowded(settings: Settings, routing: Routing, lane: Lane, *, lean: bool) -> dict[str, dict[str, Any]]:
+    """Return the models that /model may be asked for and that have no room for this lane's prompt.
+
+    Each by its names, with its window and a lane of its own.
+    """
+    if lane.via != "gateway":
+        return {}
+    main = lane.models.get("main", "")
+    return {
+        name: {"window": window(routing.serving(name)), "lane": _lane_of(settings, routing, own)}
+        for name, own in routing.own.items()
+        if own != routing.own.get(main, main) and not has_room(routing.serving(name), lean=lean)
+    }
+
+
+def _lane_of(settings: Settings, routing: Routing, own: str) -> str | None:
+    """Return a lane whose main model this is; None: it is no lane's."""
+    lanes = ((name, lane.models.get("main", "")) for name, lane in settings.lanes.items() if lane.enabled)
+    return next((name for name, main in lanes if routing.own.get(main) == own), None)
 
 
 def _of_models_to_choose(routing: Routing, lane: Lane) -> dict[str, str]:

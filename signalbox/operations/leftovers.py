@@ -20,7 +20,9 @@ from signalbox.settings.account import NOLOGIN, Account
 from signalbox.shell import Script, all_of, sh
 from signalbox.shell.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.shell.originals import owner_of
-from signalbox.shell.removal import ORDER, mounts_below, npm_packages, ordered, removal
+from signalbox.shell.removal import ORDER, ordered, removal
+from signalbox.shell.removal.accounts import mounts_below
+from signalbox.shell.removal.tools import npm_packages
 from signalbox.shell.run_as import run_as
 
 

@@ -260,7 +260,7 @@ def _cleared_of(session: Claude, answer: str) -> None:
 
 
 def models(stage: Stage) -> Figures:
-    """Each entry of /model, once chosen, answers, and the status line says who it was and who pays."""
+    """Each entry of /model, once chosen, answers, and the status line says who; one without room is refused."""
     stage.converged()
     figures: dict[str, object] = {}
     with _session("claude-routed") as session:
@@ -270,6 +270,9 @@ def models(stage: Stage) -> Figures:
             session.type("/model")
             session.first("Select model")
             session.press(str(number))
+            if "too little for this lane's prompt" in entry:
+                figures[entry.split(" lmstudio ")[0]] = session.line("was blocked by a PreModelSwitch hook")[:80]
+                continue
             if session.first("Set model to", "Kept model", "Switch model?") == "Switch model?":
                 session.press("Enter")
             free = "free" in entry

@@ -166,7 +166,7 @@ def linear(stage: Stage) -> Figures:  # noqa: ARG001 (it needs no host)
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as audit, loaded(patch, Path(audit)) as plugins:
 
         def looked_at(answer: bytes) -> None:
-            counting, judge = plugins.audit.Answer(), plugins.answer_check.Judge(True, True)
+            counting, judge = plugins.token_usage.AnswerUsage(), plugins.answer_judge.Judge(True, True)
             for at in range(0, len(answer), PIECE):
                 counting.take(answer[at : at + PIECE], True)
                 judge.take(answer[at : at + PIECE])

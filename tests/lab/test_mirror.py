@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.lab import mirror
+from tests.lab import litellm_names, mirror
 from tests.lab.machine import LabError, Process, wait_until
 from tests.lab.mirror import clients, packing, servers
 
@@ -340,3 +340,14 @@ def test_uv_takes_over_what_pip_is_configured_for(tmp_path: Path, monkeypatch: p
 def test_an_npm_registry_of_the_machine_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("npm_config_registry", "http://127.83.66.9/npm/")
     assert clients.npm_registry() == "http://127.83.66.9/npm/"
+
+
+def test_litellm_has_what_the_gateway_relies_on(tree: Path) -> None:
+    """By name and parameters, as stubs/ say; another LiteLLM is told by what it has otherwise."""
+    container = ["systemd-nspawn", "--quiet", f"--directory={tree}", f"--machine=names-{os.getpid()}", "--keep-unit",
+                 "--register=no", "--as-pid2", "--read-only", "--tmpfs=/tmp:mode=1777", "--resolv-conf=off",
+                 "--timezone=off", "--console=pipe", "--private-network", "--chdir=/app",
+                 "--setenv=LITELLM_LOCAL_MODEL_COST_MAP=True"]  # fmt: skip
+    compare = litellm_names.command("/app/.venv/bin/python")
+    compared = subprocess.run([*container, *compare], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (compared.returncode, compared.stdout) == (0, ""), compared.stderr[-2000:]

@@ -9,13 +9,16 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -336,8 +339,25 @@ def test_a_lane_that_asks_does_so_before_the_first_prompt(sit: Sit, typed: str, 
     seat = sit("/bin/sh", "-c", "sleep 1; exec claude-local")
     lane = seat.host.records["lanes"]["local"]
     lane["asks"] = True  # its own server is off: nothing listens at the settings' placeholder
-    lane["servers"] = lane["main_servers"] = {"lmstudio": "http://127.0.0.1:1/v1/models"}
-    seat.host.write()
+    asked: list[Any] = []
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        threading.Thread(target=_hang_up, args=(deaf, asked), daemon=True).start()
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1/models"
+        lane["servers"] = lane["main_servers"] = {"lmstudio": url}
+        seat.host.write()
+        _answered(seat, typed, allowed)
+    assert len(asked) == 1, "its server is asked more than once"
+
+
+def _hang_up(deaf: socket.socket, asked: list[Any]) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = deaf.accept()
+            asked.append(connection)
+            connection.close()
+
+
+def _answered(seat: Any, typed: str, allowed: bool) -> None:
     seat.until(r"claude-haiku-4-5 at anthropic would answer, billed to .*, once somebody allows it\n")
     seat.until(r"let claude-haiku-4-5 answer in this session, billed to .*\? \[y/N\] ")
     seat.type(typed)

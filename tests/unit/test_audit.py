@@ -20,11 +20,6 @@ FIELDS = ["time", "session", "run", "lane", "client", "asked", "model", "backend
           "seconds", "first_byte_seconds"]  # fmt: skip
 
 
-@pytest.fixture
-def audit(plugins: Any) -> Any:
-    return plugins.audit
-
-
 def sse(*events: dict[str, Any]) -> list[bytes]:
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
 
@@ -36,7 +31,7 @@ STOP = {"type": "message_stop"}
 
 
 def serve(
-    audit: Any,
+    plugins: Any,
     chunks: Sequence[bytes],
     *,
     status: int = 200,
@@ -51,8 +46,12 @@ def serve(
     given = {**(ANSWERED if headers is None else headers), "content-type": kind}
 
     async def application(_: Any, receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
+        heard = [await receive()]
+        while heard[-1].get("more_body"):
+            heard.append(await receive())
+        if path.endswith("/messages"):  # as answer_check.py does
+            asked_for = plugins.json_document.parsed(b"".join(each["body"] for each in heard))
+            plugins.request_record.current().asks_for(asked_for)
         if meanwhile:
             await meanwhile()
         pairs = [(name.encode(), value.encode()) for name, value in given.items()]
@@ -71,9 +70,9 @@ def serve(
 
     scope = {"type": "http", "method": "POST", "path": path}
     pairs = [(name.encode(), value.encode()) for name, value in SENT.items()]
-    asyncio.run(audit.plugin.around(application)({**scope, "headers": pairs}, receive, send))
+    asyncio.run(plugins.audit.plugin.around(application)({**scope, "headers": pairs}, receive, send))
     assert b"".join(each.get("body", b"") for each in sent) == b"".join(chunks)
-    file = Path(audit.DIRECTORY, audit.FILE)
+    file = Path(plugins.audit_file.DIRECTORY, plugins.audit_file.FILE)
     return json.loads(file.read_text().splitlines()[-1]) if file.exists() else None
 
 
@@ -82,15 +81,15 @@ def told(line: dict[str, Any] | None, *names: str) -> list[Any]:
     return [line[name] for name in names]
 
 
-def test_a_model_of_the_gateways_list_is_told_by_its_own_name(audit: Any) -> None:
+def test_a_model_of_the_gateways_list_is_told_by_its_own_name(plugins: Any) -> None:
     for name, asked in ((f"claude-router-{b'local'.hex()}", "local"), ("claude-router-x", "claude-router-x")):
-        line = serve(audit, sse(START, TEXT, DELTA, STOP), body=json.dumps({"model": name}).encode())
+        line = serve(plugins, sse(START, TEXT, DELTA, STOP), body=json.dumps({"model": name}).encode())
         assert told(line, "asked") == [asked]
 
 
-def test_a_line_has_every_field_and_no_content(audit: Any) -> None:
+def test_a_line_has_every_field_and_no_content(plugins: Any) -> None:
     secret = b'{"model": "local", "messages": [{"role": "user", "content": "our merger"}]}'
-    line = serve(audit, sse(START, TEXT, DELTA, STOP), body=secret)
+    line = serve(plugins, sse(START, TEXT, DELTA, STOP), body=secret)
     assert line is not None
     assert list(line) == FIELDS
     assert told(line, "session", "lane", "asked", "model", "backend") == [
@@ -102,46 +101,63 @@ def test_a_line_has_every_field_and_no_content(audit: Any) -> None:
     ]
     assert told(line, "input_tokens", "cached_tokens", "output_tokens", "estimated") == [7, 5, 3, False]
     assert told(line, "cost_usd", "compared_usd") == [0.0, 15.0]
-    written = Path(audit.DIRECTORY, audit.FILE).read_text()
+    written = Path(plugins.audit_file.DIRECTORY, plugins.audit_file.FILE).read_text()
     assert "merger" not in written
     assert "twelve" not in written
 
 
-def test_a_frame_may_come_in_pieces(audit: Any) -> None:
+def test_a_frame_may_come_in_pieces(plugins: Any) -> None:
     whole = b"".join(sse(START, TEXT, DELTA, STOP))
-    line = serve(audit, [whole[at : at + 7] for at in range(0, len(whole), 7)])
+    line = serve(plugins, [whole[at : at + 7] for at in range(0, len(whole), 7)])
     assert told(line, "input_tokens", "output_tokens", "estimated", "error_class") == [7, 3, False, None]
 
 
-def test_a_cloud_costs_by_the_list_of_prices(audit: Any) -> None:
+def test_what_is_cached_for_an_hour_and_each_search_of_the_web_is_counted(plugins: Any) -> None:
+    """BerriAI/litellm/issues 9812, 11789, 42663: what is written to a cache counted twice, not at all, or as read."""
+    begun = {"input_tokens": 3, "cache_creation_input_tokens": 12304, "cache_read_input_tokens": 100}
+    begun["cache_creation"] = {"ephemeral_5m_input_tokens": 10000, "ephemeral_1h_input_tokens": 2304}  # type: ignore[assignment]
+    ended = {"output_tokens": 550, "server_tool_use": {"web_search_requests": 2}}
+    answer = plugins.token_usage.AnswerUsage()
+    for chunk in sse({**START, "message": {"usage": begun}}, TEXT, {**DELTA, "usage": ended}, STOP):
+        answer.take(chunk, True)
+    counted = answer.counted()
+    assert counted == {"input": 3, "output": 550, "cached": 100, "written": 12304, "hour": 2304, "searches": 2}
+    own = {"input": 3.0, "output": 15.0, "cached": 0.3}  # as LiteLLM's list has claude-sonnet-4-6
+    usd = (3 * 3 + 10000 * 3.75 + 2304 * 6 + 100 * 0.3 + 550 * 15) / 1e6
+    assert plugins.prices.price("", "", counted, own) == pytest.approx(usd + 0.02)
+    known = plugins.prices.price("claude-sonnet-4-6", "", counted)  # a dollar a token
+    assert known == pytest.approx(3 + 100 + 12304 + 550 + 0.02)
+
+
+def test_a_cloud_costs_by_the_list_of_prices(plugins: Any) -> None:
     body = {"type": "message", "usage": {"input_tokens": 10, "output_tokens": 4, "cache_creation_input_tokens": 2}}
-    line = serve(audit, [json.dumps(body).encode()], stream=False, headers=CLOUD)
+    line = serve(plugins, [json.dumps(body).encode()], stream=False, headers=CLOUD)
     assert told(line, "cost_usd", "compared_usd", "input_tokens", "backend") == [16.0, None, 12, "anthropic"]
     unknown = {**CLOUD, "x-litellm-model-id": "mine/mine", "x-litellm-model-name": "azure_ai/mine"}
-    assert told(serve(audit, [json.dumps(body).encode()], stream=False, headers=unknown), "cost_usd") == [None]
+    assert told(serve(plugins, [json.dumps(body).encode()], stream=False, headers=unknown), "cost_usd") == [None]
 
 
-def test_what_openai_servers_count_is_read_too(audit: Any) -> None:
+def test_what_openai_servers_count_is_read_too(plugins: Any) -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
     body = {"object": "chat.completion", "choices": [{"message": {"content": "hello"}}], "usage": usage}
-    line = serve(audit, [json.dumps(body).encode()], stream=False, path="/v1/chat/completions")
+    line = serve(plugins, [json.dumps(body).encode()], stream=False, path="/v1/chat/completions")
     assert told(line, "input_tokens", "cached_tokens", "output_tokens", "estimated") == [5, 4, 2, False]
 
 
 @pytest.mark.parametrize("events", [(START, TEXT), (TEXT, STOP), ({**START, "message": {}}, TEXT, DELTA, STOP)])
-def test_what_was_not_counted_to_the_end_is_estimated(audit: Any, events: tuple[dict[str, Any], ...]) -> None:
-    line = serve(audit, sse(*events), body=b'{"model": "local", "messages": [1, 2]}')
+def test_what_was_not_counted_to_the_end_is_estimated(plugins: Any, events: tuple[dict[str, Any], ...]) -> None:
+    line = serve(plugins, sse(*events), body=b'{"model": "local", "messages": [1, 2]}')
     assert told(line, "input_tokens", "output_tokens", "estimated") == [9, 3, True]
 
 
-def test_a_cut_stream_is_told(audit: Any) -> None:
-    assert told(serve(audit, sse(START, TEXT)), "status", "error_class") == [200, "cut"]
+def test_a_cut_stream_is_told(plugins: Any) -> None:
+    assert told(serve(plugins, sse(START, TEXT)), "status", "error_class") == [200, "cut"]
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "vendor's words"}}
     broke_off: list[Any] = []
-    audit.plugin.broke_off = lambda *told: broke_off.append(told)
-    assert told(serve(audit, sse(START, error)), "error_class") == ["overloaded"]
+    plugins.audit.plugin.broke_off = lambda *told: broke_off.append(told)
+    assert told(serve(plugins, sse(START, error)), "error_class") == ["overloaded"]
     assert broke_off == [("lmstudio/local", "overloaded")]
-    assert "vendor's words" not in Path(audit.DIRECTORY, audit.FILE).read_text()
+    assert "vendor's words" not in Path(plugins.audit_file.DIRECTORY, plugins.audit_file.FILE).read_text()
 
 
 class Timeout(Exception):  # noqa: N818 (theirs)
@@ -166,39 +182,39 @@ class APIConnectionError(Exception):
         (APIConnectionError("Hosted_vllmException - Response payload is not completed"), "unreachable"),
     ],
 )
-def test_a_fallback_names_who_failed_and_why(audit: Any, error: Exception, word: str) -> None:
+def test_a_fallback_names_who_failed_and_why(plugins: Any, error: Exception, word: str) -> None:
     async def fails() -> None:
-        audit.current().estimated = True
-        await audit.plugin.log_success_fallback_event("local", {}, error)
+        plugins.request_record.current().estimated = True
+        await plugins.audit.plugin.log_success_fallback_event("local", {}, error)
 
-    line = serve(audit, sse(START, TEXT, DELTA, STOP), headers=CLOUD, meanwhile=fails)
+    line = serve(plugins, sse(START, TEXT, DELTA, STOP), headers=CLOUD, meanwhile=fails)
     assert told(line, "fallback", "error_class", "status", "estimated") == ["local", word, 200, False]
 
 
 @pytest.mark.parametrize(
     ("status", "word"), [(401, "auth"), (429, "rate_limit"), (500, "server_error"), (418, "bad_request")]
 )
-def test_an_error_is_one_of_our_own_words(audit: Any, status: int, word: str) -> None:
+def test_an_error_is_one_of_our_own_words(plugins: Any, status: int, word: str) -> None:
     body = b'{"type": "error", "error": {"type": "x", "message": "vendor words"}}'
-    line = serve(audit, [body], status=status, stream=False, headers={})
+    line = serve(plugins, [body], status=status, stream=False, headers={})
     assert told(line, "error_class", "status", "model", "input_tokens", "cost_usd") == [word, status, None, 0, 0.0]
 
 
-def test_headers_put_no_more_than_a_word_into_a_line(audit: Any) -> None:
-    assert audit.word("routed") == "routed"
-    assert audit.word("two words") is None
-    assert audit.word("x" * 129) is None
+def test_headers_put_no_more_than_a_word_into_a_line(plugins: Any) -> None:
+    assert plugins.request_record.word("routed") == "routed"
+    assert plugins.request_record.word("two words") is None
+    assert plugins.request_record.word("x" * 129) is None
 
 
-def test_other_requests_leave_no_line(audit: Any) -> None:
-    assert serve(audit, [b"{}"], stream=False, path="/v1/messages/count_tokens") is None
+def test_other_requests_leave_no_line(plugins: Any) -> None:
+    assert serve(plugins, [b"{}"], stream=False, path="/v1/messages/count_tokens") is None
 
 
-def test_the_file_is_moved_aside_and_old_ones_go(audit: Any, tmp_path: Path) -> None:
-    audit.MAX_BYTES, audit.OLD_FILES = 20, 2
+def test_the_file_is_moved_aside_and_old_ones_go(plugins: Any, tmp_path: Path) -> None:
+    plugins.audit_file.MAX_BYTES, plugins.audit_file.OLD_FILES = 20, 2
     for number in range(4):
-        audit.write({"number": number, "long": "x" * 20})
-    audit.write({"n": 1})
+        plugins.audit_file.write({"number": number, "long": "x" * 20})
+    plugins.audit_file.write({"n": 1})
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "requests.1.jsonl",
         "requests.2.jsonl",
@@ -208,7 +224,7 @@ def test_the_file_is_moved_aside_and_old_ones_go(audit: Any, tmp_path: Path) -> 
     assert (tmp_path / "requests.jsonl").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_directory_that_is_gone_stops_no_request(audit: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    audit.DIRECTORY = "/nonexistent/audit"
-    serve(audit, sse(START, TEXT, DELTA, STOP))
+def test_a_directory_that_is_gone_stops_no_request(plugins: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    plugins.audit_file.DIRECTORY = "/nonexistent/audit"
+    serve(plugins, sse(START, TEXT, DELTA, STOP))
     assert "the audit cannot be written" in capsys.readouterr().err

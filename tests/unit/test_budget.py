@@ -178,14 +178,14 @@ class Called:
 
     def __init__(self, plugins: Any, directory: Path, ledger: Any) -> None:
         self.clock, self.file = 0.0, directory / "look"
-        self._attention = plugins.attention.Attention(ledger, lambda: self.clock)
-        self._attention.begin()
+        self._alerts = plugins.alerts.Alerts(ledger, lambda: self.clock)
+        self._alerts.begin()
         assert self.file.exists()  # else systemd may miss the first call
 
     def by(self, *records: dict[str, Any]) -> bool:
         self.file.write_text("")
         for each in records:
-            self._attention.wrote(each)
+            self._alerts.wrote(each)
         return bool(self.file.read_text())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -44,6 +45,16 @@ def test_only_changes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert told(DOWN, REBOOT) == ""
     assert told(REBOOT) == f"{changes.NOTICE}over: gateway-down: litellm.service is inactive\n"
     assert told(REBOOT) == ""
+
+
+def test_who_calls_while_it_looks_is_heard_afterwards(tmp_path: Path) -> None:
+    expected = {"lanes": {"audit": str(tmp_path / "requests.jsonl")}}
+    began = time.time() - 5
+    assert not changes.called(expected, began)  # nobody ever did
+    (tmp_path / "look").touch()
+    assert changes.called(expected, began)
+    assert not changes.called(expected, time.time() + 5)
+    assert not changes.called({}, began)
 
 
 def test_another_figure_is_no_change(capsys: pytest.CaptureFixture[str]) -> None:

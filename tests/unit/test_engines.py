@@ -11,7 +11,8 @@ import pytest
 from signalbox.operations.engines import BEGUN, NOTED
 from signalbox.shell import sh
 from signalbox.shell.manifest import Entry
-from signalbox.shell.removal import _started_by_user, removal
+from signalbox.shell.removal import removal
+from signalbox.shell.removal.services import started_by_user
 
 # Two containers run, one of ours among them; one that is not there any more cannot be begun.
 DOCKER = """#!/bin/sh
@@ -55,7 +56,7 @@ def test_a_docker_whose_program_has_gone_is_left(tmp_path: Path, program: str, s
     (tmp_path / "calls").touch()
     with socket.socket(socket.AF_UNIX) as bus:
         bus.bind(str(tmp_path / "bus"))
-        script = sh("export XDG_RUNTIME_DIR={}; {}", str(tmp_path), _started_by_user("docker.service", ["pages"]))
+        script = sh("export XDG_RUNTIME_DIR={}; {}", str(tmp_path), started_by_user("docker.service", ["pages"]))
         assert _run(tmp_path, script) == starts
     started = "systemctl --user start docker.service" in (tmp_path / "calls").read_text().splitlines()
     assert started == bool(starts)

@@ -27,6 +27,7 @@ class Request:
 
     def __init__(self, lane: str = "local") -> None:
         self.headers = {"x-signalbox-lane": lane}
+        self.lane = lane
         self.tried: list[Any] = []
         self.may: list[str] | None = None
         self.stopped: Any = None
@@ -39,6 +40,11 @@ def ask(plugins: Any, model: str, *deployments: dict[str, Any], hop: bool = Fals
 
 def asked(plugins: Any, deployment: dict[str, Any], **kwargs: Any) -> Any:
     return plugins.failover.plugin.async_pre_call_deployment_hook({**deployment, **kwargs}, None)
+
+
+def tried(plugins: Any, *deployments: tuple[dict[str, Any], str | None]) -> list[Any]:
+    """Return what a request keeps of deployments that were asked, each with why it failed."""
+    return [plugins.request_record.Tried(each["model_info"], why) for each, why in deployments]
 
 
 def failed(plugins: Any, ident: str, why: str, **more: Any) -> Any:
@@ -94,7 +100,7 @@ def test_a_server_that_is_gone_is_left_out_until_it_is_seen_again(plugins: Any) 
         try:
             for _ in range(200):  # the background probes see it
                 await asyncio.sleep(0.05)
-                if not plugins.failover.plugin._gone:
+                if not plugins.failover.plugin.watch.gone:
                     break
             return await ask(plugins, "local", gone)
         finally:
@@ -113,12 +119,13 @@ def test_a_server_that_is_busy_with_a_request_of_ours_is_not_gone(
     working = Request()
 
     async def both() -> None:
-        plugins.audit.under_way.add(working)
-        working.tried = [[busy["model_info"], None]]
+        plugins.request_record.under_way.add(working)
+        working.tried = tried(plugins, (busy, None))
         assert await ask(plugins, "local", busy) == [busy]
-        for tried in ([], [[{"probe_url": "http://elsewhere"}, None]], [[busy["model_info"], "timeout"]]):
-            working.tried = tried
-            plugins.failover.plugin._gone.clear()
+        elsewhere = deployment(probe_url="http://elsewhere")
+        for asked in ((), ((elsewhere, None),), ((busy, "timeout"),)):
+            working.tried = tried(plugins, *asked)
+            plugins.failover.plugin.watch.gone.clear()
             with pytest.raises(ServiceUnavailableError):
                 await ask(plugins, "local", busy)
 
@@ -147,6 +154,25 @@ def test_many_requests_wait_for_one_probe(plugins: Any, silent: int, monkeypatch
 
     assert all(isinstance(each, ServiceUnavailableError) for each in asyncio.run(several()))
     assert looked == [url]
+
+
+def test_one_that_has_just_answered_is_not_asked_again(
+    plugins: Any, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    answers = plugins.probe.answers
+    monkeypatch.setattr(plugins.probe, "answers", lambda url: looked.append(url) or answers(url))
+    there = deployment(probe_url=f"http://127.0.0.1:{server.server_address[1]}/models")
+
+    async def several(fresh: float) -> int:
+        looked.clear()
+        monkeypatch.setattr(plugins.server_watch, "FRESH", fresh)
+        for _ in range(5):
+            assert await ask(plugins, "local", there) == [there]
+        return len(looked)
+
+    assert asyncio.run(several(60)) == 1
+    assert asyncio.run(several(0)) == 5
 
 
 def test_one_that_failed_rests_if_another_follows(plugins: Any) -> None:
@@ -194,7 +220,7 @@ def test_a_request_that_was_wrong_leaves_the_server_in(plugins: Any, why: str) -
 @pytest.mark.parametrize(("why", "goes"), [("rate_limit", True), ("quota", True), ("server_error", False)])
 def test_a_quota_fallback_follows_on_a_quota_alone(plugins: Any, why: str, goes: bool) -> None:
     cloud = deployment("claude-sonnet-4-6", "anthropic", on_quota=["local"])
-    plugins.audit._current.set(request := Request())
+    plugins.request_record._current.set(request := Request())
 
     async def fail() -> Any:
         assert await ask(plugins, "claude-sonnet-4-6", cloud) == [cloud]
@@ -211,8 +237,8 @@ def test_a_quota_fallback_follows_on_a_quota_alone(plugins: Any, why: str, goes:
             with pytest.raises(ServiceUnavailableError, match="'local' follows on a used-up quota alone"):
                 asyncio.run(fail())
     finally:
-        plugins.audit._current.set(None)
-    assert [failure for _, failure in request.tried] == ([why, None] if goes else [why])
+        plugins.request_record._current.set(None)
+    assert [each.why for each in request.tried] == ([why, None] if goes else [why])
 
 
 def test_a_cloud_rests_for_as_long_as_it_asks(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,11 +263,11 @@ def test_a_cloud_rests_for_as_long_as_it_asks(plugins: Any, monkeypatch: pytest.
 def test_a_lane_says_what_may_follow(
     plugins: Any, monkeypatch: pytest.MonkeyPatch, rule: str, lane: str, follow: list[str]
 ) -> None:
-    monkeypatch.setattr(plugins.failover, "FALLBACKS_OF", dict(each.split("=") for each in rule.split()))
+    monkeypatch.setattr(plugins.fallback_rules, "FALLBACKS_OF", dict(each.split("=") for each in rule.split()))
     cloud = deployment("sonnet", "anthropic", fallbacks=["foundry-sonnet"], on_quota=["local"])
     others = {"local": deployment(), "foundry-sonnet": deployment("foundry-sonnet", "foundry")}
     plugins.router.model_list = [{"model_name": name, **each} for name, each in others.items()]
-    plugins.audit._current.set(Request(lane))
+    plugins.request_record._current.set(Request(lane))
 
     async def used_up() -> Any:
         await asked(plugins, cloud)
@@ -259,30 +285,30 @@ def test_a_lane_says_what_may_follow(
     try:
         assert asyncio.run(used_up()) == follow
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
 
 
 def test_a_client_gets_no_model_that_it_may_not_ask(plugins: Any) -> None:
     local = deployment(fallbacks=["haiku", "other"])
-    plugins.audit._current.set(request := Request())
+    plugins.request_record._current.set(request := Request())
     request.may = ["local", "other"]
     try:
-        assert list(plugins.failover.followers(request, local["model_info"], None)) == ["other"]
+        assert list(plugins.fallback_rules.followers(request, local["model_info"], None)) == ["other"]
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
 
 
 def test_after_an_answer_that_is_none_come_those_that_have_not_answered(plugins: Any) -> None:
     sonnet = deployment("sonnet", "anthropic", fallbacks=["foundry-sonnet"], on_quota=["local"])
     local = deployment(fallbacks=["haiku", "sonnet"])
     plugins.router.model_list = [{"model_name": "sonnet", **sonnet}, {"model_name": "local", **local}]
-    plugins.audit._current.set(request := Request())
-    request.tried = [[sonnet["model_info"], "quota"], [local["model_info"], None]]
+    plugins.request_record._current.set(request := Request())
+    request.tried = tried(plugins, (sonnet, "quota"), (local, None))
     try:
         assert plugins.failover.plugin.following(["lmstudio/local"]) == ["foundry-sonnet", "haiku", "sonnet"]
         assert plugins.failover.plugin.following(["lmstudio/local", "foundry/foundry-sonnet"]) == ["haiku", "sonnet"]
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
 
 
 def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
@@ -312,9 +338,9 @@ def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
     async def until(left_out: bool) -> None:
         for _ in range(200):  # the background probes see it
             await asyncio.sleep(0.05)
-            if bool(plugins.failover.plugin._short) == left_out:
+            if bool(plugins.failover.plugin.watch.short) == left_out:
                 return
-        raise AssertionError(plugins.failover.plugin._short)
+        raise AssertionError(plugins.failover.plugin.watch.short)
 
     async def shrunk_and_mended() -> Any:
         await ask(plugins, "local", followed)
@@ -329,7 +355,7 @@ def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
 
     try:
         assert asyncio.run(shrunk_and_mended()) == [followed]
-        assert plugins.failover.plugin.loaded() == {"lmstudio/local": 32768, "lmstudio/alone": 32768}
+        assert plugins.failover.plugin.watch.loaded() == {"lmstudio/local": 32768, "lmstudio/alone": 32768}
     finally:
         server.shutdown()
         thread.join()
@@ -351,16 +377,16 @@ def test_a_model_that_is_loaded_with_too_little_is_left_out_until_it_has_enough(
 def test_a_lane_that_asks_lets_what_bills_follow_once_it_is_allowed(
     plugins: Any, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], written: str, follows: bool
 ) -> None:
-    monkeypatch.setattr(plugins.failover, "FALLBACKS_OF", {"local": "ask"})
-    Path(plugins.audit.DIRECTORY, plugins.allow.FILE).write_text(written)
+    monkeypatch.setattr(plugins.fallback_rules, "FALLBACKS_OF", {"local": "ask"})
+    Path(plugins.audit_file.DIRECTORY, plugins.allow.FILE).write_text(written)
     local = deployment(fallbacks=["second", "claude-haiku-4-5"])
     haiku, second = deployment("claude-haiku-4-5", "anthropic"), deployment("second", "lmstudio")
     plugins.router.model_list = [{"model_name": each["model_info"]["id"].partition("/")[2], **each}
                                  for each in (local, haiku, second)]  # fmt: skip
     request = Request()
     request.headers |= headers
-    request.tried = [[local["model_info"], "unreachable"]]
-    plugins.audit._current.set(request)
+    request.tried = tried(plugins, (local, "unreachable"))
+    plugins.request_record._current.set(request)
     try:
         # What bills nobody needs no word.
         assert asyncio.run(ask(plugins, "second", second, hop=True)) == [second]
@@ -370,15 +396,16 @@ def test_a_lane_that_asks_lets_what_bills_follow_once_it_is_allowed(
         with pytest.raises(ServiceUnavailableError):
             asyncio.run(ask(plugins, "claude-haiku-4-5", haiku, hop=True))
         assert request.stopped == ("claude-haiku-4-5", "ask")
-        _, words = plugins.spent.stopped()
+        _, words = plugins.refusals.stopped()
         assert words.startswith("lmstudio/local did not answer (unreachable), and this lane asks before")
         assert f"! claude-switch allow {headers.get('x-claude-code-session-id') or 'SESSION'} and ask" in words
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
 
 
 def test_a_used_up_budget_leaves_out_what_bills_and_says_so(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    used = {"of": "all", "name": "", "usd": 10.0, "per": "day", "spent": 10.25, "since": "2026-11-18T00:00:00+00:00"}
+    used = {"of": "all", "name": "", "usd": 10.0, "per": "day", "spent": 10.25, "since": "2026-11-18T00:00:00+00:00",
+            "unpriced": False}  # fmt: skip
     monkeypatch.setattr(
         plugins.budget.ledger, "used_up", lambda each, _lane, hop: used if hop and "anthropic" in str(each) else None
     )
@@ -386,20 +413,20 @@ def test_a_used_up_budget_leaves_out_what_bills_and_says_so(plugins: Any, monkey
     local = deployment(fallbacks=["claude-haiku-4-5"])
     plugins.router.model_list = [{"model_name": "claude-haiku-4-5", **haiku}, {"model_name": "local", **local}]
     request = Request()
-    request.tried = [[local["model_info"], "unreachable"]]
-    plugins.audit._current.set(request)
+    request.tried = tried(plugins, (local, "unreachable"))
+    plugins.request_record._current.set(request)
     try:
         with pytest.raises(ServiceUnavailableError) as told:
             asyncio.run(ask(plugins, "claude-haiku-4-5", haiku, hop=True))
         assert told.value.signalbox_class == "budget"  # type: ignore[attr-defined]
         assert asyncio.run(ask(plugins, "local", local)) == [local]
         assert plugins.failover.plugin.following(["lmstudio/local"]) == []
-        assert plugins.spent.stopped()[1].startswith(
+        assert plugins.refusals.stopped()[1].startswith(
             "lmstudio/local did not answer (unreachable), and the budget of 10 USD a day for this host is used up "
             "(10.25 USD since 2026-11-18T00:00 UTC), so anthropic/claude-haiku-4-5 is not asked. It begins anew"
         )
     finally:
-        plugins.audit._current.set(None)
+        plugins.request_record._current.set(None)
 
 
 def test_what_each_server_says_to_the_gateway_is_told(plugins: Any, server: HTTPServer) -> None:
@@ -409,7 +436,7 @@ def test_what_each_server_says_to_the_gateway_is_told(plugins: Any, server: HTTP
     gone = deployment("x", "box", probe_url=f"http://127.0.0.1:{port}/models", fallbacks=["haiku"])
     cloud = deployment("sonnet", "anthropic")
     plugins.router.model_list = [{"model_name": "m", **each} for each in (there, gone, cloud)]
-    assert plugins.failover.plugin.servers() == {"lmstudio": None, "box": None}
+    assert plugins.failover.plugin.watch.servers() == {"lmstudio": None, "box": None}
 
     async def look() -> None:
         await ask(plugins, "m", there)
@@ -417,7 +444,7 @@ def test_what_each_server_says_to_the_gateway_is_told(plugins: Any, server: HTTP
             await ask(plugins, "m", gone)
 
     asyncio.run(look())
-    assert plugins.failover.plugin.servers() == {"lmstudio": 401, "box": "refused"}
+    assert plugins.failover.plugin.watch.servers() == {"lmstudio": 401, "box": "refused"}
 
 
 @pytest.mark.parametrize(

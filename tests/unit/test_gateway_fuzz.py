@@ -18,8 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.gateway_plugins import loaded
+from tests.unit.test_answer_check import converse, said
 from tests.unit.test_audit import CLOUD, FIELDS, STOP, TEXT, serve
-from tests.unit.test_guard import converse, said
 
 pytestmark = pytest.mark.timeout(7200)  # of the many examples on a busy machine
 DEEP = 100_000  # of nesting
@@ -83,9 +83,9 @@ def cut(answer: bytes, cuts: list[int]) -> list[bytes]:
 
 def audited(plugins: SimpleNamespace, answer: bytes, cuts: list[int], stream: bool) -> dict[str, Any]:
     """Serve it, and return the one line that is left of it; what the client gets is checked in `serve`."""
-    file = Path(plugins.audit.DIRECTORY, plugins.audit.FILE)
+    file = Path(plugins.audit_file.DIRECTORY, plugins.audit_file.FILE)
     file.write_text("")
-    assert serve(plugins.audit, cut(answer, cuts), stream=stream, headers=CLOUD)
+    assert serve(plugins, cut(answer, cuts), stream=stream, headers=CLOUD)
     (line,) = file.read_text().splitlines()
     told: dict[str, Any] = json.loads(line, parse_constant=pytest.fail)
     return told
@@ -152,9 +152,9 @@ def test_an_error_is_one_of_our_own_words(plugins: SimpleNamespace, words: str, 
     error = type("BadRequestError", (Exception,), {"body": body, "litellm_response_headers": {"retry-after": retry}})(
         words
     )
-    assert plugins.audit.error_class(error) in {
-        *plugins.audit.BY_ERROR.values(),
-        *plugins.audit.BY_STATUS.values(),
+    assert plugins.error_classes.error_class(error) in {
+        *plugins.error_classes.BY_ERROR.values(),
+        *plugins.error_classes.BY_STATUS.values(),
         "quota",
     }
     rest = plugins.failover.retry_after(error)
@@ -179,14 +179,14 @@ def test_what_is_loaded_is_told(plugins: SimpleNamespace, tokens: dict[str, int 
 )
 def test_what_is_kept_of_an_answer_has_a_bound(plugins: SimpleNamespace, piece: bytes, stream: bool) -> None:
     """6 MiB come; of an answer that is not yet one the client gets nothing, so it must be let go of."""
-    answer, judge = plugins.audit.Answer(), plugins.answer_check.Judge(stream, True)
+    answer, judge = plugins.token_usage.AnswerUsage(), plugins.answer_judge.Judge(stream, True)
     taken = 0
     while taken < 6 << 20:
         answer.take(piece, stream)
         judge.take(piece)
         taken += len(piece)
         for keeper in (answer, judge):
-            assert len(keeper._lines._open) + len(keeper._document._data) <= plugins.lines.MOST
-        assert judge.verdict or taken <= plugins.lines.MOST
+            assert len(keeper._events._open) + len(keeper._document._data) <= plugins.json_document.MOST
+        assert judge.verdict or taken <= plugins.json_document.MOST
     answer.end(stream)
     assert answer.counted() is None

@@ -27,10 +27,10 @@ def user(*blocks: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def request_(plugins: Any) -> Any:
-    request = SimpleNamespace(tried=[], mended=set(), headers={}, may=None)
-    plugins.audit._current.set(request)
+    request = SimpleNamespace(tried=[], mended=set(), headers={}, lane=None, may=None)
+    plugins.request_record._current.set(request)
     yield request
-    plugins.audit._current.set(None)
+    plugins.request_record._current.set(None)
 
 
 def mended(plugins: Any, messages: Any, **info: Any) -> Any:
@@ -119,7 +119,7 @@ def test_what_a_server_refuses_once_it_is_not_sent_again(plugins: Any, request_:
     error = type("Error", (Exception,), {"status_code": 500})(words)
     given = {"model_info": LOCAL}
     asyncio.run(plugins.failover.plugin.async_post_call_failure_deployment_hook(given, error, None))
-    assert request_.tried[0][1] == "bad_request"
+    assert request_.tried[0].why == "bad_request"
     assert not plugins.failover.plugin._resting, "the server is well, and the next request is another"
     assert mended(plugins, [user(IMAGE)]) == [user(WORDS)]
 

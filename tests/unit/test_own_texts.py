@@ -60,6 +60,14 @@ def told_by(file: Path) -> Iterator[str]:
                     name in SPEAKS
                 ):
                     spoken = [*args, *(each.value for each in keywords)]
+                case ast.Call(func=ast.Name(id="Source"), args=[what, _, cure]):
+                    said = [texts(each, function, constants) or ["X"] for each in (what, cure)]
+                    yield from (f"X: {one}; {other}" for one in said[0] for other in said[1])
+                    continue
+                case ast.Call(func=ast.Name(id="print"), args=args) if file.parent.name == "gateway":
+                    spoken = args
+                case ast.Call(func=ast.Attribute(attr="format")) if file.parent.name == "gateway":
+                    spoken = [node]
                 case ast.Raise(exc=ast.Call(args=args)):
                     spoken = args
                 case ast.Yield(value=ast.expr() as value) if file.stem in ("context", "probes"):
@@ -85,6 +93,10 @@ def texts(node: ast.expr, function: ast.AST, constants: dict[str, ast.expr], dep
             return [before + after for before in of(left) or ["X"] for after in of(right) or ["X"]]
         case ast.IfExp(body=body, orelse=orelse):
             return [*of(body), *of(orelse)]
+        case ast.Dict(values=parts):
+            return [text for each in parts for text in of(each)]
+        case ast.Subscript(value=ast.Name(id=name)) if name in constants:
+            return of(constants[name])
         case ast.BoolOp(values=parts) | ast.Tuple(elts=parts):
             return [text for each in parts for text in of(each)]
         case ast.Call(func=ast.Attribute(value=value, attr="format")):

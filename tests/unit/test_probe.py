@@ -87,8 +87,8 @@ def test_a_flood_is_read_no_further_than_the_bound(plugins: Any, monkeypatch: py
 
 
 def test_interim_answers_without_end_keep_nobody_waiting(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = plugins.bounds.ResponseHandler
-    monkeypatch.setattr(handler, "read", plugins.bounds.interim(handler.read))
+    handler = plugins.answer_limits.ResponseHandler
+    monkeypatch.setattr(handler, "read", plugins.answer_limits.interim(handler.read))
     there, taken = asked(lambda: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 100), plugins.probe.answers)
     assert (there, taken < 16 << 20) == ("no-http", True)
 

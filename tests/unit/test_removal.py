@@ -11,7 +11,8 @@ import pytest
 
 from signalbox.shell import manifest
 from signalbox.shell.manifest import STATE, Entry, entry_path
-from signalbox.shell.removal import _KEPT, _NO_ACCOUNTS, removal
+from signalbox.shell.removal import removal
+from signalbox.shell.removal.packages import KEPT, NO_ACCOUNTS
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ def test_of_what_a_purge_took_from_etc_only_what_somebody_wrote_is_kept(tmp_path
     (tmp_path / "purge/were").write_text("".join(f"./{name}\n" for name in files))
     (tmp_path / "purge/packaged").write_text(f"{etc}/packaged\n")
     (tmp_path / "etc-before").write_text(f"{etc}/before\n")
-    script = str(_KEPT).replace("/etc/", f"{etc}/").replace(manifest.ORIGINALS, str(originals))
+    script = str(KEPT).replace("/etc/", f"{etc}/").replace(manifest.ORIGINALS, str(originals))
     script = script.replace(manifest.BEFORE, str(tmp_path / "etc-before"))
     subprocess.run(["sh", "-c", f"t={tmp_path}/purge; {script}"], check=True)
     assert [each.name for each in etc.iterdir()] == ["before"]
@@ -141,6 +142,6 @@ def test_a_group_that_was_there_before_our_package_stays(tmp_path: Path) -> None
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$1" >> log\n')
         (tmp_path / name).chmod(0o755)
     (tmp_path / "before").write_text("/etc/hosts\nroot\nnone-of-docker\n")
-    script = f"accounts='none-of-docker none-of-ours'; {str(_NO_ACCOUNTS).replace(manifest.BEFORE, 'before')}"
+    script = f"accounts='none-of-docker none-of-ours'; {str(NO_ACCOUNTS).replace(manifest.BEFORE, 'before')}"
     subprocess.run(["sh", "-c", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
     assert (tmp_path / "log").read_text() == "userdel none-of-ours\ngroupdel none-of-ours\n"

@@ -180,6 +180,48 @@ def test_bytes_pass_through_as_they_are(gateway: Host) -> None:
     assert gateway.ask(body=body) == b"litellm-1 " + body
 
 
+def test_a_head_may_come_in_pieces_and_the_end_of_what_is_asked_before_the_answer(gateway: Host) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: here\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"
+    for size in (1, 7, 60, len(head)):
+        with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as client:
+            for at in range(0, len(head), size):
+                client.sendall(head[at : at + size])
+                time.sleep(0.001)
+            client.shutdown(socket.SHUT_WR)
+            told = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        assert told.endswith(b"\r\n\r\nlitellm-1 hello")
+        assert b"connection: close" in told.lower()
+
+
+def test_a_head_without_end_is_heard_no_longer(gateway: Host) -> None:
+    def go_on() -> None:
+        for _ in range(1000):
+            client.sendall(b"x-long: " + b"a" * 4096 + b"\r\n")
+            time.sleep(0.001)
+
+    client = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
+    with client, pytest.raises(OSError):  # noqa: PT011
+        go_on()
+    assert gateway.ask() == b"litellm-1 hello"
+
+
+def test_who_does_not_read_holds_nobody_up_and_who_goes_is_forgotten(gateway: Host) -> None:
+    body = os.urandom(30_000_000)
+    head = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert gateway.process
+    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as client:
+        client.sendall(head + body)
+        time.sleep(1)  # nobody reads the answer
+        status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+        held = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        assert held < 60_000, f"{held} KiB: it keeps what nobody reads"
+        assert gateway.ask() == b"litellm-1 hello"
+    gateway.want("local other", "local other")
+    assert gateway.swap().returncode == 0
+    first = int((gateway.containers / "litellm-1").read_text())
+    until(lambda: not Path(f"/proc/{first}").exists())  # it does not wait for one who has gone
+
+
 def test_what_is_under_way_ends_where_it_began(gateway: Host) -> None:
     wait = gateway.containers / "wait"
     wait.touch()

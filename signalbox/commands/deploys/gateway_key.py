@@ -6,4 +6,4 @@ from signalbox.settings import settings_for
 from tasks.secrets import rotated_gateway_key
 
 s = settings_for(host)
-rotated_gateway_key(s.secrets, s.gateway_account, s.service_account, s.gateway.port, **s.privileges())  # type: ignore[arg-type]
+rotated_gateway_key(s.secrets, s.gateway_account, s.service_account, s.gateway.port, **s.privileges())

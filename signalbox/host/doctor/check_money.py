@@ -8,11 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..shared import audit, budgets
+from ..shared.thresholds import LATELY, OFTEN
 from .check import Finding, check
 from .host_context import AGENT, Here
-
-LATELY = timedelta(minutes=10)
-OFTEN = 3  # times
 
 
 @check(AGENT, needs=("lane-records",))
@@ -32,7 +30,7 @@ def spending(here: Here) -> Iterator[Finding]:
 
 def _billed(path: Path) -> Counter[tuple[str, str | None]]:
     """Return how often somebody was billed in a model's place lately, for one cause, since it last answered itself."""
-    since = datetime.now(UTC) - LATELY
+    since = datetime.now(UTC) - timedelta(seconds=LATELY)
     several: Counter[tuple[str, str | None]] = Counter()
     for entry in audit.newest(path):
         if audit.unanswered(entry) or datetime.fromisoformat(entry["time"]) < since:

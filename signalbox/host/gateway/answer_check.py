@@ -2,56 +2,23 @@
 
 Where nobody may follow, it says what came in place of an answer: as one, it would end a task well that was never done.
 
-What can be seen before the first word has gone out: an answer without content, one that begins with a template's
-leftovers (`<unused24>`), or with a tool call printed as text. Thinking is passed on at once: what is none after it ends
-in an error, and the client asks again; so does one whose last words are such a call (endings.py).
+What can be seen before the first word has gone out is answer_judge.py's. Thinking is passed on at once: what is none
+after it ends in an error, and the client asks again; so does one whose last words are a printed call
+(answer_endings.py).
 """
 
+from __future__ import annotations
+
 import json
-import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
-from . import audit, endings
-from .lines import Document, Lines, parsed, part, parts, text
-
-HELD = 2048  # characters; after so many it is an answer
-HELD_BYTES = 1 << 18  # of a stream, however little it says
-JUDGED = 1 << 14  # characters of its text at most
-# What models print when their server does not know their template, or parses it wrongly.
-LEFTOVERS = (
-    "<unused",
-    "<tool_call",
-    "<function=",
-    "<|tool_call",
-    "<|python_tag|>",
-    "[TOOL_CALLS]",
-    "<start_function_call>",
-    "<|channel|>",  # gpt-oss
-    "<|start|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<\uff5cDSML\uff5c",  # DeepSeek's bars are not ASCII's
-    "<\uff5ctool",
-    "<seed:tool_call>",
-    "<minimax:tool_call>",
-    "<function_calls>",
-    "<invoke name=",
-)
-# Where tools are offered, these too; without any, somebody may have asked for just that text.
-CALLS = ("```tool_code", "```tool_call", "<tool_code>")
-_OBJECT = r'\{\s*"(?:name|function|tool|type)"\s*:.*"(?:arguments|parameters|input)"\s*:'  # a call as JSON has both
-PRINTED_CALL = re.compile(
-    rf"(?:```(?:json)?\s*)?\[?\s*{_OBJECT}"
-    r"|[\w.-]{1,64}\[ARGS\]\s*\{"  # Mistral's, whose first word was swallowed
-    r"|analysis.*?assistant(?:commentary|analysis|final)",  # gpt-oss, whose tokens were printed as words
-    re.S,
-)
-PERHAPS_CALL = re.compile(
-    r'`{1,3}$|```(?:j|js|jso|json)?\s*$|(?:```(?:json)?\s*)?\[?\s*\{\s*(?:"(?:$|n|f|t)|$)|(?:```(?:json)?\s*)?\[\s*$'
-    r"|[\w.-]{1,64}(?:\[(?:A|AR|ARG|ARGS|ARGS\]\s*)?)?$"
-    r"|analysis"
-)
-THOUGHT = ("<think>", "</think>")  # printed: what comes after it counts
-
+from . import deployments
+from .answer_endings import Ending
+from .answer_judge import Judge
+from .asgi import Application, Message, Receive, Scope, Send, headers, respond
+from .json_document import parsed, text
+from .request_record import current
 
 WORDS = (
     "the answer of {} on {} is none: nothing, or a tool call or a template's leftovers printed as text. Its server does"
@@ -63,117 +30,28 @@ class MalformedError(OSError):
     """Ends the attempt; for the web application an OSError is a client that is gone."""
 
 
-class Judge:
-    """Reads an answer as it comes. verdict: True: an answer; False: none; None: not known yet.
-
-    tools: names of those on offer. thinks: so far the model has thought, and said nothing.
-    """
-
-    def __init__(self, stream, tools):
-        self._stream, self._tools = stream, tools
-        self._lines, self._document, self._text = Lines(), Document(), ""
-        self._length = 0
-        self._cut_short = self._thought = False
-        self.verdict = None
-
-    @property
-    def thinks(self):
-        return self._thought and not self._text
-
-    def take(self, chunk):
-        self._length += len(chunk)
-        if not self._stream:
-            self._document.take(chunk)
-            if self._document.too_long:
-                self.verdict = True  # too long to be looked at
-            return
-        for data in self._lines.take(chunk):
-            if self.verdict is None:
-                self._event(parsed(data))
-        if self.verdict is None and self._length > HELD_BYTES:
-            self.verdict = True
-
-    def end(self):
-        """Decide: it is over."""
-        if self.verdict is None and not self._stream:
-            message = self._document.value()
-            self._cut_short = message.get("stop_reason") == "max_tokens"
-            for block in parts(message, "content"):
-                self._block(block)
-            if self._tools and endings.bad(message, self._tools):
-                self.verdict = False
-        if self.verdict is None:
-            self.verdict = self._cut_short or (bool(self._text.strip()) and not self._bad())
-
-    def _event(self, event):
-        kind = event.get("type")
-        if kind == "error":
-            self.verdict = True  # an error is told as it is
-        elif kind == "content_block_start":
-            self._block(part(event, "content_block"))
-        elif kind == "content_block_delta":
-            self._block(part(event, "delta"))
-        elif kind == "message_delta":
-            self._cut_short = part(event, "delta").get("stop_reason") == "max_tokens"
-        elif kind == "message_stop":
-            self.end()
-
-    def _block(self, block):
-        kind = block.get("type")
-        if kind in ("tool_use", "input_json_delta"):
-            self.verdict = True
-        elif block.get("thinking"):
-            self._thought = True
-        elif kind in ("text", "text_delta"):
-            self._text = (self._text + text(block, "text")).lstrip()
-            if self._text:
-                self.verdict = False if self._bad() else None if self._perhaps() else True
-
-    def _words(self):
-        """Return the text behind a printed thought; "" where that has not ended."""
-        if not self._text.startswith(THOUGHT[0]):
-            return self._text
-        return self._text.partition(THOUGHT[1])[2].lstrip()
-
-    def _bad(self):
-        words = self._words()[:JUDGED]
-        return words.startswith(LEFTOVERS) or (
-            self._tools and (words.startswith(CALLS) or bool(PRINTED_CALL.match(words)))
-        )
-
-    def _perhaps(self):
-        if len(self._text) >= HELD:
-            return False
-        words = self._words()
-        beginnings = (*LEFTOVERS, *CALLS) if self._tools else LEFTOVERS
-        if any(each.startswith(words) for each in (*beginnings, THOUGHT[0])):  # "" too: a thought goes on
-            return True
-        return self._tools and bool(PERHAPS_CALL.match(words))
-
-
-def around(application, following):
-    """Return the web application (ASGI) with the guard around it.
+def around(application: Application, following: Callable[[Sequence[str]], Sequence[str]]) -> Application:
+    """Return the web application with this check around it.
 
     following: gives the models that may be asked after those that have answered, by their deployments' ids.
     """
 
-    async def serve(scope, receive, send):
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith("/messages"):
             await application(scope, receive, send)
             return
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] != "http.request":
-                return  # the client is gone
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        body = bytes(body)
+        body = await _body(receive)
+        if body is None:
+            return  # the client is gone
         asked = parsed(body)
+        if request := current():
+            request.asks_for(asked)
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
-        alone, answered, asked_already = bool(asked.get("disable_fallbacks")), [], []
+        alone = bool(asked.get("disable_fallbacks"))
+        answered: list[str] = []
+        asked_already: list[str] = []
 
-        def instead(ident):
+        def instead(ident: str) -> str | None:
             """Return who is asked next, should this one's answer be none."""
             models = () if alone else following([*answered, ident])
             return next((model for model in models if model not in asked_already), None)
@@ -191,7 +69,6 @@ def around(application, following):
                     raise
             if not attempt.refused:
                 return
-            request = audit.current()
             if attempt.instead is None:
                 if request:
                     request.error_class = request.error_class or "malformed"
@@ -202,7 +79,7 @@ def around(application, following):
             if request:
                 request.estimated = None
                 if not request.error_class:
-                    request.fallback, request.error_class = attempt.ident.partition("/")[2], "malformed"
+                    request.fallback, request.error_class = deployments.split(attempt.ident)[1], "malformed"
             body = json.dumps({**asked, "model": attempt.instead}).encode()
             names = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
             scope = {**scope, "headers": [*names, (b"content-length", str(len(body)).encode())]}
@@ -213,16 +90,19 @@ def around(application, following):
 class Attempt:
     """One answer on its way to the client, held until it is known to be one. instead: who is asked if it is not."""
 
-    def __init__(self, send, instead, *, tools, first, judged):
+    def __init__(
+        self, send: Send, instead: Callable[[str], str | None], *, tools: Collection[str], first: bool, judged: bool
+    ) -> None:
         self._send, self._next, self._tools, self._first, self._judged = send, instead, tools, first, judged
-        self._ending = None  # of a local model's stream, where tools are on offer
-        self._held = []
-        self._judge = None  # None while held: the answer has not begun
+        self._ending: Ending | None = None  # of a local model's stream, where tools are on offer
+        self._held: list[Message] = []
+        self._judge: Judge | None = None  # None: the answer has not begun
         self._released = self._begun = False
-        self.ident = self.instead = None
+        self.ident = ""
+        self.instead: str | None = None
         self.refused = False
 
-    async def say(self, message):
+    async def say(self, message: Message) -> None:
         if self.refused:
             raise MalformedError
         if self._ending and message["type"] == "http.response.body":
@@ -234,19 +114,19 @@ class Attempt:
             return
         self._held.append(message)
         if message["type"] == "http.response.start":
-            headers = audit.headers(message)
-            self.ident = headers.get("x-litellm-model-id", "")
+            given = headers(message)
+            self.ident = given.get("x-litellm-model-id", "")
             self.instead = self._next(self.ident)
-            self._judge = Judge(headers.get("content-type", "").startswith("text/event-stream"), self._tools)
-            local = self.ident.partition("/")[0] in audit.LOCAL
+            stream = given.get("content-type", "").startswith("text/event-stream")
+            self._judge = Judge(stream, self._tools)
             if message["status"] >= 400 and self.instead and not self._first:
                 self.refused = True  # LiteLLM has asked nobody else: this is another request to it
                 raise MalformedError
-            if not (local and self._judged) or message["status"] != 200:
+            if not (deployments.is_local(self.ident) and self._judged) or message["status"] != 200:
                 await self._release()
-            elif self._tools and headers.get("content-type", "").startswith("text/event-stream"):
-                self._ending = endings.Ending(self._tools)
-        elif message["type"] == "http.response.body":
+            elif self._tools and stream:
+                self._ending = Ending(self._tools)
+        elif message["type"] == "http.response.body" and self._judge:
             self._judge.take(message.get("body", b""))
             if not message.get("more_body"):
                 self._judge.end()
@@ -263,55 +143,66 @@ class Attempt:
                 await self._let_go()
                 self._begun = True
 
-    async def close(self):
+    async def close(self) -> None:
         """Let go of what is still held: the application said all it had to say."""
         if not self.refused:
             await self._release()
 
-    async def _release(self):
+    async def _release(self) -> None:
         self._released = True
         await self._let_go()
 
-    async def _let_go(self):
+    async def _let_go(self) -> None:
         for message in self._held:
             await self._send(message)
         self._held.clear()
 
-    async def _break_off(self):
+    async def _break_off(self) -> None:
         """End what has begun in an error: failover.py leaves the server alone, and whoever is asked next answers."""
-        error = _error(self.ident, "api_error")
+        error = json.dumps(_error(self.ident, "api_error")).encode()
         self._released = True
-        if request := audit.current():
+        if request := current():
             request.error_class = request.error_class or "malformed"
         await self._send({"type": "http.response.body", "body": b"event: error\ndata: " + error + b"\n\n"})
         raise MalformedError
 
 
-def _names(asked):
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body of a request; None: the client went before its end."""
+    pieces: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(pieces)
+
+
+def _names(asked: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of the tools that a request offers."""
     tools = asked.get("tools")
     names = [text(tool, "name") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     return tuple(name for name in names if name)
 
 
-async def _refuse(send, ident):
+async def _refuse(send: Send, ident: str) -> None:
     """Say that what came is no answer. At 400 Claude Code says it too, and asks no ten times more."""
-    headers = [(b"content-type", b"application/json"), (b"x-litellm-model-id", ident.encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": _error(ident, "invalid_request_error")})
+    await respond(send, 400, _error(ident, "invalid_request_error"), [(b"x-litellm-model-id", ident.encode())])
 
 
-def _error(ident, kind):
+def _error(ident: str, kind: str) -> dict[str, Any]:
     """Return the words as an error of the API."""
-    backend, _, model = ident.partition("/")
-    return json.dumps({"type": "error", "error": {"type": kind, "message": WORDS.format(model, backend)}}).encode()
+    backend, model = deployments.split(ident)
+    return {"type": "error", "error": {"type": kind, "message": WORDS.format(model, backend)}}
 
 
-def _given(body, receive):
+def _given(body: bytes, receive: Receive) -> Receive:
     """Return an ASGI receive that gives the body, then what the client does."""
-    left = [{"type": "http.request", "body": body, "more_body": False}]
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def hear():
+    async def hear() -> Message:
         return left.pop() if left else await receive()
 
     return hear

@@ -5,76 +5,112 @@ A budget is {"of": "all", "lane" or "cloud", "name", "usd", "per": "hour", "day"
 How much is spent stands in budgets.json beside the audit, for the status line, claude-switch and the doctor.
 """
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypedDict
 
-from . import audit
+from . import audit_file
+from .deployments import Deployment, is_local, split
+from .prices import NOTHING, Tokens, price
 
-LIMITS = json.loads(os.environ.get("SIGNALBOX_BUDGETS", "[]"))
+Per = Literal["hour", "day", "week", "month"]
+
+
+class Limit(TypedDict):
+    """A budget, as the settings tell it."""
+
+    of: Literal["all", "lane", "cloud"]
+    name: str
+    usd: float
+    per: Per
+    stops: Literal["fallbacks", "all"]
+
+
+class Balance(Limit):
+    """A budget, and what was taken from it since its present period began."""
+
+    since: str  # ISO 8601
+    spent: float  # USD
+
+
+class Refusal(Balance):
+    """A budget that keeps a model from being asked. unpriced: because nobody knows what that one costs."""
+
+    unpriced: bool
+
+
+LIMITS: list[Limit] = json.loads(os.environ.get("SIGNALBOX_BUDGETS", "[]"))
 FILE = "budgets.json"
 PIECE = 1 << 20  # bytes of the audit that are read at once
 LINE = 1 << 16  # bytes of a line of it at most
-A_TOKEN = {"input": 1, "output": 0, "cached": 0, "written": 0}
+A_TOKEN: Tokens = {**NOTHING, "input": 1}
 
 
 class Ledger:
     """What each budget has had taken from it in its present period, and how far the audit is counted."""
 
-    def __init__(self, directory=audit.DIRECTORY, limits=LIMITS, now=None):
-        self._directory, self._limits = directory, limits
+    def __init__(
+        self,
+        directory: str = audit_file.DIRECTORY,
+        limits: Sequence[Limit] = LIMITS,
+        now: Callable[[], datetime.datetime] | None = None,
+    ) -> None:
+        self._directory, self._limits = directory, list(limits)
         self._now = now or (lambda: datetime.datetime.now(datetime.UTC))
         self._head, self._offset = "", 0
-        self._told = [{**limit, "since": "", "spent": 0.0} for limit in limits]
+        self._told: list[Balance] = [{**limit, "since": "", "spent": 0.0} for limit in limits]
         if limits:
             self._remembers()
         else:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(directory, FILE))
 
-    def used_up(self, deployment, lane, hop):
+    def used_up(self, deployment: Deployment, lane: str | None, hop: bool) -> Refusal | None:
         """Return the budget that keeps this deployment from being asked; None: there is none.
 
         hop: whether it is asked in another model's place. What nobody knows the price of is never within a budget.
         """
         info = deployment["model_info"]
-        record = info["id"].partition("/")[0]
-        if not self._limits or record in audit.LOCAL or info.get("price") == "plan":
+        if not self._limits or is_local(info["id"]) or info.get("price") == "plan":
             return None
         self.count()
+        record, _ = split(info["id"])
         for each in self._told:
             if (hop or each["stops"] == "all") and covers(each, lane, record):
-                if not is_priced(deployment):
-                    return {**each, "unpriced": True}
-                if each["spent"] >= each["usd"]:
-                    return each
+                unpriced = not is_priced(deployment)
+                if unpriced or each["spent"] >= each["usd"]:
+                    return {**each, "unpriced": unpriced}
         return None
 
-    def count(self):
+    def count(self) -> None:
         """Count what the audit has more of."""
         if not self._limits:
             return
-        before = [dict(each) for each in self._told]
+        before = [each.copy() for each in self._told]
         self._begin()
         with contextlib.suppress(OSError):
             self._read()
         if before != self._told:
             self._keep()
 
-    def told(self):
+    def told(self) -> list[Balance]:
         """Return each budget with what is spent of it, and since when."""
         return self._told
 
-    def _begin(self):
+    def _begin(self) -> None:
         """Begin the periods that have begun."""
         for each in self._told:
             since = begun(self._now(), each["per"])
             if each["since"] != since:
                 each |= {"since": since, "spent": 0.0}
 
-    def _read(self):
+    def _read(self) -> None:
         for head, path in self._files():
             with open(path, "rb") as file:
                 file.seek(self._offset if head == self._head else 0)
@@ -86,14 +122,14 @@ class Ledger:
                     rest = rest if len(rest) < LINE else b""
                 self._head, self._offset = head, file.tell() - len(rest)
 
-    def _files(self):
+    def _files(self) -> Iterator[tuple[str, str]]:
         """Return the files that are not counted to their end, oldest first, each with what it is known by.
 
         That is its first line: names move on with each rotation, and the number of a file that is gone comes again.
         """
-        stem = os.path.join(self._directory, audit.FILE.removesuffix(".jsonl"))
+        stem = os.path.join(self._directory, audit_file.FILE.removesuffix(".jsonl"))
         found = []
-        for number in range(audit.OLD_FILES + 1):
+        for number in range(audit_file.OLD_FILES + 1):
             path = f"{stem}.{number}.jsonl" if number else f"{stem}.jsonl"
             with contextlib.suppress(OSError), open(path, "rb") as file:
                 if (first := file.readline(LINE)).endswith(b"\n"):
@@ -102,7 +138,7 @@ class Ledger:
                 break  # all that is older is counted
         return reversed(found)
 
-    def _take(self, line):
+    def _take(self, line: bytes) -> None:
         try:
             record = json.loads(line)
             time, lane, backend, usd = (record[name] for name in ("time", "lane", "backend", "cost_usd"))
@@ -114,7 +150,7 @@ class Ledger:
                 if time >= each["since"] and covers(each, lane, backend):
                     each["spent"] = round(each["spent"] + usd, 8)
 
-    def _remembers(self):
+    def _remembers(self) -> None:
         """Go on where the file says; what was counted for other limits, or in an earlier period, is counted anew."""
         try:
             with open(os.path.join(self._directory, FILE), encoding="utf-8") as file:
@@ -129,27 +165,27 @@ class Ledger:
         except (OSError, ValueError, KeyError, TypeError):
             pass
 
-    def _keep(self):
+    def _keep(self) -> None:
         kept = {"budgets": self._told, "head": self._head, "offset": self._offset}
         try:
-            audit.put(FILE, json.dumps(kept), self._directory)
+            audit_file.put(FILE, json.dumps(kept), self._directory)
         except OSError as error:
             print(f"signalbox: what is spent cannot be kept: {error}", flush=True)
 
 
-def is_priced(deployment):
+def is_priced(deployment: Deployment) -> bool:
     """Return whether it is known what this deployment's answers cost."""
     info, params = deployment["model_info"], deployment.get("litellm_params") or {}
-    model = info["id"].partition("/")[2]
-    return audit.price(str(params.get("model")), model, A_TOKEN, info.get("price")) is not None
+    _, model = split(info["id"])
+    return price(str(params.get("model")), model, A_TOKEN, info.get("price")) is not None
 
 
-def covers(budget, lane, record):
+def covers(budget: Limit, lane: str | None, record: str | None) -> bool:
     """Return whether an answer by this record in this lane is taken from the budget."""
     return budget["of"] == "all" or budget["name"] == (lane if budget["of"] == "lane" else record)
 
 
-def begun(now, per):
+def begun(now: datetime.datetime, per: Per) -> str:
     """Return when the period began that `now` is in, in ISO 8601."""
     start = now.replace(minute=0, second=0, microsecond=0)
     if per != "hour":

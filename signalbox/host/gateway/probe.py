@@ -1,5 +1,7 @@
 """Asks a local model server whether it is there, and what it has loaded; bounded in time, bytes and nesting."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import errno
@@ -7,6 +9,8 @@ import json
 import os
 import re
 import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import aiohttp
 
@@ -22,7 +26,9 @@ TLS = tls.plain(ssl.create_default_context())
 
 
 @contextlib.asynccontextmanager
-async def asked(url, headers=None, body=None):
+async def asked(
+    url: str, headers: Mapping[str, str] | None = None, body: object = None
+) -> AsyncIterator[aiohttp.ClientResponse]:
     """Ask, and give the answer once its head is there; one of FAILED: there is none in time."""
     # Each time anew: a connection that was kept tells nothing of a machine that is off.
     connector = aiohttp.TCPConnector(ssl=TLS, force_close=True)
@@ -33,7 +39,7 @@ async def asked(url, headers=None, body=None):
             yield answer
 
 
-async def answers(url):
+async def answers(url: str) -> int | str:
     """Return the HTTP status with which a server answers: even a 401 comes from one that is there.
 
     Where nothing comes, why: a word of reasons.py; "timeout" from one that may be busy.
@@ -45,7 +51,7 @@ async def answers(url):
         return why(error)
 
 
-def why(error):
+def why(error: BaseException) -> str:
     """Return the word for what came of a connection."""
     if isinstance(error, TimeoutError):
         return "timeout"
@@ -58,17 +64,17 @@ def why(error):
     return "refused" if errno.ECONNREFUSED in numbers else "route" if numbers & NO_WAY else "no-http"
 
 
-async def loaded(reading):
+async def loaded(reading: dict[str, Any]) -> int | None:
     """Return with how many tokens a server says that its model is loaded; None: it does not say."""
     return context.loaded(await told(reading), reading)
 
 
-async def sees(sight):
+async def sees(sight: dict[str, Any]) -> bool | None:
     """Return whether a server says that its model sees images; None: it does not say."""
     return context.sees(await told(sight), sight)
 
 
-async def told(what):
+async def told(what: Mapping[str, Any]) -> Any:
     """Return the JSON that a server answers to a reading or a sight; None: nothing useful."""
     token = os.environ.get(what["secret"] or "")
     try:

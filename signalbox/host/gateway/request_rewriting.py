@@ -6,9 +6,16 @@ take of a Claude's request: "late_system" (a system message in mid-conversation)
 tools that a grammar can be made of, and no header that differs for each conversation: its prompt cache would be lost.
 """
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
 import httpx
 
-from . import audit, images, schemas
+from . import images, tool_schemas
+from .deployments import ModelInfo, split
+from .request_record import Request, current
 
 CONNECT = 3.0  # seconds to connect to a local server, which LiteLLM would wait a whole timeout for
 CONNECT_CLOUD = 5.0
@@ -16,12 +23,12 @@ BILLING = "x-anthropic-billing-header:"  # with which Claude Code 2.1.329 begins
 BETAS = {"claude-code-20250219", "interleaved-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14"}
 
 
-def mended(kwargs, info, unread=()):
+def rewritten(kwargs: dict[str, Any], info: ModelInfo, unread: Collection[str] = ()) -> dict[str, Any] | None:
     """Return LiteLLM's arguments of a request as the deployment takes them; None: as they are.
 
     unread: what of images.py the deployment cannot read.
     """
-    changed = {}
+    changed: dict[str, Any] = {}
     if isinstance(timeout := kwargs.get("timeout"), int | float):
         bound = CONNECT if info.get("probe_url") else CONNECT_CLOUD
         changed["timeout"] = httpx.Timeout(timeout, connect=min(bound, timeout))
@@ -29,14 +36,14 @@ def mended(kwargs, info, unread=()):
     if most and isinstance(wanted, int) and wanted > most:
         changed["max_tokens"] = most
     refuses = set(info.get("refuses") or ())
-    request = audit.current()
+    request = current()
     if info.get("probe_url"):
         changed |= for_a_local_server(kwargs, request)
     if unread:
-        changed["messages"] = images.without(kwargs.get("messages") or [], unread, info["id"].partition("/")[2])
+        changed["messages"] = images.without(kwargs.get("messages") or [], unread, split(info["id"])[1])
         if request:
             request.mended.add("images")
-    if info.get("claude") and request and request.tried and request.tried[0][0]["id"] != info.get("id"):
+    if info.get("claude") and request and request.tried and request.tried[0].info["id"] != info.get("id"):
         refuses.add("late_system")  # made for another model
     if "late_system" in refuses:
         changed["messages"] = without_late_system(changed.get("messages") or kwargs.get("messages") or [])
@@ -53,10 +60,10 @@ def mended(kwargs, info, unread=()):
     return {**kwargs, **changed} if changed else None
 
 
-def for_a_local_server(kwargs, request):
+def for_a_local_server(kwargs: dict[str, Any], request: Request | None) -> dict[str, Any]:
     """Return the arguments that a server on one's own network cannot take as they are, and have the audit tell it."""
-    changed = {}
-    if (tools := schemas.plain_tools(kwargs.get("tools"))) is not None:
+    changed: dict[str, Any] = {}
+    if (tools := tool_schemas.plain_tools(kwargs.get("tools"))) is not None:
         changed["tools"] = tools
         if request:
             request.mended.add("schemas")
@@ -66,21 +73,22 @@ def for_a_local_server(kwargs, request):
     return changed
 
 
-def searches(kwargs):
+def searches(kwargs: Mapping[str, Any]) -> bool:
     """Return whether the server itself is asked to search the web, as Claude Code's WebSearch does."""
     tools = kwargs.get("tools")
     kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     return any(str(kind).startswith("web_search") for kind in kinds)
 
 
-def is_billing(block):
+def is_billing(block: object) -> bool:
     """Return whether a block of the system prompt is for the vendor's accounts alone."""
     return isinstance(block, dict) and str(block.get("text", "")).startswith(BILLING)
 
 
-def without_late_system(messages):
+def without_late_system(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the messages with those of the role system as reminders in what the user says next, or said last."""
-    result, reminders = [], []
+    result: list[dict[str, Any]] = []
+    reminders: list[dict[str, Any]] = []
     for message in messages:
         if message.get("role") == "system":
             reminders.append({"type": "text", "text": f"<system-reminder>\n{text(message)}\n</system-reminder>"})
@@ -97,20 +105,20 @@ def without_late_system(messages):
     return result
 
 
-def blocks(message):
+def blocks(message: Mapping[str, Any]) -> list[Any]:
     """Return a message's content as a list of blocks."""
     content = message.get("content")
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
 
 
-def text(message):
+def text(message: Mapping[str, Any]) -> str:
     """Return the words of a message."""
     return "\n".join(block.get("text") or "" for block in blocks(message))
 
 
-def without_betas(kwargs):
+def without_betas(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments that turn betas on, without those that the deployment does not know."""
-    changed = {"context_management": None} if kwargs.get("context_management") else {}
+    changed: dict[str, Any] = {"context_management": None} if kwargs.get("context_management") else {}
     given = kwargs.get("provider_specific_header")
     for each in [given] if isinstance(given, dict) else given or ():
         headers = each.get("extra_headers") or {}

@@ -3,18 +3,20 @@
 and at /signalbox/servers whether each server on one's own network answers: from here, which is not from the host.
 """
 
-import json
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from .asgi import Application, Receive, Scope, Send, respond
 
 
-def around(application, told):
+def around(application: Application, told: Mapping[str, Callable[[], object]]) -> Application:
     """Return the web application with these paths. told: by path, what gives that which is told as JSON."""
 
-    async def serve(scope, receive, send):
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in told:
             await application(scope, receive, send)
             return
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(told[scope["path"]]()).encode()})
+        await respond(send, 200, told[scope["path"]]())
 
     return serve

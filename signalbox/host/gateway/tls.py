@@ -5,6 +5,8 @@ which the CA of many a company or home does not have. Signed by a CA that is kno
 must be all the same.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ssl
 
@@ -15,12 +17,13 @@ from ..shared import reasons
 DEEP = 32  # errors around an error that are looked through
 
 
-def why(error):
+def why(error: BaseException) -> str | None:
     """Return what is wrong with the certificate for which a connection failed, as a word of reasons.py; None: nothing.
 
     LiteLLM puts an error into others, of which some hold its words and some lead to it.
     """
-    seen, left = [], [error]
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
     while left and len(seen) < DEEP:
         each = left.pop()
         if each is None or each in seen:
@@ -33,13 +36,13 @@ def why(error):
     return None
 
 
-def plain(context):
+def plain(context: ssl.SSLContext) -> ssl.SSLContext:
     """Return the SSL context without what Python asks beyond that."""
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
-def everywhere():
+def everywhere() -> None:
     """Have every context so: those that LiteLLM has made while it was loaded, and all that come."""
     make = ssl.create_default_context
     ssl.create_default_context = lambda *args, **named: plain(make(*args, **named))

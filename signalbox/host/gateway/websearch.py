@@ -3,12 +3,16 @@
 LiteLLM does so for a request whose tools are the search alone: nobody's model is asked, so nothing is made up.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from . import request_rewriting
 
 ASKED = "Perform a web search for the query:"  # with which Claude Code 2.1.329 begins
 
 
-def question(kwargs):
+def question(kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Return LiteLLM's arguments of such a request with nothing to say but the query; None: it is more than that."""
     asked = [message for message in kwargs.get("messages") or () if message.get("role") == "user"]
     if not asked or not all(request_rewriting.searches({"tools": [tool]}) for tool in kwargs["tools"]):

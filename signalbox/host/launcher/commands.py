@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..shared import output
-from . import completion, dispatch, headless, helps, lane, logs, session_process, sessions, statusline, switch, usage
+from . import (
+    completion,
+    dispatch,
+    headless,
+    helps,
+    lane,
+    logs,
+    room,
+    session_process,
+    sessions,
+    statusline,
+    switch,
+    usage,
+)
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -49,6 +62,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "escalate": dispatch.escalate,
     "key": _key,
     "logs": logs.main,
+    "room": room.main,
     "session": sessions.main,
     "session-run": session_process.run,
     "statusline": statusline.main,

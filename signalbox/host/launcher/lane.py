@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -43,7 +44,8 @@ def main(name: str, arguments: Sequence[str]) -> NoReturn:
 
 def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str]) -> NoReturn:
     """Become Claude Code in the lane."""
-    variables = ready(name, lane, records, arguments)
+    there = cache(lambda: probes.answering(lane))
+    variables = ready(name, lane, records, arguments, there)
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     if interactive:
         say(f"this bills {lane['billed']}")
@@ -51,7 +53,7 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
             say(words)
     whole = [*records["flags"], *_unread(lane, variables), *arguments]
     run = begun(lane, records, variables)
-    if interactive and not attended.is_headless(whole) and _is_allowed(lane):
+    if interactive and not attended.is_headless(whole) and _is_allowed(lane, there):
         variables[HEADERS] += "\nx-signalbox-billed: yes"
     if attended.wanted(whole, may_be_told=bool(run.audit)):
         attended.begin(name, run, records["claude"], whole, variables)
@@ -71,10 +73,10 @@ def _ident() -> str:
     return (attended.is_main_process() and os.environ.get("INVOCATION_ID")) or os.urandom(16).hex()
 
 
-def _is_allowed(lane: dict[str, Any]) -> bool:
+def _is_allowed(lane: dict[str, Any], there: probes.There) -> bool:
     """Ask, where the lane asks first and nobody has its main model now, whether who would answer may bill for it."""
     following = lane.get("instead", ())
-    if not lane.get("asks") or not following or not following[0]["billed"] or not probes.is_silent(lane):
+    if not lane.get("asks") or not following or not following[0]["billed"] or not probes.is_silent(lane, there):
         return False
     ask(f"let {following[0]['model']} answer in this session, billed to {following[0]['billed']}? [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -121,15 +123,25 @@ def how(lane: Mapping[str, Any], arguments: Sequence[str] = ()) -> Iterator[str]
         yield f'{LEAN} (prompt = "full" has them)'
 
 
-def ready(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: Sequence[str] = ()) -> dict[str, str]:
-    """Return claude's whole environment in the lane, once all of it is proven; end with the reasons otherwise."""
+def ready(
+    name: str,
+    lane: dict[str, Any],
+    records: dict[str, Any],
+    arguments: Sequence[str] = (),
+    there: probes.There | None = None,
+) -> dict[str, str]:
+    """Return claude's whole environment in the lane, once all of it is proven; end with the reasons otherwise.
+
+    there: whether its servers answer, for whoever wants to know that again.
+    """
     prove(lane, records, arguments)
     if not lane.get("available", True):
         fail(EX_CONFIG, f"{name} is marked as not available in ~/.claude-backends.env")
     key = key_of(lane)
     probes.check(name, lane, records["gateway"], key)
     headless = attended.is_headless(arguments)
-    lane = probes.fitted(lane, key, records["gateway"], interactive=sys.stdin.isatty() and not headless)
+    interactive = sys.stdin.isatty() and not headless
+    lane = probes.fitted(lane, key, records["gateway"], interactive=interactive, there=there)
     config_dir.prepare(lane, key)
     return {**environment(name, lane, key, records), **(ENDING if headless else {})}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import Message
@@ -16,6 +16,7 @@ from ..shared.output import EX_CONFIG, EX_UNAVAILABLE, fail, say
 
 PATIENCE = 3  # seconds; the gateway is on this host's loopback, a model server on its network
 CLOUD_PATIENCE = 10
+There = Callable[[], Mapping[str, bool]]  # tells what `answering` has returned, and asks when it is called first
 PROGRESS_PATIENCE = 0.5  # for the status line
 
 
@@ -45,7 +46,12 @@ def trouble(name: str, lane: dict[str, Any], gateway: dict[str, str], key: str |
 
 
 def fitted(
-    lane: dict[str, Any], key: str | None, gateway: dict[str, str] | None = None, *, interactive: bool
+    lane: dict[str, Any],
+    key: str | None,
+    gateway: dict[str, str] | None = None,
+    *,
+    interactive: bool,
+    there: There | None = None,
 ) -> dict[str, Any]:
     """Return the lane with the window that its model has loaded now; end where no server has enough of it.
 
@@ -53,7 +59,7 @@ def fitted(
     which a lane through the gateway does not have, was asked by the gateway.
     """
     if interactive:
-        for said in outlook(lane):
+        for said in outlook(lane, there):
             say(said)
     told = _told(lane, key, gateway)
     refused = []
@@ -82,27 +88,23 @@ def answering(lane: dict[str, Any]) -> dict[str, bool]:
         return {name: look.result() for name, look in looks.items()}
 
 
-def outlook(lane: dict[str, Any], there: Mapping[str, bool] | None = None) -> Iterator[str]:
-    """Yield what a lane through the gateway will do otherwise than a person expects, since a server of it is silent.
-
-    there: what `answering` has returned; None: ask.
-    """
+def outlook(lane: dict[str, Any], there: There | None = None) -> Iterator[str]:
+    """Yield what a lane through the gateway will do otherwise than a person expects, since a server of it is silent."""
     mains, local = lane.get("main_servers", {}), lane.get("servers", {})
     if not mains:
         return
-    there = answering(lane) if there is None else there
-    silent = [f"{name} does not answer at {url}" for name, url in mains.items() if not there[name]]
+    answered = there() if there else answering(lane)
+    silent = [f"{name} does not answer at {url}" for name, url in mains.items() if not answered[name]]
     if len(silent) == len(mains):
         yield f"{'; '.join(silent)}: {_instead(lane)}"
-    elif background := [name for name in local if name not in mains and not there[name]]:
+    elif background := [name for name in local if name not in mains and not answered[name]]:
         yield f"{', '.join(background)} does not answer: until then background work is billed, or not done"
 
 
-def is_silent(lane: dict[str, Any]) -> bool:
+def is_silent(lane: dict[str, Any], there: There) -> bool:
     """Whether none of those that have the lane's main model answers."""
     mains = lane.get("main_servers", {})
-    there = answering(lane)
-    return bool(mains) and not any(there[name] for name in mains)
+    return bool(mains) and not any(there()[name] for name in mains)
 
 
 def _instead(lane: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
         "session": list(lanes.how(lane)),
         "trouble": _trouble(name, lane, records),
         "servers": [{"name": k, "url": v, "answers": there[k]} for k, v in lane["servers"].items()],
-        "outlook": list(probes.outlook(lane, there)),
+        "outlook": list(probes.outlook(lane, lambda: there)),
         "directory": lane["environment"]["CLAUDE_CONFIG_DIR"],
         "beaten_by": [str(each) for each in overrides.of_lane(lane, records) if each.beats],
         "plain_claude_diverted_by": diverting,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from . import within
+from .thresholds import NEARLY
 
 FILE = "budgets.json"
-NEARLY = 0.8  # of a budget: from here on it is told
 
 
 @dataclass(frozen=True)

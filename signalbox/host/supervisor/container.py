@@ -1,5 +1,7 @@
 """One container of the gateway: started, proved, drained, ended. Python's standard library alone."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import json
@@ -9,7 +11,13 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from asyncio.subprocess import Process
 from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from .relay import Behind
 
 LABEL = "signalbox=gateway"
 PORTS = range(24000, 24100)  # of the loopback, for containers: below those that the kernel gives to clients
@@ -28,30 +36,52 @@ class RefusedError(Exception):
     """What was staged does not replace what runs; why."""
 
 
-class Container:
-    """One container, started from the files in `place`. requests: how many are under way."""
+class Plan(TypedDict):
+    """container.json, as desired/gateway_container.py writes it."""
 
-    def __init__(self, place, port):
+    run: list[str]  # what `docker run` gets beside a name, a port and mounts
+    secrets: dict[str, tuple[str, str]]  # by name, its file on the host and the command that reads it
+    names: list[str]  # of servers, which this host may know otherwise than by DNS
+    deployments: list[str]  # ids of what LiteLLM shall serve
+    start_timeout_seconds: float
+    drain_seconds: float
+
+
+class Container:
+    """One container, started from the files in `place`.
+
+    requests: how many are under way. spare: connections to it that wait for one.
+    """
+
+    def __init__(self, place: Path, port: int) -> None:
         self.place, self.port = place, port
         self.name = f"litellm-{place.name}"
-        self.plan = json.loads((place / "container.json").read_text())
+        self.plan: Plan = json.loads((place / "container.json").read_text())
         self.relay = (place / "secrets/RELAY").read_text()
         self.requests = 0
-        self.process = self.ended = None
+        self.spare: list[Behind] = []
+        self._ended: asyncio.Task[int] | None = None
         self._said = b""
 
-    async def start(self):
+    @property
+    def ended(self) -> asyncio.Task[int]:
+        """Done when it has ended, with its exit status."""
+        if self._ended is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._ended
+
+    async def start(self) -> None:
         """Start it, and return when LiteLLM answers and serves what it shall; RefusedError: it does not."""
         mounts = ((self.place / "start", "/signalbox/start"), (self.place / "config.yaml", "/signalbox/config.yaml"),
                   (self.place / "secrets", "/run/secrets"))  # fmt: skip
-        self.process = await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             "docker", "run", "--rm", "--name", self.name, "--label", LABEL, "--publish", f"127.0.0.1:{self.port}:4000",
             *(f"--mount=type=bind,src={source},dst={path},readonly" for source, path in mounts),
             *(f"--add-host={line}" for line in (self.place / "hosts").read_text().splitlines()),
             *self.plan["run"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        self.ended = asyncio.create_task(self._listen())
+        self._ended = asyncio.create_task(self._listen(process))
         patience = self.plan["start_timeout_seconds"]
         try:
             await asyncio.wait_for(self._ready(), patience)
@@ -61,52 +91,52 @@ class Container:
         if missing:
             raise self._refused(f"LiteLLM does not take the configuration of {', '.join(missing)}")
 
-    async def _ready(self):
+    async def _ready(self) -> None:
         while not await asyncio.to_thread(self._answers):
             if self.ended.done():
-                raise self._refused(f"the gateway ended while it started (exit status {self.process.returncode})")
+                raise self._refused(f"the gateway ended while it started (exit status {self.ended.result()})")
             await asyncio.sleep(0.2)
 
-    def _answers(self):
+    def _answers(self) -> bool:
         try:
             self._get("/health/readiness")  # needs no key and costs nothing (/health would bill)
         except FAILED:
             return False
         return True
 
-    def _served(self):
+    def _served(self) -> set[str]:
         try:
             return set(self._get("/signalbox/models"))  # by record: LiteLLM lists a model once, whoever serves it
         except (*FAILED, TypeError) as error:
             raise self._refused(f"the gateway does not tell its models: {error}") from None
 
-    def _get(self, path):
+    def _get(self, path: str) -> Any:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={RELAY: self.relay})
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (the loopback)
             return json.loads(answer.read(ANSWER))
 
-    async def _listen(self):
-        """Hand its output on, until it ends."""
-        while piece := await self.process.stdout.read(PIECE):
+    async def _listen(self, process: Process) -> int:
+        """Hand its output on, until it ends; return its exit status."""
+        while process.stdout and (piece := await process.stdout.read(PIECE)):
             self._said = (self._said + piece)[-WORDS:]
             sys.stdout.buffer.write(piece)
             sys.stdout.flush()
-        await self.process.wait()
+        return await process.wait()
 
-    def _refused(self, why):
+    def _refused(self, why: str) -> RefusedError:
         """Return the error: its last words, without what only decorates them, and why."""
         lines = [line for line in self._said.decode(errors="replace").splitlines() if not DECORATION.match(line)]
         return RefusedError("\n".join([*lines, why]))
 
-    async def stop(self, seconds=STOP):
+    async def stop(self, seconds: int = STOP) -> None:
         """End it, and forget its keys."""
-        if self.process:
+        if self._ended:
             await docker("stop", "-t", str(seconds), self.name)
             await docker("rm", "--force", self.name)
-            await self.ended
+            await self._ended
         shutil.rmtree(self.place, ignore_errors=True)
 
-    async def drain(self):
+    async def drain(self) -> None:
         """Wait until its last request has ended, or for as long as they are given, and end it."""
         patience = self.plan["drain_seconds"]
         with contextlib.suppress(TimeoutError):
@@ -115,12 +145,12 @@ class Container:
             say(f"{self.requests} requests of {self.name} are cut off: they took longer than {patience} s")
         await self.stop()
 
-    async def _idle(self):
+    async def _idle(self) -> None:
         while self.requests:
             await asyncio.sleep(0.1)
 
 
-def free_port():
+def free_port() -> int:
     """Return a port of the loopback that nobody has."""
     for port in PORTS:
         with socket.socket() as each, contextlib.suppress(OSError):
@@ -130,7 +160,7 @@ def free_port():
     raise RefusedError(f"all ports from {PORTS.start} to {PORTS.stop - 1} are taken")
 
 
-async def docker(*words):
+async def docker(*words: str) -> None:
     """Call Docker; what it says of a container that is gone already does not matter."""
     process = await asyncio.create_subprocess_exec(
         "docker", *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -138,6 +168,6 @@ async def docker(*words):
     await process.wait()
 
 
-def say(text):
+def say(text: str) -> None:
     """Tell the journal."""
     print(f"signalbox: {text}", flush=True)

@@ -7,6 +7,8 @@ WANTED: directory with config.yaml, start and container.json: becomes RUNTIME/ne
 of these files that came up healthy, becomes RUNTIME/good. Exit status 1, and why, when what is wanted has no keys.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import ipaddress
@@ -15,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
@@ -27,7 +30,7 @@ class KeyMissingError(Exception):
     """A key that the container needs cannot be read; which, and why."""
 
 
-def stage(contents, target, wanted):
+def stage(contents: Mapping[str, str], target: Path, wanted: Path) -> None:
     """Write the files with the keys that they name to `target`; note the hashes of all, as if they were in `wanted`."""
     shutil.rmtree(target, ignore_errors=True)
     secrets = target / "secrets"
@@ -52,7 +55,7 @@ def stage(contents, target, wanted):
     (target / "inputs").write_text("".join(f"{each}  {file}\n" for file, each in hashes.items()))
 
 
-def known_here(names, hosts=Path("/etc/hosts")):
+def known_here(names: Sequence[str], hosts: Path = Path("/etc/hosts")) -> dict[str, str]:
     """Return the address of those of the names that this host knows and DNS does not: a container asks DNS alone."""
     found = in_file(names, hosts)
     others = [name for name in names if name not in found]
@@ -60,7 +63,7 @@ def known_here(names, hosts=Path("/etc/hosts")):
         return found | {name: ip for name, ip in zip(others, pool.map(otherwise, others), strict=True) if ip}
 
 
-def otherwise(name):
+def otherwise(name: str) -> str | None:
     """Return the address that this host's resolver finds for a name by more than DNS, such as mDNS; None: none."""
     with contextlib.suppress(subprocess.TimeoutExpired, OSError):
         if not looked_up("-s", "dns", "ahostsv4", name):
@@ -68,15 +71,15 @@ def otherwise(name):
     return None
 
 
-def looked_up(*words):
+def looked_up(*words: str) -> list[str]:
     """Return the addresses that getent(1) prints. subprocess.TimeoutExpired: it takes too long."""
     done = subprocess.run(["getent", *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
     return [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
 
 
-def in_file(names, hosts):
+def in_file(names: Sequence[str], hosts: Path) -> dict[str, str]:
     """Return the address of those of the names that stand in the host's own file."""
-    found = {}
+    found: dict[str, str] = {}
     for line in hosts.read_text(errors="replace").splitlines() if hosts.exists() else ():
         ip, *here = line.partition("#")[0].split() or [""]
         with contextlib.suppress(ValueError):
@@ -85,7 +88,7 @@ def in_file(names, hosts):
     return found
 
 
-def digest(path):
+def digest(path: Path) -> str:
     """Return what the deploy compares a key's file by: of a plain one no hash, from which it could be guessed."""
     if path.suffix == ".key":
         status = path.stat()
@@ -93,7 +96,7 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def main(wanted, runtime, state):
+def main(wanted: Path, runtime: Path, state: Path) -> int:
     """Stage both. Returns the exit status."""
     os.umask(0o077)
     for name in ("inputs", "refused"):  # where the deploy and the doctor look, of each unit

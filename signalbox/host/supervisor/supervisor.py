@@ -6,36 +6,35 @@
 RUNTIME: the unit's, in memory; stage.py puts there what a container starts from: next, good. STATE/good holds the
 last files that came up healthy: a restart takes them when what is wanted does not come up.
 
-One request a connection: the relay says `Connection: close` to LiteLLM, which says it to the client. So a connection
-is a request under way, all others already go to the new container, and the old one stops when its last has ended.
+One request a connection (relay.py): so a connection is a request under way, all others already go to the new
+container, and the old one stops when its last has ended.
 """
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import socket
 import sys
 from pathlib import Path
 
-from .container import RELAY, Container, RefusedError, free_port, say
+from .container import Container, RefusedError, free_port, say
+from .relay import Client
 
 FILES = ("config.yaml", "start", "container.json")
-HEAD = 1 << 18  # bytes of a request's head at most
-PIECE = 1 << 16  # bytes that are passed on at once
-OF_CONNECTION = re.compile(rb"\r\n(?:connection|keep-alive):[^\r\n]*", re.IGNORECASE)
 
 
 class Gateway:
     """The listening port, the container that new requests go to, and those that end their last ones."""
 
-    def __init__(self, port, runtime, state):
+    def __init__(self, port: int, runtime: Path, state: Path) -> None:
         self.runtime, self.state = runtime, state
-        self.active = None
-        self._old = set()
+        self._active: Container | None = None
+        self._old: set[Container] = set()
         self._number = 0
         self._one = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -46,7 +45,14 @@ class Gateway:
         except OSError as error:
             raise RefusedError(f"127.0.0.1:{port}: {error.strerror}") from None
 
-    async def serve(self):
+    @property
+    def active(self) -> Container:
+        """The container that new requests go to: there is one as soon as this listens."""
+        if self._active is None:
+            raise RuntimeError("no container has come up")
+        return self._active
+
+    async def serve(self) -> int:
         """Answer until told to stop, or until the container ends. Returns the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
@@ -57,21 +63,22 @@ class Gateway:
             if stopping.done():
                 return 0
             starting.result()
-            server = await asyncio.start_server(self._relay, sock=self.socket, limit=HEAD, backlog=1024)
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: Client(lambda: self.active), sock=self.socket, backlog=1024)
             await asyncio.start_unix_server(self._control, self.runtime / "control")
             notify("READY=1")
             while not (stopping.done() or self.active.ended.done()):  # looked at each second: a swap changes it
                 await asyncio.wait((stopping, self.active.ended), timeout=1, return_when=asyncio.FIRST_COMPLETED)
             server.close()
             if not stopping.done():
-                say(f"the gateway's container ended by itself (exit status {self.active.process.returncode})")
+                say(f"the gateway's container ended by itself (exit status {self.active.ended.result()})")
                 return 1
             return 0
         finally:
             starting.cancel()
-            await asyncio.gather(*(each.stop(20) for each in (self.active, *self._old) if each))
+            await asyncio.gather(*(each.stop(20) for each in (self._active, *self._old) if each))
 
-    async def _first(self):
+    async def _first(self) -> None:
         better = self._differ()
         try:
             self._take(await self._started("next"))
@@ -84,11 +91,11 @@ class Gateway:
         else:
             self._keep()
 
-    def _differ(self):
+    def _differ(self) -> bool:
         wanted, good = (self.runtime / name / "inputs" for name in ("next", "good"))
         return good.exists() and good.read_text() != wanted.read_text()
 
-    async def swap(self):
+    async def swap(self) -> None:
         """Give all new requests to what was staged; RefusedError: it does not come up, and nothing changes."""
         async with self._one:
             self._forget("good")
@@ -105,7 +112,7 @@ class Gateway:
         draining.add_done_callback(lambda _: self._old.discard(old))
         say(f"{new.name} answers; {old.name} ends its last {old.requests} requests")
 
-    async def _started(self, name):
+    async def _started(self, name: str) -> Container:
         self._number += 1
         place = self.runtime / str(self._number)
         shutil.rmtree(place, ignore_errors=True)
@@ -124,25 +131,25 @@ class Gateway:
             self._old.discard(each)
         return each
 
-    def _take(self, new):
+    def _take(self, new: Container) -> None:
         """Have it get all new requests, and note what it runs with."""
-        self.active = new
+        self._active = new
         self._forget("good")
         replace(self.runtime / "inputs", (self.runtime / "started").read_text() + (new.place / "inputs").read_text())
 
-    def _forget(self, name):
+    def _forget(self, name: str) -> None:
         """Have what was staged under this name, with its keys, in memory no longer than it is of use."""
         shutil.rmtree(self.runtime / name, ignore_errors=True)
 
-    def _keep(self):
+    def _keep(self) -> None:
         """Keep the files of what runs, which is what is wanted, for a start that has nothing better."""
         replace(self.state / "good", json.dumps({name: (self.active.place / name).read_text() for name in FILES}))
         (self.runtime / "refused").unlink(missing_ok=True)
 
-    def _refused(self, error):
+    def _refused(self, error: RefusedError) -> None:
         replace(self.runtime / "refused", f"{error}\n")
 
-    async def _control(self, _, writer):
+    async def _control(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Whoever connects wants a swap, and is told why there was none."""
         try:
             await self.swap()
@@ -154,56 +161,22 @@ class Gateway:
             await writer.drain()
         writer.close()
 
-    async def _relay(self, reader, writer):
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            writer.close()
-            return
-        behind, inner, asking = self.active, None, None
-        behind.requests += 1
-        try:
-            answer, inner = await asyncio.open_connection("127.0.0.1", behind.port)
-            ours = f"\r\nConnection: close\r\n{RELAY}: {behind.relay}\r\n\r\n"
-            inner.write(OF_CONNECTION.sub(b"", head[:-4]) + ours.encode())
-            asking = asyncio.create_task(pump(reader, inner))
-            await pump(answer, writer)
-        except OSError as error:
-            say(f"{behind.name} is not reached: {error}")
-        finally:
-            behind.requests -= 1
-            if asking:
-                asking.cancel()
-            for each in (writer, inner):
-                if each:
-                    each.close()
 
-
-async def pump(reader, writer):
-    """Pass on what comes, and its end."""
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(PIECE):
-            writer.write(piece)
-            await writer.drain()
-    with contextlib.suppress(OSError, RuntimeError):
-        writer.write_eof()
-
-
-def replace(path, text):
+def replace(path: Path, text: str) -> None:
     """Write a file in one step."""
     new = path.with_name(f"{path.name}.new")
     new.write_text(text)
     new.replace(path)
 
 
-def notify(state):
+def notify(state: str) -> None:
     """Tell systemd (sd_notify(3))."""
     if path := os.environ.get("NOTIFY_SOCKET"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as each:
             each.sendto(state.encode(), "\0" + path[1:] if path.startswith("@") else path)
 
 
-def ask(runtime):
+def ask(runtime: Path) -> None:
     """Have a swap, and wait for it; RefusedError: there was none."""
     with socket.socket(socket.AF_UNIX) as each:
         try:
@@ -215,7 +188,7 @@ def ask(runtime):
         raise RefusedError(said or "the gateway's supervisor ended meanwhile")
 
 
-def main(verb, runtime, *words):
+def main(verb: str, runtime: str, *words: str) -> int:
     """Do what the command line says. Returns the exit status."""
     os.umask(0o077)
     try:
@@ -229,5 +202,5 @@ def main(verb, runtime, *words):
         return 1
 
 
-async def _serve(port, runtime, state):
+async def _serve(port: int, runtime: Path, state: Path) -> int:
     return await Gateway(port, runtime, state).serve()

@@ -1,0 +1,90 @@
+"""Each deployment gets a request that it can take."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.unit.gateway_plugins import plugins as plugins
+
+REMINDER = {"type": "text", "text": "<system-reminder>\nnow\n</system-reminder>"}
+LATE = {"role": "system", "content": "now"}
+RESULT = {"type": "tool_result", "tool_use_id": "a", "content": "42"}
+CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "Bash", "input": {}}]}
+FOUNDRY = {"claude": True, "refuses": ["late_system", "efforts", "betas"]}
+
+
+def test_the_time_to_connect_is_bounded(plugins: Any) -> None:
+    rewritten = plugins.request_rewriting.rewritten
+    assert rewritten({"timeout": 120.0}, {"probe_url": "http://x"})["timeout"] == httpx.Timeout(120.0, connect=3.0)
+    assert rewritten({"timeout": 120.0}, {})["timeout"] == httpx.Timeout(120.0, connect=5.0)
+    assert rewritten({"timeout": 2.0}, {})["timeout"] == httpx.Timeout(2.0)
+    assert rewritten({"timeout": None}, {}) is None
+
+
+def test_no_more_tokens_are_asked_for_than_the_model_gives(plugins: Any) -> None:
+    info = {"max_output_tokens": 4096}
+    assert plugins.request_rewriting.rewritten({"max_tokens": 32000}, info)["max_tokens"] == 4096
+    assert plugins.request_rewriting.rewritten({"max_tokens": 100}, info) is None
+    assert plugins.request_rewriting.rewritten({"max_tokens": 32000}, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("messages", "wanted"),
+    [
+        (
+            [{"role": "user", "content": "hello"}, LATE],
+            [{"role": "user", "content": [{"type": "text", "text": "hello"}, REMINDER]}],
+        ),
+        ([CALL, LATE, {"role": "user", "content": [RESULT]}], [CALL, {"role": "user", "content": [RESULT, REMINDER]}]),
+        ([CALL, LATE], [CALL, {"role": "user", "content": [REMINDER]}]),
+        (
+            [{"role": "system", "content": [{"type": "text", "text": "now"}]}, {"role": "user", "content": []}],
+            [{"role": "user", "content": [REMINDER]}],
+        ),
+    ],
+)
+def test_a_late_system_message_becomes_a_reminder_of_the_user(plugins: Any, messages: Any, wanted: Any) -> None:
+    assert plugins.request_rewriting.rewritten({"messages": messages}, FOUNDRY)["messages"] == wanted
+    assert plugins.request_rewriting.rewritten({"messages": messages}, {"claude": True}) is None
+
+
+def test_so_it_does_in_a_request_that_was_made_for_another_model(plugins: Any) -> None:
+    haiku = {"id": "anthropic/haiku", "claude": True}
+    tried = plugins.request_record.Tried
+    request = SimpleNamespace(tried=[tried({"id": "lmstudio/local"}, "overflow"), tried(haiku)])
+    plugins.request_record._current.set(request)
+    try:
+        rewritten = plugins.request_rewriting.rewritten({"messages": [{"role": "user", "content": "x"}, LATE]}, haiku)
+    finally:
+        plugins.request_record._current.set(None)
+    assert rewritten["messages"][0]["content"][-1] == REMINDER
+
+
+def test_a_deployment_is_spared_what_it_refuses(plugins: Any) -> None:
+    headers = {"anthropic-beta": "claude-code-20250219, nonesuch-1", "x": "y"}
+    given = {
+        "messages": [],
+        "output_config": {"effort": "xhigh", "format": None},
+        "thinking": {"type": "adaptive"},
+        "context_management": {"edits": []},
+        "provider_specific_header": {"custom_llm_provider": "anthropic", "extra_headers": headers},
+        "api_key": "k",
+    }
+    rewritten = plugins.request_rewriting.rewritten(given, FOUNDRY)
+    assert rewritten["output_config"] == {"effort": "high", "format": None}
+    assert rewritten["thinking"] == {"type": "adaptive"}
+    assert rewritten["context_management"] is None
+    assert rewritten["provider_specific_header"]["extra_headers"] == {
+        "anthropic-beta": "claude-code-20250219",
+        "x": "y",
+    }
+    assert "extra_headers" not in rewritten
+    strict = {"claude": True, "refuses": ["thinking", "x-api-key"]}
+    rewritten = plugins.request_rewriting.rewritten(given, strict)
+    assert rewritten["thinking"] == {"type": "disabled"}
+    assert rewritten["extra_headers"] == {"authorization": "Bearer k"}
+    assert rewritten["output_config"] == given["output_config"]
