@@ -10,7 +10,9 @@ from signalbox.desired.packages import packages
 from signalbox.desired.routing import routing_table
 from signalbox.desired.secret_names import gateway_secrets, lane_secrets
 from signalbox.engine.changes import may_replace
+from signalbox.engine.deploy_scope import at_the_end
 from signalbox.engine.logins import deploy_user
+from signalbox.fleet import from_the_gateway
 from signalbox.operations.guarded import Proof
 from signalbox.settings import settings_for
 from tasks.base import base, clocks
@@ -47,6 +49,7 @@ preflight(
     readings(s, routing),
     addresses.of_own(s),
     addresses.names_for_the_gateway(s),
+    from_the_gateway.asked(s, routing),
     s.encrypts_secrets,
     needed,
     **root,
@@ -81,3 +84,5 @@ launchers(s.launchers, lane_records(s, routing), claude, **root)
 doctor(s.doctor, claude, health.expected(s, routing, packages(s)), uncertified(s), **root)
 # Last: by now every task has stated what it wants.
 leftovers(s.leftovers, proof, **root)
+# Once all of it is done.
+at_the_end(from_the_gateway.tell)

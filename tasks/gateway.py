@@ -20,7 +20,7 @@ from signalbox.settings.sections.gateway import Gateway
 from signalbox.settings.sections.secrets import Secrets
 
 # What LiteLLM loads; of what others share it needs these alone.
-SHARED = ("shared/__init__.py", "shared/context.py", "shared/reasons.py", "shared/thresholds.py")
+SHARED = ("shared/__init__.py", "shared/context.py", "shared/no_answer.py", "shared/reasons.py", "shared/thresholds.py")
 PLUGINS = {**programs("gateway"), **{path: programs("shared")[path] for path in SHARED}}
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 

@@ -16,6 +16,7 @@ from signalbox.engine.readahead.cache import MAX_AGE
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable
 from signalbox.facts.reach import Networks, Resolved
 from signalbox.fleet import symptoms
+from signalbox.fleet.from_the_gateway import Asked
 from signalbox.host.shared import context
 from signalbox.operations.packages import refused
 from signalbox.settings.sections.preflight import Preflight
@@ -29,6 +30,7 @@ def preflight(
     readings: Sequence[dict[str, Any]],
     own: Mapping[str, str],
     by_name: tuple[str, ...],
+    gateway: Asked | None,
     encrypts: bool,
     packages: tuple[str, ...],
 ) -> None:
@@ -39,6 +41,7 @@ def preflight(
     tells, as `readings` ask, that it has loaded too little context for Claude Code stops the deploy.
     `own`: the names or addresses of the backends for which nobody is said to be billed; one that is public stops it.
     `by_name`: names at which the gateway's container, which has IPv4 alone, shall find a server.
+    `gateway`: what one asks that runs already; where it tells of a server, the host's own connection says nothing.
     `encrypts`: secrets shall be encrypted there. `packages`: what tasks will install.
     """
     if not settings.enabled:
@@ -63,13 +66,25 @@ def preflight(
                 warn(message)
             else:
                 problems.append(message)
+    said = _by_the_gateway(gateway, reachable, settings)
     for address in optional:
-        if not reachable.get(address):
+        if not reachable.get(address) and address not in said:
             warn(symptoms.words("backend-off", f"backend {address} takes no connection from this host"))
     resolved = _resolved(own, by_name)
     problems += _payers(own, resolved)
     problems += _contexts(readings, {address for address in optional if reachable.get(address)}, settings)
     fail(problems)
+
+
+def _by_the_gateway(gateway: Asked | None, reachable: Mapping[str, bool], settings: Preflight) -> set[str]:
+    """Warn of what a gateway that runs does not reach; return the addresses that it tells of."""
+    if gateway is None:
+        return set()
+    told = host.get_fact(ModelServers, urls=(gateway.look,), seconds=settings.probe_timeout_seconds)
+    said = gateway.told(told.get(gateway.look))
+    for words in gateway.warnings(said, reachable):
+        warn(words)
+    return {gateway.servers[name] for name in said}
 
 
 def _resolved(own: Mapping[str, str], by_name: tuple[str, ...]) -> dict[str, list[str]]:

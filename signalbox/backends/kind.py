@@ -49,10 +49,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class Sight:
-    """Where a server tells whether a model sees images; plain data. It is asked once an image is there.
+    """Where a server tells whether a model sees images, and whether it takes tools; plain data.
 
     url: what to GET, or where to POST `body`. models, names: as of a Reading, for the model's entry in the answer.
-    vision: dotted path to true or false, or to a list in which "vision" stands where it does.
+    vision: dotted path to true or false, or to a list in which "vision" stands where it does. in_results: whether its
+    own Anthropic endpoint takes images as a tool's result too, such as those that Claude Code reads. tools: a path as
+    vision's, where the word is "tools"; None: it does not tell.
     """
 
     url: str
@@ -60,6 +62,8 @@ class Sight:
     body: dict[str, str] | None = None
     models: str | None = None
     names: tuple[str, ...] = ()
+    in_results: bool = True
+    tools: str | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class LlamaCpp(ServerKind):
     def sight(self, record: Backend, model: BackendModel) -> Sight:
         # A router needs the name, and is not to load a model for that.
         asked = urlencode({"model": str(model.id), "autoload": "false"})
-        return Sight(f"{record.url}/props?{asked}", "modalities.vision")
+        return Sight(f"{record.url}/props?{asked}", "modalities.vision", tools="chat_template_caps.supports_tools")
 
     def slots(self, record: Backend, model: BackendModel) -> str | None:
         return f"{record.url}/slots?{urlencode({'model': str(model.id)})}"

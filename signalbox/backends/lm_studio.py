@@ -29,9 +29,9 @@ class LmStudio(ServerKind):
         )
 
     def sight(self, record: Backend, _model: BackendModel) -> Sight:
-        return Sight(
-            self.probe(record).url, "capabilities.vision", models="models", names=("key", "loaded_instances.0.id")
-        )
+        # 0.4.21 answers 400 to any but text in a tool's result: github.com/lmstudio-ai/localization/issues/425
+        names = ("key", "loaded_instances.0.id")
+        return Sight(self.probe(record).url, "capabilities.vision", models="models", names=names, in_results=False)
 
     def listing(self, record: Backend) -> Listing:
         return Listing(self.probe(record).url, "models", "key", telling=True, unfit=(("type", "embedding"),))

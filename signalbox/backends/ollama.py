@@ -37,7 +37,7 @@ class Ollama(ServerKind):
         )
 
     def sight(self, record: Backend, model: BackendModel) -> Sight:
-        return Sight(f"{record.url}/api/show", "capabilities", {"model": str(model.id)})
+        return Sight(f"{record.url}/api/show", "capabilities", {"model": str(model.id)}, tools="capabilities")
 
     def listing(self, record: Backend) -> Listing:
         return Listing(f"{record.url}/api/tags", "models", "name", telling=True)  # /api/ps has the loaded ones alone

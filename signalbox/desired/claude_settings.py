@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from signalbox.backends.records import Backend
 from signalbox.desired.billing import accounts
 from signalbox.desired.routing import Deployment, window
 from signalbox.host.shared.context import LEAN as LEAN_OPENING
@@ -39,7 +40,8 @@ def claude_settings(
 ) -> dict[str, Any]:
     """Return keys of settings.json with their values; a dot leads into an object, as in `permissions.defaultMode`.
 
-    choices: the models for /model, the lane's own first, each as it is asked for, with who has it.
+    program: the launcher, whose commands Claude Code runs. choices: the models for /model, the lane's own first, each
+    as it is asked for, with who has it.
     """
     denied: tuple[str, ...] = LEFT_OUT if lean else WEB if lane.private else ()
     if settings.gateway.web_search and lane.via == "gateway" and not lane.private:
@@ -50,6 +52,7 @@ def claude_settings(
         "permissions.deny": list(denied),
         # Anew every so many seconds too: while nobody answers, Claude Code repeats the request in silence.
         "statusLine": {"type": "command", "command": f"{program} statusline", "refreshInterval": 10},
+        **(judged(program) if choices and isinstance(choices[0][1][0].record, Backend) else {}),
         # Without it a session starts in auto mode, whatever else is said.
         **({"disableAutoMode": "disable"} if lane.permission_mode != "auto" else {}),
         # The lane's setting is the answer to what Claude Code would ask at each start.
@@ -62,6 +65,12 @@ def claude_settings(
 
 def _hook(command: str) -> dict[str, Any]:
     return {"type": "command", "command": command, "timeout": 10}
+
+
+def judged(program: str) -> dict[str, Any]:
+    """Return what has the answers of a model on one's own server judged where a turn ends; see launcher/stopped.py."""
+    hook = {"hooks": [_hook(f"{program} stopped")]}
+    return {"hooks.Stop": [hook], "hooks.SubagentStop": [hook]}
 
 
 def has_room(several: tuple[Deployment, ...], *, lean: bool) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from signalbox.backends import backend_kind, kind_of, sight_of
 from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel
 from signalbox.desired.billing import billed, instead
-from signalbox.desired.claude_settings import LEAN, Choices, claude_settings, has_room
+from signalbox.desired.claude_settings import LEAN, Choices, claude_settings, has_room, judged
 from signalbox.desired.context_readings import of_deployments
 from signalbox.desired.routing import Deployment, Routing, window
 from signalbox.desired.secret_paths import lane_secret
@@ -40,6 +40,7 @@ def lane_records(settings: Settings, routing: Routing) -> dict[str, Any]:
         "escalation": _handover(settings.launchers.escalation),
         "dispatch": {**_handover(settings.launchers.dispatch), "parallel": settings.launchers.dispatch.parallel},
         "settings": {"cleanupPeriodDays": settings.sessions.keep_days},  # of the lanes of ~/.claude-backends.env, too
+        "judged": judged(PROGRAM),  # of these alone
         "lanes": {
             name: _record(settings, routing, lane, claude) for name, lane in settings.lanes.items() if lane.enabled
         },
@@ -168,14 +169,19 @@ def _readings(routing: Routing, lane: Lane, *, lean: bool) -> list[dict[str, Any
 
 
 def _sight(routing: Routing, lane: Lane) -> dict[str, Any] | None:
-    """Return what to ask of the server of a direct lane about images; the gateway asks by itself. None: nothing."""
-    if lane.via != "direct":
+    """Return what to ask of the server of the main model about images and tools; None: nothing.
+
+    Of images the gateway asks by itself. Of a model that several have, each may say another thing.
+    """
+    if lane.via == "first-party":
         return None
-    ((record, model),) = routing.answering(lane, lane.models["main"])
-    if not isinstance(record, Backend) or not isinstance(model, BackendModel):
+    (record, model), *others = routing.answering(lane, lane.models["main"])
+    if others or not isinstance(record, Backend) or not isinstance(model, BackendModel):
         return None
     sight = sight_of(record, model)
-    return sight and {key: value for key, value in sight.items() if key != "secret"}
+    if sight is None or (lane.via == "gateway" and not sight["tools"]):
+        return None
+    return {key: value for key, value in sight.items() if key != "secret"}
 
 
 def _slots(routing: Routing, lane: Lane) -> list[str]:

@@ -7,16 +7,18 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gevent
 from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.context import ctx_state
 
 from signalbox import git
 from signalbox.engine import deployed, failures, history
@@ -27,6 +29,22 @@ from signalbox.settings import settings_for
 
 SCHEMA = 1  # of a record; docs/fleet.md
 _LOST = "signalbox_lock_lost"
+
+
+Ending = Callable[[State], None]
+_endings: WeakKeyDictionary[State, set[Ending]] = WeakKeyDictionary()
+
+
+def at_the_end(ending: Ending) -> None:
+    """Have this called once the run that prepares now has done all of it, while the hosts' locks are held."""
+    state: State = ctx_state.get()  # type: ignore[no-untyped-call]
+    _endings.setdefault(state, set()).add(ending)  # each host's part of the run says so
+
+
+def end(state: State) -> None:
+    """Call what `at_the_end` was given in this run."""
+    for ending in _endings.pop(state, set()):
+        ending(state)
 
 
 def who() -> str:

@@ -29,7 +29,7 @@ from pyinfra.context import ctx_state
 
 from signalbox.desired.secret_names import all_secrets
 from signalbox.engine import askpass, failures, isolation, limits, output, overhead, transport
-from signalbox.engine.deploy_scope import applied, commit
+from signalbox.engine.deploy_scope import applied, commit, end
 from signalbox.engine.readahead import patches as readahead
 from signalbox.engine.recognition import is_ours, ours_in
 from signalbox.secrets import SecretError
@@ -214,10 +214,12 @@ def _around(original: Callable[..., None]) -> Callable[..., None]:
         deploys = [_file(deploy) for deploy in _deploys()]
         changing = [file for file in deploys if file not in _NO_DEPLOYS]
         if not changing or not _is_signalbox(state.inventory):
-            return original(state, *args, **kwargs)
+            original(state, *args, **kwargs)
+            return
         placing = [file for file in changing if not file.startswith(f"{_OURS.name}/")]
         with applied(state, placing[0] if placing else None):
-            return original(state, *args, **kwargs)
+            original(state, *args, **kwargs)
+            end(state)
 
     return run_ops
 

@@ -8,119 +8,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import requests
+
 from tests.drills import looks, record
-from tests.drills.failures import Kind, audit, fault, local_again, options
+from tests.drills.drill import must_fail
+from tests.drills.failures import Kind, audit, local_again, urls
 from tests.drills.screen import MODES, TRUST, Terminal
+from tests.drills.server_behaviours import BEHAVIOURS, IMAGE, NONE, SEND, TOOL, Behaviour
 from tests.drills.stage import HOST, Stage
 from tests.lab import hosts
 from tests.lab.machine import wait_until, write
 
 DIRECTORY = "~/drill-inside"
-IMAGE = "/home/claude/drill-inside/x.png"
 # One pixel.
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-HELLO, TOOL = "say hello", "run: echo made-$((6*7))"
-SEE = f'call the tool "Read" with {json.dumps({"file_path": IMAGE})}'
+HELLO = "say hello"
 ENVIRONMENT = "CLAUDE_CODE_MAX_RETRIES=1 timeout 170"  # seconds; a lane's own three tries show nothing more here
 WAYS = ("gateway", "direct", "private")
 FORMS = ("-p", "tools", "turns", "terminal")
 TURNS = 5
+MCP = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    told = {
+        "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                       "serverInfo": {"name": "mail", "version": "1"}},
+        "tools/list": {"tools": [TOOL]},
+    }.get(asked.get("method"), {})
+    if "id" in asked:
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}), flush=True)
+"""
 AGAIN = "Resend your message to try again"  # so Claude Code 2.1.329 says at a terminal after words and an error
-DONE = "Hello from simulated|made-42|saw the output"
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """What a server does, by public reports (source), and how a simulated one is made to do it.
-
-    kinds: of servers that it is reported of; the first is played in every form, the others with -p and tools.
-    prompt: of the first turn, where another than that of the form. ours: whether plain Claude Code fails.
-    by: who does the work, of each way: "local", "cloud", or "nobody": then words tells what the person reads (a
-    pattern).
-    """
-
-    name: str
-    shows: str
-    source: str
-    kinds: tuple[str, ...]
-    have: Callable[[Stage, Kind], AbstractContextManager[None]]
-    by: Mapping[str, str]
-    prompt: str | None = None
-    ours: bool = False
-    words: str = r"\S"
-
-
-def _habit(habit: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
-    return lambda stage, kind: options(stage, kind.server, habit=habit)
-
-
-def _says(text: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
-    return lambda stage, kind: fault(stage, kind.server, "garble", path="*/[cm][he][as]*", text=text)
-
-
-ALL_LOCAL = {"gateway": "local", "direct": "local", "private": "local"}
-NO_GATEWAY = {"gateway": "cloud", "direct": "nobody", "private": "nobody"}
-BEHAVIOURS = (
-    Behaviour(
-        "roles",
-        "A server that refuses system messages in mid-conversation answers in every way",
-        "ggml-org/llama.cpp/issues/27367, vllm-project/vllm/issues/44000, lmstudio-ai/lmstudio-bug-tracker/issues/2204,"
-        " ollama/ollama/issues/17774",
-        ("llama_cpp", "vllm", "lm_studio", "ollama"),
-        _habit("strict roles"),
-        ALL_LOCAL,
-        ours=True,
-    ),
-    Behaviour(
-        "images",
-        "A model that sees no images is not shown any, and goes on",
-        "lmstudio-ai/lmstudio-bug-tracker/issues/908, vllm-project/vllm/issues/19144",
-        ("llama_cpp", "lm_studio", "ollama"),
-        _habit("text only"),
-        ALL_LOCAL,
-        prompt=SEE,
-        ours=True,
-    ),
-    Behaviour(
-        "router",
-        "A router that has not loaded the model loads it, and is told from one that has too little",
-        "ggml-org/llama.cpp/issues/18035, mostlygeek/llama-swap/issues/854",
-        ("llama_cpp",),
-        lambda stage, kind: options(stage, kind.server, router=True, loaded=False),
-        ALL_LOCAL,
-    ),
-    Behaviour(
-        "too-little",
-        "A router's model that is loaded with 8192 tokens is refused in words before anything is asked",
-        "ggml-org/llama.cpp/issues/18035",
-        ("llama_cpp",),
-        lambda stage, kind: options(stage, kind.server, router=True, context_length=8192),
-        dict.fromkeys(WAYS, "nobody"),
-        words="is loaded with 8192 tokens",
-    ),
-    Behaviour(
-        "key-for-the-list",
-        "A newer llama.cpp that wants its key for the list of models too says so at once where there is none",
-        "ggml-org/llama.cpp, tools/server of b11434",
-        ("llama_cpp",),
-        lambda stage, kind: options(stage, kind.server, require_authentication=True, lists_openly=False),
-        NO_GATEWAY,
-        words=r"refuses this lane's key|401|Invalid API Key",
-    ),
-    Behaviour(
-        "printed-call",
-        "A call that is printed after words is no answer where the gateway stands between",
-        "ggml-org/llama.cpp/issues/20260, jundot/omlx/issues/3153",
-        ("lm_studio",),
-        _says('I will look. <tool_call>{"name": "Bash", "arguments": {"command": "ls"}}</tool_call>'),
-        {"gateway": "cloud"},
-    ),
-)
+FAILED = f"API Error|NOBODY answered|{NONE}"  # the second stands in the status line
+DONE = "Hello from simulated|saw the output"
+MADE = "made-42"  # by Bash, as TOOL asks
 
 
 def lanes(every: Mapping[str, Kind]) -> dict[str, Any]:
@@ -141,8 +67,21 @@ def lanes(every: Mapping[str, Kind]) -> dict[str, Any]:
 
 
 def prepare() -> None:
-    """Have the directory with its image on the host."""
+    """Have the directory on the host, with an image and an MCP server's tool in it."""
     looks.answer(f"mkdir -p {DIRECTORY} && echo {PNG} | base64 -d > {IMAGE}")
+    config = json.dumps({"mcpServers": {"mail": {"command": "python3", "args": ["mcp.py"]}}})
+    hosts.run(HOST, f"cat > {DIRECTORY}/mcp.json", user="claude", stdin=config)
+    hosts.run(HOST, f"cat > {DIRECTORY}/mcp.py", user="claude", stdin=MCP.replace("TOOL", repr(SEND)))
+
+
+def control(stage: Stage, behaviour: Behaviour, kind: Kind) -> str:
+    """See that the cell fails without what is ours, or without the behaviour; return what was said of it."""
+    if behaviour.refused:
+        return must_fail(lambda: _takes(stage, behaviour, kind), "the server itself, asked otherwise")
+    if behaviour.without is None:
+        return must_fail(lambda: plainly(stage, behaviour, kind), "plain claude")
+    other = replace(behaviour, have=behaviour.without)
+    return must_fail(lambda: look(stage, other, kind, "gateway", "-p"), "a server that does otherwise")
 
 
 def look(stage: Stage, behaviour: Behaviour, kind: Kind, way: str, form: str) -> dict[str, str]:
@@ -154,24 +93,36 @@ def look(stage: Stage, behaviour: Behaviour, kind: Kind, way: str, form: str) ->
     looks.answer(f"rm -rf ~/.claude-{kind.server}-{way}/projects")
     before = len(audit())
     with behaviour.have(stage, kind):
-        status, said = _play(f"claude-{kind.server}-{way}", form, behaviour.prompt)
+        status, said = _play(f"claude-{kind.server}-{way}", form, behaviour)
     lines = _new_lines(before)
     paid = [each for each in looks.chats(stage, "anthropic") if each["status"] == 200]
-    done = bool(re.search(DONE, said))
+    asked = behaviour.prompt or (TOOL if form == "tools" else HELLO)
+    done = bool(re.search(MADE if asked == TOOL else DONE, said))
     where = f"{behaviour.name}, {kind.server}, {way}, {form}"
     assert done or status, f"{where}: it ended well, and did nothing: {said[-400:]}"
     assert not paid or way == "gateway", f"{where}: a cloud was asked: {paid}"
     assert all(line["fallback"] and line["error_class"] for line in lines if line["cost_usd"]), f"{where}: {lines}"
     by = "nobody" if not done else "cloud" if paid else "local"
-    assert by == behaviour.by[way], f"{where}: {by} did it, not {behaviour.by[way]}: {status} {said[-400:]} {lines}"
+    assert by in behaviour.by[way].split("|"), (
+        f"{where}: {by} did it, not {behaviour.by[way]}: {status} {said[-400:]} {lines}"
+    )
     assert by != "nobody" or re.search(behaviour.words, said), f"{where}: {said[-400:]}"
     why = sorted({f"{line['error_class']}" for line in lines if line["fallback"]})
     mended = sorted({each for line in lines for each in line["mended"]})
-    words = said.strip().splitlines()[-1][:90] if by == "nobody" else ""
+    read = [line.strip() for line in said.splitlines() if re.search(behaviour.words, line)]
+    words = read[0][:120] if by == "nobody" else ""
     told = [*(f"audit: {each}" for each in why), *(f"mended: {each}" for each in mended), *([words] if words else [])]
     billed = sum(line["cost_usd"] or 0 for line in lines)
     return {"kind": kind.server, "way": way, "form": form, "by": by, "billed": f"{billed:.4f}" if billed else "",
             "told": "; ".join(told)}  # fmt: skip
+
+
+def _takes(stage: Stage, behaviour: Behaviour, kind: Kind) -> None:
+    """AssertionError unless the server itself takes the messages that it should refuse."""
+    body = {"model": kind.record["models"][kind.model]["id"], "messages": behaviour.refused}
+    with behaviour.have(stage, kind):
+        answer = requests.post(f"{urls(stage)[kind.server]}/v1/chat/completions", json=body, timeout=10)
+    assert answer.status_code == 200, answer.text[:200]
 
 
 def plainly(stage: Stage, behaviour: Behaviour, kind: Kind) -> None:
@@ -186,16 +137,18 @@ def plainly(stage: Stage, behaviour: Behaviour, kind: Kind) -> None:
     variables = " ".join(f"{name}={value}" for name, value in told.items())
     words = looks.quoted(behaviour.prompt or HELLO)
     with behaviour.have(stage, kind):
-        status, said = _ran(f"env {variables} ~/.local/bin/claude -p --allowedTools Read -- {words}")
+        more = f"{behaviour.arguments} --allowedTools Read -- {words}"
+        status, said = _ran(f"env {variables} ~/.local/bin/claude -p {more}")
     assert status == 0, said[-300:]
     assert re.search(DONE, said), said[-300:]
 
 
-def _play(lane: str, form: str, prompt: str | None) -> tuple[int, str]:
+def _play(lane: str, form: str, behaviour: Behaviour) -> tuple[int, str]:
     """Use Claude Code in this form; return an exit status (of the first that is not 0) and all that was said."""
-    allowed = "--allowedTools Bash,Read --"
+    prompt, more = behaviour.prompt, f"{behaviour.arguments} --allowedTools"
     if form == "terminal":
-        return _at_a_terminal(f"CLAUDE_CODE_MAX_RETRIES=1 {lane} --allowedTools=Bash,Read", prompt or HELLO)
+        return _at_a_terminal(f"CLAUDE_CODE_MAX_RETRIES=1 {lane} {more}=Bash,Read", prompt or HELLO)
+    allowed = f"{more} Bash,Read --"
     if form != "turns":
         words = prompt or (TOOL if form == "tools" else HELLO)
         return _ran(f"{lane} -p {allowed} {looks.quoted(words)}")
@@ -218,10 +171,10 @@ def _at_a_terminal(command: str, prompt: str) -> tuple[int, str]:
             return 1, session.screen()
         for _ in range(2):
             session.type(prompt)
-            wait_until(lambda: bool(re.search(f"{DONE}|API Error", session.screen())), 90, 0.5)
+            wait_until(lambda: bool(re.search(f"{DONE}|{MADE}|{FAILED}", session.screen())), 90, 0.5)
             if AGAIN not in session.screen():
                 break
-        return (1 if "API Error" in session.screen() else 0), session.screen()
+        return (1 if re.search(FAILED, session.screen()) else 0), session.screen()
 
 
 def _ran(command: str) -> tuple[int, str]:

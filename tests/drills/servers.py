@@ -11,12 +11,13 @@ from typing import Any
 import requests
 
 from signalbox.settings.layers import merge
-from tests.drills import server_ways
+from tests.drills import looks, server_behaviours, server_ways, strict_servers
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.failover import every_kind
 from tests.drills.failures import Kind, ask, audit, audited, fault, kinds, options, settings, urls
 from tests.drills.stage import HOST, Stage
 from tests.lab import hosts
+from tests.lab.machine import wait_until
 
 drill = Drill(
     "servers",
@@ -27,10 +28,7 @@ drill = Drill(
 )
 drill.rows = server_ways.publish
 
-# As an MCP server made with zod 4 has it: github.com/codefuturist/email-mcp/issues/58
-MAIL = {"type": "string", "format": "email", "pattern": "^(?!\\.)(?!.*\\.\\.)[a-z.]+@([a-z]+\\.)+[a-z]{2,}$"}
-SCHEMA = {"type": "object", "properties": {"to": {"type": "array", "items": MAIL, "maxItems": 5000}}}
-SEND = {"name": "mcp__mail__send", "description": "Send a mail.", "input_schema": SCHEMA}
+SEND = {"name": "mcp__mail__send", "description": "Send a mail.", "input_schema": server_behaviours.SCHEMA}
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
 # As public reports have them of gpt-oss, DeepSeek, Mistral, Seed, MiniMax and models that were taught Claude's own.
 LEFTOVERS = (
@@ -48,6 +46,7 @@ LEFTOVERS = (
     "```tool_code\nprint(1)\n```",
 )
 THOUGHT = "<think>I must look.</think><tool_call>{}</tool_call>"  # as text, or what LiteLLM makes a thought of
+SEEN = "curl -s http://127.0.0.1:4000/signalbox/servers"
 HEADER = "x-anthropic-billing-header: cc_version=2.1.329.23d; cc_entrypoint=cli;"
 
 
@@ -91,7 +90,7 @@ def _schemas(stage: Stage, every: Mapping[str, Kind]) -> Figures:
         figures[name] = f"{kind.says} answers, audit: {', '.join(line['mended'])}"
 
     def taken() -> None:
-        tool = {"type": "function", "function": {"name": "send", "parameters": SCHEMA}}
+        tool = {"type": "function", "function": {"name": "send", "parameters": server_behaviours.SCHEMA}}
         body = {"model": "devstral", "messages": [{"role": "user", "content": "hello"}], "tools": [tool]}
         answer = requests.post(f"{urls(stage)['vllm']}/v1/chat/completions", json=body, timeout=10)
         assert answer.status_code == 200, answer.text[:200]  # of the simulator itself, past the gateway
@@ -235,26 +234,71 @@ def named(stage: Stage) -> Figures:
     return {"asked by its name": "LM Studio answers", "control": control}
 
 
-def _of_ways(behaviour: server_ways.Behaviour) -> None:
+@drill.cell("container")
+def container(stage: Stage) -> Figures:
+    """What the gateway's container does not reach is told before a deploy and at its end, with a cure; it goes on."""
+    stage.converged()
+    address, _, port = urls(stage)["lmstudio"].removeprefix("http://").partition(":")
+    rule = f"meta skuid litellm ip daddr {address} tcp dport {port} drop"
+    table = "add table ip drill; add chain ip drill out { type filter hook output priority 0; }"
+
+    def told(more: int = 0) -> list[str]:
+        """Deploy; return what is said of the server."""
+        run = stage.site(settings={"gateway": {"cooldown_seconds": 20 + more}}).deploy().ok()
+        return [line.strip() for line in run.stderr.splitlines() if "[backend-from-container]" in line]
+
+    assert not told()
+    hosts.run(HOST, f"nft '{table}; add rule ip drill out {rule}'")
+    try:
+        assert wait_until(lambda: '"lmstudio": "timeout"' in looks.answer(SEEN), 30, 1), looks.answer(SEEN)
+        before, both = told(), told(1)
+    finally:
+        hosts.run(HOST, "nft delete table ip drill")
+    assert (len(before), len(both)) == (1, 2), f"{before}, {both}"
+    assert wait_until(lambda: '"lmstudio": 200' in looks.answer(SEEN), 30, 1), looks.answer(SEEN)
+    assert not told()
+    return {
+        "a deploy that changes nothing": before[0],
+        "at the end of one that does": both[1],
+        "control": "without the rule nothing is said",
+    }
+
+
+@drill.cell("strict-sessions")
+def strict_sessions(stage: Stage) -> Figures:
+    """A tool call, a subagent, /compact and what follows, at a terminal, straight to a strict server of each kind"""
+    every = _with_lanes(stage)
+    figures: Figures = {
+        f"{every[kind].server}, {way}": strict_servers.session(stage, every[kind], way)
+        for kind in strict_servers.KINDS
+        for way in strict_servers.WAYS
+    }
+    roles = next(each for each in server_behaviours.BEHAVIOURS if each.name == "roles")
+    return {**figures, "control": server_ways.control(stage, roles, every["llama_cpp"])}
+
+
+def _with_lanes(stage: Stage) -> dict[str, Kind]:
+    """Return every kind, on a host that has a lane for each way to it."""
+    every = kinds(urls(stage)) if stage.converged() else {}
+    stage.site(settings=merge(settings(every), {"lanes": server_ways.lanes(every)})).deploy().ok()
+    server_ways.prepare()
+    return every
+
+
+def _of_ways(behaviour: server_behaviours.Behaviour) -> None:
     """Register the cell of a behaviour in all ways and forms."""
 
     def body(stage: Stage) -> Figures:
-        every = kinds(urls(stage)) if stage.converged() else {}
-        lanes = server_ways.lanes(every)
-        stage.site(settings=merge(settings(every), {"lanes": lanes})).deploy().ok()
-        server_ways.prepare()
+        every = _with_lanes(stage)
         rows = list(server_ways.played(stage, behaviour, every))
         server_ways.keep(behaviour.name, rows)
         done = Counter(row["by"] for row in rows)
         figures = {"rows": len(rows), **{f"by {who}": count for who, count in sorted(done.items())}}
-        if not behaviour.ours:
-            return figures
-        first = every[behaviour.kinds[0]]
-        return {**figures, "control": must_fail(lambda: server_ways.plainly(stage, behaviour, first), "plain claude")}
+        return {**figures, "control": server_ways.control(stage, behaviour, every[behaviour.kinds[0]])}
 
     body.__doc__ = behaviour.shows
     drill.cell(f"ways-{behaviour.name}")(body)
 
 
-for _each in server_ways.BEHAVIOURS:
+for _each in server_behaviours.BEHAVIOURS:
     _of_ways(_each)

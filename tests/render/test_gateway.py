@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import shutil
@@ -22,6 +23,7 @@ from signalbox.desired.routing import routing_table
 from signalbox.desired.secret_names import gateway_secrets
 from signalbox.desired.secret_paths import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
+from tasks.gateway import PLUGINS
 from tests.examples import NAMES, example
 from tests.good_settings import layers, routed
 
@@ -186,6 +188,18 @@ def test_an_example_is_routed_as_it_was(name: str, golden: Callable[[str, str], 
 def test_start_is_as_it_was(golden: Callable[[str, str], None]) -> None:
     names = {"entrypoint": "/app/docker-entrypoint.sh", "gateway_key": GATEWAY_KEY}
     golden("start", render("gateway/start", plugins={"gateway/one.py": "EMPTY = {{}}\n"}, **names))
+
+
+def test_all_that_a_plug_in_imports_is_placed() -> None:
+    wanted = set()
+    for path, text in PLUGINS.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                parts = [*path.split("/")[: 2 - node.level], *(node.module or "").split(".")]
+                module = "/".join(filter(None, parts))
+                wanted |= {module} if "/" in module else {f"{module}/{each.name}" for each in node.names}
+    assert "shared/no_answer" in wanted
+    assert {f"{each}.py" for each in wanted} <= PLUGINS.keys()
 
 
 def verified(text: str, directory: Path) -> list[str]:

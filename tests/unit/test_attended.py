@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from signalbox.host.shared.audit import stood_in
 from tests.unit.test_launcher import Gateway, Host, serving
 
 pytestmark = pytest.mark.slow
@@ -301,11 +302,26 @@ def test_a_units_main_process_is_claude_itself(sit: Sit) -> None:
     assert seat.here()[0] == seat.process
 
 
-@pytest.mark.parametrize("lane", ["local-private", "cloud"])
-def test_with_p_the_command_becomes_claude_where_nobody_may_stand_in(sit: Sit, lane: str) -> None:
-    seat = sit("/bin/sh", "-c", f"exec claude-{lane} -p x")
-    seat.host.ask_here("local-private")
+def test_with_p_the_command_becomes_claude_where_nothing_may_be_told_of_it(sit: Sit) -> None:
+    seat = sit("/bin/sh", "-c", "exec claude-cloud -p x")
     assert seat.here()[0] == seat.process
+
+
+@pytest.mark.parametrize(("status", "undone", "ends"), [("0", True, 76), ("0", False, 0), ("3", True, 3)])
+def test_a_run_whose_last_answer_is_none_does_not_end_well(sit: Sit, status: str, undone: bool, ends: int) -> None:
+    seat = sit("/bin/sh", "-c", "sleep 1; SYSTEMD_EXEC_PID=$$ exec claude-local-private -p x", STATUS=status)
+    seat.host.ask_here("local-private")
+    (claude,) = seat.here()[:1]
+    (run,) = re.findall(r"SIGNALBOX_RUN=([0-9a-f]{32})", Path(f"/proc/{claude}/environ").read_text())
+    mark = seat.host.home / ".local/state/signalbox/undone" / run
+    mark.parent.mkdir(parents=True)
+    if undone:
+        mark.touch()
+    seat.order("exit")
+    if ends == 76:
+        seat.until("claude-local-private: the answer is none: ")
+    assert seat.ended() == ends
+    assert not mark.exists()
 
 
 def test_after_p_it_is_said_who_stood_in_for_the_lanes_model(sit: Sit) -> None:
@@ -325,13 +341,26 @@ def test_after_p_it_is_said_who_stood_in_for_the_lanes_model(sit: Sit) -> None:
     environment = Path(f"/proc/{claude}/environ").read_text()
     (run,) = re.findall(r"x-signalbox-run: ([0-9a-f]{32})", environment)
     audit = line("another") + line(run) + line(run) + line(run, fallback=None, backend="lmstudio", cost_usd=0.0)
+    agents = {"lane": "local", "asked": "claude-opus-4-8", "model": "claude-opus-4-8", "fallback": None}
+    audit += line(run, **agents) + line(run, **agents, cost_usd=0.0)  # an agent's file names it
     (seat.host.home / "requests.jsonl").write_text(audit)
     seat.order("exit")
     seat.until(
-        r"claude-local: claude-haiku-4-5 at anthropic answered 2 of 3 requests in place of local \(unreachable\): "
+        r"claude-local: claude-haiku-4-5 at anthropic answered 2 of 5 requests in place of local \(unreachable\): "
         r"0.0250 USD\n"
     )
+    seat.until(r"claude-local: claude-opus-4-8 at anthropic answered 1 of 5 requests, asked for by name: 0.0125 USD\n")
     assert seat.ended() == 0
+
+
+def test_a_run_that_asks_its_lanes_own_models_alone_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    entry = {"time": "2026-11-18T09:00:00.000+00:00", "run": "1", "status": 200, "backend": "anthropic",
+             "lane": "cloud", "asked": "claude-opus-4-8", "model": "claude-opus-4-8", "cost_usd": 0.5}  # fmt: skip
+    path.write_text(json.dumps(entry) + "\n")
+    assert list(stood_in(path, "1", {"cloud": {"models": {"opus": "claude-opus-4-8"}}})) == []
+    assert list(stood_in(path, "1", {})) == []
+    assert len(list(stood_in(path, "1", {"cloud": {"models": {"main": "claude-sonnet-4-6"}}}))) == 1
 
 
 @pytest.mark.parametrize(("typed", "allowed"), [("y\n", True), ("\n", False), ("no\n", False)])

@@ -16,6 +16,8 @@ from tests.unit.test_launcher import Gateway, Host, serving
 ANSWERING = """#!/bin/sh
 prompt=$(cat)
 case $prompt in *sleep*) exec sleep 20;; *fail*) echo no; exit 3;; esac
+case $prompt in *undone*) mkdir -p "$HOME/.local/state/signalbox/undone"
+: > "$HOME/.local/state/signalbox/undone/$SIGNALBOX_RUN";; esac
 files=$(ls -A | wc -l)
 printf '%s in %s, lane %s, inner %s, arguments %s\\n' "$prompt" "$files" "$SIGNALBOX_LANE" "${CLAUDECODE-no}" "$*"
 """
@@ -54,6 +56,12 @@ def test_tasks_go_side_by_side_and_come_back_in_order(host: Host) -> None:
     assert [(each["prompt"], each["status"]) for each in answers] == [("one", 0), ("fail", 3), ("three", 0)]
     assert "lane local" in answers[0]["text"]
     assert done.returncode == 3  # one failed, the others have been done
+
+
+def test_a_task_whose_answer_is_none_is_not_done(host: Host) -> None:
+    done = call(host, "dispatch", "--json", "one", "undone")  # the hook has left its mark: see test_stopped.py
+    assert [each["status"] for each in json.loads(done.stdout)] == [0, output.EX_PROTOCOL]
+    assert (done.returncode, "the answer is none: " in done.stderr) == (output.EX_PROTOCOL, True)
 
 
 def test_a_task_that_takes_too_long_is_ended(host: Host) -> None:

@@ -115,6 +115,7 @@ def test_a_server_that_is_busy_with_a_request_of_ours_is_not_gone(
     plugins: Any, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plugins.probe, "PATIENCE", 0.2)
+    monkeypatch.setattr(plugins.server_watch, "LATELY", 0.0)
     busy = deployment(probe_url=f"http://127.0.0.1:{silent}/models", fallbacks=["haiku"])
     working = Request()
 
@@ -130,6 +131,29 @@ def test_a_server_that_is_busy_with_a_request_of_ours_is_not_gone(
                 await ask(plugins, "local", busy)
 
     asyncio.run(both())
+
+
+def test_a_server_that_has_worked_here_lately_is_busy_and_not_gone(
+    plugins: Any, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins.probe, "PATIENCE", 0.2)
+    busy = deployment(probe_url=f"http://127.0.0.1:{silent}/models", fallbacks=["haiku"])
+    plugins.router.model_list = [{"model_name": "local", **busy}]
+    ours = plugins.failover.plugin
+
+    async def one_after_another() -> None:
+        with pytest.raises(ServiceUnavailableError):  # nobody here has seen it work
+            await ask(plugins, "local", busy)
+        plugins.request_record._current.set(Request())  # for this task alone
+        await ours.async_pre_call_deployment_hook({"model_info": busy["model_info"]}, None)
+        ours.watch.gone.clear()
+        assert await ask(plugins, "local", busy) == [busy]
+        ours._failed(busy["model_info"]["id"], TimeoutError("it hangs"))
+        ours._resting.clear()
+        with pytest.raises(ServiceUnavailableError):
+            await ask(plugins, "local", busy)
+
+    asyncio.run(one_after_another())
 
 
 def test_nobody_but_a_claude_is_asked_to_search_the_web(plugins: Any) -> None:

@@ -22,7 +22,7 @@ from signalbox import host as programs
 from signalbox.desired.claude_settings import LEAN
 from signalbox.desired.lanes import lane_records
 from signalbox.desired.routing import routing_table
-from signalbox.host.launcher import probes
+from signalbox.host.launcher import abilities, probes
 from signalbox.host.shared import output
 from signalbox.settings import Settings
 from tests.good_settings import layers
@@ -512,7 +512,7 @@ def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
     host.ask_here("local-private")
     assert host.run("local", "--private", "-p", "x", HTTPS_PROXY="http://proxy", NO_PROXY="a").returncode == 0
     arguments, variables = host.seen()
-    assert arguments == ["-p", "x"]
+    assert arguments[-2:] == ["-p", "x"]
     assert (variables["SIGNALBOX_LANE"], variables["ANTHROPIC_AUTH_TOKEN"]) == ("local-private", "none")
     assert "ANTHROPIC_CUSTOM_HEADERS" not in variables
     assert variables["NO_PROXY"] == "a,127.0.0.1"
@@ -521,10 +521,15 @@ def test_a_private_lane_goes_straight_to_the_model_server(host: Host) -> None:
     )
 
 
-@pytest.mark.parametrize(("told", "denied"), [("false", True), ("true", False), ("null", False), ("[", False)])
-def test_a_direct_lane_whose_model_sees_no_images_reads_none(host: Host, told: str, denied: bool) -> None:
+@pytest.mark.parametrize(
+    ("told", "in_results", "denied"),
+    [("false", True, True), ("true", True, False), ("null", True, False), ("[", True, False), ("true", False, True)],
+)
+def test_a_direct_lane_whose_server_takes_no_images_reads_none(
+    host: Host, told: str, in_results: bool, denied: bool
+) -> None:
     host.ask_here("local-private")
-    sight = {"body": None, "models": None, "names": [], "model": "m", "vision": "vision"}
+    sight = {"body": None, "models": None, "names": [], "model": "m", "vision": "vision", "in_results": in_results}
     host.records["lanes"]["local-private"]["sight"] = {**sight, "url": f"{host.records['gateway']['url']}/sees/{told}"}
     host.write()
     assert host.run("local", "--private", "-p", "x").returncode == 0
@@ -532,6 +537,37 @@ def test_a_direct_lane_whose_model_sees_no_images_reads_none(host: Host, told: s
     assert arguments[-2:] == ["-p", "x"]
     wanted = ["--disallowedTools=Read(*.png),Read(*.jpg),Read(*.jpeg),Read(*.gif),Read(*.webp),Read(*.pdf)"]
     assert arguments[:-2] == (wanted if denied else [])
+
+
+TOOLLESS = {"capabilities": ["completion", "vision"]}
+
+
+@pytest.mark.parametrize(
+    ("via", "told", "tools"),
+    [("direct", TOOLLESS, False), ("gateway", TOOLLESS, False), ("gateway", {"capabilities": ["tools"]}, True),
+     ("direct", {}, True), ("direct", OSError("away"), True)],
+)  # fmt: skip
+def test_a_model_without_tools_is_told_of_before_anybody_answers_in_its_place(
+    monkeypatch: pytest.MonkeyPatch, via: str, told: Any, tools: bool
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def ask(_: str, headers: dict[str, str], *__: Any, **___: Any) -> Any:
+        asked.append(headers)
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    monkeypatch.setattr(probes, "ask", ask)
+    sight = {"url": "http://ollama/api/show", "body": {"model": "m"}, "models": None, "names": [], "model": "m",
+             "vision": "capabilities", "tools": "capabilities"}  # fmt: skip
+    instead = [{"model": "claude-haiku-4-5", "at": "anthropic", "billed": "the account"}]
+    lane = {"via": via, "sight": sight, "models": {"main": "gemma"}, "instead": instead}
+    assert abilities.abilities(lane, "secret").tools is tools
+    assert ("Authorization" in asked[0]) is (via == "direct")  # the gateway's key is no server's
+    words = abilities.without_tools(lane)
+    assert words.startswith("gemma takes no tools, by its server's own word: Claude Code does nothing with it")
+    assert ("claude-haiku-4-5 at anthropic answers, billed to the account" in words) is (via == "gateway")
 
 
 def _slot(**more: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ REPORTED: list[dict[str, Any]] = [
         "error_texts_second.yaml",
         "error_texts_third.yaml",
         "error_texts_fourth.yaml",
+        "error_texts_fifth.yaml",
     )
     for row in yaml.safe_load(Path(__file__).with_name(name).read_text())
 ]

@@ -7,8 +7,10 @@ import errno
 import itertools
 import json
 import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -106,7 +108,44 @@ def test_why_a_server_does_not_answer_is_told_in_a_fixed_word(plugins: Any, monk
     assert asked(list, plugins.probe.answers)[0] == "no-http"
     monkeypatch.setattr(plugins.probe, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert told(plugins, f"http://127.0.0.1:{silent.getsockname()[1]}/") == "timeout"
+        assert told(plugins, f"http://127.0.0.1:{silent.getsockname()[1]}/") == "slow"
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/"
+        with socket.create_connection(full.getsockname()), socket.socket() as second:
+            second.setblocking(False)
+            second.connect_ex(full.getsockname())  # the queue is full: the kernel drops who comes now
+            assert told(plugins, url) == "timeout"
+
+
+class Late(BaseHTTPRequestHandler):
+    """Answers after half a second."""
+
+    def do_GET(self) -> None:
+        time.sleep(0.5)
+        self.send_response(204)
+        self.end_headers()
+
+
+@pytest.mark.parametrize(("held", "asked_for"), [(0.8, 2), (0.0, 1)])
+def test_who_is_held_up_himself_asks_again(
+    plugins: Any, monkeypatch: pytest.MonkeyPatch, held: float, asked_for: int
+) -> None:
+    monkeypatch.setattr(plugins.probe, "PATIENCE", 0.3)
+    looks = []
+    ask = plugins.probe.asked
+    monkeypatch.setattr(plugins.probe, "asked", lambda url: looks.append(url) or ask(url))
+
+    async def held_up(url: str) -> Any:
+        looking = asyncio.create_task(plugins.probe.answers(url))
+        await asyncio.sleep(0.05)
+        time.sleep(held)  # as an import does
+        return await looking
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Late) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        word = asyncio.run(held_up(f"http://127.0.0.1:{server.server_address[1]}/"))
+        server.shutdown()
+    assert (word, len(looks)) == ("slow", asked_for)
 
 
 @pytest.mark.parametrize(

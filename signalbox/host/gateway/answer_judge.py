@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from ..shared import no_answer
 from . import answer_endings
 from .event_stream import EventStream
 from .json_document import Document, parsed, part, parts, text
@@ -17,28 +18,6 @@ from .json_document import Document, parsed, part, parts, text
 HELD = 2048  # characters; after so many it is an answer
 HELD_BYTES = 1 << 18  # of a stream, however little it says
 JUDGED = 1 << 14  # characters of its text at most
-# What models print when their server does not know their template, or parses it wrongly.
-LEFTOVERS = (
-    "<unused",
-    "<tool_call",
-    "<function=",
-    "<|tool_call",
-    "<|python_tag|>",
-    "[TOOL_CALLS]",
-    "<start_function_call>",
-    "<|channel|>",  # gpt-oss
-    "<|start|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<\uff5cDSML\uff5c",  # DeepSeek's bars are not ASCII's
-    "<\uff5ctool",
-    "<seed:tool_call>",
-    "<minimax:tool_call>",
-    "<function_calls>",
-    "<invoke name=",
-)
-# Where tools are offered, these too; without any, somebody may have asked for just that text.
-CALLS = ("```tool_code", "```tool_call", "<tool_code>")
 _OBJECT = r'\{\s*"(?:name|function|tool|type)"\s*:.*"(?:arguments|parameters|input)"\s*:'  # a call as JSON has both
 PRINTED_CALL = re.compile(
     rf"(?:```(?:json)?\s*)?\[?\s*{_OBJECT}"
@@ -51,7 +30,6 @@ PERHAPS_CALL = re.compile(
     r"|[\w.-]{1,64}(?:\[(?:A|AR|ARG|ARGS|ARGS\]\s*)?)?$"
     r"|analysis"
 )
-THOUGHT = ("<think>", "</think>")  # printed: what comes after it counts
 
 
 class Judge:
@@ -121,21 +99,17 @@ class Judge:
                 self.verdict = False if self._bad() else None if self._perhaps() else True
 
     def _words(self) -> str:
-        """Return the text behind a printed thought; "" where that has not ended."""
-        if not self._text.startswith(THOUGHT[0]):
-            return self._text
-        return self._text.partition(THOUGHT[1])[2].lstrip()
+        return no_answer.behind_a_thought(self._text)
 
     def _bad(self) -> bool:
         words = self._words()[:JUDGED]
-        printed = bool(self._tools) and (words.startswith(CALLS) or bool(PRINTED_CALL.match(words)))
-        return words.startswith(LEFTOVERS) or printed
+        return no_answer.begins(words, tools=bool(self._tools)) or bool(self._tools and PRINTED_CALL.match(words))
 
     def _perhaps(self) -> bool:
         if len(self._text) >= HELD:
             return False
         words = self._words()
-        beginnings = (*LEFTOVERS, *CALLS) if self._tools else LEFTOVERS
-        if any(each.startswith(words) for each in (*beginnings, THOUGHT[0])):  # "" too: a thought goes on
+        beginnings = (*no_answer.BEGINNINGS, *no_answer.CALLS) if self._tools else no_answer.BEGINNINGS
+        if any(each.startswith(words) for each in (*beginnings, no_answer.THOUGHT[0])):  # "" too: a thought goes on
             return True
         return bool(self._tools) and bool(PERHAPS_CALL.match(words))

@@ -89,6 +89,7 @@ class Failover(CustomLogger):
         request = current()
         if request and info.get("id"):
             request.tried.append(Tried(info))
+            self.watch.works(info)
         if not info.get("claude") and request_rewriting.searches(kwargs):
             if info.get("searches") and (question := websearch.question(kwargs)):
                 return question
@@ -160,6 +161,7 @@ class Failover(CustomLogger):
         for each in tries:
             each.why = why
         if ident and why not in OF_THE_REQUEST:
+            self.watch.failed(ident)
             asked = retry_after(error) if not deployments.is_local(ident) else None
             self._resting[ident] = (time.monotonic() + (asked or REST), why)
 

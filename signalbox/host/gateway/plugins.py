@@ -10,10 +10,26 @@ from litellm.litellm_core_utils import token_counter, url_utils
 from litellm.litellm_core_utils.streaming_chunk_builder_utils import ChunkProcessor
 from litellm.litellm_core_utils.token_counter import get_modified_max_tokens  # noqa: F401 (as below)
 from litellm.litellm_core_utils.url_utils import SSRFError, validate_url  # noqa: F401 (told where LiteLLM has it no more)
+from litellm.llms.anthropic.pass_through.adapters import streaming_iterator, transformation
+from litellm.llms.anthropic.pass_through.messages import utils as anthropic_messages
 from litellm.proxy import proxy_server
 from litellm.proxy.common_request_processing import ProxyBaseLLMRequestProcessing
 
-from . import alerts, allow, answer_check, answer_limits, audit, auth, budget, disconnects, refusals, status_route, tls
+from . import (
+    alerts,
+    allow,
+    answer_check,
+    answer_limits,
+    audit,
+    auth,
+    budget,
+    call_ids,
+    disconnects,
+    refusals,
+    status_route,
+    stream_repair,
+    tls,
+)
 from . import error_messages as closed
 from . import failover as ours
 from .request_record import Record, current
@@ -81,6 +97,12 @@ def fetches_nothing(url: str) -> NoReturn:
 
 
 url_utils.validate_url = fetches_nothing
+splitter = streaming_iterator._CombinedChunkSplitter  # what each stream of chat completions goes through
+splitter._expand = stream_repair.around(splitter._expand)
+transformation.normalize_anthropic_tool_use_id = call_ids.written(transformation.normalize_anthropic_tool_use_id)
+anthropic_messages.sanitize_tool_use_ids_in_anthropic_messages = call_ids.as_said(
+    anthropic_messages.sanitize_tool_use_ids_in_anthropic_messages
+)
 
 # The application runs already when LiteLLM reads its configuration, and takes no more middleware by then.
 if proxy_server.app.middleware_stack is not None:

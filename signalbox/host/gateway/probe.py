@@ -9,6 +9,7 @@ import json
 import os
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from ..shared import context
 from . import tls
 
 PATIENCE = 2.0  # seconds for a whole answer: one that takes longer is none
+HELD = 1.25  # times PATIENCE: nothing here ran in time
+TO_CONNECT = 0.75  # of them for a connection, which a server that computes takes all the same
 MOST = 2 << 20  # bytes of a list of models
 FAILED = (OSError, TimeoutError, aiohttp.ClientError, ValueError, RecursionError)
 NUMBER = re.compile(r"\[Errno (\d+)\]")  # of each address, where a name has several
@@ -32,7 +35,9 @@ async def asked(
     """Ask, and give the answer once its head is there; one of FAILED: there is none in time."""
     # Each time anew: a connection that was kept tells nothing of a machine that is off.
     connector = aiohttp.TCPConnector(ssl=TLS, force_close=True)
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    within = aiohttp.ClientTimeout(connect=PATIENCE * TO_CONNECT)
+    client = aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=within)
+    async with asyncio.timeout(PATIENCE), client as session:
         plain = {**(headers or {}), "Accept-Encoding": "identity"}
         verb = "GET" if body is None else "POST"
         async with session.request(verb, url, json=body, headers=plain, allow_redirects=False) as answer:
@@ -42,19 +47,24 @@ async def asked(
 async def answers(url: str) -> int | str:
     """Return the HTTP status with which a server answers: even a 401 comes from one that is there.
 
-    Where nothing comes, why: a word of reasons.py; "timeout" from one that may be busy.
+    Where nothing comes, why: a word of reasons.py; "slow" from one that may be busy.
     """
-    try:
-        async with asked(url) as answer:
-            return answer.status
-    except FAILED as error:
-        return why(error)
+    for _ in range(2):
+        began = time.monotonic()
+        try:
+            async with asked(url) as answer:
+                return answer.status
+        except FAILED as error:
+            word = why(error)
+        if word not in ("timeout", "slow") or time.monotonic() - began < PATIENCE * HELD:
+            break  # else whoever held this process, as LiteLLM does at its first request, has held the answer too
+    return word
 
 
 def why(error: BaseException) -> str:
     """Return the word for what came of a connection."""
     if isinstance(error, TimeoutError):
-        return "timeout"
+        return "timeout" if isinstance(error, aiohttp.ServerTimeoutError) else "slow"
     if of_a_certificate := tls.why(error):
         return of_a_certificate
     if isinstance(error, aiohttp.ClientConnectorDNSError):

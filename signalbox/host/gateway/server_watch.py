@@ -20,6 +20,7 @@ from .request_record import Request, under_way
 
 INTERVAL = float(os.environ.get("SIGNALBOX_PROBE_SECONDS", "5"))  # between probes of a local server
 FRESH = 1.0  # seconds for which a server that has answered a probe is there
+LATELY = 60.0  # seconds for which a server that has worked here, and takes connections, is taken for busy
 THREADS = 64  # for names that nobody resolves: they keep neither LiteLLM nor another server waiting
 
 
@@ -30,6 +31,7 @@ class ServerWatch:
         self._again = again
         self.gone: set[str] = set()  # URLs of servers that do not answer
         self.short: dict[str, str] = {}  # id: what is to be said of a model that is loaded with too little context
+        self._worked: dict[str, float] = {}  # URL: when it was last at work for somebody here, and has not failed
         self._looks: dict[str, asyncio.Task[int | str]] = {}  # URL: the probe that is under way
         self._told: dict[str, int | str] = {}  # URL: what the last probe came to
         self._seen: dict[str, float] = {}  # URL: when it answered one last (monotonic clock)
@@ -47,6 +49,17 @@ class ServerWatch:
         if url is None:
             return True
         return url not in self.gone and (time.monotonic() < self._seen.get(url, 0) + FRESH or await self._look(url))
+
+    def works(self, info: ModelInfo) -> None:
+        """Take note that a model's server gets a request."""
+        if url := info.get("probe_url"):
+            self._worked[url] = time.monotonic()
+
+    def failed(self, ident: str) -> None:
+        """Take note that the server of a deployment has failed a request: it is not taken for busy."""
+        for info in _infos():
+            if info["id"] == ident:
+                self._worked.pop(info.get("probe_url", ""), None)
 
     def loaded(self) -> dict[str, int | None]:
         """Return with how many tokens each deployment is loaded, by its id; None: it is not known."""
@@ -89,8 +102,12 @@ class ServerWatch:
         finally:
             self._looks.pop(url, None)
         there = isinstance(told, int)
-        if told == "timeout":  # a busy server may be slow to answer, and is not gone: it works for somebody here
+        if told in ("timeout", "slow"):  # a busy server may be slow to answer, and is not gone
             there = any(works_on(request, url) for request in under_way)
+            if there:
+                self._worked[url] = time.monotonic()
+            elif told == "slow":
+                there = time.monotonic() - self._worked.get(url, -LATELY) < LATELY
         self._told[url] = told
         if isinstance(told, int):
             self._seen[url] = time.monotonic()

@@ -1,4 +1,4 @@
-"""Claude Code with a parent that waits for its end: to say who answered, and what its own farewell gets wrong.
+"""Claude Code with a parent that waits for its end: to say who answered, and what its own end gets wrong.
 
 Claude Code stays in its parent's process group, so what the terminal sends (Ctrl-C, Ctrl-Z, a hang-up, a new size)
 reaches it as if it had none. What a process sends to the parent alone is handed on; a stop and the end are the same for
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..shared import output, within
+from . import stopped
 
 PYTHON, LAUNCH = "/usr/bin/python3", str(Path(__file__).with_name("launch.py"))
 BY = "SIGNALBOX_ATTENDED_BY"  # the process that waits already
@@ -50,13 +51,15 @@ class Ended:
 
 
 def wanted(arguments: Sequence[str], *, may_be_told: bool) -> bool:
-    """Whether somebody reads what is said after Claude Code's end; a unit's main process stays Claude Code itself.
+    """Whether something may follow Claude Code's end; a session that is a unit's main process stays Claude Code itself.
 
-    may_be_told: whether there may be something to say of a -p run.
+    may_be_told: whether there may be something to say of a -p run, or another exit status.
     """
-    if os.environ.get(BY) == str(os.getppid()) or is_main_process():
+    if os.environ.get(BY) == str(os.getppid()):
         return False
-    return may_be_told if is_headless(arguments) else sys.stdin.isatty() and sys.stdout.isatty()
+    if is_headless(arguments):
+        return may_be_told
+    return not is_main_process() and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def is_main_process() -> bool:
@@ -95,12 +98,17 @@ def main(words: Sequence[str]) -> NoReturn:
     ended = attend(program, arguments, variables, look)
     if run.audit:
         from ..shared.audit import stood_in
+        from .records import read_records
 
-        for each in stood_in(Path(run.audit), run.ident):
+        for each in stood_in(Path(run.audit), run.ident, read_records()["lanes"]):
             _say(each)
+    status = ended.status
+    if is_headless(arguments) and stopped.is_undone(run.ident) and status == 0:
+        _say(stopped.WORDS)
+        status = output.EX_PROTOCOL
     if last and not is_headless(arguments) and within.names_in(Path(home) / "projects", f"*/{last}.jsonl"):
         _say(f"in its lane that is: claude-{lane} --resume {last}")
-    end_as(ended.status)
+    end_as(status)
 
 
 def attend(

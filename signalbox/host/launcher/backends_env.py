@@ -91,7 +91,7 @@ def with_lanes(records: dict[str, Any], wanted: str | None = None) -> dict[str, 
             fail(EX_CONFIG, str(error))
         say(f"its servers are left out: {error}")
     for lane in own.values():
-        lane["settings"] |= records["settings"]
+        lane["settings"] |= records["settings"] | records["judged"]
     return {**records, "lanes": {**records["lanes"], **{k: v for k, v in own.items() if k not in records["lanes"]}}}
 
 
@@ -116,6 +116,8 @@ def missing(name: str) -> str | None:
 def _lane(name: str, variables: dict[str, str], patience: int) -> Lane:
     prefix = name.upper()
     url, model = variables[f"{prefix}_BASE_URL"].rstrip("/"), variables.get(f"{prefix}_MODEL")
+    if url.endswith("/v1"):
+        raise FileError(f"{path()}: {prefix}_BASE_URL ends in /v1, which Claude Code adds itself; write it without")
     if not model:
         raise FileError(f"{path()}: {prefix}_MODEL is missing, and Claude Code would ask for a model of Anthropic's")
     context = variables.get(f"{prefix}_CONTEXT_LENGTH")

@@ -19,6 +19,7 @@ from . import (
     session_process,
     sessions,
     statusline,
+    stopped,
     switch,
     usage,
 )
@@ -66,9 +67,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], NoReturn]] = {
     "session": sessions.main,
     "session-run": session_process.run,
     "statusline": statusline.main,
+    "stopped": stopped.main,
     "switch": switch.main,
     "task-check": headless.check,
     "task-run": headless.run,
-    "task-told": headless.told,
     "usage": usage.main,
 }

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..shared import audit
-from ..shared.output import EX_UNAVAILABLE, EX_USAGE, fail, say, tell, tell_json, tell_text
+from ..shared.output import EX_PROTOCOL, EX_UNAVAILABLE, EX_USAGE, fail, say, tell, tell_json, tell_text
 from . import lane as lanes
+from . import stopped
 from .records import lane_named, read_records, require_user
 
 ESCALATE = """\
@@ -154,10 +155,14 @@ def _asker(records: dict[str, Any], options: dict[str, Any], arguments: list[str
             return Answer(prompt, 124, f"no answer within {options['timeout']:.0f} s", time.monotonic() - started)
         except OSError as error:
             fail(EX_UNAVAILABLE, f"{records['claude']} cannot be started ({error.strerror})")
-        for each in audit.stood_in(Path(run.audit), run.ident) if run.audit else ():
+        for each in audit.stood_in(Path(run.audit), run.ident, records["lanes"]) if run.audit else ():
             say(each)
-        if done.returncode:
-            say(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-        return Answer(prompt, done.returncode, done.stdout.strip(), round(time.monotonic() - started, 1))
+        status = done.returncode
+        if stopped.is_undone(run.ident) and status == 0:
+            say(stopped.WORDS)
+            status = EX_PROTOCOL
+        elif status:
+            say(f"{name} ended with {status}: {done.stderr.strip()[-300:]}")
+        return Answer(prompt, status, done.stdout.strip(), round(time.monotonic() - started, 1))
 
     return ask

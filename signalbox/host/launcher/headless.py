@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..shared import audit, within
-from ..shared.output import EX_CONFIG, fail, say
+from ..shared import within
+from ..shared.output import EX_CONFIG, fail
 from . import lane as lanes
 from .backends_env import with_lanes
 from .records import lane_named, read_records
@@ -35,13 +35,6 @@ def run(arguments: Sequence[str]) -> NoReturn:
     os.lseek(stdin, 0, os.SEEK_SET)
     os.dup2(stdin, 0)
     lanes.main(wanted["lane"], ["-p", *wanted["arguments"]])
-
-
-def told(_: Sequence[str]) -> NoReturn:
-    """Say who answered in another's place in a task that has ended: what systemd runs then."""
-    for each in audit.stood_in(Path(read_records()["audit"]), os.environ.get("INVOCATION_ID", "")):
-        say(each)
-    sys.exit(0)
 
 
 def _task(name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ..shared import overrides
 from ..shared.output import EX_CONFIG, EX_USAGE, ask, fail, say
 from ..shared.variables import conflicts
-from . import attended, config_dir, probes
+from . import abilities, attended, config_dir, probes, stopped
 from .backends_env import with_lanes
 from .keys import key_of
 from .records import lane_named, read_records, require_user
@@ -27,6 +27,7 @@ ENDING = {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1", "CLAUDE_CODE_DISABLE_CRON
 
 
 HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+JUDGED = "hooks.Stop"  # in the settings of lanes whose answers are judged
 
 
 def main(name: str, arguments: Sequence[str]) -> NoReturn:
@@ -52,25 +53,25 @@ def start(name: str, lane: dict[str, Any], records: dict[str, Any], arguments: S
         for words in how(lane, arguments):
             say(words)
     whole = [*records["flags"], *_unread(lane, variables), *arguments]
-    run = begun(lane, records, variables)
-    if interactive and not attended.is_headless(whole) and _is_allowed(lane, there):
+    headless = attended.is_headless(whole)
+    run = begun(lane, records, variables, headless=headless)
+    if interactive and not headless and _is_allowed(lane, there):
         variables[HEADERS] += "\nx-signalbox-billed: yes"
-    if attended.wanted(whole, may_be_told=bool(run.audit)):
+    if attended.wanted(whole, may_be_told=bool(run.audit) or JUDGED in lane["settings"]):
         attended.begin(name, run, records["claude"], whole, variables)
     become(records["claude"], whole, variables)
 
 
-def begun(lane: dict[str, Any], records: dict[str, Any], variables: dict[str, str]) -> attended.Run:
-    """Return this start; the gateway knows it by a header that is put into `variables`."""
-    run = attended.Run(_ident(), records["audit"] if lane.get("instead") else "")
+def begun(
+    lane: dict[str, Any], records: dict[str, Any], variables: dict[str, str], *, headless: bool = True
+) -> attended.Run:
+    """Return this start; the gateway, and what judges a -p run's end, know it by what is put into `variables`."""
+    run = attended.Run(os.urandom(16).hex(), records["audit"] if lane.get("instead") else "")
+    if headless:
+        variables[stopped.RUN] = run.ident
     if lane["via"] == "gateway":
         variables[HEADERS] += f"\nx-signalbox-run: {run.ident}"
     return run
-
-
-def _ident() -> str:
-    """Return what the audit knows this start by: in a unit the one that its ExecStopPost= knows too."""
-    return (attended.is_main_process() and os.environ.get("INVOCATION_ID")) or os.urandom(16).hex()
 
 
 def _is_allowed(lane: dict[str, Any], there: probes.There) -> bool:
@@ -87,13 +88,22 @@ SEEN = ("png", "jpg", "jpeg", "gif", "webp", "pdf")
 
 
 def _unread(lane: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
-    """Return what keeps Claude Code from reading images for a direct lane's model that sees none."""
-    if probes.sees_images(lane, variables.get(lane["key_variable"] or "")):
+    """Return what keeps Claude Code from reading images that a direct lane's server would refuse from then on.
+
+    And say of a model that takes no tools what it is good for, before anybody is asked in its place.
+    """
+    able = abilities.abilities(lane, variables.get(lane["key_variable"] or ""))
+    if not able.tools:
+        say(abilities.without_tools(lane))
+    sees = able.images
+    if lane["via"] != "direct" or (sees and (lane.get("sight") or {}).get("in_results", True)):
         return []
     if sys.stdin.isatty() and sys.stderr.isatty():
-        way = "takes it out; through the gateway it is left out for you"
-        say(f"{lane['models']['main']} sees no images: none is read here, and one that you paste is refused until "
-            f"/rewind {way}")  # fmt: skip
+        model, way = lane["models"]["main"], "takes it out; through the gateway it is left out for you"
+        if sees:
+            say(f"the server of {model} takes no images from tools: none is read here; paste it")
+        else:
+            say(f"{model} sees no images: none is read here, and one that you paste is refused until /rewind {way}")
     return [f"--disallowedTools={','.join(f'Read(*.{each})' for each in SEEN)}"]
 
 

@@ -96,7 +96,7 @@ def outlook(lane: dict[str, Any], there: There | None = None) -> Iterator[str]:
     answered = there() if there else answering(lane)
     silent = [f"{name} does not answer at {url}" for name, url in mains.items() if not answered[name]]
     if len(silent) == len(mains):
-        yield f"{'; '.join(silent)}: {_instead(lane)}"
+        yield f"{'; '.join(silent)}: {instead(lane)}"
     elif background := [name for name in local if name not in mains and not answered[name]]:
         yield f"{', '.join(background)} does not answer: until then background work is billed, or not done"
 
@@ -107,7 +107,8 @@ def is_silent(lane: dict[str, Any], there: There) -> bool:
     return bool(mains) and not any(there()[name] for name in mains)
 
 
-def _instead(lane: dict[str, Any]) -> str:
+def instead(lane: dict[str, Any]) -> str:
+    """Return who answers while no server has the lane's main model, and who pays."""
     for each in lane["instead"]:
         payer = f"billed to {each['billed']}" if each["billed"] else "free"
         if each["billed"] and lane.get("asks"):
@@ -168,20 +169,6 @@ def _loaded(reading: dict[str, Any], key: str | None) -> int | None:
         return context.loaded(ask(reading["url"], {"Authorization": f"Bearer {key}"} if key else {}, 1), reading)
     except (OSError, ValueError):
         return None
-
-
-def sees_images(lane: dict[str, Any], key: str | None) -> bool:
-    """Whether the lane's model sees images, as far as its server tells; through the gateway nobody need know."""
-    sight = lane.get("sight")
-    if not sight:
-        return True
-    try:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        if sight["body"] is not None:
-            headers["content-type"] = "application/json"
-        return context.sees(ask(sight["url"], headers, 1, body=sight["body"]), sight) is not False
-    except (OSError, ValueError):
-        return True
 
 
 def tokens_read(lane: dict[str, Any], key: str | None) -> int | None:

@@ -103,8 +103,11 @@ def _opened(path: Path, end: bool = True) -> Any:
     return file
 
 
-def stood_in(path: Path, run: str) -> Iterator[str]:
-    """Yield who answered in another's place in this run, why, how often, and what it cost; nothing where nobody did."""
+def stood_in(path: Path, run: str, lanes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield who answered in another's place in this run, why, how often, and what it cost; nothing where nobody did.
+
+    And whom the run had asked by name that is none of its lane's, as an agent's file may, where that was billed.
+    """
     until = time.monotonic() + SETTLE
     while not (mine := [each for each in newest(path) if each.get("run") == run]) and path.exists():
         if time.monotonic() > until:
@@ -113,13 +116,24 @@ def stood_in(path: Path, run: str) -> Iterator[str]:
     told: dict[tuple[str, str], list[Entry]] = {}
     for each in mine:
         if failed_over(each) and not unanswered(each):
-            told.setdefault((answered_by(each), f"{each['fallback']} ({each.get('error_class')})"), []).append(each)
-    for (who, failed), several in told.items():
+            why = f" in place of {each['fallback']} ({each.get('error_class')})"
+        elif _is_extra(each, lanes) and each.get("cost_usd") != 0 and not unanswered(each):
+            why = ", asked for by name"
+        else:
+            continue
+        told.setdefault((answered_by(each), why), []).append(each)
+    for (who, why), several in told.items():
         costs = [each.get("cost_usd") for each in several]
         known = sum(cost for cost in costs if cost is not None)
         cost = "free" if not known else f"{known:.4f} USD"
         unknown = " and what nobody knows the price of" if None in costs else ""
-        yield f"{who} answered {len(several)} of {len(mine)} requests in place of {failed}: {cost}{unknown}"
+        yield f"{who} answered {len(several)} of {len(mine)} requests{why}: {cost}{unknown}"
+
+
+def _is_extra(entry: Mapping[str, Any], lanes: Mapping[str, Any]) -> bool:
+    """Whether a model was asked for that is none of its lane's."""
+    lane = lanes.get(str(entry.get("lane")))
+    return lane is not None and entry.get("asked") not in lane["models"].values()
 
 
 def failed_over(entry: Mapping[str, Any]) -> bool:

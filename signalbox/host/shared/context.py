@@ -4,7 +4,7 @@ A reading is a dict: url, model, models (dotted path to the list of models in th
 names (members of an entry of which one is the model), context (dotted path to the tokens), cure, context_length (what
 the settings tell), max_output_tokens, on_demand (each request brings its context), any_name (the only entry of a list
 is meant, whatever it is called), opening (tokens of a session's first prompt; without it, OPENING). A sight is url,
-body, models, names, model, vision (dotted path). See signalbox/backends/kind.py.
+body, models, names, model, vision and tools (dotted paths). See signalbox/backends/kind.py.
 """
 
 from __future__ import annotations
@@ -31,10 +31,19 @@ def loaded(answer: Any, reading: dict[str, Any]) -> int | None:
 
 def sees(answer: Any, sight: dict[str, Any]) -> bool | None:
     """Return whether the model sees images by a server's answer; None where that is not told."""
+    return _has("vision", answer, sight)
+
+
+def takes_tools(answer: Any, sight: dict[str, Any]) -> bool | None:
+    """Return whether the model takes tools by a server's answer; None where that is not told."""
+    return _has("tools", answer, sight) if sight.get("tools") else None
+
+
+def _has(word: str, answer: Any, sight: dict[str, Any]) -> bool | None:
     for entry in _entries(answer, sight):
-        told = _at(entry, sight["vision"])
+        told = _at(entry, sight[word])
         if isinstance(told, list):
-            return "vision" in told
+            return word in told
         if isinstance(told, bool):
             return told
     return None

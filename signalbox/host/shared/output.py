@@ -13,7 +13,7 @@ import sys
 from typing import Any, NoReturn
 from unicodedata import category
 
-EX_USAGE, EX_UNAVAILABLE, EX_NOPERM, EX_CONFIG = 64, 69, 77, 78
+EX_USAGE, EX_UNAVAILABLE, EX_PROTOCOL, EX_NOPERM, EX_CONFIG = 64, 69, 76, 77, 78
 
 program = os.path.basename(sys.argv[0])  # what the messages begin with; `commands.main` sets it
 

@@ -6,6 +6,7 @@ WHY = {
     "name": "no IPv4 address is known by its name there",
     "refused": "it refuses connections",
     "timeout": "no answer in time",
+    "slow": "it takes connections, and answers nothing in time",
     "route": "no way leads there",
     "certificate": "its certificate is signed by nobody who is known there",
     "certificate-expired": "its certificate has expired, or is not valid yet",

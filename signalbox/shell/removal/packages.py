@@ -22,8 +22,6 @@ NO_ACCOUNTS = sh(
     ' userdel $n; [ -n "$(getent group $n | cut -d: -f4)" ] || groupdel $n; done >/dev/null 2>&1',
     before=manifest.BEFORE,
 )
-
-
 # Services whose package did not stop them, such as unattended-upgrades, or took their program from under them, such as
 # apt-listchanges: systemd would remember these as failed.
 _NO_ORPHANS = each_of(

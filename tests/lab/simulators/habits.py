@@ -20,6 +20,10 @@ from tests.lab.simulators.protocol import Answer, Refused
 HABITS = (
     "", "tools as text", "unused tokens", "empty", "ignores tool_choice", "cuts calls", "forgets", "cuts prompts",
     "strict", "grammar", "strict roles", "text only", "gives up", "boasts",
+    # By public reports of 2026; see tests/drills/server_behaviours.py. How the stream of a call or a thought is shaped:
+    "names each piece", "whole calls", "thinks between", "only thinks", "thinks on",
+    # What of a conversation is refused:
+    "own ids", "text results", "tools first", "no tools",
 )  # fmt: skip
 AGENT = {"Bash", "Read", "Edit"}  # tools that an agent offers, and a single question does not
 REMEMBERED = 8192  # tokens of prompt that a server takes which "forgets" or "cuts prompts", whatever it claims
@@ -59,6 +63,57 @@ def refuse_extras(habit: str, body: object) -> None:
         raise Refused(Answer(422, {"type": "error", "error": error}))
 
 
+OWN_ID = re.compile(r"functions\.\w+:\d+")
+
+
+def refused_words(habit: str, body: Any) -> str | None:
+    """Return the words with which a server with this habit refuses a request; None: it takes it."""
+    messages = body.get("messages") or []
+    if habit == "no tools" and body.get("tools"):
+        return "registry.ollama.ai/library/gemma4:26b-a4b does not support tools"
+    if habit == "text results" and any(part.get("type") != "text" for part in _parts_of_results(messages)):
+        return "Only text tool_result blocks are supported when tool_result.content is an array."
+    if habit == "own ids" and (foreign := [each for each in _ids_of_results(messages) if not OWN_ID.fullmatch(each)]):
+        return f"tool call id {foreign[0]} is not found in the conversation"
+    if habit == "tools first" and (open_ids := _unanswered(messages)):
+        return (
+            "an assistant message with 'tool_calls' must be followed by tool messages responding to each"
+            f" 'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(open_ids)}"
+        )
+    return None
+
+
+def _results(messages: list[Any]) -> list[dict[str, Any]]:
+    """Return the tool results of a conversation, in OpenAI's format or Anthropic's."""
+    blocks = [
+        block
+        for message in messages
+        for block in (message.get("content") if isinstance(message.get("content"), list) else ())
+        if isinstance(block, dict) and block.get("type") == "tool_result"
+    ]
+    return [message for message in messages if message.get("role") == "tool"] + blocks
+
+
+def _parts_of_results(messages: list[Any]) -> list[dict[str, Any]]:
+    contents = [result.get("content") for result in _results(messages)]
+    return [part for content in contents if isinstance(content, list) for part in content if isinstance(part, dict)]
+
+
+def _ids_of_results(messages: list[Any]) -> list[str]:
+    return [str(result.get("tool_call_id") or result.get("tool_use_id")) for result in _results(messages)]
+
+
+def _unanswered(messages: list[Any]) -> list[str]:
+    """Return the ids of calls, in OpenAI's format, that the messages right behind them do not answer."""
+    for index, message in enumerate(messages):
+        wanted = [call["id"] for call in message.get("tool_calls") or ()]
+        following = messages[index + 1 : index + 1 + len(wanted)]
+        answered = {each.get("tool_call_id") for each in following if each.get("role") == "tool"}
+        if left := [each for each in wanted if each not in answered]:
+            return left
+    return []
+
+
 def answer_with(habit: str, prompt: Prompt, server: str) -> Reply:
     """Return the model's reply, spoiled by its habit."""
     if habit == "ignores tool_choice" and prompt.tool_choice not in ("auto", "none"):
@@ -74,6 +129,13 @@ def answer_with(habit: str, prompt: Prompt, server: str) -> Reply:
         return replace(reply, input_tokens=min(reply.input_tokens, REMEMBERED))
     if habit == "empty":
         return Reply(reply.input_tokens)
+    if habit in ("only thinks", "thinks on"):
+        return Reply(reply.input_tokens, thinking="I must look.", stop="end" if habit == "only thinks" else "length")
+    if habit == "thinks between" and reply.text:
+        return replace(reply, thinking="It is a greeting.")
+    if habit == "own ids" and reply.call:
+        calls = sum(isinstance(part, ToolCall) for turn in prompt.turns for part in turn.parts)
+        return replace(reply, call=replace(reply.call, id=f"functions.{reply.call.name}:{calls}"))
     if habit == "unused tokens":
         return Reply(reply.input_tokens, text="<unused24><unused49><unused24>")
     if reply.call is None:

@@ -16,6 +16,7 @@ from tests.lab.simulators.habits import (
     late_system,
     refuse_extras,
     refuse_schemas,
+    refused_words,
     unseen_image,
 )
 from tests.lab.simulators.model import Prompt, Reply, Text, Turn
@@ -37,6 +38,8 @@ from tests.lab.simulators.wire import anthropic_messages, openai_chat, openai_re
 from tests.lab.simulators.wire.anthropic_schema import Messages, first_error
 
 NAME = "LM Studio"
+
+SEES = ("text results",)  # habits of a model that sees images
 
 
 class LMStudio:
@@ -72,7 +75,7 @@ class LMStudio:
             ("POST", "/v1/embeddings"): self._embed,
             ("POST", "/v1/messages"): self._messages,
             ("GET", "/api/v0/models"): lambda _: Answer(body=self.catalog.v0_list()),
-            ("GET", "/api/v1/models"): lambda _: Answer(body=self.catalog.v1_list()),
+            ("GET", "/api/v1/models"): lambda _: Answer(body=self.catalog.v1_list(self._options["habit"] in SEES)),
             ("POST", "/api/v1/models/load"): self._load,
             ("POST", "/api/v1/models/unload"): self._unload,
         }
@@ -120,7 +123,7 @@ class LMStudio:
         reply = self._reply(prompt)
         if body.get("stream"):
             wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-            return Answer(events=openai_chat.chunks(reply, entry.key, wants_usage))
+            return Answer(events=openai_chat.chunks(reply, entry.key, wants_usage, self._options["habit"]))
         return Answer(body={**openai_chat.completion(reply, entry.key), "stats": {}})
 
     def _refuse_messages(self, call: Call, body: dict[str, Any]) -> None:
@@ -133,6 +136,8 @@ class LMStudio:
             raise Refused(_bad(call, words))
         if unseen_image(self._options["habit"], body):  # lmstudio-ai/lmstudio-bug-tracker/issues/908
             raise Refused(_bad(call, "Model does not support images. Please use a model that does."))
+        if words := refused_words(self._options["habit"], body):
+            raise Refused(_bad(call, words))
 
     def _complete(self, call: Call) -> Answer:
         body = json_object(call)
@@ -193,7 +198,7 @@ class LMStudio:
         self._fits(call, prompt, entry)
         message = anthropic_messages.message(self._reply(prompt), entry.key)
         if request.stream:
-            return Answer(events=anthropic_messages.events(message))
+            return Answer(events=anthropic_messages.events(message, self._options["habit"]))
         return Answer(body=message)
 
     def _reply(self, prompt: Prompt) -> Reply:

@@ -87,11 +87,11 @@ class Catalog:
     def v0_list(self) -> dict[str, Any]:
         return {"object": "list", "data": [self.v0(entry) for entry in self.entries]}
 
-    def v1_list(self) -> dict[str, Any]:
-        """GET /api/v1/models."""
-        return {"models": [self._v1(entry) for entry in self.entries]}
+    def v1_list(self, vision: bool = False) -> dict[str, Any]:
+        """GET /api/v1/models. vision: whether its models see images."""
+        return {"models": [self._v1(entry, vision) for entry in self.entries]}
 
-    def _v1(self, entry: Entry) -> dict[str, Any]:
+    def _v1(self, entry: Entry, vision: bool) -> dict[str, Any]:
         loaded = [{"id": entry.key, "config": self.config(entry)}] if entry.context_length else []
         listed: dict[str, Any] = {
             "type": entry.kind,
@@ -107,6 +107,6 @@ class Catalog:
         }
         if entry.kind == "llm":  # absent for embedding models
             listed["architecture"] = entry.architecture
-            listed["capabilities"] = {"vision": False, "trained_for_tool_use": entry.tools}
+            listed["capabilities"] = {"vision": vision, "trained_for_tool_use": entry.tools}
             listed["description"] = None
         return listed

@@ -15,6 +15,7 @@ from tests.lab.simulators.habits import (
     late_system,
     refuse_extras,
     refuse_schemas,
+    refused_words,
     unseen_image,
 )
 from tests.lab.simulators.model import Prompt, Reply
@@ -116,7 +117,7 @@ class ModelServer:
         reply = self.reply(prompt)
         if body.get("stream"):
             usage = bool((body.get("stream_options") or {}).get("include_usage"))
-            return Answer(events=openai_chat.chunks(reply, self.model, usage))
+            return Answer(events=openai_chat.chunks(reply, self.model, usage, str(self._options["habit"])))
         return Answer(body=openai_chat.completion(reply, self.model))
 
     def messages(self, call: Call) -> Answer:
@@ -125,7 +126,7 @@ class ModelServer:
         self.fits(call, prompt)
         message = anthropic_messages.message(self.reply(prompt), self.model)
         if request.stream:
-            return Answer(events=anthropic_messages.events(message))
+            return Answer(events=anthropic_messages.events(message, str(self._options["habit"])))
         return Answer(body=message)
 
     def count_tokens(self, call: Call) -> Answer:
@@ -158,6 +159,8 @@ class ModelServer:
             raise Refused(self.late_system(call))
         if unseen_image(habit, body):
             raise Refused(self.unseen_image(call))
+        if words := refused_words(habit, body):
+            raise Refused(self.bad(call, words))
         return body
 
     def fits(self, call: Call, prompt: Prompt) -> None:

@@ -17,6 +17,7 @@ from tests.lab.simulators.wire import openai_chat
 
 MODEL = "gemma4:26b-a4b"
 CAPABILITIES = ["completion", "tools", "vision"]
+LACKS = {"text only": "vision", "no tools": "tools"}  # by habit
 
 # assumed, but for 503 (docs, FAQ: a full queue is answered with 503) and 401 (signing in: assumed)
 FAILURES = {
@@ -114,9 +115,7 @@ class Ollama(ModelServer):
         self._named(call, call.json)
         return Answer(
             body={
-                "capabilities": [
-                    each for each in CAPABILITIES if each != "vision" or self._options["habit"] != "text only"
-                ],
+                "capabilities": [each for each in CAPABILITIES if each != LACKS.get(str(self._options["habit"]))],
                 "details": {"quantization_level": "Q4_K_M"},
                 "model_info": {"gemma4.context_length": 262144},
             }
@@ -187,6 +186,8 @@ def _chunks(reply: Reply) -> Iterator[dict[str, Any]]:
     def chunk(**message: Any) -> dict[str, Any]:
         return {**head, "message": {"role": "assistant", "content": "", **message}, "done": False}
 
+    for piece in pieces(reply.thinking) if reply.thinking else ():
+        yield chunk(thinking=piece)
     for piece in pieces(reply.text) if reply.text else ():
         yield chunk(content=piece)
     if reply.call:

@@ -69,11 +69,12 @@ def _content(reply: Reply) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     if reply.thinking:
         blocks.append({"type": "thinking", "thinking": reply.thinking, "signature": signature(reply.thinking)})
-    if reply.text or not reply.call:
+    if reply.text or not (reply.call or reply.thinking):
         blocks.append({"type": "text", "text": reply.text})
     if reply.call:
         call = reply.call
-        blocks.append({"type": "tool_use", "id": f"toolu_{call.id}", "name": call.name, "input": call.input})
+        ident = call.id if "functions." in call.id else f"toolu_{call.id}"
+        blocks.append({"type": "tool_use", "id": ident, "name": call.name, "input": call.input})
     return blocks
 
 
@@ -91,10 +92,10 @@ def message(reply: Reply, model: str, usage: dict[str, Any] | None = None) -> di
     }
 
 
-def events(whole: dict[str, Any]) -> Iterator[bytes]:
+def events(whole: dict[str, Any], habit: str = "") -> Iterator[bytes]:
     """The answer as server-sent events, in the vendor's order (docs: "Streaming messages").
 
-    whole: what `message` returned.
+    whole: what `message` returned. habit: "names each piece" begins a block with each piece of a call.
     """
 
     def event(data: dict[str, Any]) -> bytes:
@@ -103,16 +104,25 @@ def events(whole: dict[str, Any]) -> Iterator[bytes]:
     start = {**whole, "content": [], "stop_reason": None, "stop_sequence": None}
     start["usage"] = {**whole["usage"], "output_tokens": 1}
     yield event({"type": "message_start", "message": start})
-    for index, block in enumerate(whole["content"]):
+    blocks = [piece for block in whole["content"] for piece in _pieces(block, habit)]
+    for index, (block, given) in enumerate(blocks):
         yield event({"type": "content_block_start", "index": index, "content_block": _opened(block)})
         if index == 0:
             yield event({"type": "ping"})
-        for delta in _deltas(block):
+        for delta in given:
             yield event({"type": "content_block_delta", "index": index, "delta": delta})
         yield event({"type": "content_block_stop", "index": index})
     delta = {"stop_reason": whole["stop_reason"], "stop_sequence": whole["stop_sequence"]}
     yield event({"type": "message_delta", "delta": delta, "usage": whole["usage"]})
     yield event({"type": "message_stop"})
+
+
+def _pieces(block: dict[str, Any], habit: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    deltas = list(_deltas(block))
+    if habit == "names each piece" and block["type"] == "tool_use":
+        yield from ((block, [delta]) for delta in deltas)
+    else:
+        yield block, deltas
 
 
 def _opened(block: dict[str, Any]) -> dict[str, Any]:

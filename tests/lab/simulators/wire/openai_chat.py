@@ -100,8 +100,8 @@ def _call(call: ToolCall) -> dict[str, Any]:
     }
 
 
-def chunks(reply: Reply, model: str, include_usage: bool) -> Iterator[bytes]:
-    """The answer to a chat request that streams. include_usage: of the request's stream_options."""
+def chunks(reply: Reply, model: str, include_usage: bool, habit: str = "") -> Iterator[bytes]:
+    """The answer to a chat request that streams. include_usage: of the request's stream_options; habit: habits.py's."""
     head = {
         "id": f"chatcmpl-{secrets.token_hex(10)}",
         "object": "chat.completion.chunk",
@@ -114,15 +114,26 @@ def chunks(reply: Reply, model: str, include_usage: bool) -> Iterator[bytes]:
         return sse({**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]})
 
     yield chunk({"role": "assistant", "content": ""})
-    for piece in pieces(reply.text) if reply.text else ():
+    words = list(pieces(reply.text)) if reply.text else []
+    first = 1 if habit == "thinks between" else 0
+    for piece in words[:first]:
         yield chunk({"content": piece})
-    if reply.call:
+    for piece in pieces(reply.thinking) if reply.thinking else ():
+        yield chunk({"reasoning_content": piece})
+    for piece in words[first:]:
+        yield chunk({"content": piece})
+    if reply.call and habit == "whole calls":
+        yield chunk({"tool_calls": [{**_call(reply.call), "index": 0}]}, _FINISH[reply.stop])
+    elif reply.call:
         call = _call(reply.call)
+        named = {"id": call["id"], "type": "function"} if habit == "names each piece" else {}
         opened = {**call, "index": 0, "function": {"name": reply.call.name, "arguments": ""}}
         yield chunk({"tool_calls": [opened]})
         for piece in pieces(call["function"]["arguments"]):
-            yield chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
-    yield chunk({}, _FINISH[reply.stop])
+            function = {"arguments": piece, **({"name": reply.call.name} if named else {})}
+            yield chunk({"tool_calls": [{"index": 0, **named, "function": function}]})
+    if not (reply.call and habit == "whole calls"):
+        yield chunk({}, _FINISH[reply.stop])
     if include_usage:
         yield sse({**head, "choices": [], "usage": usage(reply)})
     yield DONE
