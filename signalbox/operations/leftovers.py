@@ -20,7 +20,7 @@ from signalbox.settings.account import NOLOGIN, Account
 from signalbox.shell import Script, all_of, sh
 from signalbox.shell.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.shell.originals import owner_of
-from signalbox.shell.removal import ORDER, ordered, removal
+from signalbox.shell.removal import ORDER, ordered, removal, step_of
 from signalbox.shell.removal.accounts import mounts_below
 from signalbox.shell.removal.tools import npm_packages
 from signalbox.shell.run_as import run_as
@@ -87,7 +87,7 @@ def _is_of_user(entry: Entry) -> bool:
 @operation()
 def taken_away(kinds: Sequence[str], users: Sequence[str] = ()) -> Commands:
     """Have nothing of these kinds of the manifest; see removal. `users`: those that go with their homes."""
-    entries = [entry for entry in manifest_now().entries if entry.kind in kinds]
+    entries = [entry for entry in manifest_now().entries if step_of(entry) in kinds]
     entries = [entry for entry in entries if entry.kind != "user" or entry.id in users]
     if not entries:
         host.noop("nothing of it is there")

@@ -11,7 +11,7 @@ import pytest
 from signalbox.operations.engines import BEGUN, NOTED
 from signalbox.shell import sh
 from signalbox.shell.manifest import Entry
-from signalbox.shell.removal import removal
+from signalbox.shell.removal import ordered, removal, step_of
 from signalbox.shell.removal.services import started_by_user
 
 # Two containers run, one of ours among them; one that is not there any more cannot be begun.
@@ -67,3 +67,12 @@ def test_a_users_own_docker_begins_again_after_us() -> None:
     assert "systemctl --user start docker.service && docker start pages quiet" in command
     (command,) = removal([Entry("stopped", "docker.service", "pages")])
     assert "systemctl start docker.service && docker -H unix:///run/docker.sock start pages" in command
+
+
+def test_roots_docker_stays_off_until_our_packages_are_gone() -> None:
+    """A host that is cut off in between boots without it: with ours it would take another storage driver."""
+    mask = Entry("link", "/etc/systemd/system/docker.service", "/dev/null")
+    other = Entry("link", "/usr/local/bin/claude-local", "/usr/local/lib/signalbox/launcher/launch.py")
+    entries = [Entry("replaced", "docker-ce", "1", "docker.io"), mask, Entry("package", "fuse-overlayfs"), other]
+    assert [each.id for each in ordered(entries)] == [other.id, "fuse-overlayfs", mask.id, "docker-ce"]
+    assert [step_of(each) for each in (mask, other)] == ["replaced", "link"]

@@ -66,6 +66,14 @@ _AFTER = (
 )
 
 
+def step_of(entry: Entry) -> str:
+    """Return the kind with which a thing goes: its own, but for what keeps root's Docker from starting at a boot.
+
+    Until our packages are gone it would start with them, and take a storage driver that it has not without them.
+    """
+    return "replaced" if entry.kind == "link" and entry.hash == "/dev/null" else entry.kind
+
+
 def ordered(entries: Iterable[Entry]) -> list[Entry]:
     """Return the entries in the order in which their things can go; those of unknown kinds last."""
 
@@ -74,6 +82,8 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
         unit = bool(_USER_UNIT.fullmatch(entry.id) or _SYSTEM_UNIT.fullmatch(entry.id))
         if unit and not entry.id.endswith("/docker.service"):
             rank = -1  # before what they need: images, files
+        if step_of(entry) != entry.kind:
+            return ORDER.index(step_of(entry)), False, 0, entry.id
         return rank, not unit, -entry.id.count("/"), entry.id  # the deepest first
 
     return sorted(entries, key=place)
