@@ -22,9 +22,10 @@ from signalbox.desired.render import render
 from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail, remark, warn
 from signalbox.facts import Placed
-from signalbox.facts.before import Listener, Listeners, Visitors, unheard
+from signalbox.facts.before import Listener, Listeners, unheard
 from signalbox.facts.reach import Networks, Session
 from signalbox.facts.tried import Heard
+from signalbox.facts.visitors import WTMPDB, Visitors
 from signalbox.operations import directories, file, firewall_rules, packages, unit
 from signalbox.operations.guarded import Proof
 from signalbox.settings.sections.firewall import Firewall
@@ -119,7 +120,13 @@ def _shut_out(
 ) -> list[str]:
     """Return from where somebody came lately and would not any more; the settings must say that it is meant."""
     said = resolved([each for each in settings.shut if not re.match(r"[a-z]+/", each)], attached)
-    came = {address: users for address, users in host.get_fact(Visitors).items() if address != controller}
+    visitors = host.get_fact(Visitors)
+    if visitors.unread:
+        remark(
+            f"{WTMPDB} cannot be read, so logins that it alone knows were not compared with the firewall's rules;"
+            " `wtmpdb last` lists them"
+        )
+    came = {address: users for address, users in visitors.users.items() if address != controller}
     if not came:
         return []
     table = render("firewall/firewall.nft", table=TABLE, rules=rules, egress=None, deploy=None)

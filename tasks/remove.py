@@ -45,5 +45,6 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
     taken_away(name="homes are open to whom they were", kinds=("mode",))
     taken_away(name="nobody lingers because of Signalbox", kinds=("linger", "subids"))
     taken_away(name="users have their login shells again", kinds=("shell",))
+    taken_away(name="accounts have expired that had", kinds=("expiry",))
     taken_away(name=f"users are gone with their homes: {', '.join(users) or 'none'}", kinds=("user",), users=users)
     state_gone(name="what Signalbox knew of the host is gone, but for what could not be given back")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from pyinfra import host
@@ -11,7 +12,7 @@ from signalbox.desired.packages import BESIDE_DOCKER, DOCKER, ROOT_DOCKER
 from signalbox.desired.render import render
 from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail
-from signalbox.facts import FileText, Placed
+from signalbox.facts import FileText, Placed, UserCommand
 from signalbox.facts.before import EngineState, RootEngine
 from signalbox.facts.look import MAX_TEXT
 from signalbox.fields.messages import show
@@ -19,6 +20,7 @@ from signalbox.host.shared.output import shown
 from signalbox.operations import (
     directories,
     docker_repository,
+    engine_known,
     file,
     kernel_modules,
     link,
@@ -97,6 +99,7 @@ def _before(settings: RootlessDocker) -> EngineState:
 
 def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: str | None, more: bool) -> None:
     user = account.name
+    engine_known(name=f"{user}: what runs in a Docker of their own is known", account=user, home=account.home)
     directories(
         name=f"{user}: Docker has its directories",
         paths=[
@@ -109,6 +112,7 @@ def _engine(settings: RootlessDocker, account: Account, dockerd: str, needed: st
     unit = account.path(".config/systemd/user/docker.service")
     wanted = _daemon(settings, settings.daemon if more else {})
     _no_key_lost(daemon, wanted)
+    _nothing_out_of_view(account, unit, wanted, more)
     daemon_content = json.dumps(wanted, indent=2, sort_keys=True) + "\n"
     inputs = (unit, daemon, CA_BUNDLE)
     unit_content = render(
@@ -144,6 +148,35 @@ def _no_key_lost(path: str, wanted: Mapping[str, object]) -> None:
         words = shown(", ".join(f"{show(key)}: {show(value)}" for key, value in lost.items()))
         fail(
             [f"{path} has {words}, which the settings do not; write it in rootless_docker.daemon, or take it out there"]
+        )
+
+
+# What Docker goes on with where it finds something of it. It never takes vfs where it can have another, and one that
+# has its images from containerd finds none without that: https://docs.docker.com/engine/storage/drivers/
+DRIVERS = {"overlay2", "fuse-overlayfs", "btrfs", "zfs"}
+
+
+def _nothing_out_of_view(account: Account, unit: str, wanted: Mapping[str, object], more: bool) -> None:
+    """Stop where a Docker of the person's own has containers and images that ours would not find."""
+    if "storage-driver" in wanted or placed(unit, "file").entry is not None:
+        return
+    root = str(wanted.get("data-root", account.path(".local/share/docker")))
+    look = sh(
+        "cd {} 2>/dev/null || exit 0; ls image; cat containers/*/config.v2.json 2>/dev/null | head -c 1048576"
+        " | grep -oE {} | cut -d '\"' -f 4 | sort -u",
+        root,
+        '"Driver":"[a-z0-9-]+","(OS|Platform)"',  # a container's own; those of its volumes end otherwise
+    )
+    told = host.get_fact(UserCommand, user=account.name, home=account.home, script=look)
+    found = {each for each in told if re.fullmatch(r"[a-z0-9-]{1,40}", each)}
+    if found and not found & DRIVERS:
+        word = min(found)
+        how = f'write rootless_docker.daemon = {{"storage-driver": "{word}"}}, or move' if more else "move"
+        fail(
+            [
+                f"{account.name} has containers or images of Docker in {root} by the driver {word}, and Docker would"
+                f" take another one and not find them; nothing was changed. To keep them, {how} them away"
+            ]
         )
 
 

@@ -92,7 +92,7 @@ _RUNNING = sh("systemctl --user --plain --no-legend list-units --type=service --
 def _earlier(users: set[str]) -> None:
     """Say what becomes of users that have services by an earlier deploy, and are not among these any more."""
     for entry in manifest_now().entries:
-        if entry.kind == "linger" and entry.id not in users:
+        if entry.kind == "linger" and entry.hash != "off" and entry.id not in users:
             home = Account.named(entry.id).home
             told = host.get_fact(UserCommand, user=entry.id, home=home, script=_RUNNING)
             running = [unit for unit in told if re.fullmatch(r"[\w@.:-]+\.service", unit, re.ASCII)]

@@ -26,12 +26,13 @@ def text_field(text: str) -> str:
 def user_answered(*lines: str) -> list[str]:
     """Return the answer to facts.User that says what these lines say, each behind its tag.
 
-    The tags are passwd, subuid, subgid, range (of getsubids) and entry (of the manifest).
+    The tags are passwd, subuid, subgid, range (of getsubids), entry (of the manifest), has and expires.
     """
     told = {tag: [line.removeprefix(f"{tag} ") for line in lines if line.startswith(f"{tag} ")]
-            for tag in ("passwd", "subuid", "subgid", "range", "entry")}  # fmt: skip
+            for tag in ("passwd", "subuid", "subgid", "range", "entry", "has", "expires")}  # fmt: skip
     account = "".join(told["passwd"])
     name, fields = account.partition(":")[0], ["passwd", account]
     for tag, lines_of in (("subuid", "subuid"), ("subgid", "subgid"), ("known", "range")):
         fields += [tag, "\n".join(told[lines_of])]
+    fields += [word for tag in ("has", "expires") for said in told[tag] for word in (tag, said)]
     return answered(*fields, *(word for line in told["entry"] for word in ("entry", name, line)))

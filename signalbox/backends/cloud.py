@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from signalbox.backends.kind import Params, Probe, key
+from signalbox.backends.kind import Asked, Params, Probe, key
 from signalbox.backends.records import Cloud, CloudModel, Model
+
+_VERSION = {"anthropic-version": "2023-06-01"}
 
 
 class CloudKind:
     """A kind of account that bills.
 
-    serves_claude: whether its models are Claudes, which Claude Code knows by their names. account: what its bills go
-    to, in words, before the name of its secret. usual: its API's address. provider: LiteLLM's client for it.
+    account: what its bills go to, in words, before the name of its secret. usual: its API's address. provider:
+    LiteLLM's client for it. serves_claude: whether its models are Claudes, which Claude Code knows by their names.
+    takes_over: whether a session that another model began can go on there.
+
+    The rest is for `signalbox init`, and for `adopt`. called: its name in a sentence; offer: what one chooses with it.
+    key_question, key_prefix: how its key is asked for, and what each begins with. address_question: for an address of
+    one's own; None: the one that clouds with a `url` in group_data/all.py share. model_list: where its models are
+    listed, below its address, free of charge; None: nowhere, and `check_costs` says what it costs to ask for each.
     """
 
-    serves_claude = True
     account: str
     usual: str
     provider: str
+    serves_claude = True
+    takes_over = True
+
+    called: str
+    offer: str
+    key_question: Asked
+    key_prefix = ""
+    address_question: Asked | None = None
+    model_list: str | None = "/v1/models"
+    check_costs = ""
 
     def problems(self, record: Cloud) -> Iterator[tuple[str, str]]:
         """Yield a setting of the record and what is wrong with it, as this kind needs it."""
@@ -48,3 +66,36 @@ class CloudKind:
     def native_anthropic(self, record: Cloud) -> str | None:
         """Return the base URL (without /v1) of its Anthropic endpoint; None if it has none."""
         return self.base(record) if self.serves_claude else None
+
+    def headers(self, secret: str) -> dict[str, str]:
+        """Return the headers of a request with this key."""
+        return {"x-api-key": secret, **_VERSION}
+
+    def questions(self, claudes: Sequence[str]) -> tuple[Asked, ...]:  # noqa: ARG002
+        """Return what is asked before address and key; claudes: the names of the models that lanes ask for."""
+        return ()
+
+    def settings(self, answers: Mapping[str, str], claudes: Sequence[str], prefix: str) -> dict[str, Any]:  # noqa: ARG002
+        """Return what the answers to `questions`, by their ids, make of the record.
+
+        Args:
+            prefix: before the names of its models, where another account has models of these names.
+        """
+        return {}
+
+    def at(self, url: str) -> dict[str, Any]:
+        """Return what an address of one's own makes of the record."""
+        return {"url": url}
+
+    def serves(self, provider: str, base: str, model: str) -> bool:  # noqa: ARG002
+        """Return whether an entry of somebody's LiteLLM, with this provider, api_base and id, is of this kind."""
+        return provider == self.provider
+
+    def place(self, base: str) -> dict[str, str]:
+        """Return the settings of the record, such as {"url": …}, that an entry's api_base stands for; {} for none."""
+        url = base.removesuffix("/v1")
+        return {"url": url} if url not in ("", self.usual) else {}
+
+    def lengths(self, model: str) -> tuple[int, int] | None:  # noqa: ARG002
+        """Return the context and the longest answer, in tokens, of a model that is no Claude; None: unknown."""
+        return None

@@ -90,6 +90,23 @@ class Identity:
     quantisation: str = ""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What `signalbox init` asks a person about an account; its option is `--<name of the record>-<id>`.
+
+    words, example, default, more: as people see them. value: the kind of values that an answer must be, of fields/ or
+    with checks of its own. standard: whether the word `standard` is an answer, too.
+    """
+
+    id: str
+    words: str
+    example: str
+    more: str
+    default: str = ""
+    value: Any = str
+    standard: bool = False
+
+
 Ask = Callable[..., Any]
 """GET a path of the server, or POST `body` to it; returns the JSON, {} where there is none."""
 

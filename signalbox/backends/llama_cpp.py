@@ -13,6 +13,7 @@ from signalbox.backends.server import ServerKind
 class LlamaCpp(ServerKind):
     usual = ":8080"
     start = "llama-server -m FILE --host 0.0.0.0 --port 8080 -c 65536 -np 1 --jinja"
+    written_as = ("llamafile",)
     # Not `anthropic`: its /v1/messages hands a late system message to the model's template, and many refuse it. By
     # chat completions LiteLLM mends that, and an overflow is known for one.
     provider = "hosted_vllm"

@@ -11,6 +11,7 @@ class LmStudio(ServerKind):
     usual = ":1234"
     start = "lms server start --bind 0.0.0.0 --port 1234, then lms load MODEL --context-length 65536 --yes"
     provider = "lm_studio"  # takes tools, streams and late system messages to /v1/chat/completions
+    written_as = ("lm_studio",)
 
     def probe(self, record: Backend) -> Probe:
         return Probe(f"{record.url}/api/v1/models", record.token)

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from signalbox.backends.cloud import CloudKind
-from signalbox.backends.kind import Params
+from signalbox.backends.kind import Asked, Params
 from signalbox.backends.records import Cloud, Model
+
+# https://docs.mistral.ai/getting-started/models: of its medium and large models
+_LENGTHS = (131072, 8192)
 
 
 class Mistral(CloudKind):
-    serves_claude = False
     account = "the account"
     usual = "https://api.mistral.ai"
     provider = "mistral"
+    serves_claude = False
+    takes_over = False  # it refuses the ids of another model's tool calls
+
+    called = "Mistral"
+    offer = "the Mistral API"
+    key_question = Asked(
+        id="key",
+        words="Your Mistral API key (not shown)",
+        example="what its console shows once, when the key is made",
+        more="https://console.mistral.ai, API keys.",
+    )
 
     def litellm_params(self, record: Cloud, model: Model) -> Params:
         return super().litellm_params(record, model) | {"api_base": f"{self.base(record)}/v1"}
+
+    def headers(self, secret: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {secret}"}
+
+    def settings(self, _answers: Mapping[str, str], _claudes: Sequence[str], _prefix: str) -> dict[str, Any]:
+        context, answer = _LENGTHS
+        model = {"id": "mistral-medium-latest", "context_length": context, "max_output_tokens": answer}
+        return {"models": {"mistral-medium": model}}
+
+    def lengths(self, model: str) -> tuple[int, int] | None:
+        return _LENGTHS if re.search(r"medium|large|devstral", model) else None
 
 
 KIND = Mistral()

@@ -10,6 +10,8 @@ from signalbox.backends.server import ServerKind
 class Ollama(ServerKind):
     usual = ":11434"
     start = "OLLAMA_HOST=0.0.0.0 OLLAMA_CONTEXT_LENGTH=65536 OLLAMA_NUM_PARALLEL=1 ollama serve, then ollama run MODEL"
+    written_as = ("ollama", "ollama_chat")
+    takes_tool_choice = False  # guide 3, section 3: its Anthropic endpoint does not know it
 
     def litellm_params(self, record: Backend, model: Model) -> Params:
         # Ollama's own API takes the context with each request. Its OpenAI endpoint ignores it, and a model that is

@@ -14,12 +14,15 @@ class ServerKind:
     usual: port and path where such a server listens unless it was told otherwise, such as ":1234". start: how it is
     started so that Claude Code can use it, for people. provider: LiteLLM's client for it; `hosted_vllm` is the
     plainest of OpenAI's /v1/chat/completions: `openai` would post to /v1/responses, and `anthropic` hands on headers
-    and roles that only Anthropic's own servers know.
+    and roles that only Anthropic's own servers know. written_as: LiteLLM's clients that people write for it by hand.
+    takes_tool_choice: whether its Anthropic endpoint heeds a request's tool_choice.
     """
 
     usual: str
     start: str
     provider = "hosted_vllm"
+    written_as: tuple[str, ...] = ()
+    takes_tool_choice = True
 
     def problems(self, record: Backend) -> Iterator[tuple[str, str]]:
         """Yield a setting of the record and what is wrong with it, as this kind needs it."""

@@ -14,6 +14,7 @@ from signalbox.backends.server import ServerKind
 class Vllm(ServerKind):
     usual = ":8000"
     start = "vllm serve MODEL --host 0.0.0.0 --max-model-len 65536 --enable-auto-tool-choice --tool-call-parser PARSER"
+    written_as = ("hosted_vllm",)
 
     def reading(self, record: Backend, model: BackendModel) -> Reading:
         return Reading(

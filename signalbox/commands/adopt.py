@@ -9,9 +9,9 @@ import click
 
 from signalbox.console import Failure, note, working
 from signalbox.init import adopted_settings, existing_host, project
-from signalbox.init.asking import interview, options
-from signalbox.init.finish import clone, finish
+from signalbox.init.apply import apply, clone
 from signalbox.init.host import KeyRefusedError, login
+from signalbox.init.options import interview, options
 from signalbox.init.question import Known, WrongAnswerError
 from signalbox.init.questions import host, network
 from signalbox.init.questions import project as about_project
@@ -57,7 +57,7 @@ def adopt(
     for line in adopted_settings.lines(taken, found):
         note(line)
     keys = {**taken.secrets, **known.secrets}
-    finish(root, taken.wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
+    apply(root, taken.wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
 
 
 def _looked(known: Known, user: str) -> existing_host.Found:

@@ -32,7 +32,6 @@ from signalbox.settings import Settings, SettingsError
 
 _FETCHING = 900  # seconds for a version of Claude Code, some 100 MB
 _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}  # npm's names
-_IGNORE_TOOL_CHOICE = {"ollama"}  # guide 3, section 3: its Anthropic endpoint does not know it
 
 
 @click.command()
@@ -85,7 +84,7 @@ def certify(
     if agent and program is None:
         raise Failure("--agent: there is no claude on PATH; write --claude PATH")
     server = Server(url or str(record.url), str(which_model.id), token, patience, openai=url is None)
-    target = Target(server, which_model.context_length, record.kind not in _IGNORE_TOOL_CHOICE, silence)
+    target = Target(server, which_model.context_length, backend_kind(record).takes_tool_choice, silence)
     told = backend_kind(record).identity(server.model, server.tell)
     seen = _told(rows(target, working))
     ran = agent and program is not None and all(row.result != ROW_FAILED for row in seen)

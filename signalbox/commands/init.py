@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from signalbox.init import project
-from signalbox.init.asking import interview, options
-from signalbox.init.finish import clone, finish
+from signalbox.init.apply import apply, clone
+from signalbox.init.options import interview, options
 from signalbox.init.questions import QUESTIONS
 
 _STATE = Path(".signalbox/init.json")
@@ -43,4 +43,4 @@ def init(
     known, asked, kept = interview(QUESTIONS, root / _STATE, answers, given, asks=asks, afresh=afresh)
     wishes = project.wishes(known)
     secrets = project.secrets_to_store(wishes, known.secrets)
-    finish(root, wishes, secrets, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
+    apply(root, wishes, secrets, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)

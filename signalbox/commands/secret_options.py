@@ -16,7 +16,7 @@ from signalbox.settings import SettingsError
 from signalbox.settings.layers import Layer
 from signalbox.settings.sections.secrets import Secrets
 from signalbox.settings.settings import sections
-from signalbox.vault.reading import Keyring, VaultFiles
+from signalbox.vault.keyring import Keyring, VaultFiles
 
 
 class SecretsGroup(click.Group):

@@ -24,13 +24,13 @@ from signalbox.console import (
 )
 from signalbox.desired.secret_names import all_secrets
 from signalbox.secrets import Secret, SecretError
-from signalbox.secrets.text import assignments, read_text
+from signalbox.secrets.file_formats import assignments, read_text
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.layers import groups_of
 from signalbox.settings.secret_source import SOURCES, source_for
 from signalbox.vault import changes
-from signalbox.vault.entering import checked, edited, piped, value_of
 from signalbox.vault.rotation import rotate
+from signalbox.vault.user_input import checked, edited, piped, value_of
 from signalbox.vault.vault import Vault
 
 

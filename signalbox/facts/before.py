@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from signalbox.shell import Script, each_of, sh
-from signalbox.shell.answer import HostFact, UnreadableError, asked, fields, number, records
+from signalbox.shell.answer import HostFact, UnreadableError, asked, number, records
 
 _SHAPES = {"range": 2, "socket": 5}
 # Without single quotes, of which each costs five characters where it is quoted. What a process is called is its
@@ -159,60 +159,6 @@ def _is_loopback(address: Address) -> bool:
 def unheard(found: Iterable[Listener], let_in: Collection[str]) -> list[Listener]:
     """Return those that nobody would reach any more if no more than these ports were let in."""
     return [each for each in found if each.port not in let_in]
-
-
-_ACCEPTED = re.compile(r"Accepted \S+ for ([\w.@$-]+) from ([0-9A-Fa-f:.]+)(?:%\S+)? port \d+ ", re.ASCII)
-
-
-# utmp(5) on 64 bits: type, pid, line, id, user, host, exit, session, seconds, microseconds, address. The last ones.
-_WTMP = r"""
-use strict; no warnings;
-use Socket qw(inet_ntop AF_INET AF_INET6);
-open my $file, "<", "/var/log/wtmp" or exit;
-seek $file, -384 * 2000, 2 if -s $file > 384 * 2000;
-while (384 == read $file, my $record, 384) {
-    my ($type, $user, $seconds, $address) = (unpack "s x2 l a32 a4 Z32 Z256 s2 l L L a16", $record)[0, 4, 9, 11];
-    next unless $type == 7 and $seconds > time - 30 * 86400 and $address =~ /[^\0]/ and $user =~ /^[\w.@\$-]+\z/;
-    my $four = substr($address, 4) !~ /[^\0]/;
-    printf "Accepted login for %s from %s port 0 wtmp\n", $user,
-        $four ? inet_ntop(AF_INET, substr $address, 0, 4) : inet_ntop(AF_INET6, $address);
-}
-""".strip()
-
-
-class Visitors(HostFact[dict[str, tuple[str, ...]]]):
-    """From which addresses somebody has logged in in the last 30 days, and as whom: by SSH, or by what writes wtmp(5).
-
-    Of a journal that takes long to read, what comes first: the newest.
-    """
-
-    def command(self) -> Script:
-        """Return the command; root's journal alone has it all, and nobody else writes into it as sshd's."""
-        journal = sh("journalctl --quiet --no-pager --reverse --output=cat --since=-30d _UID=0 -t sshd -t sshd-session")
-        return asked(
-            sh(
-                "timeout 10 {} --grep={} | head -n 2000; env -i /usr/bin/perl -e {}; printf '\\0'",
-                journal,
-                "^Accepted ",
-                _WTMP,
-            )
-        )
-
-    default = dict
-
-    def process(self, output: list[str]) -> dict[str, tuple[str, ...]]:
-        """Read sshd's lines, and wtmp's in their shape; any other says nothing."""
-        found: dict[str, dict[str, None]] = {}
-        for line in "".join(fields(output)).split("\n"):
-            if not (login := _ACCEPTED.match(line)):
-                continue
-            try:
-                address = ipaddress.ip_address(login[2])
-            except ValueError:
-                continue
-            mapped = getattr(address, "ipv4_mapped", None)
-            found.setdefault(str(mapped or address), {})[login[1]] = None
-        return {address: tuple(users) for address, users in found.items()}
 
 
 class Listeners(HostFact[list[Listener]]):

@@ -19,6 +19,7 @@ FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
 class UserState:
     """A user as the host knows it; `exists` False: nothing else is meaningful.
 
+    expires: of an account that has expired, when that was, in days since 1970.
     subuids, subgids: how many it has; first_subid, first_subgid: where they begin, "" without any; subids_entry: what
     the manifest says of that. uids: all user ids by which it can do a thing: its own, and those that newuidmap gives
     it, whether its owner's name or number stands beside them or another source of nsswitch.conf has them.
@@ -33,6 +34,7 @@ class UserState:
     groups: tuple[str, ...] = ()
     has_password: bool = False
     expired: bool = False
+    expires: str = ""
     subuids: int = 0
     subgids: int = 0
     first_subid: str = ""
@@ -75,7 +77,8 @@ class User(HostFact[UserState]):
                 " printf 'passwd\\0%s\\0' \"$passwd\"; printf 'groups\\0%s\\0' \"$(id -Gn {user})\";"
                 " shadow=$(getent shadow {user}); case $shadow in {user}:\\$*) printf 'has\\0password\\0';; esac;"
                 " e=${{shadow%:*}}; e=${{e##*:}};"
-                ' [ -z "$e" ] || [ "$e" -gt $(($(date +%s) / 86400)) ] || printf \'has\\0expired\\0\';'
+                ' [ -z "$e" ] || [ "$e" -gt $(($(date +%s) / 86400)) ]'
+                " || printf 'has\\0expired\\0expires\\0%s\\0' \"$e\";"
                 " printf 'subuid\\0'; cat /etc/subuid; printf '\\0subgid\\0'; cat /etc/subgid;"
                 " printf '\\0known\\0'; getsubids {user}; printf '\\0';"
                 " {entry};"
@@ -92,7 +95,7 @@ class User(HostFact[UserState]):
 
     def process(self, output: list[str]) -> UserState:
         """Read the records."""
-        shapes = {**SHAPES, "passwd": 1, "groups": 1, "has": 1, "subuid": 1, "subgid": 1, "known": 1}
+        shapes = {**SHAPES, "passwd": 1, "groups": 1, "has": 1, "expires": 1, "subuid": 1, "subgid": 1, "known": 1}
         told = list(records(output, shapes))
         values = {record[0]: record[1] for record in told if record[0] != "has"}
         has = {record[1] for record in told if record[0] == "has"}
@@ -116,6 +119,7 @@ class User(HostFact[UserState]):
             groups=tuple(values.get("groups", "").split()),
             has_password="password" in has,
             expired="expired" in has,
+            expires=values.get("expires", ""),
             subuids=sum(len(ids) for owner, ids in ranges["subuid"] if owner == name),
             subgids=sum(len(ids) for owner, ids in ranges["subgid"] if owner == name),
             first_subid=next((str(ids.start) for owner, ids in ranges["subuid"] if owner == name), ""),

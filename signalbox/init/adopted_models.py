@@ -8,27 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from signalbox.backends import BACKENDS
 from signalbox.fields.numbers import CONTEXT_FLOOR
+from signalbox.init.clouds import CLAUDES, FOLLOWING, KINDS, PAYERS, WITH_CLAUDES, is_usual, prefix_of
 from signalbox.init.existing_host import Entry, Found
-from signalbox.init.questions.clouds import CLAUDES
-from signalbox.init.to_settings import PAYERS, Local
+from signalbox.init.to_settings import Local
 from signalbox.settings.layers import defaults, merge
 
-_LOCAL = ("lm_studio", "ollama", "ollama_chat", "hosted_vllm", "llamafile")  # LiteLLM's providers of one's own servers
+_LOCAL = {each for kind in BACKENDS.values() for each in kind.written_as}
 _FAMILIES = [name.split("-")[1] for name in CLAUDES]
 _CANONICAL = re.compile(rf"claude-({'|'.join(_FAMILIES)})-\d(-\d)?(?!\d)")
-_MISTRAL_CONTEXT = 131072  # https://docs.mistral.ai/getting-started/models: of its medium and large models
 
 
 def account(entry: Entry) -> str:
     """Return whose a model is: an account of `clouds`, "local", or "" for what Signalbox has no place for."""
-    if entry.provider == "azure_ai" or (entry.provider == "anthropic" and entry.base.endswith("/anthropic")):
-        return "foundry"
-    if entry.provider == "anthropic" and entry.id.startswith("claude"):
-        return "anthropic"
-    if entry.provider == "mistral":
-        return "mistral"
-    return "local" if entry.provider in _LOCAL or (entry.base and _near(entry.base)) else ""
+    of_cloud = (name for name, kind in KINDS.items() if kind.serves(entry.provider, entry.base, entry.id))
+    own = "local" if entry.provider in _LOCAL or (entry.base and _near(entry.base)) else ""
+    return next(of_cloud, own)
 
 
 def _near(base: str) -> bool:
@@ -48,8 +44,8 @@ def local_entry(found: Found) -> Entry | None:
 class Gateway:
     """The models of a LiteLLM configuration under the names that they get here.
 
-    names: ours, by those of before. models: by account, each as in settings. aliases: of the local model.
-    fallbacks: as gateway.fallbacks. told: what is not taken over.
+    names: ours, by those of before. models: by account, each as in settings; places: their addresses, as settings of
+    their records. aliases: of the local model. fallbacks: as gateway.fallbacks. told: what is not taken over.
     """
 
     def __init__(self, found: Found, model: Local | None) -> None:
@@ -57,11 +53,10 @@ class Gateway:
         self.told: list[str] = []
         self.models: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in PAYERS}
         self.names: dict[str, str] = {}
-        self.urls: dict[str, str] = {}
-        self.resource = ""
+        self.places: dict[str, dict[str, str]] = {}
         self.aliases: list[str] = []
         owners = {account(each) for each in found.models if _name(account(each), each, "")}
-        chosen, self._both = local_entry(found), {"anthropic", "foundry"} <= owners
+        chosen, self._both = local_entry(found), owners.issuperset(WITH_CLAUDES)
         for entry in found.models:
             owner = account(entry)
             if entry is chosen:
@@ -74,16 +69,17 @@ class Gateway:
 
     def _added(self, owner: str, entry: Entry) -> bool:
         """Have a model of a cloud; whether it has a place here."""
-        name = _name(owner, entry, "foundry-" if owner == "foundry" and self._both else "")
+        name = _name(owner, entry, prefix_of(owner, self._both))
         there = self.models[owner].get(name or "")
         if name is None or (there and there["id"] != entry.id) or not self._at(owner, entry):
             return False
         record = self.models[owner].setdefault(name, {"id": entry.id, "aliases": []})
-        if owner == "mistral":
-            record |= {"context_length": _MISTRAL_CONTEXT, "max_output_tokens": 8192}
-            if not re.search(r"medium|large|devstral", entry.id):
-                record["context_length"] = CONTEXT_FLOOR
-                self.told.append(f"{name} is taken to have {CONTEXT_FLOOR} tokens of context; its page tells the truth")
+        if not KINDS[owner].serves_claude:
+            lengths = KINDS[owner].lengths(entry.id)
+            context, answer = lengths or (CONTEXT_FLOOR, CONTEXT_FLOOR // 4)
+            record |= {"context_length": context, "max_output_tokens": answer}
+            if lengths is None:
+                self.told.append(f"{name} is taken to have {context} tokens of context; its page tells the truth")
         if entry.name in self.names:
             self.told.append(f"{entry.name} had several servers; it is {self.names[entry.name]} alone now")
         elif entry.name != name:
@@ -93,21 +89,12 @@ class Gateway:
 
     def _at(self, owner: str, entry: Entry) -> bool:
         """Have an account's address; whether this entry's is the same."""
-        base = entry.base.removesuffix("/anthropic") if owner == "foundry" else entry.base
-        host = urlsplit(base).hostname or ""
-        if owner == "foundry" and host.endswith(".services.ai.azure.com"):
-            resource = host.partition(".")[0]
-            self.resource = self.resource or resource
-            return self.resource == resource
-        usual = str(defaults()["clouds"][owner].get("url") or "")
-        if base and base.removesuffix("/v1") != usual:
-            self.urls.setdefault(owner, base.removesuffix("/v1") if owner == "mistral" else base)
-            return self.urls[owner] in (base, base.removesuffix("/v1"))
-        return owner not in self.urls
+        place = KINDS[owner].place(entry.base)
+        return self.places.setdefault(owner, place) == place
 
     def clouds(self, used: list[str]) -> dict[str, Any]:
         """Return what the section `clouds` needs for these models."""
-        section: dict[str, Any] = {}
+        section: dict[str, Any] = {name: {"enabled": True} for name in used if not is_usual(name)}
         for owner in used:
             shipped = defaults()["clouds"][owner]["models"]
             wanted = self.models[owner]
@@ -116,9 +103,7 @@ class Gateway:
                 if name not in wanted and claimed & set(record["aliases"]):
                     wanted = {**wanted, name: {"aliases": [each for each in record["aliases"] if each not in claimed]}}
             if merge(shipped, wanted) != shipped:
-                section[owner] = {"models": wanted}
-        if "mistral" in used:
-            section["mistral"] = {"enabled": True, **section["mistral"]}
+                section[owner] = {**section.get(owner, {}), "models": wanted}
         return section
 
     def _mapped_fallbacks(self) -> dict[str, list[str]]:
@@ -157,7 +142,7 @@ class Gateway:
         lanes["routed"] = {"models": routed, "billed": f"{payer}{free}"}
         if self._both:
             haiku = {"ANTHROPIC_DEFAULT_HAIKU_MODEL": background}
-            lanes["foundry"] = {"models": self._slots("foundry", haiku)}
+            lanes |= {name: {"models": self._slots(name, haiku)} for name in FOLLOWING}
         return lanes
 
     def _slots(self, owner: str, wanted: Mapping[str, str | None]) -> dict[str, str]:
@@ -182,7 +167,7 @@ class Gateway:
 
 def _name(owner: str, entry: Entry, prefix: str) -> str | None:
     """Return a name by which Claude Code knows the model; None where there is none."""
-    if owner == "mistral":
+    if owner in KINDS and not KINDS[owner].serves_claude:
         return (entry.name if "claude" not in entry.name else entry.id) or None
     if known := _CANONICAL.search(entry.id):
         return f"{prefix}{known[0]}"

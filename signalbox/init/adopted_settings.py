@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from signalbox.fields.secrets import secret_name
-from signalbox.init import servers
+from signalbox.init import model_servers
 from signalbox.init.adopted_models import Gateway, account, local_entry
+from signalbox.init.clouds import KINDS, SHIPPED, choice_of
 from signalbox.init.existing_host import SECRETS, ByHandError, Found
 from signalbox.init.to_settings import Local, Wishes, group_settings
 from signalbox.secrets import Secret
@@ -16,7 +17,7 @@ from signalbox.settings.layers import defaults, merge
 from signalbox.settings.sections.rootless_docker import DAEMON_KEYS
 
 GATEWAY_KEY = "LITELLM_MASTER_KEY"  # made anew on the host: it is the gateway's own
-_KEYS = {name: cloud["secret"] for name, cloud in defaults()["clouds"].items()}
+_KEYS = {name: cloud["secret"] for name, cloud in SHIPPED.items()}
 
 
 @dataclass
@@ -38,7 +39,7 @@ def local(found: Found) -> Local | None:
     if entry is None:
         return None
     url, token = entry.base.removesuffix("/v1"), found.secrets.get(entry.key)
-    answered = servers.find(url, token)
+    answered = model_servers.find(url, token)
     if not answered:
         raise ByHandError(
             f"no model server answers at {url}, from which the gateway there has its local model; start it"
@@ -47,7 +48,7 @@ def local(found: Found) -> Local | None:
     context = next((each.context for each in server.models if each.id == entry.id), None)
     least = defaults()["defaults"]["backend_model"]["context_length"]
     # A placeholder that the server does not look at is no secret.
-    wants = token is not None and any(each.locked for each in servers.find(url) if each.kind == server.kind)
+    wants = token is not None and any(each.locked for each in model_servers.find(url) if each.kind == server.kind)
     return Local(server.kind, url, entry.id, max(context or 0, least), server.locked or wants)
 
 
@@ -58,14 +59,14 @@ def taken(found: Found, reached: Wishes, model: Local | None) -> Taken:
         reached: the wishes so far: how the host is reached, and its service user. model: as of `local`.
     """
     gateway = Gateway(found, model)
-    used = [name for name in ("anthropic", "foundry", "mistral") if gateway.models[name]]
-    both = {"anthropic", "foundry"} <= set(used)
+    used = [name for name in KINDS if gateway.models[name]]
+    urls = {name: place["url"] for name, place in gateway.places.items() if "url" in place}
     wishes = replace(
         reached,
         local=model,
-        cloud="both" if both else used[0] if used else "none",
-        urls=gateway.urls,
-        resource=gateway.resource,
+        cloud=choice_of(used),
+        urls=urls,
+        details={name: place for name, place in gateway.places.items() if name not in urls},
         fallbacks=gateway.fallbacks,
     )
     shared: dict[str, Any] = {}

@@ -1,80 +1,52 @@
-"""Whether a cloud takes a key: asked once, only after a yes, and free of charge where the cloud has a way."""
+"""The clouds that are offered: the records of group_data/all.py, each as its kind in backends/ says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from signalbox.init.question import WrongAnswerError
-from signalbox.pins import PinError, Web
-from signalbox.secrets import Secret
+from signalbox.backends import CLOUDS
+from signalbox.backends.cloud import CloudKind
+from signalbox.settings.layers import defaults
 
-_VERSION = {"anthropic-version": "2023-06-01"}
-
-
-class KeyRefusedError(Exception):
-    """The cloud does not take this key, or its account is another than was meant."""
-
-
-class NoDeploymentError(Exception):
-    """Foundry has no deployment of this name."""
-
-    def __init__(self, why: str, model: str) -> None:
-        super().__init__(why)
-        self.model = model
+SHIPPED: Mapping[str, Mapping[str, Any]] = defaults()["clouds"]
+KINDS: Mapping[str, CloudKind] = {name: CLOUDS[record["kind"]] for name, record in SHIPPED.items()}
+WITH_CLAUDES = tuple(name for name, kind in KINDS.items() if kind.serves_claude)
+FIRST, *FOLLOWING = WITH_CLAUDES  # who is asked when the first fails
+CLAUDES = tuple(SHIPPED[FIRST]["models"])  # those that the shipped lanes ask for
+PAYERS = {name: f"{kind.account} of {SHIPPED[name]['secret']}" for name, kind in KINDS.items()}
+BOTH, NONE = "both", "none"
+CHOICES = (*WITH_CLAUDES, BOTH, *(name for name in KINDS if name not in WITH_CLAUDES), NONE)
 
 
-def check(kind: str, url: str, key: Secret, models: list[str], web: Web) -> None:
-    """Ask the cloud with this key.
-
-    Args:
-        kind: of backends.CLOUDS. url: without /v1. models: what the cloud must have, as it calls them.
-
-    Raises:
-        KeyRefusedError: it does not take the key, or the key's account lacks a model.
-        NoDeploymentError: it does not have a model by that name.
-        WrongAnswerError: it cannot tell.
-    """
-    try:
-        if kind == "azure_foundry":
-            # It has no list of models (Claude's own docs on Foundry), so the cheapest question that there is.
-            for model in dict.fromkeys(models):
-                question = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
-                status = web.post(f"{url}/v1/messages", {"x-api-key": key.reveal(), **_VERSION}, question).status_code
-                if status == 404:
-                    raise NoDeploymentError(f"{url} has no deployment {model}; write its exact name", model)
-                _judged(url, status)
-            return
-        headers = {"x-api-key": key.reveal(), **_VERSION}
-        if kind == "mistral":
-            headers = {"Authorization": f"Bearer {key.reveal()}"}
-        answer = web.get(f"{url}/v1/models?limit=1000" if kind == "anthropic" else f"{url}/v1/models", headers)
-    except PinError as error:
-        raise WrongAnswerError(str(error).replace("the address in mirrors", "the address")) from None
-    _judged(url, answer.status_code)
-    offered = _offered(_json(answer))
-    if lacking := [model for model in models if model not in offered]:
-        raise KeyRefusedError(f"the account of this key has no {', '.join(lacking)}; take another account's key")
+def accounts(choice: str) -> tuple[str, ...]:
+    """Return the records of `clouds` behind an answer of CHOICES, the first that is asked first."""
+    return {BOTH: WITH_CLAUDES, NONE: ()}.get(choice, (choice,))
 
 
-def _judged(url: str, status: int) -> None:
-    if status in (401, 403):
-        raise KeyRefusedError(f"{url} does not take this key (HTTP {status}); copy it again from its console")
-    if status != 200:
-        raise WrongAnswerError(f"{url} answers HTTP {status}; try again later, or answer no")
+def choice_of(names: list[str]) -> str:
+    """Return the answer of CHOICES behind which these records are, or the first of them."""
+    return BOTH if set(WITH_CLAUDES) <= set(names) else names[0] if names else NONE
 
 
-def _offered(said: Any) -> list[str]:
-    entries = said.get("data", []) if isinstance(said, Mapping) else []
-    found = []
-    for entry in entries:
-        found += [str(entry.get("id")), *map(str, entry.get("aliases") or [])]
-    # The Claude API lists models with a date, and takes their names without.
-    return [*found, *(name.rsplit("-", 1)[0] for name in found if name.rsplit("-", 1)[-1].isdigit())]
+def is_usual(account: str) -> bool:
+    """Return whether the shipped settings are for this account, so that lanes and fallbacks need not name it."""
+    return bool(SHIPPED[account].get("enabled", True))
 
 
-def _json(answer: Any) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
+def prefix_of(account: str, beside: bool) -> str:
+    """Return what stands before the names of an account's models; beside: whether another's are there, too."""
+    return f"{account}-" if beside and account in FOLLOWING else ""
+
+
+def answered(account: str, answers: Mapping[str, str]) -> dict[str, str]:
+    """Return the answers to an account's own questions, by the ids that its kind gave them."""
+    asked = (each.id for each in KINDS[account].questions(CLAUDES))
+    return {name: answers[f"{account}_{name}"] for name in asked if f"{account}_{name}" in answers}
+
+
+def own_address(account: str, answers: Mapping[str, str]) -> str | None:
+    """Return the address that was answered for an account's API; None: the usual one."""
+    own = KINDS[account].address_question
+    url = answers.get(f"{account}_{own.id}" if own else "api_url", "standard")
+    return None if url in ("standard", SHIPPED[account].get("url")) else url

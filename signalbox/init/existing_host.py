@@ -16,7 +16,7 @@ import yaml
 
 from signalbox.init.host import run
 from signalbox.secrets import Secret, SecretError
-from signalbox.secrets.text import assignments
+from signalbox.secrets.file_formats import assignments
 
 SECRETS = ".config/claude-secrets.env"
 _CONFIGS = ("litellm/config.yaml", ".config/litellm/config.yaml", "litellm/litellm-config.yaml", "litellm-config.yaml")

@@ -19,7 +19,7 @@ import paramiko
 from signalbox.desired.packages import ROOT_DOCKER, packages
 from signalbox.facts.before import Listeners, RootEngine
 from signalbox.facts.packages import Transaction
-from signalbox.init.found import HostKey, Machine
+from signalbox.init.probe_results import HostKey, Machine
 from signalbox.init.question import WrongAnswerError
 from signalbox.secrets import Secret
 from signalbox.settings import Settings

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from signalbox.backends import BACKENDS
+from signalbox.init import clouds
+from signalbox.settings.layers import defaults
 
 Data = dict[str, Any]
 # None: this value, whole.
 Owned = Mapping[str, "Owned | None"]
 
-SHIPPED = "lmstudio"  # the one backend of group_data/all.py
+(SHIPPED_BACKEND,) = defaults()["backends"]
 MIRRORS = ("debian", "debian_security", "mise", "node", "npm", "litellm")  # those that are asked for
 _LANES = ("routed", "local", "local-private", "cloud")
-_ACCOUNTS = ("anthropic", "foundry", "mistral")
 
 HOST: Owned = {
     "ssh_port": None,
@@ -33,9 +34,9 @@ def of_group(data: Mapping[str, Any]) -> Owned:
     kinds. Those that a person has written beside it stay.
     """
     backends = data.get("backends") or {}
-    others = [backend_name(kind) for kind in BACKENDS if backend_name(kind) != SHIPPED]
-    chosen = [SHIPPED]
-    if (backends.get(SHIPPED) or {}).get("enabled") is False:
+    others = [backend_name(kind) for kind in BACKENDS if backend_name(kind) != SHIPPED_BACKEND]
+    chosen = [SHIPPED_BACKEND]
+    if (backends.get(SHIPPED_BACKEND) or {}).get("enabled") is False:
         chosen += [name for name in backends if name in others][:1]
     return {
         "mirrors": dict.fromkeys(MIRRORS),
@@ -43,10 +44,10 @@ def of_group(data: Mapping[str, Any]) -> Owned:
         "service_user": {"name": None},
         "secrets": {"source": None, "key": None},
         "backends": dict.fromkeys(chosen),
-        "clouds": {name: dict.fromkeys(("enabled", "url", "resource", "models")) for name in _ACCOUNTS},
+        "clouds": {name: dict.fromkeys(("enabled", "url", "resource", "models")) for name in clouds.SHIPPED},
         "gateway": {"fallbacks": None},
         "lanes": {
-            "foundry": None,
+            **dict.fromkeys(clouds.FOLLOWING),
             **{name: dict.fromkeys(("enabled", "models", "credential", "billed")) for name in _LANES},
         },
     }

@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from signalbox.init import files, managed_keys
+from signalbox.init import clouds, files, managed_keys
 from signalbox.init.question import Known
-from signalbox.init.questions import host
-from signalbox.init.questions.clouds import CLAUDES
+from signalbox.init.questions import in_use
 from signalbox.init.questions.models import loaded_context, token_name
 from signalbox.init.questions.network import ca_paths
-from signalbox.init.shape import listed, split_address
-from signalbox.init.to_settings import Local, Wishes, accounts, group_settings, host_settings, needed_secrets
+from signalbox.init.to_settings import Local, Wishes, group_settings, host_settings, needed_secrets
+from signalbox.init.validators import listed, split_address
 from signalbox.secrets import Secret
 from signalbox.settings import Settings
 from signalbox.settings.layers import Layer, defaults, merge
 from signalbox.settings.settings import sections
 from signalbox.vault import changes as vault
-from signalbox.vault.reading import Keyring, VaultFiles
+from signalbox.vault.keyring import Keyring, VaultFiles
 from signalbox.vault.storage import Replacement
 
 
@@ -31,8 +30,7 @@ def wishes(known: Known) -> Wishes:
         reached(known),
         local=_local(known),
         cloud=answers["cloud"],
-        resource=answers.get("foundry_resource", ""),
-        deployments={name: answers[f"foundry_{name.split('-')[1]}"] for name in CLAUDES if "foundry_opus" in answers},
+        details={account: clouds.answered(account, answers) for account in clouds.accounts(answers["cloud"])},
         urls=_urls(answers),
     )
 
@@ -51,7 +49,7 @@ def reached(known: Known) -> Wishes:
         logins=tuple(listed(answers["logins"])),
         network=_network(answers),
         vault_key=answers["vault_key"],
-        beside={**host.firewall(known), **host.gives_way(known)},
+        beside={**in_use.firewall(known), **in_use.gives_way(known)},
     )
 
 
@@ -75,12 +73,8 @@ def _network(answers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _urls(answers: Mapping[str, str]) -> dict[str, str]:
-    urls = {}
-    for account in accounts(answers["cloud"]):
-        url = answers.get("foundry_url" if account == "foundry" else "api_url", "standard")
-        if url not in ("standard", defaults()["clouds"][account].get("url")):
-            urls[account] = url
-    return urls
+    urls = {account: clouds.own_address(account, answers) for account in clouds.accounts(answers["cloud"])}
+    return {account: url for account, url in urls.items() if url is not None}
 
 
 @dataclass(frozen=True)
@@ -196,4 +190,4 @@ def store(wished: Wishes, secrets: Mapping[str, Secret], scope: str = "all") -> 
 
 def first_lane(wished: Wishes) -> str:
     """Return the command to try first."""
-    return "claude-local" if wished.cloud == "none" else "claude-routed"
+    return "claude-local" if wished.cloud == clouds.NONE else "claude-routed"

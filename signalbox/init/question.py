@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from signalbox.init.found import HostKey, Machine, Server
+from signalbox.init.probe_results import HostKey, Machine, Server
 from signalbox.secrets import Secret
 
 

@@ -7,18 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from signalbox.backends import BACKENDS
-from signalbox.init.managed_keys import SHIPPED, backend_name
-from signalbox.settings.filling import RECORDS
+from signalbox.init.clouds import CLAUDES, FIRST, KINDS, PAYERS, SHIPPED, accounts, is_usual, prefix_of
+from signalbox.init.managed_keys import SHIPPED_BACKEND, backend_name
 from signalbox.settings.layers import defaults, merge
+from signalbox.settings.record_defaults import RECORDS
 from signalbox.settings.sections.lanes import SLOTS
 
 Data = dict[str, Any]
-PAYERS = {
-    "anthropic": "the Claude API account of ANTHROPIC_DIRECT_KEY",
-    "foundry": "the Azure subscription of FOUNDRY_API_KEY",
-    "mistral": "the account of MISTRAL_API_KEY",
-}
-CLOUDS = ("anthropic", "foundry", "both", "mistral", "none")
 _ROOMY = 65536  # tokens of context from which there is room for longer answers
 
 
@@ -48,11 +43,11 @@ class Wishes:
     """What a host and its group shall be.
 
     address, port, user, key: how it is reached; host_key: its own key, "" where known_hosts decides. sudo: "root",
-    "free" or "password". logins: public keys of those who may log in as the service user. cloud: of CLOUDS.
-    deployments: Foundry's, by Claude's names. network: sections `mirrors` and `extra_ca_certificates`. urls: of clouds
-    that are not at their usual address. vault_key: as the setting `secrets.key`. name: the service user's. group: of
-    the host in inventory.py. fallbacks: of the gateway, None: those that suit the models. shared, beside: what nobody
-    asks about, for the group and for this host alone.
+    "free" or "password". logins: public keys of those who may log in as the service user. cloud: of clouds.CHOICES;
+    details: what was answered of each account, as its kind asks; urls: of those that are not at their usual address.
+    network: sections `mirrors` and `extra_ca_certificates`. vault_key: as the setting `secrets.key`. name: the service
+    user's. group: of the host in inventory.py. fallbacks: of the gateway, None: those that suit the models. shared,
+    beside: what nobody asks about, for the group and for this host alone.
     """
 
     address: str
@@ -63,9 +58,8 @@ class Wishes:
     sudo: str = "root"
     logins: tuple[str, ...] = ()
     local: Local | None = None
-    cloud: str = "anthropic"
-    resource: str = ""
-    deployments: Mapping[str, str] = field(default_factory=dict)
+    cloud: str = FIRST
+    details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
     vault_key: str = "prompt"
@@ -74,11 +68,6 @@ class Wishes:
     fallbacks: Mapping[str, list[str]] | None = None
     shared: Mapping[str, Any] = field(default_factory=dict)
     beside: Mapping[str, Any] = field(default_factory=dict)
-
-
-def accounts(cloud: str) -> tuple[str, ...]:
-    """Return the records of `clouds` behind an answer."""
-    return {"both": ("anthropic", "foundry"), "none": ()}.get(cloud, (cloud,))
 
 
 def host_settings(wishes: Wishes) -> Data:
@@ -122,97 +111,117 @@ def group_settings(wishes: Wishes) -> Data:
 
 def needed_secrets(wishes: Wishes) -> list[str]:
     """Return the names of the secrets that these settings need."""
-    names = [str(defaults()["clouds"][account]["secret"]) for account in accounts(wishes.cloud)]
+    names = [str(SHIPPED[account]["secret"]) for account in accounts(wishes.cloud)]
     names += [wishes.local.secret] if wishes.local and wishes.local.token else []
     return names + (["ADMIN_SUDO"] if wishes.sudo == "password" else [])
 
 
 def _backends(local: Local | None) -> Data:
     if local is None:
-        return {SHIPPED: {"enabled": False}}
+        return {SHIPPED_BACKEND: {"enabled": False}}
     model: Data = {"id": local.model, "context_length": local.context}
     if local.context >= _ROOMY:
         model["max_output_tokens"] = 8192
     record: Data = {"url": local.url, "models": {"local": model}}
     if local.token:
         record["token"] = local.secret
-    if local.name == SHIPPED:
-        return {SHIPPED: record}
-    return {SHIPPED: {"enabled": False}, local.name: {"kind": local.kind, **record}}
+    if local.name == SHIPPED_BACKEND:
+        return {SHIPPED_BACKEND: record}
+    return {SHIPPED_BACKEND: {"enabled": False}, local.name: {"kind": local.kind, **record}}
 
 
 def _clouds(wishes: Wishes) -> Data:
     chosen, clouds = accounts(wishes.cloud), dict[str, Data]()
-    if "anthropic" not in chosen:
-        clouds["anthropic"] = {"enabled": False}
-    if "foundry" in chosen:
-        prefix = "foundry-" if wishes.cloud == "both" else ""
-        models = {
-            f"{prefix}{name}": {"id": deployment, "aliases": [f"foundry-{name.split('-')[1]}"]}
-            for name, deployment in wishes.deployments.items()
-        }
-        clouds["foundry"] = {"enabled": True, "resource": wishes.resource, "models": models}
-    if "mistral" in chosen:
-        # https://docs.mistral.ai/getting-started/models: what mistral-medium-latest holds
-        model = {"id": "mistral-medium-latest", "context_length": 131072, "max_output_tokens": 8192}
-        clouds["mistral"] = {"enabled": True, "models": {"mistral-medium": model}}
-    for account, url in wishes.urls.items():
-        where: Data = {"resource": None} if account == "foundry" else {}
-        clouds[account] = {**clouds.get(account, {}), **where, "url": url}
+    for name in SHIPPED:
+        if name in chosen:
+            record = {} if is_usual(name) else {"enabled": True}
+            record |= _answered(wishes, name)
+        else:
+            record = {"enabled": False} if is_usual(name) else {}
+        if name in wishes.urls:
+            record |= KINDS[name].at(wishes.urls[name])
+        if record:
+            clouds[name] = record
     return clouds
+
+
+def _answered(wishes: Wishes, account: str) -> Data:
+    """Return what the answers make of an account's record."""
+    prefix = prefix_of(account, len(accounts(wishes.cloud)) > 1)
+    return KINDS[account].settings(wishes.details.get(account, {}), CLAUDES, prefix)
 
 
 def _fallbacks(wishes: Wishes) -> Data | None:
     """Return gateway.fallbacks; None where the defaults are right."""
     if wishes.fallbacks is not None:
         return {name: list(targets) for name, targets in wishes.fallbacks.items()}
-    # Mistral refuses the ids of another model's tool calls: a session cannot move to it.
-    alone = wishes.local is None or wishes.cloud in ("none", "mistral")
-    if wishes.cloud == "both":
+    first, *following = accounts(wishes.cloud) or (None,)
+    alone = wishes.local is None or not _takes_over(first)
+    if following:
+        sonnet, opus, haiku = CLAUDES
         return {
-            "local": [] if alone else ["claude-haiku-4-5", "foundry-claude-haiku-4-5"],
-            "claude-sonnet-4-6": ["foundry-claude-sonnet-4-6"],
-            "claude-opus-4-8": ["foundry-claude-opus-4-8"],
+            "local": [] if alone else [haiku, *(f"{name}-{haiku}" for name in following)],
+            **{each: [f"{name}-{each}" for name in following] for each in (sonnet, opus)},
         }
-    return {"local": []} if alone else None
+    if alone:
+        return {"local": []}
+    return {"local": [model]} if first and (model := _only_model(wishes, first)) else None
+
+
+def _only_model(wishes: Wishes, account: str) -> str | None:
+    """Return the model that all of a lane's slots get from an account without Claudes; None: it has them."""
+    return None if KINDS[account].serves_claude else next(iter(_answered(wishes, account)["models"]))
+
+
+def _takes_over(account: str | None) -> bool:
+    """Return whether a session goes on at an account when the local model fails; None: there is no account."""
+    return account is not None and KINDS[account].takes_over
 
 
 def _lanes(wishes: Wishes) -> Data:
     lanes: dict[str, Data] = {}
-    local, background = wishes.local, "; background work is local and free" if wishes.local else ""
+    first, *following = accounts(wishes.cloud) or (None,)
+    local = wishes.local
     if local is None:
         lanes["local"] = lanes["local-private"] = {"enabled": False}
-        lanes["routed"] = {"models": {"haiku": "claude-haiku-4-5"}}
     else:
         if BACKENDS[local.kind].native_anthropic(_record(local)) is None:
             lanes["local-private"] = {"enabled": False}
         elif local.token:
             lanes["local-private"] = {"credential": local.secret}
-        if wishes.cloud in ("none", "mistral"):
+        if not _takes_over(first):
             lanes["local"] = {"billed": "nobody"}
-        elif wishes.cloud == "foundry":
-            lanes["local"] = {"billed": f"nobody, unless the local server fails: then {PAYERS['foundry']}"}
-    if local is None and wishes.cloud in ("anthropic", "both"):
-        lanes["routed"] |= {"billed": PAYERS["anthropic"]}
-    if wishes.cloud == "foundry":
-        lanes["routed"] = {**lanes.get("routed", {}), "billed": f"{PAYERS['foundry']}{background}"}
-        lanes["cloud"] = {"billed": PAYERS["foundry"]}
-    if wishes.cloud == "none":
+        elif first and not is_usual(first):
+            lanes["local"] = {"billed": f"nobody, unless the local server fails: then {PAYERS[first]}"}
+    if first is None:
         lanes["routed"] = lanes["cloud"] = {"enabled": False}
-    if wishes.cloud == "both":
-        models = {"main": "sonnet-4-6", "opus": "opus-4-8", "sonnet": "sonnet-4-6", "fable": "opus-4-8"}
-        haiku = "local" if local else "foundry-claude-haiku-4-5"
-        lanes["foundry"] = {
-            "models": {slot: f"foundry-claude-{name}" for slot, name in models.items()} | {"haiku": haiku},
-            "config_dir": "~/.claude-foundry",
-            "billed": f"{PAYERS['foundry']}{background}",
-        }
-    if wishes.cloud == "mistral":
-        mistral = dict.fromkeys(SLOTS, "mistral-medium")
-        lanes["cloud"] = {"models": mistral, "billed": PAYERS["mistral"]}
-        haiku = "local" if local else "mistral-medium"
-        lanes["routed"] = {"models": {**mistral, "haiku": haiku}, "billed": f"{PAYERS['mistral']}{background}"}
+        return lanes
+    lanes |= {name: lane for name, lane in _cloud_lanes(wishes, first).items() if lane}
+    for name in following:
+        sonnet, opus, haiku = (f"{name}-{each}" for each in CLAUDES)
+        models = {"main": sonnet, "opus": opus, "sonnet": sonnet, "fable": opus, "haiku": "local" if local else haiku}
+        billed = f"{PAYERS[name]}{_background(local)}"
+        lanes[name] = {"models": models, "config_dir": f"~/.claude-{name}", "billed": billed}
     return lanes
+
+
+def _cloud_lanes(wishes: Wishes, account: str) -> dict[str, Data]:
+    """Return the lanes of the account that is asked first, as far as they differ from the shipped ones."""
+    routed, cloud = dict[str, Any](), dict[str, Any]()
+    if model := _only_model(wishes, account):
+        cloud["models"] = dict.fromkeys(SLOTS, model)
+        routed["models"] = cloud["models"] | {"haiku": "local" if wishes.local else model}
+    elif wishes.local is None:
+        routed["models"] = {"haiku": CLAUDES[-1]}
+    if wishes.local is None or not is_usual(account):
+        routed["billed"] = f"{PAYERS[account]}{_background(wishes.local)}"
+    if not is_usual(account):
+        cloud["billed"] = PAYERS[account]
+    return {"routed": routed, "cloud": cloud}
+
+
+def _background(local: Local | None) -> str:
+    return "; background work is local and free" if local else ""
 
 
 def _record(local: Local) -> Any:

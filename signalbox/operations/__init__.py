@@ -9,6 +9,7 @@ from signalbox.operations.by_hand import container_set_aside, file_set_aside, sh
 from signalbox.operations.choices import choice
 from signalbox.operations.containers import image
 from signalbox.operations.controllers import controllers_known
+from signalbox.operations.engines import engine_known
 from signalbox.operations.files import absent, directories, file, files, first_line, handed_directory, link, links
 from signalbox.operations.firewall import firewall_rules
 from signalbox.operations.guarded import nothing_waits
@@ -40,6 +41,7 @@ __all__ = [
     "directories",
     "docker_repository",
     "docker_storage_gone",
+    "engine_known",
     "file",
     "file_set_aside",
     "files",

@@ -24,10 +24,14 @@ from signalbox.shell.run_as import PATIENCE, as_owner, run_as
 
 @operation()
 def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
-    """Have the user `account` with this home (mode 700 when created) and login shell; remove.py gives back another."""
+    """Have the user `account` with this home (mode 700 when created) and login shell, and not expired.
+
+    remove.py gives back another shell, and the day on which the account had expired.
+    """
     now = host.get_fact(User, user=account)
     want("user", account)
     want("shell", account)
+    want("expiry", account)
     differs(f"user {account}, shell" if now.exists else f"user {account}", now.shell, shell)
     if not now.exists:
         yield all_of(
@@ -39,12 +43,19 @@ def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
     elif now.shell != shell or now.expired:
         differs(f"user {account}, account", "expired" if now.expired else "valid", "valid")
         known = manifest_now()
-        before = known.entry("shell", account)
-        # One that we made has no shell of before; of one that was changed meanwhile, the first is given back.
-        ours = known.entry("user", account) is not None or now.shell == shell
-        original = before.original if before and before.original else now.shell or "/bin/sh"
-        record = [] if ours else [manifest.record(Entry("shell", account, shell, original))]
-        yield all_of(*record, sh("usermod --shell {} --expiredate {} {}", shell, "", account))
+        # One that we made has nothing of before; of what was changed meanwhile, the first is given back.
+        ours = known.entry("user", account) is not None
+        records, change = [], []
+        if now.shell != shell:
+            before = known.entry("shell", account)
+            original = before.original if before and before.original else now.shell or "/bin/sh"
+            records.append(Entry("shell", account, shell, original))
+            change += ["--shell", shell]
+        if now.expired:
+            records.append(known.entry("expiry", account) or Entry("expiry", account, original=now.expires))
+            change += ["--expiredate", ""]
+        recorded = [] if ours else map(manifest.record, records)
+        yield all_of(*recorded, sh("usermod {} {}", change, account))
     else:
         host.noop(f"user {account} exists")
 
@@ -161,24 +172,35 @@ def subordinate_ids(account: str) -> Commands:
 
 @operation()
 def linger(account: str, home: str, wanted: bool = True) -> Commands:
-    """Have the user's services start at boot and outlive logins (or not), with the manager and its bus running now."""
+    """Have the user's services start at boot and outlive logins (or not), with the manager and its bus running now.
+
+    What was on before us is not ours to switch off in the end, and what we have switched off comes back.
+    """
     now = host.get_fact(User, user=account)
-    if wanted:
+    entry = manifest_now().entry("linger", account)
+    switched_off = entry is not None and entry.hash == "off"
+    if wanted or switched_off:
         want("linger", account)
     differs(f"linger of {account}", "on" if now.linger else "off", "on" if wanted else "off")
     if wanted and not (now.linger and now.bus):
         # A manager that was started before dbus-user-session was installed has no bus until it is told.
         start = sh("systemctl --user daemon-reload && systemctl --user start dbus.socket")
         bus = run_as(account, home, start, seconds=PATIENCE)
+        known = manifest.forget("linger", account) if switched_off else manifest.record(Entry("linger", account))
         yield all_of(
-            manifest.record(manifest.Entry("linger", account)),
+            # That there was no bus yet says nothing of who let it linger.
+            *([] if now.linger else [known]),
             sh(
                 'loginctl enable-linger {account} && systemctl start user@"$(id -u {account})".service', account=account
             ),
             bus,
         )
     elif not wanted and now.linger:
-        yield all_of(sh("loginctl disable-linger {}", account), manifest.forget("linger", account))
+        off = sh("loginctl disable-linger {}", account)
+        if entry and not switched_off:
+            yield all_of(off, manifest.forget("linger", account))
+        else:
+            yield all_of(manifest.record(Entry("linger", account, "off")), off)
     else:
         host.noop(f"linger of {account} is as wanted")
 

@@ -20,7 +20,9 @@ from signalbox.settings.account import NOLOGIN, Account
 from signalbox.shell import Script, all_of, sh
 from signalbox.shell.manifest import ORIGINALS, STATE, Entry, entry_path
 from signalbox.shell.originals import owner_of
-from signalbox.shell.removal import ORDER, mounts_below, npm_packages, ordered, removal
+from signalbox.shell.removal import ORDER, ordered, removal
+from signalbox.shell.removal.accounts import mounts_below
+from signalbox.shell.removal.tools import npm_packages
 from signalbox.shell.run_as import run_as
 
 
@@ -37,6 +39,10 @@ def leftovers_gone(proof: Proof) -> Commands:
     manifest = manifest_now()
     unreadable = set(manifest.unreadable) - {entry_path(*each) for each in asked_for}
     busy = {_account(Entry(*each)) for each in asked_for}
+    # What they gave way to is still there.
+    away = [
+        entry for entry in manifest.entries if entry.kind == "replaced" and ("package", entry.original) in asked_for
+    ]
     stale = [
         entry
         for entry in manifest.entries
@@ -44,8 +50,8 @@ def leftovers_gone(proof: Proof) -> Commands:
         and (entry.kind, entry.id) not in asked_for
         and entry.kind != "user"
         and not (entry.kind in ("linger", "subids") and entry.id in busy)
-        # What it gave way to is still there.
-        and not (entry.kind == "replaced" and ("package", entry.original) in asked_for)
+        and entry not in away
+        and not (away and _is_of_user(entry))
     ]
     if not stale and not unreadable:
         host.noop("nothing is left")
@@ -54,6 +60,13 @@ def leftovers_gone(proof: Proof) -> Commands:
         differs(path, "unreadable", None)
     for entry in stale:
         differs(f"{entry.kind} {entry.id}", "there", _rest(entry))
+    for entry in (each for each in manifest.entries if away and _is_of_user(each)):
+        account, _, unit = entry.id.partition(":")
+        if any(each.id == f"{Account.named(account).home}/.config/systemd/user/{unit}" for each in stale):
+            until = f"stopped until {', '.join(sorted(each.id for each in away))} can be there again"
+            differs(f"{unit} of {account}, which is theirs", "ours in its place", until)
+            for container in entry.hash.split():
+                differs(f"container {container} of {account}", "running", until)
     for entry in manifest.entries:
         if entry.kind == "user" and entry.hash == NOLOGIN and entry.id not in busy and _is_the_time():
             home = Account.named(entry.id).home
@@ -64,6 +77,11 @@ def leftovers_gone(proof: Proof) -> Commands:
     yield from sshd_given_back([entry for entry in stale if entry.id == DROP_IN], proof)
     yield from keys_gone([entry for entry in stale if entry.kind == "key"], proof)
     yield from removal(entry for entry in stale if entry.kind != "key" and entry.id != DROP_IN)
+
+
+def _is_of_user(entry: Entry) -> bool:
+    """Return whether this is what ran in a user's own manager before: its programs may be of packages that gave way."""
+    return entry.kind == "stopped" and ":" in entry.id
 
 
 @operation()
@@ -83,6 +101,8 @@ def _rest(entry: Entry) -> str | None:
     """Return what is there once a thing is taken away; None: nothing."""
     if entry.kind == "directory":
         return "nothing, where it is empty"
+    if entry.kind == "linger" and entry.hash == "off":
+        return "on, as it was"
     if entry.kind == "linger":
         return f"off, and what runs as {entry.id} stops"
     tool, _, account = entry.id.partition(" of ")

@@ -114,7 +114,8 @@ def _found(missing: list[str]) -> tuple[Script, list[Script]]:
         if name not in mine
     ]
     if not ours:  # what lies in /etc now is none of theirs, though it may have a name that one of them will take away
-        look = sh("find /etc -xdev -type f -o -xdev -type l")
+        names = sh("{{ getent passwd && getent group; }} | cut -d : -f 1")
+        look = sh("{{ find /etc -xdev -type f -o -xdev -type l; {}; }}", names)
         records.append(sh("{} && {{ [ -e {} ] || {} > {}; }}", manifest.MAKE, manifest.BEFORE, look, manifest.BEFORE))
     return _keeps([*ours, *replaceable()], ours), records
 

@@ -11,6 +11,7 @@ from signalbox.engine.changes import differs, is_renewed
 from signalbox.facts import Unit, UserCommand, UserInputs, UserUnits
 from signalbox.facts.units import USER
 from signalbox.operations.commands import Commands
+from signalbox.operations.engines import BEGUN, DOCKER, NOTED, containers
 from signalbox.operations.in_effect import refused
 from signalbox.operations.units import foreign_drop_ins
 from signalbox.shell import Script, sh
@@ -31,7 +32,8 @@ def service(
 
     + inputs: path of each file that the process reads at start (the unit's own file among them), with the
       SHA-256 that is wanted, or None where only the host knows it. The unit notes in ExecStartPre what it
-      started with; if that differs from what is wanted (or, for None, from what is on disk), it is restarted.
+      started with; if that differs from what is wanted (or, for None, from what is on disk), it is restarted. What
+      runs in a Docker that is restarted is named, and begun again.
     + reloaded: those of them that `systemctl reload` takes over. A unit that does not take what is on disk, and runs
       on with what it had, tells why in %t/<unit>.refused: the operation fails with that.
     + meanwhile: shell that the user's manager begins once the unit was started, for a later operation that does the
@@ -61,16 +63,21 @@ def service(
     verb = "restart"
     if now.active and others <= set(reloaded):
         verb = "reload-or-restart" if others else "start"
+    holds = unit == DOCKER and now.active and verb == "restart"
+    for name in containers(account, home) if holds else ():
+        differs(f"container {name} of {account}", "running", "begun again with its Docker")
     # A unit that gave up after too many failed starts refuses another start until its count is reset.
     script = sh(
-        'refused="$XDG_RUNTIME_DIR"/{unit}.refused; systemctl --user daemon-reload'
+        '{noted}refused="$XDG_RUNTIME_DIR"/{unit}.refused; systemctl --user daemon-reload'
         " && systemctl --user enable --quiet {unit} && {{ systemctl --user reset-failed {unit} 2>/dev/null || true; }}"
         ' && {{ [ ! -e "$refused" ] || {{ rm -rf --one-file-system "$refused" && : > "$refused"; }}; }}'
         ' && {{ systemctl --user {verb} {unit} || {{ [ -s "$refused" ]'
         " || journalctl --user -u {unit} -n 30 --no-pager -o cat >&2; false; }}; }}"
-        '; status=$?; [ ! -s "$refused" ] || {{ head -c 4096 "$refused" >&2; exit 1; }}; {begin}exit $status',
+        '; status=$?; [ ! -s "$refused" ] || {{ head -c 4096 "$refused" >&2; exit 1; }}; {begun}{begin}exit $status',
         unit=unit,
         verb=verb,
+        noted=sh("{}; ", NOTED) if holds else Script(""),
+        begun=sh("{}; ", BEGUN) if holds else Script(""),
         begin=_beginning(meanwhile) if meanwhile else Script(""),
     )
     late = f"{unit} of {account} did not start within {patience} s"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from signalbox.secrets import tools
+from signalbox.secrets import external_tools
 from signalbox.secrets.source import Environment, ScopedFiles, Source
 from signalbox.settings.sections.secrets import Secrets
-from signalbox.vault import ansible
-from signalbox.vault.reading import vault_reader
+from signalbox.vault import ansible_vault
+from signalbox.vault.keyring import vault_reader
 
 
 def _environment(_settings: Secrets, _groups: Sequence[str]) -> Source:
@@ -28,14 +28,14 @@ def _ansible_vault(settings: Secrets, groups: Sequence[str]) -> Source:
     return ScopedFiles(
         settings.ansible_vault_files,
         groups,
-        ansible.reader(settings.key),
+        ansible_vault.reader(settings.key),
         lambda name, path: f"add {name} with `ansible-vault edit {path}`",
     )
 
 
 def _sops(settings: Secrets, groups: Sequence[str]) -> Source:
     return ScopedFiles(
-        [settings.sops_files], groups, tools.sops_reader(), lambda name, path: f"add {name} with `sops {path}`"
+        [settings.sops_files], groups, external_tools.sops_reader(), lambda name, path: f"add {name} with `sops {path}`"
     )
 
 
@@ -43,17 +43,17 @@ def _age(settings: Secrets, groups: Sequence[str]) -> Source:
     return ScopedFiles(
         [settings.age_files],
         groups,
-        tools.age_reader(settings.age_identity),
+        external_tools.age_reader(settings.age_identity),
         lambda name, path: f"add a line {name}=… to what is encrypted as {path}",
     )
 
 
 def _op(settings: Secrets, groups: Sequence[str]) -> Source:
-    return tools.onepassword(settings.op_entry, groups)
+    return external_tools.onepassword(settings.op_entry, groups)
 
 
 def _pass(settings: Secrets, groups: Sequence[str]) -> Source:
-    return tools.password_store(settings.pass_entry, groups)
+    return external_tools.password_store(settings.pass_entry, groups)
 
 
 SOURCES: dict[str, Callable[[Secrets, Sequence[str]], Source]] = {

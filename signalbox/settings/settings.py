@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from signalbox.secrets import Secret, get
 from signalbox.settings.account import Account
-from signalbox.settings.explain import problems_of, unknown
-from signalbox.settings.filling import RECORDS, filled, with_text_keys
 from signalbox.settings.layers import COMMAND_LINE, Layer, groups_of, merged, origin
 from signalbox.settings.problems import Problem, SettingsError
+from signalbox.settings.pydantic_errors import problems_of, unknown
 from signalbox.settings.pyinfra_keys import pyinfra_keys
+from signalbox.settings.record_defaults import RECORDS, filled, with_text_keys
 from signalbox.settings.rules import RULES
 from signalbox.settings.rules.rule import IncompleteError
 from signalbox.settings.secret_source import source_for

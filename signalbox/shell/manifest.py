@@ -19,7 +19,7 @@ STATE = "/var/lib/signalbox"
 MANIFEST = f"{STATE}/manifest"
 ORIGINALS = f"{STATE}/originals"
 CONTROLLERS = f"{STATE}/controllers"
-BEFORE = f"{STATE}/etc-before"  # paths in /etc that were there before our first package, one a line
+BEFORE = f"{STATE}/etc-before"  # what was there before our first package: paths in /etc, users, groups; one a line
 # Others see the names in STATE and what is theirs in it: who may read the audit waits for its changes by a path unit,
 # which has to read each directory above.
 MAKE = sh("install -d -m 755 {} && install -d -m 700 {} {}", STATE, MANIFEST, ORIGINALS)
@@ -51,7 +51,8 @@ _SHAPES = {
         "shell": (_ACCOUNT, _PATH, _PATH),
         "stopped": (r"[\w@.:\\-]+", r"[\w. ,/-]*", r""),
         "mode": (_PATH, r"go=", r"[0-7]{1,5}"),
-        "linger": (_ACCOUNT, r"", r""),
+        "expiry": (_ACCOUNT, r"", r"-?\d{1,9}"),  # in days since 1970
+        "linger": (_ACCOUNT, r"(?:off)?", r""),  # off: it was on
         "subids": (_ACCOUNT, r"\d{0,10}", r"\d{0,10}"),
         "user": (_ACCOUNT, rf"(?:{_PATH})?", r""),
     }.items()

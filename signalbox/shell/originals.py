@@ -115,12 +115,42 @@ def readable(path: str) -> Script:
     )
 
 
+# First what comes behind the old end, which needs room; whatever fails, the old is put back from memory.
+_WRITTEN = r"""
+use strict; use warnings; use IO::Handle;
+my ($new, $old, $file) = ("", "");
+sub whole { my ($from) = @_; local $/; my $all = <$from>; die "$!\n" if $from->error; $all // "" }
+sub put {
+    sysseek $file, $_[0], 0;
+    $! = 0;
+    (syswrite($file, $_[1]) // -1) == length $_[1] or die "$ARGV[0]: ", $! || "no room for the whole of it", "\n";
+}
+open my $from, "<", $ARGV[1] or die "$!\n";
+$new = whole($from);
+sysopen $file, $ARGV[0], 2 or die "$!\n";
+$old = whole($file);
+my $size = length $old;
+eval {
+    put($size, substr $new, $size) if length $new > $size;
+    put(0, substr $new, 0, $size);
+    truncate $file, length $new or die "$!\n";
+    $file->sync or die "$!\n";
+} and exit;
+my $why = $@;
+eval { put(0, $old) };
+truncate $file, $size;
+die $why;
+""".strip()
+_IN_PLACE = sh('env -i /usr/bin/perl -e {} "$p" "$p".signalbox-new && rm -f "$p".signalbox-new', _WRITTEN)
+
+
 def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
     """Return shell, for the owner of a person's file, that puts what `edit` makes of it in its place, or leaves it.
 
     `edit` reads the file from stdin and writes the new one to stdout; its stdin, if it needs another, is 3. A link is
     followed: the file stays where the person keeps it, with its ACL and whatever else it has beside its content. The
-    new one is whole on disk before the old one is gone.
+    new one is whole on disk before the old one is gone. A file that has other names (hard links) stays the one that
+    they name: it is written into, and the new one lies beside it until that is on disk.
     `check` fails where "$p".signalbox-new is none that may take the place of "$p".
     """
     return all_of(
@@ -133,10 +163,12 @@ def replaced(path: str, edit: Script, check: Script | None = None) -> Script:
         sh(
             '{{ {{ cp -a --attributes-only -T "$p" "$p".signalbox-new'
             ' && {{ {edit}; }} < "$p" > "$p".signalbox-new && {check}'
-            ' && sync "$p".signalbox-new && mv -fT "$p".signalbox-new "$p"; }}'
+            ' && sync "$p".signalbox-new && if [ "$(stat -c %h "$p")" = 1 ]; then mv -fT "$p".signalbox-new "$p"; else'
+            " {in_place}; fi; }}"
             ' || {{ rm -f "$p".signalbox-new; false; }}; }}',
             edit=edit,
             check=check or sh("true"),
+            in_place=_IN_PLACE,
         ),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from signalbox.secrets.secret import SecretError
 from signalbox.vault.errors import VaultError
-from signalbox.vault.reading import Keyring, VaultFiles
+from signalbox.vault.keyring import Keyring, VaultFiles
 from signalbox.vault.storage import save, writing
 from signalbox.vault.vault import Vault
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from signalbox.vault.crypto import is_generated
 from signalbox.vault.errors import VaultError, WrongKeyError
+from signalbox.vault.keyring import Keyring, VaultFiles
 from signalbox.vault.keys import KeySourceError, new_key, read_key, replacing, write_key_file
-from signalbox.vault.reading import Keyring, VaultFiles
 from signalbox.vault.storage import UNCHANGED, Replacement, writing
 from signalbox.vault.vault import Vault
 

@@ -45,6 +45,7 @@ EXCEPTED = {
     r"|file /usr/.*/__pycache__(/.*)?|file /usr/share/(info|mime|applications|perl5|doc)/.*|file /etc/monit.*"
     r"|file /etc/ld\.so\.cache|file /var/lib/(dpkg|pam|ucf|shells\.state|systemd/deb-systemd-helper.*|git|python)(/.*)?"
     r"|file /var/lib/(unattended-upgrades|fail2ban|containerd|docker|private|systemd/timesync|apt-listchanges)(/.*)?"
+    r"|file /(etc/apparmor\.d/local|var/lib/man-db)(/.*)?"
     r"|(user|group) systemd-timesync|group docker|file /(usr/local/lib/python3.*|etc/(perl|pm)(/.*)?)",
     "logs and package caches": r"file /var/(log|cache|backups|lib/apt)(/.*)?|file /var/lib/command-not-found.*",
     "what programs keep for themselves": r"file /home/[^/]+/\.(npm|cache|local/state|gnupg)(/.*)?"
@@ -54,6 +55,7 @@ EXCEPTED = {
     r"|file /var/lib/systemd/(linger|coredump|catalog|rfkill)$",
     "copied from /etc/skel with the user, and the user's own": r"file /home/[^/]+/\.(bash_logout|bashrc|profile)",
     "which package brings it is a row": r"unit (acct|apt-listchanges|containerd\.service|systemd-time|unattended).*"
+    r"|unit man-db\..*"
     r"|unit dbus-org\.freedesktop\..*",
     "beside a pinned program, which is a row": rf"file {TOOLS}/claude-code-[^/]+(/(?!.*/claude$).*)?"
     rf"|file {TOOLS}/(mise|node)-[^/]+(/(?!bin/(mise|node)$).*)?",
@@ -67,17 +69,18 @@ EXCEPTED = {
     "another user's view of a unit file that is a row": r"user unit [^:]+: claude-(session|task)@.*"
     r"|user unit claude: claude-doctor\.service|unit signalbox-guard\.timer",
     "made for the keys in it, below a home that is private": r"file /home/[^/]+/\.ssh",
-    "what was replaced, and nothing to compare it with": r"file /var/lib/signalbox/originals(/.*)?",
+    "what was there before us, and nothing to compare it with": r"file /var/lib/signalbox/(originals(/.*)?|etc-before)",
     "made anew, with their modes, whenever an entry is written": r"file /var/lib/signalbox(/manifest)?",
     "data: what the gateway was asked, what the guard has undone": r"file /var/lib/signalbox/(audit|guard)/.*",
 }  # fmt: skip
 # What an entry of the manifest alone tells: whether a thing that was there already is ours.
-SILENT = ("directory", "package", "unit", "key", "line", "linger", "user", "sysctl", "image", "mode")
+SILENT = ("directory", "package", "unit", "key", "line", "linger", "user", "sysctl", "image", "mode", "choice")
 AUDIT = "/var/lib/signalbox/audit"  # a directory that nobody else makes
 # A person's files of which something is ours: what is tampered with is that.
 OURS_IN = {
     r"/home/claude/\.(bashrc|profile|zshenv|bash_profile)": ("our line removed", "sed -i 1d {}"),
     r"/home/claude/\.ssh/authorized_keys": ("our key removed", ": > {}"),
+    r"/home/claude/\.claude/settings\.json": ("our choice removed", "echo '{{}}' > {}"),
     r"/etc/sub[ug]id": ("the ranges removed", "sed -i /^claude:/d {}"),
 }
 

@@ -99,9 +99,11 @@ def _explains(tampering: Tampering, line: str) -> bool:
     """Return whether the line of the plan is of this tampering: its name, or that of the unit whose file it is."""
     if tampering.is_named(line):
         return True
-    path = tampering.thing.partition(" ")[2]
-    units = (os.path.basename(path), os.path.basename(os.path.dirname(path)).removesuffix(".d"))
-    return any(re.match(r".+\.(service|timer|crt)$", unit) and line.startswith(unit) for unit in units)
+    # An entry of the manifest is named by the file that it is of.
+    paths = (tampering.thing.partition(" ")[2], tampering.named.partition(", ")[0])
+    units = [name for path in paths for name in (os.path.basename(path), os.path.basename(os.path.dirname(path)))]
+    names = [name.removesuffix(".d") for name in units]
+    return any(re.match(r".+\.(service|timer|path|crt)$", unit) and line.startswith(unit) for unit in names)
 
 
 def exactly(batch: str, done: Sequence[Tampering], lines: Sequence[str]) -> dict[str, str]:

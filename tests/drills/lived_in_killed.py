@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.drills import looks
-from tests.drills.a_life import GIVEN_UP, LIVED, life, lived, same, within
+from tests.drills.a_life import GIVEN_UP, LIVED, life, lived, same, served, typed, within
 from tests.drills.drift import MOVING
 from tests.drills.drill import Figures, must_fail
 from tests.drills.inspection import Inspection, inspect
@@ -24,7 +24,7 @@ AS_DPKG_RUNS = Moment("pgrep -x dpkg >/dev/null", "true")
 # What a user's programs keep for themselves, and where somebody looked.
 OWN = re.compile(
     r"file /home/claude/\.(cache|local|npm|config/systemd)(/.*)?|file /root(/.*)?|file /run/.*"
-    r"|file /var/lib/(apt|dpkg|ucf|systemd|signalbox|docker|containerd)(/.*)?"
+    r"|file /var/lib/(apt|dpkg|ucf|systemd|signalbox|docker|containerd|postgresql|samba|chrony)(/.*)?|file /srv/beat"
     r"|file /etc/ssl/certs/[0-9a-f]{8}\.\d|unit ldconfig\.service"
 )
 
@@ -60,10 +60,11 @@ def killed(stage: Stage) -> Figures:
         same(during, within())
     hosts.poweroff(LIVED, hard=True)  # while dpkg is at work
     hosts.up([LIVED])
-    hosts.run(LIVED, "mount --bind /srv/share /home/claude/share")
+    typed()
     same(during, within())
     gone = site.remove().ok()
     same(before, life())
+    served(roots=True)
     compared = as_before(snapshot, gone.stderr)
     again = site.remove().ok().changed(LIVED)
     assert not again, again

@@ -7,12 +7,14 @@ from typing import Any
 
 from signalbox.settings.layers import merge
 from tests.drills import looks
-from tests.drills.a_life import GIVEN_UP, LIVED, life, lived, same, within
+from tests.drills.a_life import GIVEN_UP, LIVED, life, lived, same, served, within
 from tests.drills.drill import Figures, must_fail
 from tests.drills.inspection import inspect
 from tests.drills.lived_in_killed import as_before
 from tests.drills.stage import Stage
-from tests.lab import hosts
+from tests.lab import hosts, services
+from tests.lab.mirror import claude_code
+from tests.lab.mirror.clients import npm_view
 
 # What stands on another section is off with it.
 OFF = (
@@ -38,22 +40,42 @@ CHANGED: Mapping[str, Any] = {
     "lock": {"reason": "a drill"},
 }
 RENAMED = {"gateway": {"user": "keeper"}, "service_user": {"name": "agent"}}
+# Docker goes with the name: the user's own comes back, and its programs with remove.py.
+AWAY = "running → stopped until containerd.io, docker-ce, docker-ce-cli, docker-ce-rootless-extras can be there again"
+STOPS = {"containers": f"container plain of claude: {AWAY}", "container's page": f"container pages of claude: {AWAY}"}
+OLDER = "2.1.328"  # of Claude Code, before the one that the lab pins
 SUBIDS = "grep -h ^claude: /etc/subuid /etc/subgid"
 
 
+def _older() -> dict[str, Any]:
+    parts = {part: npm_view(f"{name}@{OLDER}", "dist.integrity") for part, name in claude_code.PARTS.items()}
+    return {"pins": {"claude_code": {"version": OLDER, "integrity": parts}}}
+
+
+def _claude() -> str:
+    return looks.answer("bash -lc 'claude --version'", host=LIVED).split()[0]
+
+
 def sections(stage: Stage) -> Figures:
-    """Each section off and on, each changed, users renamed: a person's things stay, and no change was not planned."""
+    """Each section off and on, each changed, upgraded, users renamed: a person's things stay, all changes are planned.
+
+    Each service of the person's is asked each time.
+    """
     before, during = lived(stage), within()
     snapshot = inspect(LIVED)
     deploys = 0
 
-    def deployed(settings: Mapping[str, Any]) -> None:
+    def deployed(settings: Mapping[str, Any], stops: Mapping[str, str] = {}) -> None:
+        """Deploy. stops: what does not answer after it, and how the plan names that before it."""
         nonlocal deploys
         site = stage.site(LIVED, settings=merge(GIVEN_UP, settings))
+        told = site.signalbox("plan").stdout if stops else ""
+        assert not [words for words in stops.values() if words not in " ".join(told.split())], told[-4000:]
         planned = site.plan().ok().planned(LIVED)
         unplanned = set(site.deploy().ok().changed(LIVED)) - set(planned)
         assert not unplanned, f"changed, and not planned: {unplanned}"
         same(during, within())
+        served(but=stops)
         deploys += 1
 
     deployed({})
@@ -64,8 +86,15 @@ def sections(stage: Stage) -> Figures:
         deployed({name: {"enabled": False} for name in names})
     assert looks.answer(f"{SUBIDS} | grep -v :900000:", host=LIVED, user="root") == ids
     looks.answer("sed -i /^claude:900000:/d /etc/subuid /etc/subgid", host=LIVED, user="root")
+    deployed(merge(CHANGED, _older()))
+    versions = [_claude()]
     deployed(CHANGED)
-    deployed(merge(CHANGED, RENAMED))
+    versions.append(_claude())
+    deployed(merge(CHANGED, _older()))
+    versions.append(_claude())
+    newer = services.lab_settings()["pins"]["claude_code"]["version"]
+    assert versions == [OLDER, newer, OLDER], versions
+    deployed(merge(CHANGED, RENAMED), STOPS)
     control = must_fail(lambda: as_before(snapshot, ""), "Signalbox on it")
     site = stage.site(LIVED, settings=merge(GIVEN_UP, merge(CHANGED, RENAMED)))
     # What somebody has mounted below a home that shall go stands in the way before anything is changed.
@@ -79,11 +108,21 @@ def sections(stage: Stage) -> Figures:
     looks.answer("umount /home/agent/share", host=LIVED, user="root")
     gone = site.remove("-y", "--data", "remove.homes=true").ok()
     same(before, life())
+    answered = served(roots=True)
     compared = as_before(snapshot, gone.stderr)
     left = hosts.run(LIVED, "getent passwd agent keeper litellm; ls /home", check=False).stdout.split()
     assert left == ["claude"], left
     stage.discard(LIVED)
-    return {"sections off and on": ", ".join(name for names in OFF for name in names),
-            "changed": ", ".join(CHANGED), "renamed": "gateway.user, service_user.name", "deploys": deploys,
-            "changed unplanned": "nothing", "as before": ", ".join(before), "things compared": compared,
-            "control": control}  # fmt: skip
+    return {
+        "sections off and on": ", ".join(name for names in OFF for name in names),
+        "changed": ", ".join(CHANGED),
+        "upgraded and back": " → ".join(versions),
+        "renamed": "gateway.user, service_user.name",
+        "deploys": deploys,
+        "changed unplanned": "nothing",
+        "asked each time": ", ".join(answered),
+        "as before": ", ".join(before),
+        "stopped, as planned, until remove.py": ", ".join(STOPS),
+        "things compared": compared,
+        "control": control,
+    }

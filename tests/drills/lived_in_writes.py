@@ -16,6 +16,7 @@ _ACCOUNT = "account='claude', home='/home/claude'"
 # Operations that write into a home.
 WRITES = {
     "line": "first_line(path='/home/claude/.profile', line='# ours', user='claude')",
+    "line of a file of two names": "first_line(path='/home/claude/.zprofile', line='# ours', user='claude')",
     "line by a link": "first_line(path='/home/claude/.bashrc', line='# ours', user='claude')",
     "keys": f"authorized_keys({_ACCOUNT}, keys=['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'])",
     "file": "file(path='/home/claude/theirs', content='ours\\n', user='claude')",
@@ -31,7 +32,8 @@ KEEPING = {
 }
 _SUMS = (
     "cd /home/claude && find . ! -name filling ! -path './.ssh' ! -path . | sort && readlink .bashrc"
-    " && sha256sum .bashrc .profile theirs aside bin/* dotfiles/* .ssh/* /etc/theirs.conf /srv/small/theirs.conf"
+    " && [ .zprofile -ef dotfiles/zprofile ] && sha256sum .bashrc .profile theirs aside bin/* dotfiles/* .ssh/*"
+    " /etc/theirs.conf /srv/small/theirs.conf"
 )
 _SMALL = "install -d {0} && mount -t tmpfs -o size=1M,mode={1} tmpfs {0}"
 _FILL = "dd if=/dev/zero of={0}/filling bs=4k 2>/dev/null || true"
@@ -42,6 +44,7 @@ useradd -M -d /home/claude -s /bin/bash claude
 {_SMALL.format("/srv/small", "755")}
 cd /home/claude && mkdir -m 700 .ssh dotfiles bin
 {{ echo 'claude-local() {{ claude; }}'; seq 2000; }} > dotfiles/bashrc && ln -s dotfiles/bashrc .bashrc
+seq 2000 > dotfiles/zprofile && ln dotfiles/zprofile .zprofile
 seq 2000 > .profile && seq 2000 > theirs && seq 200 > aside && echo 'ssh-ed25519 BBBB theirs' > .ssh/authorized_keys
 echo '#!/bin/sh' > bin/theirs
 seq 2000 | tee /etc/theirs.conf > /srv/small/theirs.conf
@@ -62,7 +65,7 @@ def _as_root(command: str) -> str:
 
 
 def full_disk(stage: Stage) -> Figures:
-    """On a full disk each of ten writes fails, and leaves a person's files as they were, byte for byte."""
+    """On a full disk each of eleven writes fails, and leaves a person's files as they were, byte for byte."""
     stage.bare(FULL)
     hosts.run(FULL, _MADE)
     site = stage.site(FULL)
@@ -103,7 +106,7 @@ def full_disk(stage: Stage) -> Figures:
 # Each fails at once, or, of those through which a file passes, after its first bytes.
 FAIL = (
     "mv", "cp", "chmod", "chgrp", "sync", "mkdir", "mktemp", "readlink", "rm", "rmdir", "ln", "install", "setpriv",
-    "timeout", "head", "base64", "dd", "sha256sum", "find", "id", "perl",
+    "timeout", "head", "base64", "dd", "sha256sum", "find", "id", "perl", "stat",
 )  # fmt: skip
 BREAK_OFF = ("cat", "grep", "awk", "tar", "sed")
 TAKEN = "taken_away(kinds=('link', 'file', 'line', 'aside', 'key', 'directory'))"
@@ -119,11 +122,12 @@ kept() { t=$(mktemp -d); for f in "$2" /var/lib/signalbox/originals/*; do
 grep -vxF 'claude-local() { claude; }' /root/were/bashrc > /root/were/rest
 grep -vxF 'claude-local() { claude; }' dotfiles/bashrc > /root/shell; lines rest /root/shell -
 lines profile .profile -
+lines zprofile .zprofile -; [ .zprofile -ef dotfiles/zprofile ] || echo torn
 lines keys .ssh/authorized_keys 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'
 kept theirs theirs; kept aside aside; kept program bin/theirs; kept conf /etc/theirs.conf
 """
 _WERE = (
-    "mkdir /root/were && cd /home/claude && cp dotfiles/bashrc .profile theirs aside /root/were"
+    "mkdir /root/were && cd /home/claude && cp dotfiles/bashrc dotfiles/zprofile .profile theirs aside /root/were"
     " && mv /root/were/.profile /root/were/profile && cp .ssh/authorized_keys /root/were/keys"
     " && cp bin/theirs /root/were/program && cp /etc/theirs.conf /root/were/conf"
 )
@@ -132,7 +136,7 @@ _WERE = (
 # What was taken out of shell files stays out, with a copy beside them.
 _GIVEN_BACK = (
     "cd /home/claude && readlink .bashrc"
-    " && sha256sum .profile theirs aside bin/theirs .ssh/authorized_keys /etc/theirs.conf"
+    " && sha256sum .profile .zprofile theirs aside bin/theirs .ssh/authorized_keys /etc/theirs.conf"
 )
 
 

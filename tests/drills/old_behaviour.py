@@ -14,12 +14,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.drills import record
+from tests.drills import record, reports
 from tests.drills.drill import Figures
 from tests.drills.stage import Stage
 
 KEPT, UNSAID, LEFT = "tests/plan/test_kept.py", "tests/plan/test_unsaid.py", "tests/plan/test_leftovers.py"
-UNIT = "tests/unit/test_originals.py"
+UNIT, ENGINES = "tests/unit/test_originals.py", "tests/plan/test_engines.py"
 PARTS = ("signalbox", "tasks", "templates", "group_data", "tests", "pyproject.toml", "deploy.py", "remove.py",
          "verify.py", "inventory.py")  # fmt: skip
 PAGE = record.DOCS / "unsaid_rows.md"
@@ -66,7 +66,7 @@ SEEN = (
            "signalbox/operations/files.py", 'return now.type in ("file", "link") and not is_ours', "return False",
            f"{UNIT}::test_a_file_of_a_persons_in_the_place_of_our_link_is_kept", "lived_in life"),
     Before("a key with options in authorized_keys goes with the bare one",
-           "signalbox/shell/removal.py", "$1 == kind && $2 == blob", "index($0, kind FS blob)",
+           "signalbox/shell/removal/__init__.py", "$1 == kind && $2 == blob", "index($0, kind FS blob)",
            f"{UNIT}::test_a_key_with_options_stays_when_ours_of_the_same_goes", "lived_in life"),
     Before("a key with options in authorized_keys gets a bare one beside it",
            "signalbox/operations/accounts.py", '[:2])} " in line for', '[:2])} " == line for',
@@ -75,14 +75,15 @@ SEEN = (
            "signalbox/shell/originals.py", 'sh("p=$(readlink -f {})", path)', 'sh("p={}", path)',
            f"{UNIT}::test_an_edit_that_is_none_leaves_the_file_where_a_link_leads", "lived_in life, full"),
     Before("purging a package takes configuration that was there before it",
-           "signalbox/shell/removal.py", 'for word in ("-e", entry.id)]\n    return', "for word in ()]\n    return",
+           "signalbox/shell/removal/packages.py",
+           'for word in ("-e", entry.id)]\n    return', "for word in ()]\n    return",
            f"{UNIT}::test_a_package_whose_configuration_was_there_is_not_purged", "lived_in life"),
     Before("packages of npm -g go with remove.py",
-           "signalbox/shell/removal.py",
+           "signalbox/shell/removal/tools.py",
            '"rm -rf --one-file-system $d/bin/node', '"rm -rf --one-file-system $d $d/bin/node',
            f"{UNIT}::test_what_npm_has_installed_stays_when_node_goes", "lived_in life"),
     Before("a user's login shell is not given back",
-           "signalbox/shell/removal.py", "|| usermod --shell {before} {account}", "|| true {before}",
+           "signalbox/shell/removal/__init__.py", "|| usermod --shell {before} {account}", "|| true {before}",
            f"{UNIT}::test_a_login_shell_is_given_back_unless_another_was_chosen_since", "lived_in life"),
     Before("the guard is fooled by a tunnel whose packets pass as established",
            "templates/firewall/firewall.nft.j2", '        udp dport { {{ doubted | join(", ") }} } drop\n', "",
@@ -97,7 +98,8 @@ SEEN = (
            "tasks/rootless_docker.py", "if before.containers and not settings.replaces_root", "if False",
            f"{UNSAID}::test_running_containers_are_not_stopped_unsaid", "unsaid root-docker"),
     Before("remove.py does not start root's Docker again",
-           "signalbox/shell/removal.py", '"stopped": lambda: _started(entry)', '"stopped": lambda: nothing',
+           "signalbox/shell/removal/__init__.py",
+           '"stopped": lambda: unit_started(entry)', '"stopped": lambda: nothing',
            f"{UNSAID}::test_a_removal_starts_them_again", "unsaid root-docker"),
     Before("a jail whose log lies below /home takes every jail down",
            "templates/fail2ban/50-signalbox.conf.j2", "ProtectHome=read-only", "ProtectHome=yes",
@@ -146,9 +148,30 @@ SEEN = (
            "signalbox/shell/originals.py", "cp -a --attributes-only -T", "true",
            f"{UNIT}::test_an_edit_keeps_who_may_read_the_file"),
     Before("remove.py applies all of sysctl.d again, and a Docker of root's has no network any more",
-           "signalbox/shell/removal.py", "_AFTER = (\n",
+           "signalbox/shell/removal/__init__.py", "_AFTER = (\n",
            '_AFTER = (\n    ("/etc/sysctl.d/", sh("sysctl --quiet --system")),\n',
            "tests/unit/test_removal.py::test_no_other_kernel_setting_than_ours_is_given_back"),
+    Before("a dotfile of two names (hard links) is torn into two files by an edit",
+           "signalbox/shell/originals.py", 'if [ "$(stat -c %h "$p")" = 1 ]; then mv', "if true; then mv",
+           f"{UNIT}::test_an_edit_leaves_a_file_the_one_that_its_other_names_are_of", "lived_in life, full"),
+    Before("who lingered before does not any more after remove.py",
+           "signalbox/operations/accounts.py", "*([] if now.linger else [known])", "known",
+           f"{KEPT}::test_whoever_lingered_before_us_lingers_after_us", "lived_in life"),
+    Before("the day on which an account expires is taken away with a shell, and not given back",
+           "signalbox/operations/accounts.py", "        if now.expired:\n", "        if True:\n",
+           f"{KEPT}::test_an_account_that_had_expired_is_valid_as_long_as_we_are_there", "lived_in life"),
+    Before("logins that wtmpdb alone knows are not looked at",
+           "signalbox/facts/visitors.py", "[ ! -e {db} ] || timeout", "true || timeout",
+           "tests/unit/test_visitors.py::test_who_came_lately_is_read_from_wtmpdb_too", "unsaid came-in"),
+    Before("what a user's Docker keeps by the driver vfs drops out of view",
+           "tasks/rootless_docker.py", "if found and not found & DRIVERS", "if False",
+           f"{ENGINES}::test_containers_that_another_driver_would_not_find_stop_a_deploy_before_it", "lived_in life"),
+    Before("what runs in a user's Docker stops with its restart, unsaid",
+           "signalbox/operations/services.py", 'and now.active and verb == "restart"', "and False",
+           f"{ENGINES}::test_what_runs_in_a_docker_that_is_restarted_is_begun_again", "lived_in life, sections"),
+    Before("remove.py does not begin a Docker of the user's own again",
+           "signalbox/shell/removal/services.py", "    if of_user:\n", "    if False:\n",
+           "tests/unit/test_engines.py::test_a_users_own_docker_begins_again_after_us", "lived_in life, sections"),
 )  # fmt: skip
 
 
@@ -193,6 +216,5 @@ def write_page() -> None:
     """Write the page of what was seen once, and what shows it now."""
     rows = [record.row((each.seen, each.test.replace("::", " ").removeprefix("tests/"), each.path, each.cells))
             for each in SEEN]  # fmt: skip
-    record.write_sections(
-        PAGE, HEAD, {"Seen once": ("what was seen | test | control: the code of before in | cells", rows)}
-    )
+    seen = ("what was seen | test | control: the code of before in | cells", rows)
+    record.write_sections(PAGE, HEAD, {"Seen once": seen, "Reported of other tools": (reports.HEAD, reports.rows())})

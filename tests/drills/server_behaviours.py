@@ -33,9 +33,9 @@ class Behaviour:
 
     kinds: of servers that it is reported of; the first is played in every form, the others with -p and tools.
     prompt: of the first turn, where another than that of the form. arguments: more of Claude Code's.
-    by: who does the work, of each way: "local", "cloud", or "nobody": then words tells what the person reads (a
-    pattern). without: what the control plays in place of `have`, where it is not plain Claude Code that fails.
-    refused: messages that the server itself must refuse, where neither does.
+    by: who does the work, of each way: "local", "cloud", "nobody", or either, as "nobody|cloud". words: what the person
+    reads where nobody does (a pattern). without: what the control plays in place of `have`, where it is not plain
+    Claude Code that fails. refused: messages that the server itself must refuse, where neither does.
     """
 
     name: str
@@ -87,12 +87,12 @@ def _busy(stage: Stage, kind: Kind) -> Iterator[None]:
         stage.simulators.fault(kind.server, "hang", path=ASKED, seconds=3.0)
         working = pool.submit(another)
         assert wait_until(lambda: bool(looks.chats(stage, kind.server)), 20, 0.2)
-        try:
-            with _slow_to_tell(stage, kind):
+        with _slow_to_tell(stage, kind):
+            try:
                 yield
-        finally:
-            over.set()
-        working.result()
+            finally:
+                over.set()
+                working.result()  # before the server is well again, which breaks off what hangs
 
 
 def _says(text: str) -> Callable[[Stage, Kind], AbstractContextManager[None]]:
@@ -237,7 +237,7 @@ BEHAVIOURS = (
         "anthropics/claude-code/issues/81016, zts212653/clowder-ai/issues/778",
         ("llama_cpp", "vllm", "lm_studio"),
         _habit("only thinks"),
-        NOBODY,
+        {**NOBODY, "gateway": "nobody|cloud"},  # it is left alone then, and another answers the next turn
         words="is none: ",
     ),
     Behaviour(

@@ -277,5 +277,5 @@ def reported(stage: Stage) -> Figures:
 def _asking(body: dict[str, Any]) -> str:
     """Return a command of the service user that asks the gateway this."""
     whole = {"max_tokens": 20, "messages": [{"role": "user", "content": "say hello"}], **body}
-    headers = "-H \"authorization: Bearer $({KEY_OF} local)\" -H 'content-type: application/json'"
+    headers = f"-H \"authorization: Bearer $({KEY_OF} local)\" -H 'content-type: application/json'"
     return f"curl -s -m 100 {headers} http://127.0.0.1:4000/v1/messages -d {looks.quoted(json.dumps(whole))}"

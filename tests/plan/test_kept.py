@@ -199,3 +199,41 @@ def test_another_node_comes_beside_the_one_that_is_there_and_takes_its_place_who
     assert (node / "bin/node").readlink() == Path("/usr/local/lib/signalbox/node-22.23.3/bin/node")
     assert not kept.exists()
     assert not (home / ".local/share/signalbox/mise.new").exists()
+
+
+CLAUDE = "passwd claude:x:1000:1000::/home/claude:/bin/bash"
+
+
+def test_an_account_that_had_expired_is_valid_as_long_as_we_are_there() -> None:
+    expired = user_answered(CLAUDE, "has expired", "expires 11323")
+    sent = [each["command"] for each in deploy({"fake_responses": {"getent passwd claude": expired}}).sent]
+    (command,) = (each for each in sent if "usermod --expiredate" in each)
+    assert f"{json.dumps({'hash': '', 'id': 'claude', 'kind': 'expiry', 'original': '11323'})}" in command
+    assert "--shell" not in command
+    shell = user_answered(CLAUDE.replace("bash", "dash"))
+    sent = [each["command"] for each in deploy({"fake_responses": {"getent passwd claude": shell}}).sent]
+    assert [each for each in sent if "usermod --shell /bin/bash claude" in each], "a day to come was taken away"
+    told = manifest(Entry("expiry", "claude", original="11323"))
+    sent = [each["command"] for each in deploy(told, file="remove.py").sent]
+    assert [each for each in sent if "chage --expiredate 11323 claude" in each]
+
+
+OFF = json.dumps({"hash": "off", "id": "claude", "kind": "linger", "original": None})
+NO_SERVICES = {name: {"enabled": False} for name in ("rootless_docker", "gateway", "secrets", "launchers", "doctor")}
+
+
+def test_whoever_lingered_before_us_lingers_after_us() -> None:
+    def sent(told: list[str], settings: dict[str, Any], file: str = "deploy.py") -> list[str]:
+        seen = deploy(merge({"fake_responses": {"getent passwd claude": told}}, settings), file=file)
+        return [each["command"] for each in seen.sent if "linger" in each["command"]]
+
+    lingers = user_answered(CLAUDE, "has linger")
+    # Its bus came later: it is started, and nothing says that it lingers because of us.
+    assert not [each for each in sent(lingers, {}) if '"kind": "linger"' in each and "claude" in each]
+    off = merge({"service_user": {"linger": False}}, NO_SERVICES)
+    (command,) = (each for each in sent(lingers, off) if "disable-linger claude" in each)
+    assert OFF in command
+    (command,) = sent(user_answered(CLAUDE), manifest(Entry("linger", "claude", "off")), "remove.py")
+    assert "loginctl enable-linger claude" in command
+    (command,) = sent(user_answered(CLAUDE), manifest(Entry("linger", "claude")), "remove.py")
+    assert "loginctl disable-linger claude" in command

@@ -149,8 +149,8 @@ def test_a_gateway_that_moves_to_another_user_stops_where_it_was_before_it_start
 def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_aside() -> None:
     ids = {"container": "claude:litellm", "image": "claude:repo@sha256:1", "linger": "claude", "subids": "claude",
            "user": "claude", "mode": "/home/claude", "key": "claude:ssh-ed25519 AAAA", "unit": "docker.service",
-           "package": "ripgrep", "replaced": "chrony", "shell": "claude", "stopped": "docker.service",
-           "sysctl": "net.ipv4.ip_forward",
+           "package": "ripgrep", "replaced": "chrony", "shell": "claude", "expiry": "claude",
+           "stopped": "docker.service", "sysctl": "net.ipv4.ip_forward",
            "tool": "mise"}  # fmt: skip
     hashes = {"link": "/x", "file": "0" * 64, "line": "x", "tool": "1 2-3", "sysctl": "1", "mode": "go=", "subids": "1"}
     hashes |= {"replaced": "4.6-1", "shell": "/bin/bash", "choice": "cleanupPeriodDays=3650"}
@@ -161,6 +161,7 @@ def test_remove_takes_away_each_kind_in_its_order_and_gives_back_what_was_set_as
         "subids": "",
         "replaced": "ripgrep",
         "shell": "/bin/sh",
+        "expiry": "11323",
     }
     entries = {}
     for kind in ORDER:

@@ -24,9 +24,9 @@ from signalbox.host.launcher.commands import COMMANDS
 from signalbox.init.answers import AnswersError, read
 from signalbox.init.questions import QUESTIONS
 from signalbox.settings import Settings, SettingsError
-from signalbox.settings.filling import RECORDS
 from signalbox.settings.layers import defaults, merge
 from signalbox.settings.pyinfra_keys import pyinfra_keys
+from signalbox.settings.record_defaults import RECORDS
 from signalbox.settings.sections import SECTION_NAMES
 from tests.drills.drill import NAMES
 from tests.good_settings import GOOD

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import socket
-import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 
 from signalbox.facts import Placed
-from signalbox.facts.before import Listener, Listeners, RootEngine, Visitors, listeners_of, unheard
+from signalbox.facts.before import Listener, Listeners, RootEngine, listeners_of, unheard
 from signalbox.facts.in_effect import SshdJail, SysctlAtBoot, Upgrades, Value
 from signalbox.facts.units import SystemUnits, Unit
 from signalbox.shell import Script
@@ -107,44 +105,6 @@ def test_a_raw_socket_is_told_by_its_protocol() -> None:
         found = {each.port: each for each in Listeners().process(run(Listeners().command()))}
         assert "py" in found["ip/112"].program
     assert "ip/112" not in {each.port for each in Listeners().process(run(Listeners().command()))}
-
-
-def test_who_came_lately_is_read_from_sshds_own_words() -> None:
-    assert isinstance(Visitors().process(run(Visitors().command())), dict)
-    lines = [
-        "Accepted publickey for root from 203.0.113.7 port 4022 ssh2: ED25519 SHA256:x",
-        "Accepted password for admin from 203.0.113.7 port 4023 ssh2",
-        "Accepted publickey for root from ::ffff:192.168.1.5 port 4024 ssh2: RSA SHA256:y",
-        "Accepted publickey for root from fe80::1%eth0 port 4025 ssh2: RSA SHA256:y",
-        "Accepted publickey for root from 999.1.1.1 port 4026 ssh2",
-        "Failed password for root from 198.51.100.1 port 4027 ssh2",
-        "",
-    ]
-    assert Visitors().process(answered("\n".join(lines))) == {
-        "203.0.113.7": ("root", "admin"),
-        "192.168.1.5": ("root",),
-        "fe80::1": ("root",),
-    }
-
-
-def test_who_came_lately_is_read_from_wtmp_too(tmp_path: Path) -> None:
-    def login(user: str, address: str, ago: float = 60, kind: int = 7) -> bytes:
-        there = ipaddress.ip_address(address).packed
-        now = int(time.time() - ago)
-        return struct.pack("h2xi32s4s32s256s2hiII16s20x", kind, 1, b"pts/0", b"", user.encode(), b"", 0, 0, 0, now, 0,
-                           there)  # fmt: skip
-
-    (tmp_path / "wtmp").write_bytes(
-        login("tester", "203.0.113.7") + login("tester", "2001:db8::1") + login("tester", "0.0.0.0")  # noqa: S104
-        + login("tester", "198.51.100.9", ago=31 * 86400) + login("tester", "198.51.100.9", kind=8)
-        + login("x\ny", "198.51.100.9") + login("tester", "198.51.100.9")[:200]
-    )  # fmt: skip
-    command = str(Visitors().command()).replace("/var/log/wtmp", str(tmp_path / "wtmp"))
-    found = Visitors().process(run(Script(command)))
-    assert {address: users for address, users in found.items() if "tester" in users} == {
-        "203.0.113.7": ("tester",),
-        "2001:db8::1": ("tester",),
-    }
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from signalbox import backends
 from signalbox.backends import records
 from signalbox.commands.pin import NAMES, pin
-from signalbox.settings import filling
-from signalbox.settings.filling import RECORDS
+from signalbox.settings import record_defaults
 from signalbox.settings.layers import DEFAULTS, defaults
 from signalbox.settings.manual import Setting, manual, settings
+from signalbox.settings.record_defaults import RECORDS
 from signalbox.settings.secret_source import SOURCES
 from signalbox.settings.sections import KINDS, SECTION_NAMES
 
@@ -40,9 +40,9 @@ def test_every_key_has_a_default_and_no_default_lacks_a_key(name: str) -> None:
     assert _keys_of(defaults()[name]) == _fields_of(KINDS[name])
 
 
-@pytest.mark.parametrize("name", list(filling._DEFAULTS))
+@pytest.mark.parametrize("name", list(record_defaults._DEFAULTS))
 def test_every_key_of_a_record_has_a_default(name: str) -> None:
-    assert set(defaults()["defaults"][name]) == set(filling._DEFAULTS[name].model_fields) - {"name"}
+    assert set(defaults()["defaults"][name]) == set(record_defaults._DEFAULTS[name].model_fields) - {"name"}
 
 
 def test_every_setting_is_explained() -> None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from signalbox.commands.cli import cli
-from signalbox.settings.filling import RECORDS
+from signalbox.settings.record_defaults import RECORDS
 from signalbox.settings.sections import SECTION_NAMES
 from tests.unit.docs_words import FOREIGN, PAGES, PROJECT, code, in_python, in_yaml, links, problems
 

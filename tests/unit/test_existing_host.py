@@ -151,6 +151,7 @@ def test_what_has_no_place_here_is_told() -> None:
         ("gpt", "openai/gpt-5", "", "os.environ/OPENAI"),
         ("second", "lm_studio/other", "http://192.168.1.21:1234/v1", ""),
         ("odd", "azure_ai/without-a-family", FOUNDRY, "os.environ/AZ"),
+        ("elsewhere", "anthropic/claude-sonnet-4-5", "https://gateway.example.org", "os.environ/KEY"),
     ]
     told = _taken([BOX, *DIRECT, *others]).told
     for name, *_ in others:

@@ -11,16 +11,17 @@ import pytest
 
 from signalbox.console import Failure
 from signalbox.facts.before import Listener
-from signalbox.init import finish, host, keys, project
+from signalbox.init import apply, host, project, ssh_keys
 from signalbox.init.answers import AnswersError, Kept, read
-from signalbox.init.found import Machine
+from signalbox.init.clouds import CLAUDES
 from signalbox.init.interview import Interview
+from signalbox.init.probe_results import Machine
 from signalbox.init.question import Known, Question, WrongAnswerError, told
-from signalbox.init.questions import QUESTIONS, clouds
+from signalbox.init.questions import QUESTIONS, clouds, in_use
 from signalbox.init.questions import host as about_host
 from signalbox.init.questions import project as about_project
-from signalbox.init.shape import split_address
 from signalbox.init.to_settings import Wishes
+from signalbox.init.validators import split_address
 from signalbox.secrets import Secret, SecretError
 from signalbox.settings.layers import defaults
 from signalbox.vault import keys as vault_keys
@@ -28,7 +29,7 @@ from tests.lab.simulators import credentials
 from tests.lab.simulators.service import Running, running
 
 BY_ID = {question.id: question for question in QUESTIONS}
-DEPLOYMENTS = {f"foundry_{name.split('-')[1]}": name for name in clouds.CLAUDES}
+DEPLOYMENTS = {f"foundry_{name.split('-')[1]}": name for name in CLAUDES}
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
 
 def test_a_weak_passphrase_and_two_that_differ_are_asked_for_again(typed: Callable[..., list[str]]) -> None:
     left = typed("short", GOOD, "another of some words", GOOD, GOOD)
-    finish._stored(WISHES, SECRETS, asks=True)
+    apply._stored(WISHES, SECRETS, asks=True)
     assert left == []
     assert project.VaultFiles("secrets/{scope}.yml").all() == [Path("secrets/all.yml")]
 
@@ -171,7 +172,7 @@ def test_a_weak_passphrase_and_two_that_differ_are_asked_for_again(typed: Callab
 def test_leaving_at_the_passphrase_leaves_nothing(typed: Callable[..., list[str]]) -> None:
     typed("short")
     with pytest.raises(SecretError, match="no passphrase"):
-        finish._stored(WISHES, SECRETS, asks=True)
+        apply._stored(WISHES, SECRETS, asks=True)
     assert not list(Path("secrets").glob("*"))
 
 
@@ -184,20 +185,20 @@ def test_a_vault_that_could_not_be_filled_is_not_left_empty(
     typed(GOOD, GOOD)
     monkeypatch.setattr(project.vault, "change", full)
     with pytest.raises(SecretError, match="disk is full"):
-        finish._stored(WISHES, SECRETS, asks=True)
+        apply._stored(WISHES, SECRETS, asks=True)
     assert not Path("secrets/all.yml").exists()
 
 
 def test_a_wrong_passphrase_of_a_vault_that_is_there_changes_nothing(typed: Callable[..., list[str]]) -> None:
     typed(GOOD, GOOD)
-    finish._stored(WISHES, SECRETS, asks=True)
+    apply._stored(WISHES, SECRETS, asks=True)
     before = Path("secrets/all.yml").read_bytes()
     typed("not the one of before")
     with pytest.raises(SecretError, match="not its key"):
-        finish._stored(WISHES, {"MORE": Secret("0000000000000000")}, asks=False)
+        apply._stored(WISHES, {"MORE": Secret("0000000000000000")}, asks=False)
     assert Path("secrets/all.yml").read_bytes() == before
     typed("not the one of before", GOOD)
-    back = finish._stored(WISHES, {"MORE": Secret("0000000000000000")}, asks=True)
+    back = apply._stored(WISHES, {"MORE": Secret("0000000000000000")}, asks=True)
     assert Path("secrets/all.yml").read_bytes() != before
     back()
     assert Path("secrets/all.yml").read_bytes() == before
@@ -205,7 +206,7 @@ def test_a_wrong_passphrase_of_a_vault_that_is_there_changes_nothing(typed: Call
 
 def test_the_key_of_another_secrets_file_is_told_at_once(typed: Callable[..., list[str]], tmp_path: Path) -> None:
     typed(GOOD, GOOD)
-    finish._stored(WISHES, SECRETS, asks=True)
+    apply._stored(WISHES, SECRETS, asks=True)
     vault_keys.write_key_file(other := tmp_path.parent / f"{tmp_path.name}.key")
     for wrong, why in ((str(other), "does not open secrets/all.yml"), (f"{other}.no", "does not exist")):
         with pytest.raises(WrongAnswerError, match=why):
@@ -215,12 +216,12 @@ def test_the_key_of_another_secrets_file_is_told_at_once(typed: Callable[..., li
 
 def test_keys_are_made_once_and_read_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert keys.usual() == keys.NEW
-    path = keys.make()
-    assert (path.stat().st_mode & 0o777, keys.usual()) == (0o600, "~/.ssh/id_ed25519")
-    assert keys.public_half(keys.checked("~/.ssh/id_ed25519")).startswith("ssh-ed25519 ")
+    assert ssh_keys.usual() == ssh_keys.NEW
+    path = ssh_keys.make()
+    assert (path.stat().st_mode & 0o777, ssh_keys.usual()) == (0o600, "~/.ssh/id_ed25519")
+    assert ssh_keys.public_half(ssh_keys.checked("~/.ssh/id_ed25519")).startswith("ssh-ed25519 ")
     with pytest.raises(WrongAnswerError, match="is there already"):
-        keys.make()
+        ssh_keys.make()
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_who_is_reached_there_is_asked_once_and_written(answer: str, made: dict[
     assert question.when(known)
     assert "tcp/22" not in told(question.words, known)
     known.answers["reachable"] = question.check(answer, known)
-    assert about_host.firewall(known) == {"firewall": made}
+    assert in_use.firewall(known) == {"firewall": made}
     with pytest.raises(WrongAnswerError, match='"tcp/22" is none of them'):
         question.check("tcp/80, tcp/22", known)
 
@@ -292,9 +293,9 @@ def test_a_host_that_nobody_uses_is_not_asked_about() -> None:
     known = Known(answers={"host": "192.168.1.10"}, machine=MACHINE)
     (question,) = (each for each in about_host.QUESTIONS if each.id == "reachable")
     assert not question.when(known)
-    assert about_host.firewall(known) == {}
+    assert in_use.firewall(known) == {}
     assert not [each.id for each in about_host.QUESTIONS if each.id.startswith("replaces") and each.when(known)]
-    assert about_host.gives_way(known) == {}
+    assert in_use.gives_way(known) == {}
 
 
 @pytest.mark.parametrize(
@@ -314,7 +315,7 @@ def test_what_does_not_stand_beside_ours_is_asked_for_once_and_written(
     assert f"{', '.join(giving_way)} would have to go there" in told(question.words, known)
     assert question.default == "no"
     known.answers["replaces"] = question.check(answer, known)
-    assert about_host.gives_way(known) == made
+    assert in_use.gives_way(known) == made
 
 
 def test_containers_of_roots_docker_are_asked_for_once() -> None:
@@ -324,7 +325,7 @@ def test_containers_of_roots_docker_are_asked_for_once() -> None:
     assert "db, web run in root's Docker there" in told(question.words, known)
     for answer, made in (("no", {}), ("y", {"rootless_docker": {"replaces_root": True}})):
         known.answers["replaces_root"] = question.check(answer, known)
-        assert about_host.gives_way(known) == made
+        assert in_use.gives_way(known) == made
 
 
 @pytest.mark.parametrize(

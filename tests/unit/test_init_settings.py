@@ -13,14 +13,14 @@ from signalbox.backends import BACKENDS
 from signalbox.desired.routing import routing_table
 from signalbox.desired.secret_names import gateway_secrets, lane_secrets
 from signalbox.init import files, project
-from signalbox.init.questions.clouds import CLAUDES
-from signalbox.init.to_settings import CLOUDS, Local, Wishes, group_settings, host_settings, needed_secrets
+from signalbox.init.clouds import CHOICES
+from signalbox.init.to_settings import Local, Wishes, group_settings, host_settings, needed_secrets
 from signalbox.settings import Settings, SettingsError
 from signalbox.settings.layers import defaults, merge
 from tests.good_settings import GOOD
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE5ISlkjkJHYBTRYXD8iXe0J3rV2LG6Xw3vQyBGH4nOS"
-CASES = [each for each in itertools.product(CLOUDS, (None, *BACKENDS), (False, True)) if each[:2] != ("none", None)]
+CASES = [each for each in itertools.product(CHOICES, (None, *BACKENDS), (False, True)) if each[:2] != ("none", None)]
 
 
 def wishes(cloud: str, kind: str | None, token: bool) -> Wishes:
@@ -34,8 +34,7 @@ def wishes(cloud: str, kind: str | None, token: bool) -> Wishes:
         logins=(KEY,),
         local=Local(kind, "http://192.168.1.20:1234", "some/model", 65536, token) if kind else None,
         cloud=cloud,
-        resource="myfoundry",
-        deployments=dict.fromkeys(CLAUDES, "a-deployment"),
+        details={"foundry": {"resource": "myfoundry", **dict.fromkeys(("sonnet", "opus", "haiku"), "a-deployment")}},
     )
 
 

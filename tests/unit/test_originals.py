@@ -16,7 +16,8 @@ from signalbox.operations.packages import _keeps
 from signalbox.shell import Script, sh
 from signalbox.shell.manifest import Entry
 from signalbox.shell.originals import edited_of, give_back, is_as_placed, keep, lines_without, original_of, replaced
-from signalbox.shell.removal import _NO_NODE, _npm_has, removal
+from signalbox.shell.removal import removal
+from signalbox.shell.removal.tools import NO_NODE, npm_has
 from tests.answers import answered
 
 STEPS = """NOTE: This is only a simulation!
@@ -90,15 +91,15 @@ def test_apts_own_words_come_through_where_it_knows_no_way(tmp_path: Path) -> No
     assert (done.stdout, done.stderr) == ("", "E: held\n")
 
 
-def test_what_npm_has_installed_stays_when_node_goes(tmp_path: Path) -> None:
+def test_whatnpm_has_installed_stays_when_node_goes(tmp_path: Path) -> None:
     for package in ("npm", "corepack", "theirs", "@scope/tool"):
         (tmp_path / "lib/node_modules" / package).mkdir(parents=True)
     (tmp_path / "bin").mkdir()
     for program in ("node", "npm", "theirs"):
         (tmp_path / "bin" / program).touch()
-    own = _run(f"d={tmp_path}; {_npm_has(sh('$d'))}", tmp_path)
+    own = _run(f"d={tmp_path}; {npm_has(sh('$d'))}", tmp_path)
     assert own.stdout.split() == ["theirs", "@scope/tool"]
-    assert _run(f"d={tmp_path}; {_NO_NODE}", tmp_path).returncode == 0
+    assert _run(f"d={tmp_path}; {NO_NODE}", tmp_path).returncode == 0
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not any(path.is_dir() for _ in "1")}
     assert left == {"bin/theirs"}
     assert sorted(path.name for path in (tmp_path / "lib/node_modules").iterdir()) == ["@scope", "theirs"]
@@ -181,7 +182,7 @@ def test_a_key_with_options_stays_when_ours_of_the_same_goes(tmp_path: Path, mon
     keys = tmp_path / ".ssh/authorized_keys"
     keys.write_text(f"{FROM}\n{KEY} ours\n# {KEY}\n")
     (command,) = removal([Entry("key", f"claude:{KEY}")])
-    done = _run(command.split(" && rm -f ")[0].replace("/home/claude", str(tmp_path)), tmp_path)
+    done = _run(command.rpartition(" && rm -f ")[0].replace("/home/claude", str(tmp_path)), tmp_path)
     assert done.returncode == 0, done
     assert keys.read_text() == f"{FROM}\n# {KEY}\n"
 
@@ -213,6 +214,29 @@ def test_an_edit_keeps_who_may_read_the_file(tmp_path: Path) -> None:
     with_acl(file)
     assert _run(replaced(str(file), sh("sed s/old/new/")), tmp_path).returncode == 0
     assert (file.read_text(), os.getxattr(file, ACL), os.getxattr(file, "user.theirs")) == ("new\n", READ_BY_ONE, b"x")
+
+
+@pytest.mark.parametrize("edit", ["sed s/old/newer/", "sed s/old/n/", "head -c 0"])
+def test_an_edit_leaves_a_file_the_one_that_its_other_names_are_of(tmp_path: Path, edit: str) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_text("old\nrest\n")
+    os.link(file, other)
+    assert _run(replaced(str(file), sh(edit.replace("{", "{{"))), tmp_path).returncode == 0
+    wanted = subprocess.run(edit.split(), input="old\nrest\n", capture_output=True, text=True, check=True).stdout
+    assert (file.read_text(), other.read_text(), file.stat().st_nlink) == (wanted, wanted, 2)
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "other"}
+
+
+def test_a_file_of_two_names_stays_as_it_is_where_there_is_no_room(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("old\n" * 200)
+    os.link(file, tmp_path / "other")
+    # Once the new one is there, no file may have more than 1024 bytes.
+    full = sh("trap '' XFSZ && ulimit -f 2")
+    done = _run(replaced(str(file), sh("sed s/old/newer/"), full), tmp_path)
+    assert (done.returncode, file.read_text(), file.stat().st_nlink) == (1, "old\n" * 200, 2)
+    assert f"{file}: no room" in done.stderr
+    assert not (tmp_path / "file.signalbox-new").exists()
 
 
 def test_what_was_kept_of_a_home_comes_back_with_who_may_read_it(

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from signalbox.shell import manifest
 from signalbox.shell.manifest import STATE, Entry, entry_path
 from signalbox.shell.removal import removal
+from signalbox.shell.removal.packages import KEPT, NO_ACCOUNTS
 
 pytestmark = pytest.mark.slow
 
@@ -113,3 +115,33 @@ def test_no_other_kernel_setting_than_ours_is_given_back() -> None:
     ]
     told = "\n".join(removal(ours))
     assert re.findall(r"(?:systemd-sysctl|sysctl -\S+)[^>]*", told) == ["sysctl -qw kernel.dmesg_restrict=0; } "]
+
+
+def test_of_what_a_purge_took_from_etc_only_what_somebody_wrote_is_kept(tmp_path: Path) -> None:
+    """There before us: it comes back. As its package has it, or empty: it goes. Edited: a copy stays."""
+    seen, etc, originals = tmp_path / "purge/etc", tmp_path / "etc", tmp_path / "originals"
+    for each in (seen / "apparmor.d/local", etc, originals):
+        each.mkdir(parents=True)
+    for name, text in (("before", "theirs\n"), ("packaged", "as it came\n"), ("edited", "mine\n")):
+        (seen / name).write_text(text)
+    (seen / "apparmor.d/local/usr.bin.man").touch()
+    files = ("before", "packaged", "edited", "apparmor.d/local/usr.bin.man")
+    (tmp_path / "purge/were").write_text("".join(f"./{name}\n" for name in files))
+    (tmp_path / "purge/packaged").write_text(f"{etc}/packaged\n")
+    (tmp_path / "etc-before").write_text(f"{etc}/before\n")
+    script = str(KEPT).replace("/etc/", f"{etc}/").replace(manifest.ORIGINALS, str(originals))
+    script = script.replace(manifest.BEFORE, str(tmp_path / "etc-before"))
+    subprocess.run(["sh", "-c", f"t={tmp_path}/purge; {script}"], check=True)
+    assert [each.name for each in etc.iterdir()] == ["before"]
+    assert [(each.name.rpartition("-")[2], each.read_text()) for each in originals.iterdir()] == [("edited", "mine\n")]
+
+
+def test_a_group_that_was_there_before_our_package_stays(tmp_path: Path) -> None:
+    """As docker's is, which both docker-ce and docker.io have made: files may belong to its number."""
+    for name in ("userdel", "groupdel"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$1" >> log\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "before").write_text("/etc/hosts\nroot\nnone-of-docker\n")
+    script = f"accounts='none-of-docker none-of-ours'; {str(NO_ACCOUNTS).replace(manifest.BEFORE, 'before')}"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert (tmp_path / "log").read_text() == "userdel none-of-ours\ngroupdel none-of-ours\n"

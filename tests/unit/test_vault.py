@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from signalbox.secrets import Secret, SecretError
 from signalbox.vault.crypto import Derivation, encoded, generated_key
 from signalbox.vault.errors import WrongKeyError
-from signalbox.vault.reading import Keyring, VaultFiles
+from signalbox.vault.keyring import Keyring, VaultFiles
 from tests.unit.vault_refusals import REFUSALS, refused
 from tests.unit.vault_table import render
 from tests.unit.vault_tampers import KEY, SECRETS, TAMPERS, field, flipped, shown, told, unlocked, vault

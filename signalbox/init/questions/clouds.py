@@ -5,38 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from signalbox.fields.urls import Resource, WebUrl
-from signalbox.init import clouds
+from signalbox.backends.kind import Asked
+from signalbox.backends.records import Cloud
+from signalbox.fields.urls import WebUrl
+from signalbox.init import cloud_check
+from signalbox.init.clouds import (
+    BOTH,
+    CHOICES,
+    CLAUDES,
+    FIRST,
+    FOLLOWING,
+    KINDS,
+    NONE,
+    SHIPPED,
+    accounts,
+    answered,
+    own_address,
+)
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.questions.network import certificates, mirrored
-from signalbox.init.shape import field, one_of, shown, standard_or, yes_or_no
-from signalbox.init.to_settings import CLOUDS, accounts
+from signalbox.init.validators import field, one_of, standard_or, yes_or_no
 from signalbox.pins import Web
 from signalbox.secrets import Secret
-from signalbox.settings.layers import defaults
-
-CLAUDES = ("claude-sonnet-4-6", "claude-opus-4-8", "claude-haiku-4-5")
 
 
 def cloud(given: str, known: Known) -> str:
     """A cloud, or none where a local model is."""
-    word = one_of(("anthropic", "foundry", "both", "mistral", "none"))(given, known)
-    if word == "none" and known.server is None:
-        raise WrongAnswerError("without a local model there must be a cloud; write anthropic, foundry, both or mistral")
+    word = one_of(CHOICES)(given, known)
+    if word == NONE and known.server is None:
+        *first, last = CHOICES[:-1]
+        raise WrongAnswerError(f"without a local model there must be a cloud; write {', '.join(first)} or {last}")
     return word
 
 
-def deployment(given: str, _: Known) -> str:
-    """A deployment's name in Foundry."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{1,63}", given):
-        raise WrongAnswerError(
-            f"{shown(given)} is no deployment's name (letters, digits, - _ .); write one such as claude-sonnet-4-6"
-        )
-    return given
-
-
-def api_key(prefix: str, name: str) -> Callable[[str, Known], str]:
-    """Return a check of a key's shape; what was given is never repeated."""
+def api_key(account: str) -> Callable[[str, Known], str]:
+    """Return a check of the shape of an account's key; what was given is never repeated."""
+    prefix, name = KINDS[account].key_prefix, KINDS[account].called
 
     def check(given: str, _: Known) -> str:
         if problem := Secret(given).problem():
@@ -58,134 +62,119 @@ def ask_cloud(given: str, known: Known) -> str:
     if word == "y":
         with Web(certificates(known)) as web:
             for account in accounts(known.answers["cloud"]):
-                record = defaults()["clouds"][account]
-                secret, models = known.secrets[record["secret"]], cloud_models(account, known)
+                secret, models = known.secrets[SHIPPED[account]["secret"]], cloud_models(account, known)
                 try:
-                    clouds.check(record["kind"], cloud_url(account, known), secret, models, web)
-                except clouds.KeyRefusedError as error:
+                    cloud_check.check(KINDS[account], cloud_url(account, known), secret, models, web)
+                except cloud_check.KeyRefusedError as error:
                     raise WrongAnswerError(str(error), again=f"{account}_key") from None
-                except clouds.NoDeploymentError as error:
-                    again = f"foundry_{CLAUDES[models.index(error.model)].split('-')[1]}"
-                    raise WrongAnswerError(str(error), again=again) from None
+                except cloud_check.NoDeploymentError as error:
+                    wrong = next(name for name, each in answered(account, known.answers).items() if each == error.model)
+                    raise WrongAnswerError(str(error), again=f"{account}_{wrong}") from None
     return word
 
 
 def cloud_url(account: str, known: Known) -> str:
     """Return where an account's API is, without /v1."""
-    if account == "foundry":
-        own = known.answers.get("foundry_url", "standard")
-        base = f"https://{known.answers['foundry_resource']}.services.ai.azure.com" if own == "standard" else own
-        return f"{base}/anthropic"
-    return known.answers.get("api_url") or str(defaults()["clouds"][account]["url"])
+    kind, own = KINDS[account], own_address(account, known.answers)
+    record = {**SHIPPED[account], **kind.settings(answered(account, known.answers), CLAUDES, "")}
+    record |= kind.at(own) if own else {}
+    return kind.base(Cloud.model_construct(url=record.get("url"), resource=record.get("resource")))
 
 
 def cloud_models(account: str, known: Known) -> list[str]:
     """Return the models that an account must have, as it calls them."""
-    if account == "foundry":
-        return [known.answers[f"foundry_{name.split('-')[1]}"] for name in CLAUDES]
-    return list(CLAUDES) if account == "anthropic" else ["mistral-medium-latest"]
+    made = KINDS[account].settings(answered(account, known.answers), CLAUDES, "")
+    return [model["id"] for model in made.get("models", SHIPPED[account]["models"]).values()]
 
 
-def _anthropic(known: Known) -> bool:
-    return known.said("cloud", "anthropic", "both")
+def _chosen(*names: str) -> Callable[[Known], bool]:
+    """Return whether one of these accounts is behind the answer."""
+    return lambda known: not {*names}.isdisjoint(accounts(known.answers.get("cloud", NONE)))
 
 
-def _foundry(known: Known) -> bool:
-    return known.said("cloud", "foundry", "both")
+def _and_mirrored(chosen: Callable[[Known], bool]) -> Callable[[Known], bool]:
+    return lambda known: mirrored(known) and chosen(known)
 
 
-def _cost(known: Known) -> str:
-    if _foundry(known):
-        return "Foundry has no free question: one of a few tokens goes to each of your deployments, and is billed."
-    return "It is asked for its list of models, which costs nothing."
+def _first_with_url(known: Known) -> str:
+    """Return the account that shares the question of the API's address."""
+    return next((name for name in accounts(known.answers.get("cloud", NONE)) if name in _WITH_URL), FIRST)
 
 
-def _deployment(name: str) -> Question:
+def _costs(known: Known) -> str:
+    return " ".join(KINDS[name].check_costs for name in accounts(known.answers["cloud"]) if KINDS[name].check_costs)
+
+
+def _offers() -> str:
+    """Return what each choice is, in words."""
+    following = " and ".join(KINDS[name].called for name in FOLLOWING)
+    offers = {name: kind.offer for name, kind in KINDS.items()}
+    offers |= {BOTH: f"{KINDS[FIRST].called}, and {following} when it fails", NONE: "the local model alone"}
+    return " ".join(f"{choice}: {offers[choice]}." for choice in CHOICES)
+
+
+def _question(account: str, asked: Asked, when: Callable[[Known], bool]) -> Question:
+    check = field(asked.value)
     return Question(
-        id=f"foundry_{name.split('-')[1]}",
-        words=f"Name of your deployment of {name.split('-')[1].capitalize()} in Foundry",
-        example=f"our-{name}",
-        default=name,
-        more="It is in the portal of Azure AI Foundry under Deployments. Keep the model's name in it.",
-        check=deployment,
-        when=_foundry,
+        id=f"{account}_{asked.id}",
+        words=asked.words,
+        example=asked.example,
+        default=asked.default,
+        more=asked.more,
+        check=standard_or(check) if asked.standard else check,
+        when=when,
     )
 
+
+def _key_question(account: str, asked: Asked) -> Question:
+    return Question(
+        id=f"{account}_{asked.id}",
+        words=asked.words,
+        example=asked.example,
+        more=asked.more,
+        check=api_key(account),
+        when=_chosen(account),
+        secret=lambda _: str(SHIPPED[account]["secret"]),
+    )
+
+
+_WITH_URL = [name for name, kind in KINDS.items() if kind.address_question is None]
 
 QUESTIONS = (
     Question(
         id="cloud",
-        words=f"Cloud for the foreground ({', '.join(CLOUDS)})",
-        example="anthropic",
-        default="anthropic",
-        more="anthropic: the Claude API, billed by token. foundry: Claude in Azure AI Foundry. both: the Claude API, "
-        "and Foundry when it fails. mistral: the Mistral API. none: the local model alone.",
+        words=f"Cloud for the foreground ({', '.join(CHOICES)})",
+        example=FIRST,
+        default=FIRST,
+        more=_offers(),
         check=cloud,
     ),
-    Question(
-        id="foundry_resource",
-        words="Name of your Foundry resource",
-        example="myfoundry, the first label of https://myfoundry.services.ai.azure.com",
-        more="In the portal: Keys and Endpoint. Not the long id that begins with /subscriptions.",
-        check=field(Resource),
-        when=_foundry,
-    ),
-    *(_deployment(name) for name in CLAUDES),
+    *(_question(name, asked, _chosen(name)) for name, kind in KINDS.items() for asked in kind.questions(CLAUDES)),
     Question(
         id="api_url",
         words="Address of the cloud's API",
-        example="https://api.anthropic.com",
-        default=lambda known: str(
-            defaults()["clouds"]["mistral" if known.said("cloud", "mistral") else "anthropic"]["url"]
-        ),
+        example=KINDS[FIRST].usual,
+        default=lambda known: str(SHIPPED[_first_with_url(known)]["url"]),
         more="A gateway of your company may stand before it.",
         check=field(WebUrl),
-        when=lambda known: mirrored(known) and (_anthropic(known) or known.said("cloud", "mistral")),
+        when=_and_mirrored(_chosen(*_WITH_URL)),
     ),
-    Question(
-        id="foundry_url",
-        words="Address of Foundry, without /anthropic (`standard`: that of the resource)",
-        example="https://foundry-gateway.example.org",
-        default="standard",
-        more="A gateway of your company may stand before it.",
-        check=standard_or(field(WebUrl)),
-        when=lambda known: mirrored(known) and _foundry(known),
+    *(
+        _question(name, kind.address_question, _and_mirrored(_chosen(name)))
+        for name, kind in KINDS.items()
+        if kind.address_question
     ),
-    Question(
-        id="anthropic_key",
-        words="Your Claude API key (not shown)",
-        example="sk-ant-api03-…, as its console shows it once",
-        more="https://console.anthropic.com, API keys. It is kept in the encrypted secrets file as "
-        "ANTHROPIC_DIRECT_KEY, never as ANTHROPIC_API_KEY, which Claude Code itself would bill.",
-        check=api_key("sk-ant-", "the Claude API"),
-        when=_anthropic,
-        secret=lambda _: "ANTHROPIC_DIRECT_KEY",
-    ),
-    Question(
-        id="foundry_key",
-        words="Your key of the Foundry resource (not shown)",
-        example="KEY 1 of Keys and Endpoint",
-        more="In the portal: Keys and Endpoint; either of the two.",
-        check=api_key("", "Foundry"),
-        when=_foundry,
-        secret=lambda _: "FOUNDRY_API_KEY",
-    ),
-    Question(
-        id="mistral_key",
-        words="Your Mistral API key (not shown)",
-        example="what its console shows once, when the key is made",
-        more="https://console.mistral.ai, API keys.",
-        check=api_key("", "Mistral"),
-        when=lambda known: known.said("cloud", "mistral"),
-        secret=lambda _: "MISTRAL_API_KEY",
-    ),
+    *(_key_question(name, kind.key_question) for name, kind in KINDS.items()),
     Question(
         id="check_cloud",
-        words=lambda known: f"Ask the cloud whether the key works? {_cost(known)}",
+        words=lambda known: (
+            "Ask the cloud whether the key works? "
+            + (_costs(known) or "It is asked for its list of models, which costs nothing.")
+        ),
         example="y",
-        default=lambda known: "n" if _foundry(known) else "y",
+        default=lambda known: "n" if _costs(known) else "y",
         unasked="n",
         check=ask_cloud,
-        when=lambda known: not known.said("cloud", "none"),
+        when=lambda known: not known.said("cloud", NONE),
     ),
 )

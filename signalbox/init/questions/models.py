@@ -9,12 +9,12 @@ from signalbox.backends import BACKENDS
 from signalbox.fields.numbers import CONTEXT_FLOOR
 from signalbox.fields.urls import ServerUrl, host_problem
 from signalbox.host.shared.context import ROOMY
-from signalbox.init import advice, servers
-from signalbox.init.found import Server
+from signalbox.init import help_texts, model_servers
+from signalbox.init.probe_results import Server
 from signalbox.init.question import Known, Question, WrongAnswerError
 from signalbox.init.questions.host import LOOPBACK
-from signalbox.init.shape import field_value, listed, picked, shown
 from signalbox.init.to_settings import Local
+from signalbox.init.validators import field_value, listed, picked, shown
 from signalbox.secrets import Secret
 
 
@@ -35,7 +35,7 @@ def backend(given: str, known: Known) -> str:
                 raise WrongAnswerError(f"{problem}, or its URL, such as http://192.168.1.20:1234, or none")
         if where in LOOPBACK:
             raise WrongAnswerError(f"{each} is whatever machine says it; write its address in your network, or none")
-        known.servers += servers.find(each)
+        known.servers += model_servers.find(each)
     if not known.servers:
         raise WrongAnswerError(
             f"no model server answers at {given}; start it so that your network reaches it (? tells how), or write its "
@@ -58,7 +58,7 @@ def backend_token(given: str, known: Known) -> str:
     if not given.isascii() or Secret(given).problem():
         raise WrongAnswerError("this is no token; copy it again from the server's settings")
     # What kind it is may only be seen now.
-    found = [each for each in servers.find(known.server.url, Secret(given)) if not each.locked]
+    found = [each for each in model_servers.find(known.server.url, Secret(given)) if not each.locked]
     if not found:
         raise WrongAnswerError(f"{known.server.url} does not take this token; copy it again from the server's settings")
     known.server = found[0]
@@ -73,7 +73,7 @@ def token_name(known: Known) -> str:
 def model(given: str, known: Known) -> str:
     """A model of the server that is loaded with enough context; an id that it does not list is a mistake."""
     assert known.server is not None
-    again = servers.find(known.server.url, known.secrets.get(token_name(known)))
+    again = model_servers.find(known.server.url, known.secrets.get(token_name(known)))
     known.server = next((each for each in again if each.kind == known.server.kind), known.server)
     choice = picked(given, [each.id for each in known.server.models], known.server.models)
     if choice.context is not None and choice.context < CONTEXT_FLOOR:
@@ -81,7 +81,7 @@ def model(given: str, known: Known) -> str:
             f"{choice.id} is loaded with {choice.context} tokens of context, and Claude Code needs {CONTEXT_FLOOR}; "
             "load it with more, then answer again" + _cure(known.server, choice.id)
         )
-    reading = servers.reading(known.server, choice.id)
+    reading = model_servers.reading(known.server, choice.id)
     if choice.context is None and reading is not None and not reading.on_demand:
         raise WrongAnswerError(
             f"{choice.id} is not loaded, and loaded on demand it may get too little context; load it there, then "
@@ -91,7 +91,7 @@ def model(given: str, known: Known) -> str:
 
 
 def _cure(server: Server, name: str) -> str:
-    reading = servers.reading(server, name)
+    reading = model_servers.reading(server, name)
     return f": {reading.cure.format(context=ROOMY)}" if reading else ""
 
 
@@ -143,7 +143,7 @@ QUESTIONS = (
         more=lambda _: (
             "At an address these are tried, and nothing else:\n"
             + "\n".join(f"  {kind} at {module.usual}; start it so: {module.start}" for kind, module in BACKENDS.items())
-            + f"\n\n{advice.table()}"
+            + f"\n\n{help_texts.table()}"
         ),
         check=backend,
     ),
@@ -172,7 +172,7 @@ QUESTIONS = (
         default="1",
         more=lambda known: (
             f"It needs at least {CONTEXT_FLOOR} tokens of context, {ROOMY} are better. There: "
-            f"{BACKENDS[known.server.kind].start if known.server else ''}\n\n{advice.table()}"
+            f"{BACKENDS[known.server.kind].start if known.server else ''}\n\n{help_texts.table()}"
         ),
         check=model,
         when=_has_server,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from signalbox.fields.urls import Image, WebUrl
 from signalbox.init.question import Known, Question, WrongAnswerError
-from signalbox.init.shape import field, listed, one_of, standard_or
+from signalbox.init.validators import field, listed, one_of, standard_or
 from signalbox.settings.layers import defaults
 
 _MIRRORS = defaults()["mirrors"]

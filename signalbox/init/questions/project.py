@@ -8,12 +8,12 @@ from pathlib import Path
 
 from signalbox.init.files import INVENTORY, FileError, group_data, literals
 from signalbox.init.question import Known, Question, WrongAnswerError
-from signalbox.init.shape import listed
+from signalbox.init.validators import listed
 from signalbox.secrets import SecretError
 from signalbox.settings.layers import defaults
 from signalbox.vault.errors import WrongKeyError
+from signalbox.vault.keyring import Keyring, VaultFiles
 from signalbox.vault.keys import PATTERN, read_key
-from signalbox.vault.reading import Keyring, VaultFiles
 from signalbox.vault.storage import load
 
 VAULT = VaultFiles(defaults()["secrets"]["vault_files"]).path("all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from signalbox.backends.records import Backend
 from signalbox.fields.checks import PLACEHOLDER
 from signalbox.fields.messages import nearest, show
 from signalbox.fields.urls import address_of
@@ -97,8 +98,8 @@ def clients(settings: Sections, raw: Raw) -> Iterator[Problem]:
     owner: dict[str, str] = {}
     for section in ("backends", "clouds"):
         for record in getattr(settings, section).values():
-            owner |= {name: f"{section}.{record.name}" for name in (getattr(record, "token", None),) if name}
-            owner |= {name: f"{section}.{record.name}" for name in (getattr(record, "secret", None),) if name}
+            key = record.token if isinstance(record, Backend) else record.secret
+            owner |= {key: f"{section}.{record.name}"} if key else {}
     for name, client in settings.gateway.clients.items():
         at: Path = ("gateway", "clients", name)
         if client.secret in owner:

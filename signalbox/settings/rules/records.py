@@ -50,7 +50,7 @@ def records_complete(settings: Sections, _: Raw) -> Iterator[Problem]:
             yield Problem(("clouds", name, "url"), f"{show(cloud.url)} would send the key in clear; write https://…")
 
 
-_KIND_OF = {"backends": '"lm_studio"', "clouds": '"anthropic"'}
+_KIND_OF = {"backends": f'"{next(iter(backends.BACKENDS))}"', "clouds": f'"{next(iter(backends.CLOUDS))}"'}
 
 
 def _is_private(host: str) -> bool:

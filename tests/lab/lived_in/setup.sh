@@ -27,16 +27,17 @@ echo '# mine' >> /etc/chrony/chrony.conf
 mkdir -p /var/lib/docker/volumes/db/_data
 echo rows > /var/lib/docker/volumes/db/_data/table
 
-# A user of the agent's name, with dotfiles by links, a key with options and a mount below the home.
+# A user of the agent's name, with dotfiles by links of both kinds, a key with options and a mount below the home.
 useradd --create-home --shell /bin/dash claude
 cd /home/claude
 mkdir -p dotfiles share && mkdir -m 700 .ssh
 mv .bashrc dotfiles/bashrc && mv .profile dotfiles/profile
 ln -s dotfiles/bashrc .bashrc && ln -s dotfiles/profile .profile
+echo 'export THEIRS=1' > dotfiles/zshenv && ln dotfiles/zshenv .zshenv # one file of two names
 printf 'from="192.0.2.0/24" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 mine\n' > .ssh/authorized_keys
 chown -R -h claude: .
 mkdir -p /srv/share && echo shared > /srv/share/file
-mount --bind /srv/share share
+echo "/srv/share /home/claude/share none bind" >> /etc/fstab && mount /home/claude/share
 mkdir -p /var/spool/cron/crontabs && echo '0 4 * * * true' > /var/spool/cron/crontabs/claude
 
 # A node of the person's own by mise: the agent's has its own file beside it.

@@ -7,9 +7,9 @@ from typing import Any, get_args, get_origin
 
 from signalbox.backends.records import Model
 from signalbox.fields.section import Section
-from signalbox.settings.explain import described, unknown
 from signalbox.settings.layers import Path, merge
 from signalbox.settings.problems import Problem
+from signalbox.settings.pydantic_errors import described, unknown
 from signalbox.settings.sections import KINDS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signalbox.init.question import Known
-from signalbox.init.shape import split_address
+from signalbox.init.validators import split_address
 
 # Which model suits which machine: "Claude Code with Local LLMs and ANTHROPIC_BASE_URL", its table "Hardware x model x
 # context x backend" as of 2026-04-28, and its presets of context for machines that are not in it.

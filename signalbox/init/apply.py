@@ -16,7 +16,7 @@ import click
 from rich.text import Text
 
 from signalbox.console import DRIFT, FAILED, OK, Failure, agreed, confirmed, note, print_json, stderr, stdout, working
-from signalbox.init import files, pinning, project
+from signalbox.init import files, missing_pins, project
 from signalbox.init.answers import Kept
 from signalbox.init.interview import complain, somebody_there
 from signalbox.init.to_settings import Wishes
@@ -43,7 +43,7 @@ def clone() -> Path:
     return root
 
 
-def finish(
+def apply(
     root: Path,
     wishes: Wishes,
     secrets: Mapping[str, Secret],
@@ -91,14 +91,14 @@ def _changes(root: Path, draft: project.Draft, wishes: Wishes) -> list[files.Cha
     changes = files.changes(root, draft.wanted)
     part = project.sections_for_pins(draft, wishes)
     values: dict[tuple[str, ...], str | None] = {}
-    if pinning.lacking(part["pins"]):
+    if missing_pins.lacking(part["pins"]):
         with working("Resolving checksums of what is to be installed"):
-            found = list(pinning.resolved(part["pins"], part["mirrors"], part["extra_ca_certificates"]))
+            found = list(missing_pins.resolved(part["pins"], part["mirrors"], part["extra_ca_certificates"]))
         for name, version, pins in found:
             values |= pins
             note(f"{name} {version}: pinned from its mirror")
     if values:
-        changes.append(pinning.change(root / files.ALL, values))
+        changes.append(missing_pins.change(root / files.ALL, values))
     project.validated(draft, wishes, values)
     return changes
 

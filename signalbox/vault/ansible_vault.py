@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from signalbox.secrets.file_formats import of_mapping, read_text, secrets_of
 from signalbox.secrets.secret import Secret, SecretError
 from signalbox.secrets.source import Readable, once
-from signalbox.secrets.text import of_mapping, read_text, secrets_of
 from signalbox.vault.keys import read_key
 
 _HEADER = "$ANSIBLE_VAULT;"

@@ -13,7 +13,7 @@ from signalbox.backends.kind import Listing, Reading
 from signalbox.backends.records import Backend, BackendModel
 from signalbox.host.shared.context import loaded
 from signalbox.host.shared.within import ANSWER, json_of
-from signalbox.init.found import Loaded, Server
+from signalbox.init.probe_results import Loaded, Server
 from signalbox.secrets import Secret
 from signalbox.settings.layers import defaults
 

@@ -17,8 +17,8 @@ import click
 
 from signalbox.console import asked, confirmed, note
 from signalbox.fields.secrets import secret_name
+from signalbox.secrets.file_formats import assignments
 from signalbox.secrets.secret import Secret, SecretError
-from signalbox.secrets.text import assignments
 
 _HEAD = "# NAME=value, one a line; a line that you take out removes the secret. Save and close to encrypt.\n"
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+from signalbox.secrets.file_formats import secrets_of
 from signalbox.secrets.secret import Secret, SecretError
 from signalbox.secrets.source import Readable, once, scopes
-from signalbox.secrets.text import secrets_of
 
 _SECONDS = 120  # a tool may ask a person first
 
