@@ -241,6 +241,7 @@ def test_a_new_directory_gets_settings_that_pin_nothing(host: Host) -> None:
         "command",
         True,
     )
+    assert list(settings.pop("hooks")) == ["PreModelSwitch"]  # its lane lists a model without room for its prompt
     assert settings == {**EVERY_LANE, "effortLevel": "high"}
     assert host.settings_file().parent.stat().st_mode & 0o777 == 0o700
 
@@ -258,7 +259,9 @@ def test_a_persons_settings_stay(host: Host) -> None:
     host.settings_file().write_text(json.dumps(mine))
     for _ in range(2):
         assert host.run("routed").returncode == 0
-        assert json.loads(host.settings_file().read_text()) == {**mine, "disableAutoMode": "disable"}
+        settings = json.loads(host.settings_file().read_text())
+        assert list(settings.pop("hooks")) == ["PreModelSwitch"]
+        assert settings == {**mine, "disableAutoMode": "disable"}
 
 
 def test_settings_that_are_no_objects_where_they_should_be_are_left_to_claude_code(host: Host) -> None:
