@@ -26,15 +26,23 @@ from tests.lab.simulators.personalities.lm_studio_models import MODEL
 from tests.lab.simulators.personalities.open_webui import OpenWebUI
 
 REASONS = {
-    "tools as text": "tools-as-text",
-    "unused tokens": "unused-tokens",
-    "empty": "empty-response",
-    "ignores tool_choice": "wrong-tool",
-    "cuts calls": "truncated-edits",
-    "forgets": "context-small",
-    "cuts prompts": "context-small",
-    "strict": "extra-inputs",
+    "tools as text": ["tools-as-text"],
+    "unused tokens": ["unused-tokens"],
+    "empty": ["empty-response"],
+    "ignores tool_choice": ["wrong-tool"],
+    "cuts calls": ["truncated-edits"],
+    "forgets": ["context-small"],
+    "cuts prompts": ["context-small"],
+    "strict": ["extra-inputs"],
+    "names each piece": ["truncated-edits"],
+    "no tools": ["tools-as-text"],
+    "only thinks": ["tools-as-text", "wrong-tool"],
+    "thinks on": ["tools-as-text", "wrong-tool"],
+    "own ids": ["smoke"],
 }
+# Two fail with --agent, as the drill shows; the others are the gateway's or the lane's to mend.
+OTHERS = {"", "gives up", "boasts", "grammar", "strict roles", "text only", "text results", "thinks between", "tools first",
+          "whole calls"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +115,7 @@ def test_a_server_that_reads_slowly_gets_a_longer_timeout_proposed(lab: Running,
 
 
 def test_every_habit_has_its_reason() -> None:
-    # Two fail with --agent, as the drill shows; the others are the gateway's or the lane's to mend.
-    assert set(REASONS) == set(HABITS) - {"", "gives up", "boasts", "grammar", "strict roles", "text only"}
+    assert set(REASONS) == set(HABITS) - OTHERS
 
 
 @pytest.mark.parametrize("habit", ["strict roles", "grammar"])
@@ -135,7 +142,7 @@ def test_a_bad_habit_fails_with_its_reason(lab: Running, target: Target, habit: 
     lab.control.options("lmstudio", habit=habit)
     report = _report(list(rows(target)))
     assert not report.passed
-    assert report.reasons == [REASONS[habit]]
+    assert report.reasons == REASONS[habit]
 
 
 def test_a_server_whose_kind_has_no_tool_choice_is_remarked(lab: Running, target: Target) -> None:
