@@ -135,6 +135,7 @@ NOTHING_TO_DO = [
     "Rootless Docker | root's Docker does not run",
     "Rootless Docker | kernel modules are loaded",
     "Rootless Docker | claude: what runs in a Docker of their own is known",
+    "Rootless Docker | litellm: what runs in a Docker of their own is known",
     "Gateway | litellm alone runs a gateway of ours",
     "Hardening | no later file has another word on the kernel's settings at boot",
     "Hardening | the home of claude is private",

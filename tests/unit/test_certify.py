@@ -41,8 +41,8 @@ REASONS = {
     "own ids": ["smoke"],
 }
 # Two fail with --agent, as the drill shows; the others are the gateway's or the lane's to mend.
-OTHERS = {"", "gives up", "boasts", "grammar", "strict roles", "text only", "text results", "thinks between", "tools first",
-          "whole calls"}  # fmt: skip
+OTHERS = {"", "gives up", "boasts", "grammar", "strict roles", "text only", "text results", "thinks between",
+          "tools first", "whole calls"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
