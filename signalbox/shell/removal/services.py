@@ -43,19 +43,23 @@ def unit_started(entry: Entry) -> Script:
     docker = sh("docker -H unix:///run/docker.sock start {} >/dev/null", entry.hash.split())
     return sh(
         "{{ systemctl daemon-reload;"
-        " if systemctl cat {unit} >/dev/null 2>&1; then systemctl start {unit}{then}; fi; }}",
+        " if systemctl cat {unit} >/dev/null 2>&1; then systemctl reset-failed {unit} 2>/dev/null;"
+        " systemctl start {unit}{then}; fi; }}",
         unit=entry.id,
         then=sh(" && {}", docker) if entry.hash else Script(""),
     )
 
 
 def started_by_user(unit: str, containers: list[str]) -> Script:
-    """Return shell that starts the unit, unless its program has gone since, and these containers."""
+    """Return shell that starts the unit, unless its program has gone since, and these containers.
+
+    systemd has tried by itself while the program was away, and starts a unit no more that failed too often.
+    """
     docker = sh(" && docker start {} >/dev/null", containers) if containers else Script("")
     return sh(
         'if [ -S "$XDG_RUNTIME_DIR"/bus ]; then systemctl --user daemon-reload;'
         ' p=$(systemctl --user show -p ExecStart --value {unit} | sed -n {path}); if [ -x "$p" ]; then'
-        " systemctl --user start {unit}{docker}; fi; fi",
+        " systemctl --user reset-failed {unit} 2>/dev/null; systemctl --user start {unit}{docker}; fi; fi",
         unit=unit,
         docker=docker,
         path="s/.* path=\\([^ ;]*\\) .*/\\1/p",
