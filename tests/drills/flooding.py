@@ -99,7 +99,7 @@ def limited() -> str:
 @contextmanager
 def unbounded(stage: Stage) -> Iterator[None]:
     """Have a gateway that reads all that comes; afterwards it is as before."""
-    looks.answer(f"sed -i 's/^bounds.bound()/pass/' {START} && {RESTART}", user="root")
+    looks.answer(f"sed -i 's/^answer_limits.bound()/pass/' {START} && {RESTART}", user="root")
     try:
         assert looks.gateway_within(60)
         ask(FALLBACK)
