@@ -38,7 +38,7 @@ use strict; no warnings;
 use Socket qw(inet_pton AF_INET AF_INET6);
 my ($ways, @ports) = @ARGV;
 my %way = map { /^(?:\w+ )?([0-9a-f.:]+) .*?\bdev (\S+)/ ? ($1, $2) : () } split /\n/, $ways;
-my ($here, $here6, %device) = ("192.0.0.8", "100::1");
+my ($here, $here6, $ready, %device, @sent) = ("192.0.0.8", "100::1", 0);
 sub quietly { system { $_[0] } @_ }
 sub sum { my $sum = 0; $sum += $_ for unpack "n*", $_[0]; $sum = ($sum & 65535) + ($sum >> 16) for 1, 2; ~$sum & 65535 }
 for my $kind ("all", "default") { open my $file, ">", "/proc/sys/net/ipv4/conf/$kind/rp_filter" or next; print $file 0 }
@@ -49,7 +49,12 @@ for my $name (values %way) {
     ioctl $device{$name}, 0x400454ca, pack "Z16 S x22", $name, 0x1001 or next; # TUNSETIFF: IFF_TUN, IFF_NO_PI
     quietly("ip", "link", "set", $name, "up");
     quietly("ip", "address", "add", "$here/32", "dev", $name);
-    quietly("ip", "address", "add", "$here6/128", "dev", $name, "nodad");
+    $ready++ unless quietly("ip", "address", "add", "$here6/128", "dev", $name, "nodad");
+}
+# A busy kernel makes an IPv6 address usable some time after it was added.
+for (1 .. 40) {
+    last if $ready <= (() = qx(ip -6 route show table local) =~ /^local $here6 /mg);
+    select undef, undef, undef, 0.05;
 }
 for my $address (keys %way) {
     if ($way{$address} eq "lo") { print "own $address\n"; next }
@@ -66,7 +71,14 @@ for my $address (keys %way) {
                 . $syn->(sum($from . $to . pack("N N", 20, 6) . $syn->(0)));
         }
         syswrite $device{$way{$address}}, $packet;
+        push @sent, $address;
     }
+}
+# A busy kernel takes its time with them: until all have come in, nothing says who got through.
+for (1 .. 20) {
+    my $told = join "", map { qx(nft list set inet tried $_) } "sent4", "sent6";
+    select undef, undef, undef, 0.1;
+    last unless grep { index($told, $_) < 0 } @sent;
 }
 """.strip()
 _OWN = re.compile(r"^own (\S+)$", re.MULTILINE)
