@@ -91,7 +91,7 @@ def test_apts_own_words_come_through_where_it_knows_no_way(tmp_path: Path) -> No
     assert (done.stdout, done.stderr) == ("", "E: held\n")
 
 
-def test_whatnpm_has_installed_stays_when_node_goes(tmp_path: Path) -> None:
+def test_what_npm_has_installed_stays_when_node_goes(tmp_path: Path) -> None:
     for package in ("npm", "corepack", "theirs", "@scope/tool"):
         (tmp_path / "lib/node_modules" / package).mkdir(parents=True)
     (tmp_path / "bin").mkdir()
