@@ -32,7 +32,7 @@ def doctor(settings: Doctor, account: Account, record: dict[str, Any], uncertifi
         return
     for model in uncertified:
         remark(model)
-    directories(name="claude-doctor has its directories", paths=[BASE, f"{BASE}/doctor", "/etc/signalbox"])
+    directories(name="claude-doctor has its directories", paths=[f"{BASE}/doctor", "/etc/signalbox"])
     files(
         name="claude-doctor's programs and its symptoms are in place",
         contents=_programs(),

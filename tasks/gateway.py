@@ -20,8 +20,8 @@ from signalbox.settings.sections.gateway import Gateway
 from signalbox.settings.sections.secrets import Secrets
 
 # What LiteLLM loads; of what others share it needs these alone.
-SHARED = ("shared/__init__.py", "shared/context.py", "shared/no_answer.py", "shared/reasons.py", "shared/thresholds.py")
-PLUGINS = {**programs("gateway"), **{path: programs("shared")[path] for path in SHARED}}
+SHARED = ("__init__", "context", "model_names", "no_answer", "reasons", "thresholds")
+PLUGINS = {**programs("gateway"), **{f"shared/{name}.py": programs("shared")[f"shared/{name}.py"] for name in SHARED}}
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 
 

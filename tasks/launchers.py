@@ -35,7 +35,7 @@ def launchers(settings: Launchers, records: dict[str, Any], account: Account) ->
     """Place the programs, their `records`, a command claude-<lane> for each lane in them, and `account`'s skills."""
     if not settings.enabled:
         return
-    directories(name="launchers have their directories", paths=[BASE, PROGRAM.rsplit("/", 1)[0], "/etc/signalbox"])
+    directories(name="launchers have their directories", paths=[PROGRAM.rsplit("/", 1)[0], "/etc/signalbox"])
     files(
         name="the launchers' programs are in place",
         contents={f"{BASE}/{path}": text for path, text in programs("launcher").items()},

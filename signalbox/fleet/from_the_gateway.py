@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
-from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.context import ctx_host
 
 from signalbox.desired import addresses
 from signalbox.desired.lanes import lane_records
 from signalbox.desired.routing import Routing, routing_table
+from signalbox.engine.outcome import warn
 from signalbox.facts import ModelServers, Reachable
 from signalbox.fleet import symptoms
 from signalbox.host.shared.reasons import WHY
@@ -101,5 +102,6 @@ def _tell(host: Host) -> None:
         reachable = host.get_fact(Reachable, addresses=tuple(gateway.servers.values()), seconds=3, **root)
     except PyinfraError:
         return  # a host that does not answer any more has been told of
-    for words in gateway.warnings(said, reachable):
-        host.log_styled(f"warning: {words}", log_func=logger.warning, fg="yellow")
+    with ctx_host.use(host):
+        for words in gateway.warnings(said, reachable):
+            warn(words)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from signalbox.backends import BACKENDS
+from signalbox.host.shared.claude_environment import SLOTS
 from signalbox.init.clouds import CLAUDES, FIRST, KINDS, PAYERS, SHIPPED, accounts, is_usual, prefix_of
 from signalbox.init.managed_keys import SHIPPED_BACKEND, backend_name
 from signalbox.settings.layers import defaults, merge
 from signalbox.settings.record_defaults import RECORDS
-from signalbox.settings.sections.lanes import SLOTS
 
 Data = dict[str, Any]
 _ROOMY = 65536  # tokens of context from which there is room for longer answers

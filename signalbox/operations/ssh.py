@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox.desired.sshd import DROP_IN, overridden
 from signalbox.engine.changes import differs
 from signalbox.engine.logins import deploy_user, login_problem, reached_by_ssh
+from signalbox.engine.outcome import warn
 from signalbox.facts import Placed, User
 from signalbox.facts.reach import UNREAD, Sshd, SshdPasswords
 from signalbox.operations.commands import Commands
@@ -118,5 +119,5 @@ def _keys_only(effective: dict[str, str], me: str, proof: Proof) -> bool:
         why = login_problem(host, proof.user, proof.seconds)
         why = why and f"no key of this machine logs in as {proof.user} ({why}); see service_user.authorized_keys"
     if why:
-        host.log_styled(f"warning: password login stays on: {why}", log_func=logger.warning, fg="yellow")
+        warn(f"password login stays on: {why}")
     return why is None

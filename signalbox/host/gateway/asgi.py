@@ -20,7 +20,8 @@ def headers(message: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def respond(send: Send, status: int, body: object, more: Iterable[Header] = ()) -> None:
-    """Answer with a JSON document. more: headers beside its type."""
-    start = [(b"content-type", b"application/json"), *more]
+    """Answer with a JSON document. more: headers beside its type and length."""
+    document = json.dumps(body).encode()
+    start = [(b"content-type", b"application/json"), (b"content-length", str(len(document)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+    await send({"type": "http.response.body", "body": document})

@@ -8,11 +8,10 @@ again for minutes. The audit keeps the status that there was.
 
 from __future__ import annotations
 
-import json
 import re
 
 from ..shared import reasons
-from .asgi import Application, Message, Receive, Scope, Send
+from .asgi import Application, Message, Receive, Scope, Send, respond
 from .json_document import Document, part, text
 from .request_record import current, word
 
@@ -110,8 +109,6 @@ async def answer(send: Send, start: Message, why: str, message: str) -> None:
     # At 429 Claude Code asks ten times more: right for a limit that passes, and for nothing else here.
     passes = why == "rate_limit"
     kind = "rate_limit_error" if passes else "invalid_request_error"
-    body = json.dumps({"type": "error", "error": {"type": kind, "message": message}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [each for each in start["headers"] if each[0].lower() == b"retry-after"]
-    await send({"type": "http.response.start", "status": start["status"] if passes else 400, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    until = [each for each in start["headers"] if each[0].lower() == b"retry-after"]
+    body = {"type": "error", "error": {"type": kind, "message": message}}
+    await respond(send, start["status"] if passes else 400, body, until)

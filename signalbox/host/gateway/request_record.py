@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from ..shared.model_names import name_of
 from .asgi import Scope, headers
-from .deployments import LOCAL, ModelInfo, split
+from .deployments import ModelInfo, is_local, split
 from .error_classes import of_status
 from .json_document import Document, text
 from .prices import NOTHING, price
@@ -101,7 +102,8 @@ class Request:
 
     def line(self) -> Record:
         """Return the record of the request, which has ended."""
-        deployment, model = split(self.sent.get("x-litellm-model-id", ""))
+        ident = self.sent.get("x-litellm-model-id", "")
+        deployment, model = split(ident)
         answered = (self.status or 500) < 400
         counted = self.answer.counted() if answered else NOTHING
         tokens = counted or {
@@ -109,11 +111,9 @@ class Request:
             "input": self._body.length // CHARACTERS_A_TOKEN,
             "output": self.answer.characters // CHARACTERS_A_TOKEN,
         }
-        local = deployment in LOCAL
+        local = is_local(ident)
         name = self.sent.get("x-litellm-model-name", "")
-        own = next(
-            (each.info.get("price") for each in self.tried if each.info.get("id") == f"{deployment}/{model}"), None
-        )
+        own = next((each.info.get("price") for each in self.tried if each.info.get("id") == ident), None)
         return {
             "time": self.time,
             "session": word(self.headers.get("x-claude-code-session-id")),
@@ -167,14 +167,6 @@ def noticed(why: str) -> None:
     request = current()
     if request and request.tried:
         request.tried[-1].why = request.tried[-1].why or why
-
-
-def name_of(model: str) -> str:
-    """Return a model's name in the settings: LiteLLM lists one without "claude" in it to Claude Code in hexadecimal."""
-    with contextlib.suppress(ValueError):
-        if model.startswith("claude-router-"):
-            return bytes.fromhex(model.removeprefix("claude-router-")).decode()
-    return model
 
 
 def word(value: str | None) -> str | None:

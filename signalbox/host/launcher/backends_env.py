@@ -24,7 +24,6 @@ NAMES = ("local", "ollama", "vllm", "vibe")
 LINE = re.compile(r"\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)")
 QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\\$""")
 MASK = "\0"  # a $ that a shell takes as it stands
-SILENCE = 120  # seconds that a server may say nothing, where the host's records are of before they had it
 OUTPUT = 4096  # tokens of an answer: Claude Code's own 32000 would not fit beside a prompt
 
 
@@ -86,7 +85,7 @@ def with_lanes(records: dict[str, Any], wanted: str | None = None) -> dict[str, 
         return records
     own: dict[str, Lane] = {}
     try:
-        own = lanes(records.get("silence_seconds", SILENCE))
+        own = lanes(records["silence_seconds"])
     except FileError as error:
         if wanted:
             fail(EX_CONFIG, str(error))

@@ -12,14 +12,17 @@ from ..shared.output import EX_CONFIG, EX_NOPERM, EX_USAGE, fail
 
 RECORDS = Path(os.environ.get("SIGNALBOX_LANES", "/etc/signalbox/lanes.json"))
 
+# What those of an earlier deploy lack, which programs of this one find for the moment between.
+OLDER = {"silence_seconds": 120, "judged": {}}
+
 Lane = dict[str, Any]
 
 
 def read_records() -> dict[str, Any]:
     """Return what the deploy wrote: user, claude, flags, gateway, lanes."""
     try:
-        records: dict[str, Any] = within.json_of(within.text_of(RECORDS))
-    except (OSError, ValueError) as error:
+        records: dict[str, Any] = {**OLDER, **within.json_of(within.text_of(RECORDS))}
+    except (OSError, ValueError, TypeError) as error:
         fail(EX_CONFIG, f"{RECORDS} cannot be read ({error}); run the deploy again")
     return records
 

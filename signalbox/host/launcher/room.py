@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..shared import within
+from ..shared.model_names import name_of
 from ..shared.output import hand_over
 from .records import read_records
 
 SWITCH = 1 << 20  # characters of what Claude Code tells of the switch
-LISTED = "claude-router-"  # before a name in hexadecimal: so the gateway lists one without "claude" in it
 WORDS = (
     "{model} has {window} tokens of context, too little for this lane's prompt: nothing could ever be summarised there."
     " /exit, and claude-switch continue {lane} goes on in its own lane; or have its server load more (claude-doctor"
@@ -27,13 +27,10 @@ NOWHERE = WORDS.replace("/exit, and claude-switch continue {lane} goes on in its
 
 def main(_: Sequence[str]) -> NoReturn:
     """Print the decision: none where there is room."""
-    try:
-        switch = within.json_of(sys.stdin.read(SWITCH))
-    except ValueError:
-        switch = None
+    switch = within.object_of_stdin(SWITCH)
     records = read_records()
     lane = records["lanes"].get(os.environ.get("SIGNALBOX_LANE", ""), {})
-    if isinstance(switch, dict) and (why := refusal(switch, lane.get("crowded", {}))):
+    if switch and (why := refusal(switch, lane.get("crowded", {}))):
         decision = {"permissionDecision": "deny", "permissionDecisionReason": why}
         hand_over(json.dumps({"hookSpecificOutput": {"hookEventName": "PreModelSwitch", **decision}}))
     sys.exit(0)
@@ -42,17 +39,9 @@ def main(_: Sequence[str]) -> NoReturn:
 def refusal(switch: Mapping[str, Any], crowded: Mapping[str, Any]) -> str | None:
     """Return why not to switch; None: it may be. crowded: models without room, each with its window and its lane."""
     asked = [each for each in (switch.get("requested_model"), switch.get("to_model")) if isinstance(each, str)]
-    for model in map(_name_of, asked):
+    for each in asked:
+        model = name_of(each.partition("[")[0])  # Claude Code may write a window behind it
         if model in crowded:
             lane = crowded[model]["lane"]
             return (WORDS if lane else NOWHERE).format(model=model, window=crowded[model]["window"], lane=lane)
     return None
-
-
-def _name_of(model: str) -> str:
-    """Return a model's name in the settings; Claude Code may write a window behind it."""
-    model = model.partition("[")[0]
-    try:
-        return bytes.fromhex(model.removeprefix(LISTED)).decode() if model.startswith(LISTED) else model
-    except ValueError:
-        return model

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..shared import overrides
+from ..shared.claude_environment import OF_A_SLOT
 from ..shared.output import tell, tell_json
 from . import lane as lanes
 from . import probes
@@ -15,11 +16,6 @@ from .keys import BadKeyError, read_key
 from .records import Lane
 
 PLAIN = "plain claude"
-SLOTS = {
-    "main": "ANTHROPIC_MODEL",
-    **{slot: f"ANTHROPIC_DEFAULT_{slot.upper()}_MODEL" for slot in ("opus", "sonnet", "haiku", "fable")},
-    "subagent": "CLAUDE_CODE_SUBAGENT_MODEL",
-}
 
 
 def main(records: Mapping[str, Any], arguments: Sequence[str]) -> int:
@@ -57,7 +53,7 @@ def _of_shell(records: Mapping[str, Any]) -> dict[str, Any]:
         "goes_to": lane["goes_to"],
         "models": {
             slot: lane["environment"].get(variable, lane["models"][slot])
-            for slot, variable in SLOTS.items()
+            for slot, variable in OF_A_SLOT.items()
             if slot in lane["models"]
         },
         "bills": lane["billed"],

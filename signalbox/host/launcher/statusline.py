@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..shared import audit, budgets, within
+from ..shared.model_names import LISTED
 from ..shared.output import DIM, GREEN, RED, YELLOW, tell_coloured
 from . import probes
 from .records import read_records
@@ -40,10 +41,7 @@ class Part:
 
 def main(_: Sequence[str]) -> NoReturn:
     """Print the line."""
-    try:
-        session = within.json_of(sys.stdin.read(SESSION))
-    except ValueError:
-        session = None
+    session = within.object_of_stdin(SESSION)
     columns = os.environ.get("COLUMNS", "")  # the terminal's, by Claude Code's word
     width = int(columns) - MARGIN if columns.isascii() and columns.isdigit() else None
     tell_coloured(*pieces(_object(session), read_records(), os.environ.get("SIGNALBOX_LANE", ""), width))
@@ -190,5 +188,5 @@ def _another(records: Record, name: str) -> str | None:
 def _asked(model: Record) -> str:
     """Return the model's name as it is asked for; of one in the gateway's list LiteLLM may have made the id."""
     ident = str(model.get("id") or "?")
-    made = ident.startswith("claude-router-")
+    made = ident.startswith(LISTED)
     return str(model.get("display_name") if made else ident).removesuffix("[1m]")

@@ -41,11 +41,8 @@ WORDS = (
 
 def main(_: Sequence[str]) -> NoReturn:
     """Judge the turn that ends; what is printed is Claude Code's to read."""
-    try:
-        turn = within.json_of(sys.stdin.read(TOLD))
-    except ValueError:
-        sys.exit(0)  # Claude Code tells something else: nobody is held up by that
-    if isinstance(turn, dict) and (said := verdict(turn)):
+    turn = within.object_of_stdin(TOLD)  # where Claude Code tells something else, nobody is held up by that
+    if turn is not None and (said := verdict(turn)):
         tell_json(said)
     sys.exit(0)
 

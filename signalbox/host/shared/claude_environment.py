@@ -18,7 +18,7 @@ OF_A_SLOT = {
     "fable": "ANTHROPIC_DEFAULT_FABLE_MODEL",
     "subagent": "CLAUDE_CODE_SUBAGENT_MODEL",
 }
-SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those that Claude Code always asks for
+SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those that Claude Code always asks for; the other is optional
 QUIET = {
     # Without it Claude Code asks its vendor what there is in the way of MCP servers, and more.
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",

@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import stat
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -88,6 +89,15 @@ def json_of(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def object_of_stdin(most: int) -> dict[str, Any] | None:
+    """Return the JSON object in the first `most` characters of stdin; None: that is none."""
+    try:
+        told = json_of(sys.stdin.read(most))
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def fetched(request: urllib.request.Request, seconds: float, proxies: bool = False) -> Fetched:

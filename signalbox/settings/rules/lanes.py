@@ -9,13 +9,14 @@ from signalbox import backends
 from signalbox.backends.records import Backend, Cloud
 from signalbox.fields.checks import PLACEHOLDER
 from signalbox.fields.messages import nearest, show
+from signalbox.host.shared.claude_environment import SLOTS
 from signalbox.settings.layers import Path
 from signalbox.settings.models import is_claude, known_models, taken_for_claude
 from signalbox.settings.problems import Problem
 from signalbox.settings.rules.gateway import undefined
 from signalbox.settings.rules.rule import Raw, Rule
 from signalbox.settings.sections import Sections
-from signalbox.settings.sections.lanes import SLOTS, Lane
+from signalbox.settings.sections.lanes import Lane
 
 # claude-<lane> would be one of these commands, Claude Code's own or the project's.
 RESERVED = {

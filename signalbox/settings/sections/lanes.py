@@ -11,7 +11,6 @@ from signalbox.fields.secrets import secret_name
 from signalbox.fields.section import Section
 
 Slot = Literal["main", "opus", "sonnet", "haiku", "fable", "subagent"]
-SLOTS = ("main", "opus", "sonnet", "haiku", "fable")  # those Claude Code always asks for; subagent is optional
 
 
 def _credential(value: str) -> str:
