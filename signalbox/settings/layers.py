@@ -5,16 +5,17 @@ from __future__ import annotations
 import runpy
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path as File
 from types import ModuleType
 from typing import Any
 
 from pyinfra.api.inventory import Inventory
 
+from signalbox.shipped import shipped
+
 Path = tuple[str | int, ...]
 Layer = tuple[str, Mapping[str, Any]]
 
-DEFAULTS = File(__file__).resolve().parents[2] / "group_data" / "all.py"
+DEFAULTS = shipped("group_data/all.py")
 COMMAND_LINE = "--data"
 _ASKED = {"ssh_password", "ssh_key_password"}  # pyinfra keeps here what a person typed; it is no setting
 _NONE = object()
