@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from signalbox.init import project
-from signalbox.init.apply import apply, clone
+from signalbox.init.apply import apply
+from signalbox.init.directory import placed
 from signalbox.init.options import interview, options
 from signalbox.init.questions import QUESTIONS
 
@@ -18,6 +19,8 @@ _STATE = Path(".signalbox/init.json")
 @options(QUESTIONS)
 def init(
     answers: Path | None,
+    directory: Path | None,
+    wheel: Path | None,
     afresh: bool,
     group: str | None,
     yes: bool,
@@ -27,9 +30,10 @@ def init(
 ) -> None:
     """Ask what a host needs, check each answer at once, write the project's files, and show the plan.
 
-    Run it in your clone of Signalbox. It writes inventory.py, group_data/claude_hosts.py, the pins in group_data/all.py
-    and the encrypted secrets/all.yml; nothing before the last question. What was there is shown as a diff and kept
-    beside it. `?` at a question tells more. Ctrl-C: the next run goes on there.
+    The project is this directory, or another one that is asked for: it holds inventory.py, what differs in group_data/,
+    the versions in group_data/pins.py, keys encrypted in secrets/, and pyproject.toml, which says which Signalbox
+    deploys it. Nothing is written before the last question; what was there is shown as a diff and kept beside it.
+    `?` at a question tells more. Ctrl-C: the next run goes on there.
 
     Every question is an option here, too, or a line of an answers file. Secrets are taken from the environment by their
     names (ANTHROPIC_DIRECT_KEY), or asked for.
@@ -39,8 +43,9 @@ def init(
                  2  written, and a deploy has something to do
                  1  nothing was written, or the plan could not be made
     """
-    root, asks = clone(), not (yes or as_json)
-    known, asked, kept = interview(QUESTIONS, root / _STATE, answers, given, asks=asks, afresh=afresh)
+    asks = not (yes or as_json)
+    place = placed(directory, wheel, answers, asks=asks)
+    known, asked, kept = interview(QUESTIONS, place.root / _STATE, place.answers, given, asks=asks, afresh=afresh)
     wishes = project.wishes(known)
     secrets = project.secrets_to_store(wishes, known.secrets)
-    apply(root, wishes, secrets, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
+    apply(place, wishes, secrets, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from signalbox.commands.options import inventory_options, read_layers
+from signalbox.commands.options import host_options, read_layers
 from signalbox.console import Failure, json_option, print_json, print_table
 from signalbox.fields.messages import holds_key, show
 from signalbox.settings import Settings, SettingsError
@@ -19,7 +19,7 @@ _PASSWORDS = {"ssh_password", "ssh_key_password", "_sudo_password"}  # pyinfra's
 
 
 @click.command()
-@inventory_options
+@host_options
 @click.option("--all", "everything", is_flag=True, help="Values that come from the defaults too.")
 @json_option
 def settings(inventory: Path | None, host: str | None, everything: bool, as_json: bool) -> None:
