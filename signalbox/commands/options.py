@@ -202,7 +202,7 @@ def pins_file(output: Path | None, inventory: Path | None) -> Path:
 def beaten(layers: list[Layer], target: Path, paths: Iterable[tuple[str, ...]]) -> str:
     """What to say of pins that would have no effect in `target`, because a layer above it has others; "": nothing."""
     below = {"group_data/all.py", ""}
-    if target.name == pins.PATH.name:
+    if target.parts[-2:] == pins.PATH.parts:
         below.add(str(pins.PATH))
     elif target != DEFAULTS:
         return ""

@@ -131,9 +131,9 @@ def _show_pins(changed: list[Found], verbose: int) -> None:
 
 def _write_pins(target: Path, pins: dict[str, Any], changed: list[Found]) -> None:
     try:
-        wanted = with_values(pins, {one.path: one.new for one in changed})
+        values: dict[tuple[str, ...], str | None] = {one.path: one.new for one in changed}
         target.parent.mkdir(exist_ok=True)
-        backup = write(target, pins_of(target, wanted).new)
+        backup = write(target, pins_of(target, with_values(pins, values), values).new)
     except PinError as error:
         raise Failure(str(error)) from None
     except OSError as error:

@@ -74,7 +74,7 @@ def upgrade(
             raise Failure(problem)
         _show(changed, old, verbose)
         if yes or agreed(f"Write this to {target}?"):
-            _write(target, wanted, sets, back)
+            _write(target, wanted, changed, sets, back)
     if errors:
         raise Failure("\n".join(errors))
 
@@ -149,10 +149,10 @@ def _show(changed: _Leaves, old: _Leaves, verbose: int) -> None:
     )
 
 
-def _write(target: Path, wanted: dict[str, Any], sets: list[dict[str, Any]], back: bool) -> None:
+def _write(target: Path, wanted: dict[str, Any], changed: _Leaves, sets: list[dict[str, Any]], back: bool) -> None:
     try:
         target.parent.mkdir(exist_ok=True)
-        text = pins_of(target, wanted).new
+        text = pins_of(target, wanted, changed).new
         # In the order in which a run that dies in between has lost no set.
         if back:
             write(target, text)

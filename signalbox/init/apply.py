@@ -91,7 +91,7 @@ def _changes(root: Path, draft: project.Draft, wishes: Wishes) -> list[files.Cha
             note(f"{name} {version}: pinned from its mirror")
     whole = pins_file.with_values(part["pins"].model_dump(), values)
     project.validated(draft, wishes, whole)
-    change = pins_file.changed(root / pins_file.PATH, whole)
+    change = pins_file.changed(root / pins_file.PATH, whole, values)
     return [*changes, change] if change.old != change.new else changes
 
 

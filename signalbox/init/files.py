@@ -17,7 +17,7 @@ from signalbox.pins.literals import replace
 INVENTORY = Path("inventory.py")
 ALL = Path("group_data/all.py")
 _HEADS = {
-    INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data. Every setting: signalbox settings --explain."""',
+    INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data."""',
 }
 _GROUP_HEAD = '"""What differs for these hosts, as `signalbox init` wrote it; literal data only."""'
 _WIDTH = 110

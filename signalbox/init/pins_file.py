@@ -11,14 +11,15 @@ from typing import Any
 
 from signalbox.init.files import Change, rendered
 from signalbox.pins import rewrite
-from signalbox.pins.resolve import leaves
 
 PATH = Path("group_data/pins.py")
 _HEAD = '"""Versions with their checksums, as `signalbox pin` and `signalbox upgrade` wrote them; literal data only."""'
 
 
-def changed(path: Path, pins: dict[str, Any]) -> Change:
-    """Return what makes a settings file have these pins: in place where a person has written in it.
+def changed(path: Path, pins: Mapping[str, Any], values: Mapping[tuple[str, ...], str | None]) -> Change:
+    """Return what makes a settings file have these pins; where a person has written in it, other values in place.
+
+    values: those that differ from what the file has, by their paths below `pins`.
 
     Raises:
         PinError: a person's file has no place for one of them.
@@ -26,7 +27,7 @@ def changed(path: Path, pins: dict[str, Any]) -> Change:
     old = path.read_text(encoding="utf-8") if path.exists() else None
     if old is None or old.startswith(_HEAD):
         return Change(path, old, rendered(_HEAD, {"pins": pins}))
-    return Change(path, old, rewrite(old, {("pins", *at): value for at, value in leaves(pins)}, str(path)))
+    return Change(path, old, rewrite(old, {("pins", *at): value for at, value in values.items()}, str(path)))
 
 
 def with_values(pins: Mapping[str, Any], values: Mapping[tuple[str, ...], str | None]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ Pins = dict[str, Any]  # the section `pins`, whole
 
 
 def path(settings: Path) -> Path:
-    """Return where the earlier sets of this settings file are: `pins.earlier.json`; of another file `NAME.pins.json`."""
+    """Return where the earlier sets of this settings file are: `pins.earlier.json`, or `NAME.pins.json`."""
     return settings.with_suffix(".earlier.json" if settings.stem == "pins" else ".pins.json")
 
 
