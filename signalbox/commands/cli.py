@@ -72,4 +72,10 @@ def main() -> None:
     # anything else is imported.
     import_module("pyinfra_cli")
     sys.excepthook = import_module("signalbox.engine.output").tell_exception
+    pinned = import_module("signalbox.commands.pinned")
+    try:
+        pinned.hand_over(sys.argv[1:])
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     cli()

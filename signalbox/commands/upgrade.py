@@ -8,6 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from signalbox.commands.newer import upgrade_self
 from signalbox.commands.options import FILE, beaten, host_options, pins_file, read_pin_layers
 from signalbox.console import Failure, agreed, note, print_table, verbose_option, working
 from signalbox.init.pins_file import changed as pins_of
@@ -23,6 +24,14 @@ _Leaves = dict[tuple[str, ...], str | None]
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME[=VERSION]]...")
 @click.option("--back", is_flag=True, help="Write the set of before the last upgrade again.")
+@click.option(
+    "--self",
+    "of_ours",
+    is_flag=False,
+    flag_value="",
+    metavar="[WHEEL|COMMIT]",
+    help="Signalbox itself: a wheel's path or address; a commit, tag or branch  [default: the newest commit]",
+)
 @click.option("-y", "--yes", is_flag=True, help="Write without asking.")
 @click.option("--output", type=FILE, metavar="FILE", help="The settings file to change instead of group_data/pins.py.")
 @host_options
@@ -30,6 +39,7 @@ _Leaves = dict[tuple[str, ...], str | None]
 def upgrade(
     names: tuple[str, ...],
     back: bool,
+    of_ours: str | None,
     yes: bool,
     output: Path | None,
     inventory: Path | None,
@@ -46,9 +56,15 @@ def upgrade(
     signalbox upgrade                    all that are behind
     signalbox upgrade node=24.11.1       another major version of Node
     signalbox upgrade --back             the set of before
+    signalbox upgrade --self FILE        Signalbox itself: what changed for your settings is told first
 
     Exit status: 0 done, 1 a mirror could not tell of one of them: the others are written all the same.
     """
+    if of_ours is not None:
+        if back or names:
+            raise click.UsageError("--self is for itself; leave the other words out.")
+        upgrade_self(of_ours, yes=yes, verbose=verbose)
+        return
     if back and names:
         raise click.UsageError("--back returns to the whole set of before; leave the names out.")
     target, errors = pins_file(output, inventory), list[str]()

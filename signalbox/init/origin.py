@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -114,6 +115,26 @@ def _version_in(clone: Path) -> str:
     if found is None:
         raise OriginError(f"{clone}/pyproject.toml: has no version")
     return found[1]
+
+
+def pinned_elsewhere(root: Path) -> str:
+    """Return which version a project pins, in words, where it is another than this one; "" where it is this one.
+
+    A clone's code is run by who works on it, so that counts as the one that is meant.
+    """
+    if CLONE is not None:
+        return ""
+    try:
+        data = tomllib.loads((root / PYPROJECT).read_text(encoding="utf-8"))
+        source, wanted = data["tool"]["uv"]["sources"][NAME], data["project"]["dependencies"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    commit = str(source.get("rev", "")) if isinstance(source, dict) else ""
+    here = str((_direct_url().get("vcs_info") or {}).get("commit_id", ""))
+    if commit:
+        return "" if commit == here else f"commit {commit[:12]}"
+    found = [each.partition("==")[2].strip() for each in wanted if re.match(rf"{NAME}\s*==", str(each))]
+    return f"version {found[0]}" if found and found[0] != version(NAME) else ""
 
 
 def _said(clone: Path, *words: str) -> str:
