@@ -33,7 +33,7 @@ def upgrade_self(given: str, *, yes: bool, verbose: int) -> None:
         raise no_project()
     try:
         now = newer.present(root)
-        origin = newer.wanted(root, given, now)
+        origin = newer.wanted(given, now)
         if origin.source == now.source:
             note("This project pins that already")
             return

@@ -60,7 +60,7 @@ def present(root: Path) -> Origin:
     return Origin(version, {str(key): str(value) for key, value in source.items()})
 
 
-def wanted(root: Path, given: str, now: Origin) -> Origin:
+def wanted(given: str, now: Origin) -> Origin:
     """Return what is meant by a wheel's path, a wheel's address or a name of a commit; "": the newest commit.
 
     Raises:
@@ -100,7 +100,7 @@ def _commit(url: str, name: str) -> str:
 
 @contextmanager
 def tried(root: Path, origin: Origin) -> Iterator[Trial]:
-    """Install a version beside a project, and have it look at the project's settings; nothing of the project is written.
+    """Install a version beside a project, and have it look at the project's settings; nothing is written there.
 
     Raises:
         OriginError: it cannot be had.

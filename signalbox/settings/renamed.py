@@ -1,6 +1,6 @@
 """Settings that have another name than in earlier versions: they are refused, with their successor.
 
-By their dotted paths, a record's own name written as *: `{"gateway.cache": "gateway.caching", "lanes.*.via": "lanes.*.by"}`.
+By their dotted paths, a record's own name written as *: `{"gateway.old": "gateway.new", "lanes.*.old": "lanes.*.new"}`.
 An entry stays for good: people upgrade from any version.
 """
 

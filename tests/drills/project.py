@@ -25,8 +25,8 @@ drill = Drill(
     "project",
     "a person's own project: by the wheel alone, beside a clone, and out of one",
     "From an empty directory and the wheel alone to a working `claude-routed`; then a newer wheel: no conflict, plan, "
-    "deploy. From a clone: `git status` stays clean. An existing in-clone fleet moved out: the plan is clean before and "
-    "after. What `uv run` installs for a user: packages and MB, before and after.",
+    "deploy. From a clone: `git status` stays clean. An existing in-clone fleet moved out: the plan is clean before "
+    "and after. What `uv run` installs for a user: packages and MB, before and after.",
 )
 
 BARE = lab_host("own")
