@@ -31,7 +31,7 @@ drill = Drill(
 
 BARE = lab_host("own")
 NEWER = "0.2.0"
-_ENTRY = "- `backends.X.context` is measured again (a line for the drill)."
+_ENTRY = "- `backends.X.url` may be more than it was (a line for the drill)."
 
 
 @contextmanager
