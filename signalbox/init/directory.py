@@ -55,8 +55,8 @@ def _chosen(given: Path | None, *, asks: bool) -> Path:
         Failure: it cannot be had, or its files could not be written later.
     """
     start = Path.cwd()
-    root = given.expanduser() if given else start if _why_not(start) is None else _proposed(start, asks=asks)
-    if why := _why_not(root):
+    root = given.expanduser() if given else start if why_not(start) is None else _proposed(start, asks=asks)
+    if why := why_not(root):
         raise Failure(why)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def _proposed(start: Path, *, asks: bool) -> Path:
     try:
         while True:
             root = Path(asked(f"directory [{proposal}]", default=str(proposal))).expanduser()
-            if (why := _why_not(root)) is None:
+            if (why := why_not(root)) is None:
                 return root
             complain(why)
     except click.Abort:
@@ -88,7 +88,7 @@ def _proposed(start: Path, *, asks: bool) -> Path:
         raise SystemExit(1) from None
 
 
-def _why_not(root: Path) -> str | None:
+def why_not(root: Path) -> str | None:
     """Return why this cannot be a project's directory; None: it can."""
     if clone := clone_around(root):
         return f"{root} is in the clone {clone}, which stays as it is; name a directory outside of it"

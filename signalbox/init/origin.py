@@ -88,20 +88,20 @@ def of_wheel(path: Path) -> Origin:
     return Origin(named[1], {"path": str(WHEELS / path.name)}, path.absolute(), digest)
 
 
-def of_clone(clone: Path) -> Origin:
-    """Return the commit that is checked out in a clone: at its origin if that has it, else in the clone itself.
+def of_clone(clone: Path, commit: str | None = None) -> Origin:
+    """Return the commit that is checked out in a clone, or another: at its origin if that has it, else in the clone.
 
     Raises:
         OriginError: it has no commit.
     """
-    head = _said(clone, "rev-parse", "--verify", "HEAD")
+    head = _said(clone, "rev-parse", "--verify", f"{commit or 'HEAD'}^{{commit}}")
     if not _COMMIT.fullmatch(head):
         raise OriginError(f"{clone}: has no commit that a project could pin; name a wheel with --wheel FILE")
     remote = _said(clone, "config", "--get", "remote.origin.url")
     pushed = _said(clone, "for-each-ref", "--count=1", "--contains", head, "refs/remotes/origin")
     where = remote if pushed and _fetched_by_uv(remote) else clone.resolve().as_uri()
     told = [] if where == remote else [f"the pin leads to {clone} on this machine, as no other place has that commit"]
-    if _said(clone, "diff-index", "HEAD", "--"):
+    if commit is None and _said(clone, "diff-index", "HEAD", "--"):
         told.append("what is changed in the clone is no part of it")
     return Origin(_version_in(clone), {"git": where, "rev": head}, told="; ".join(told))
 
