@@ -175,7 +175,7 @@ def every_path(stage: Stage) -> Figures:
         with person_at(key=True) as (project, home):
             (home / "answers.yaml").write_text(yaml.safe_dump(_answers()))
             words = ("--yes", "--no-deploy", "--answers", str(home / "answers.yaml"))
-            step("init", True, *SIGNALBOX, "init", *words, cwd=project, **environment(project, home), **{NAME: marked})
+            step("init", True, *SIGNALBOX, "init", *words, cwd=project, **environment(home), **{NAME: marked})
             for written in ("secrets", "group_data", "inventory.py", ".signalbox", "pyinfra-debug.log"):
                 subprocess.run(["cp", "-rL", str(project / written), str(search.place)], check=False)
             assert NAME in (search.place / "secrets" / "all.yml").read_text(), "init has not kept the secret"
