@@ -17,7 +17,7 @@ import yaml
 from signalbox.init.questions import QUESTIONS
 from tests import installed
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import Stage, lab_host
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.installed import Machine
 from tests.lab import hosts, services
 from tests.lab.instance import Lab
@@ -160,7 +160,7 @@ def wheel(stage: Stage) -> Figures:
 
 @drill.cell("clone-stays-clean", fixed=True)
 def clone_stays_clean(stage: Stage) -> Figures:
-    """Called in a clone, init goes beside it; init, pin, upgrade, secrets, plan and deploy write nothing of the clone."""
+    """Called in a clone, init goes beside it; init, pin, upgrade, secrets, plan, deploy write nothing of the clone."""
     stage.converged()
     with person() as (machine, place):
         clone = _cloned(place)
