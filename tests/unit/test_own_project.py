@@ -27,7 +27,8 @@ import click
 import pytest
 
 from signalbox.commands.cli import cli
-from signalbox.init import scaffold
+from signalbox.console import Failure
+from signalbox.init import directory, scaffold
 from signalbox.init.origin import Origin, OriginError, of_wheel
 from tests import installed
 from tests.good_settings import GOOD
@@ -282,6 +283,54 @@ def test_a_clone_is_refused_as_a_project(clone: Path, words: list[str]) -> None:
         subprocess.run(["git", "-C", str(clone), "status", "--porcelain"], capture_output=True, check=True).stdout
         == b""
     )
+
+
+@pytest.fixture
+def small_clone(tmp_path: Path) -> Path:
+    """What makes a clone one, as far as it is looked at."""
+    there = tmp_path / "signalbox"
+    (there / "signalbox").mkdir(parents=True)
+    (there / "templates").mkdir()
+    (there / "signalbox" / "shipped.py").write_text("")
+    return there
+
+
+@pytest.mark.parametrize("below", ["", "templates"])
+def test_in_a_clone_a_directory_beside_it_is_taken(
+    small_clone: Path, below: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small_clone / below)
+    place = directory.placed(None, None, Path("answers.yaml"), asks=False)
+    assert place.root == Path.cwd() == small_clone.parent / "signalbox-fleet"
+    assert place.answers == small_clone / below / "answers.yaml", "named by who called, from where that was"
+    assert "a clone of Signalbox, which stays as it is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["fleet", "../signalbox/templates", ".", "file"])
+def test_where_a_project_cannot_be_is_told(small_clone: Path, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(small_clone)
+    (small_clone.parent / "mine").write_text("a file")
+    path = small_clone.parent / "mine" if given == "file" else Path(given)
+    with pytest.raises(Failure, match=r"stays as it is; name a directory|is no directory"):
+        directory.placed(path, None, None, asks=False)
+
+
+def test_a_home_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert directory.placed(None, None, None, asks=False).root == tmp_path / "fleet"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Failure, match="is your home; name a directory of its own"):
+        directory.placed(Path("~"), None, None, asks=False)
+
+
+def test_an_inventory_that_would_be_lost_is_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inventory.py").write_text("import os\nboxes = os.listdir()\n")
+    with pytest.raises(Failure, match="holds more than literal data"):
+        directory.placed(None, None, None, asks=False)
 
 
 # ---- one way to say which hosts ----
