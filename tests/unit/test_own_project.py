@@ -7,8 +7,8 @@
 - astral-sh/uv #13353: [tool.uv.sources] is unknown to others, who then take the name from PyPI.
 - astral-sh/uv #16818: uv.lock may lack the hash of a wheel by path.
 - astral-sh/uv #4391, #17261: another build of the same version is not installed.
-- copier-org/copier #741, #343: an update overwrites a person's files. basecamp/kamal #737: init says nothing of new ones.
-- cloudflare/workers-sdk #2391, #3192, angular/angular-cli #10701: which version goes on, the installed or the pinned one.
+- copier-org/copier #741, #343: an update overwrites a person's files. basecamp/kamal #737: init tells of no new ones.
+- cloudflare/workers-sdk #2391, #3192, angular/angular-cli #10701: which goes on, the installed or the pinned.
 """
 
 from __future__ import annotations
