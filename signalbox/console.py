@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import click
@@ -47,6 +48,23 @@ class _Console(Console):
             yield segment if segment.control else Segment(shown(segment.text, lines=True), segment.style)
 
 
+class _Watching(_Console):
+    """A console for what is watched for minutes: whatever ends the program leaves the terminal as it should be."""
+
+    def __init__(self) -> None:
+        super().__init__(to_stderr=True)
+
+    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 (rich's signature)
+        """Leave the cursor alone: hidden, it would stay so where the program is killed."""
+        return False
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more where nobody reads any more; rich would end the program, in the middle of its work."""
+        self.quiet = True
+        with suppress(OSError, ValueError):  # it may be no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 class Failure(click.ClickException):
     """An error with a message for people, on stderr without a traceback; exit status 1."""
 
@@ -75,6 +93,21 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Where progress, questions and errors go."""
     return _Console(to_stderr=True)
+
+
+def watching() -> Console:
+    """Where a run is shown: stderr; no reader who goes ends it, and it is never left without a cursor."""
+    return _Watching()
+
+
+def is_live() -> bool:
+    """Return whether lines on stderr may be drawn anew: it is a terminal that can, and nobody asked for less.
+
+    NO_COLOR, TERM=dumb, CI and pyinfra's own PYINFRA_PROGRESS=off ask for less.
+    """
+    environment = os.environ
+    plain = environment.get("NO_COLOR") or environment.get("CI") or environment.get("PYINFRA_PROGRESS") == "off"
+    return sys.stderr.isatty() and environment.get("TERM", "dumb") not in ("dumb", "unknown", "") and not plain
 
 
 def print_json(value: Any) -> None:

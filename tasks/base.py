@@ -13,7 +13,7 @@ from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
 from signalbox.facts import Packages, SecurityUpdates
 from signalbox.facts.in_effect import Upgrades
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.operations import (
     absent,
     debian_sources,

@@ -15,7 +15,7 @@ from signalbox.engine.outcome import fail, warn
 from signalbox.engine.readahead.cache import MAX_AGE
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable
 from signalbox.facts.reach import Networks, Resolved
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.fleet.from_the_gateway import Asked
 from signalbox.host.shared import context
 from signalbox.operations.packages import refused

@@ -19,7 +19,7 @@ import yaml
 
 from signalbox import pins
 from signalbox.commands.cli import cli
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.host.launcher.commands import COMMANDS
 from signalbox.init.answers import AnswersError, read
 from signalbox.init.questions import QUESTIONS
