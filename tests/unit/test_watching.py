@@ -1,4 +1,4 @@
-"""A run as it is shown: its lines, its end, its log. Each way in which such displays fail people names who it failed."""
+"""A run as it is shown: its lines, its end, its log. Where such displays have failed people, it says whom."""
 
 from __future__ import annotations
 
@@ -165,7 +165,9 @@ def test_hosts_with_the_same_result_share_its_lines() -> None:
 
 def test_a_failure_is_told_in_the_host_s_words_with_the_next_step() -> None:
     lines = tuple(f"line {number}" for number in range(30))
-    failed = Result("box1", FAILED, 70, unchanged=(BASE,), at=("Docker", "is installed"), number=2, total=9, words=lines)
+    failed = Result(
+        "box1", FAILED, 70, unchanged=(BASE,), at=("Docker", "is installed"), number=2, total=9, words=lines
+    )
     text = told(failed)
     assert text.startswith("[box1] failed at 2 of 9, Docker: is installed, 1:10")
     assert "line 29" in text

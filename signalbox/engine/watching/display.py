@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -107,7 +108,7 @@ class Display:
             if not self._console.is_terminal:
                 told.append(inset + line)
                 continue
-            room = max(20, self._console.width - 1 - len(inset) - len(_INDENT))
+            room = max(20, self._size()[0] - 1 - len(inset) - len(_INDENT))
             pieces = Text(line).wrap(self._console, room, overflow="fold", tab_size=4)
             told += [(inset if not at else inset + _INDENT) + piece.plain.rstrip() for at, piece in enumerate(pieces)]
         return told
@@ -131,8 +132,16 @@ class Display:
 
     def _drawn(self) -> Text:
         dots = "…" if self._console.encoding.startswith("utf") else ".."
-        size = self._console.size
-        return Text("\n").join(screen.lines(self.course, size.width, size.height, self.now(), dots))
+        width, height = self._size()
+        drawn = Text("\n", no_wrap=True, overflow="ignore")
+        return drawn.join(screen.lines(self.course, width, height, self.now(), dots))
+
+    def _size(self) -> tuple[int, int]:
+        """Return the terminal's columns and lines as they are now; an exported COLUMNS is of an earlier time."""
+        try:
+            return tuple(os.get_terminal_size(sys.stderr.fileno()))  # type: ignore[return-value]
+        except (OSError, ValueError):
+            return self._console.width, self._console.height
 
     def _draw_on(self) -> None:
         while True:

@@ -17,9 +17,11 @@ from functools import wraps
 from importlib import import_module
 from typing import Any
 
+import click
 import gevent
 from pyinfra.api import State
 
+from signalbox.console import confirmed
 from signalbox.engine import output
 from signalbox.engine.watching.course import some
 from signalbox.engine.watching.display import Display
@@ -71,11 +73,12 @@ def agreed(question: str) -> bool:
     failed = question.startswith("One of more hosts")
     names = [str(host.name) for host in _present.state.failed_hosts]
     words = f"{some(names, 5)} failed; go on with the others?" if failed else "Do this?"
-    with _present.display.paused():
-        sys.stderr.write(f"{words} [Y/n] ")
-        sys.stderr.flush()
-        answer = input().strip().lower()
-    if answer in ("", "y", "yes"):
+    try:
+        with _present.display.paused():
+            yes = confirmed(words, default=True)
+    except click.Abort:
+        raise EOFError from None
+    if yes:
         return True
     _present.display.tell("nothing was changed" if not _present.executed else "stopped, as you say")
     return False

@@ -47,7 +47,7 @@ class Watch(BaseStateCallback):
     def begin(self) -> None:
         """Take over pyinfra's log, and begin to draw."""
         self._kept = list(pyinfra.logger.handlers)
-        pyinfra.logger.handlers[:] = [*(self._kept if self.raw else ()), self._handler]
+        pyinfra.logger.handlers[:] = [self._handler, *(self._kept if self.raw else ())]  # theirs changes the record
         if not self.raw:
             self.display.begin()
 
