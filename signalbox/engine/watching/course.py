@@ -65,10 +65,10 @@ class HostCourse:
 
 
 class Course:
-    """All hosts of a run, by name, in their order."""
+    """All hosts of a run, by name, in their order. more: what is told below them in place of how many do what."""
 
     def __init__(self, names: Iterable[str], now: float) -> None:
-        self.began = now
+        self.began, self.more = now, ""
         self.hosts = {name: HostCourse(name, now, since=now) for name in names}
 
     def at_work(self) -> list[HostCourse]:

@@ -38,7 +38,7 @@ class Display:
         self._update = update
         self._live: Live | None = None
         self._drawer: gevent.Greenlet | None = None
-        self._is_live = is_live()
+        self.is_live = is_live()
         self._told = 0.0  # when a log had its last line
         self._sections: set[tuple[str, str]] = set()
         self.asks = False
@@ -46,7 +46,7 @@ class Display:
     def begin(self) -> None:
         """Draw from now on."""
         self._told = self.now()
-        if self._is_live:
+        if self.is_live:
             self._start()
         if self._drawer is None:
             self._drawer = gevent.spawn(self._draw_on)

@@ -22,17 +22,18 @@ def lines(course: Course, width: int, height: int, now: float, dots: str = "…"
     """
     hosts = list(course.hosts.values())
     room = max(1, height - 2)
-    if len(hosts) > 1:
+    has_footer = len(hosts) > 1 or bool(course.more)
+    if has_footer:
         room = max(1, room - 1)
     first = hosts if len(hosts) <= room else sorted(hosts, key=lambda host: _ORDER.index(host.state))[:room]
     names = max((cell_len(shown(host.name)) for host in first), default=0)
     names = min(names, max(6, width // 4))
     counts = max((len(_count(host)) for host in first), default=0)
     told = [_line(course, host, (names, counts, width), now, dots) for host in first]
-    if len(hosts) > 1:
+    if has_footer:
         left = f"{len(hosts) - len(first)} more; " if len(first) < len(hosts) else ""
         numbers = ", ".join(f"{number} {word}" for word, number in course.counts().items())
-        last = f"{left}{len(hosts)} hosts: {numbers}, {clock(now - course.began)}"
+        last = f"{left}{course.more or f'{len(hosts)} hosts: {numbers}'}, {clock(now - course.began)}"
         told.append(Text(cut(last, width - 1, dots), style="dim"))
     return told
 
