@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
@@ -128,7 +129,38 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def note(message: str) -> None:
     """One line about what was done, on stderr; lines that follow in it are set in, and look like no other note."""
-    stderr().print(Text(message[:1] + message[1:].replace("\n", "\n  ")), soft_wrap=True)
+    say(message[:1] + message[1:].replace("\n", "\n  "))
+
+
+def say(text: str, style: str = "", mark: Text | None = None) -> None:
+    """Words for a person, on stderr: at a terminal no word is cut in two, and what goes on is set in.
+
+    mark: stands before them.
+    """
+    console, mark = stderr(), mark or Text()
+    width = console.width if console.is_terminal else None
+    for number, line in enumerate(wrapped(shown(text, lines=True), width, first=mark.cell_len)):
+        console.print((mark if not number else Text()) + Text(line, style=style), soft_wrap=True)
+
+
+def wrapped(text: str, width: int | None, first: int = 0) -> list[str]:
+    """Return the lines of a text, broken between words where they are as long as a terminal's; None: nothing breaks.
+
+    What goes on is set in by two, beyond its line's own beginning. first: cells before the first line.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if width is None or cell_len(line) + first < width:
+            lines.append(line)
+            continue
+        inset = " " * min(len(line) - len(line.lstrip()), width // 2)
+        room = max(10, width - 1 - len(inset) - max(2, first))
+        pieces = Text(line.lstrip()).wrap(Console(width=width), room, overflow="fold", tab_size=4)
+        lines += [
+            inset + (piece.plain.rstrip() if not at else f"  {piece.plain.strip()}") for at, piece in enumerate(pieces)
+        ]
+        first = 0
+    return lines
 
 
 def agreed(question: str) -> bool:

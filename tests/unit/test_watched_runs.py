@@ -6,17 +6,15 @@ What is tried is what such displays did to people elsewhere; each test names who
 from __future__ import annotations
 
 import json
-import re
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.unit.watched import KEY, Runs, Terminal
+from tests.unit.watched import KEY, MOVES, Runs, Terminal
 
 pytestmark = pytest.mark.slow
 
-MOVES = re.compile(r"\x1b\[\d*[A-HJKfsu]|\x1b\[\?|\r(?!\n)")  # what draws on lines that stand already
 DONE = "done: 4 operations changed something"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -60,6 +61,7 @@ hooks.applied = lambda *_: contextlib.nullcontext()
 from pyinfra_cli.main import main
 main()
 """
+MOVES = re.compile(r"\x1b\[\d*[A-HJKfsu]|\x1b\[\?|\r(?!\n)")  # what draws on lines that stand already
 QUIET = ("CI", "NO_COLOR", "PYINFRA_PROGRESS", "FORCE_COLOR")
 
 
@@ -135,12 +137,20 @@ class Runs:
 class Terminal:
     """A terminal with a run in it."""
 
-    def __init__(self, command: list[str], directory: Path, env: dict[str, str], size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        directory: Path,
+        env: dict[str, str],
+        size: tuple[int, int],
+        seconds: float = SECONDS,
+    ) -> None:
+        self._seconds, self._is_over = seconds, False
         self._pyte = pyte.HistoryScreen(*size, history=10_000, ratio=1)
         self._stream = pyte.ByteStream(self._pyte)
         self._raw = b""
         self.child = pexpect.spawn(
-            command[0], command[1:], cwd=str(directory), env=env, dimensions=(size[1], size[0]), timeout=SECONDS
+            command[0], command[1:], cwd=str(directory), env=env, dimensions=(size[1], size[0]), timeout=seconds
         )
 
     def _read(self) -> bool:
@@ -149,10 +159,15 @@ class Terminal:
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:
+            self._is_over = True
             return False
         self._raw += read
         self._stream.feed(read)
         return True
+
+    def is_over(self) -> bool:
+        """Read what comes next, and return whether that was its end."""
+        return self._is_over or not self._read()
 
     def screen(self) -> str:
         """Return what stands on the screen now."""
@@ -160,7 +175,7 @@ class Terminal:
 
     def until(self, words: str) -> str:
         """Read on until these words are on the screen, and return it."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + self._seconds
         while words not in self.screen():
             goes_on = self._read() and time.monotonic() < end
             assert goes_on, f"never said {words!r}:\n{self.screen()}"
@@ -174,8 +189,8 @@ class Terminal:
 
     def ended(self) -> Ended:
         """Read to the end."""
-        end = time.monotonic() + SECONDS
-        while self._read():
+        end = time.monotonic() + self._seconds
+        while not self.is_over():
             assert time.monotonic() < end, self.screen()
         self.child.wait()
         gone = ["".join(line[at].data for at in range(self._pyte.columns)).rstrip() for line in self._pyte.history.top]

@@ -13,7 +13,7 @@ import gevent
 from rich.live import Live
 from rich.text import Text
 
-from signalbox.console import is_live, watching
+from signalbox.console import is_live, watching, wrapped
 from signalbox.engine.watching import screen
 from signalbox.engine.watching.course import CONNECTING, READING, WAITING, WORKING, Course, HostCourse, clock
 from signalbox.engine.watching.raw_log import RawLog, hidden
@@ -102,16 +102,9 @@ class Display:
 
     def _wrapped(self, text: str, depth: int) -> list[str]:
         """Return the lines of a text: broken between words where a terminal ends, whole where there is none."""
-        told = []
-        for number, line in enumerate(text.split("\n")):
-            inset = _INDENT * depth if not number else _INDENT * (depth + 2)
-            if not self._console.is_terminal:
-                told.append(inset + line)
-                continue
-            room = max(20, self._size()[0] - 1 - len(inset) - len(_INDENT))
-            pieces = Text(line).wrap(self._console, room, overflow="fold", tab_size=4)
-            told += [(inset if not at else inset + _INDENT) + piece.plain.rstrip() for at, piece in enumerate(pieces)]
-        return told
+        inset = _INDENT * depth
+        further = f"\n{inset}{_INDENT * 2}"
+        return wrapped(inset + text.replace("\n", further), self._size()[0] if self._console.is_terminal else None)
 
     def _start(self) -> None:
         if self._live is None:
