@@ -22,9 +22,9 @@ from tests.unit.watched import MOVES, QUIET, Ended, Terminal
 drill = Drill(
     "watched",
     "a deploy as people watch one",
-    "A deploy from bare watched at a terminal of 80 columns and 24 lines: a line a host, warnings as they come, the end "
-    "in words; one that fails tells the host's own words and the next step; a pipe gets whole lines. The raw log is kept, "
-    "and no secret is in it.",
+    "A deploy from bare watched at a terminal of 80 columns and 24 lines: a line a host, warnings as they come, the "
+    "end in words; one that fails tells the host's own words and the next step; a pipe gets whole lines. The raw log "
+    "is kept, and no secret is in it.",
 )
 
 BARE = lab_host("watched")
