@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from signalbox.commands.options import inventory_options, read_layers
+from signalbox.commands.options import host_options, read_agreed, read_layers
 from signalbox.commands.rotation import rotate_gateway_key
 from signalbox.commands.secret_options import SecretName, SecretsGroup, State, scope_option, with_state
 from signalbox.console import (
@@ -35,7 +35,7 @@ from signalbox.vault.vault import Vault
 
 
 @click.group(cls=SecretsGroup)
-@inventory_options
+@host_options
 @click.option("--key", metavar="SOURCE", help="Where the key comes from, in place of the setting secrets.key.")
 @click.pass_context
 def secrets(context: click.Context, inventory: Path | None, host: str | None, key: str | None) -> None:
@@ -50,8 +50,8 @@ def secrets(context: click.Context, inventory: Path | None, host: str | None, ke
     signalbox secrets list                       what there is; needs no key
     signalbox secrets check                      can everything be decrypted?
     """
-    given = inventory is not None
-    context.obj = State(*read_layers(inventory, host), given, key)
+    given = inventory is not None or host is not None
+    context.obj = State(*(read_layers(inventory, host) if given else read_agreed(None, None, ("secrets",))), given, key)
 
 
 @secrets.command()
