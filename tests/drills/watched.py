@@ -95,40 +95,31 @@ def bare(stage: Stage) -> Figures:
 def fails(stage: Stage) -> Figures:
     """One that fails: where, the host's own words, what is not done, the next step; with the cause gone all is well."""
     site = stage.converged()
-    way = "/usr/local/bin/claude-switch"
-    hosts.run(HOST, f"mv {way} {way}.kept && mkdir -p {way}/in-the-way")
+    cause = ("--data", "gateway.entrypoint=/none")
 
-    def well() -> Ended:
-        with _terminal(site) as (terminal, state):
-            ended = terminal.ended()
-            _log(state)
-        _left_well(ended)
-        assert ended.status == 0, ended.screen
-        return ended
-
-    def broken() -> str:
-        with _terminal(site) as (terminal, state):
+    def run(*arguments: str) -> tuple[Ended, str]:
+        with _terminal(site, *arguments) as (terminal, state):
             ended = terminal.ended()
             log = _log(state)
         _left_well(ended)
-        assert ended.status == 1, ended.screen
-        flat = " ".join(ended.screen.split())
-        assert f"[{HOST}] failed at " in flat
-        assert "claude-switch is in place" in flat
-        assert "not done: it, and " in flat
-        assert "next: " in flat
-        words = [line.strip() for line in ended.screen.splitlines() if way in line]
-        assert words, ended.screen
-        assert way in log
-        return words[0]
+        return ended, log
 
-    try:
-        words = broken()
-        control = must_fail(well, "a directory where a program belongs")
-    finally:
-        hosts.run(HOST, f"rm -r {way}; mv {way}.kept {way}")
+    def well(*arguments: str) -> None:
+        ended, _ = run(*arguments)
+        assert ended.status == 0, ended.screen
+
+    ended, log = run(*cause)
+    assert ended.status == 1, ended.screen
+    flat = " ".join(ended.screen.split())
+    found = re.search(rf"\[{HOST}\] failed at \d+ of \d+, Gateway: [^,]+", flat)
+    assert found, ended.screen
+    for words in ("why: ", "not done: it, and ", "next: ", f"why {HOST} failed is told above"):
+        assert words in flat, f"{words}: {ended.screen}"
+    said = flat.partition("why: ")[2].partition(" not done: ")[0]
+    assert said.split()[0] in log
+    control = must_fail(lambda: well(*cause), "an entrypoint that is not there")
     well()
-    return {"the host's words": words, "control": control}
+    return {"it told": found[0], "the host's words": said[:300], "control": control}
 
 
 @drill.cell("piped", fixed=True)
