@@ -16,7 +16,7 @@ from tests.drills.deployment import LIMIT_SECONDS, Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.record import PROJECT
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.lab import hosts, services
+from tests.lab import services
 from tests.unit.watched import MOVES, QUIET, Ended, Terminal
 
 drill = Drill(
