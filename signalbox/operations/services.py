@@ -12,6 +12,7 @@ from signalbox.facts import Unit, UserCommand, UserInputs, UserUnits
 from signalbox.facts.units import USER
 from signalbox.operations.commands import Commands
 from signalbox.operations.engines import BEGUN, DOCKER, NOTED, containers
+from signalbox.operations.handover import StandIn, restarted
 from signalbox.operations.in_effect import refused
 from signalbox.operations.units import foreign_drop_ins
 from signalbox.shell import Script, sh
@@ -26,6 +27,7 @@ def service(
     inputs: dict[str, str | None],
     reloaded: Collection[str] = (),
     meanwhile: Script | None = None,
+    stand_in: StandIn | None = None,
     patience: int = PATIENCE,
 ) -> Commands:
     """Have the user unit `unit` enabled and running with its inputs as they shall be.
@@ -38,6 +40,7 @@ def service(
       on with what it had, tells why in %t/<unit>.refused: the operation fails with that.
     + meanwhile: shell that the user's manager begins once the unit was started, for a later operation that does the
       same if need be: nothing waits for it, or asks how it ended.
+    + stand_in: of the gateway, which answers while it is restarted.
     + patience: seconds that a start may take: what it waits for may be the user's own doing.
     """
     units = host.get_fact(UserUnits, user=account, home=home, units=USER if unit in USER else (unit,))
@@ -82,7 +85,11 @@ def service(
     )
     late = f"{unit} of {account} did not start within {patience} s"
     bounded = run_as(account, home, script, seconds=patience)
-    yield sh("{} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", bounded, late)
+    change = sh("{} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", bounded, late)
+    if stand_in and verb == "restart":
+        yield from restarted(stand_in, change)
+    else:
+        yield change
     if foreign:
         yield refused(
             f"{unit} of {account} is changed by {', '.join(foreign)}, which Signalbox did not place; take it away"
