@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import Any
 
@@ -175,17 +175,22 @@ def from_before(stage: Stage) -> Figures:
             earlier.deploy(old, site.inventory())
         planned = site.plan().ok().planned(HOST)
         others = [name for name in planned if not any(re.fullmatch(each, name) for each in (*MOVED, *CAME_BEFORE))]
-        assert planned and not others, f"the plan names {others or 'nothing'}"
+        assert planned, "the plan names nothing"
+        assert not others, f"the plan names {others}"
         asked("local", 2, 1)
         running = unit_run()
-        with sessions.session(), at_work() as work, under_way(stage, 20) as many, flowing_on() as flow:
+        with ExitStack() as everything:
+            everything.enter_context(sessions.session())
             before = sessions.processes()
+            stage.simulators.clear()
+            many = everything.enter_context(under_way(stage, 20))
+            work, flow = everything.enter_context(at_work()), everything.enter_context(flowing_on())
             done = site.deploy().ok()
             sessions.runs(before)
             sessions.typed("'the word is quince'", "Enter")
             assert wait_until(lambda: "quince" in looks.answer(sessions.KEPT), 60, 0.5), "the session does not go on"
             told = many.result()
-        assert work and set(work) == {"0"}, f"claude-routed -p: {work[:20]}"
+        assert set(work) == {"0"}, f"claude-routed -p: {work[:20]}"
         none_lost(told), none_lost(flow)
         assert unit_run() != running, "the unit was not restarted"
         nothing_left()
@@ -194,9 +199,7 @@ def from_before(stage: Stage) -> Figures:
         assert not again, again
     finally:
         stage.discard(HOST)
-    came = sorted(
-        {name.partition(" | ")[2] for name in planned if any(re.fullmatch(each, name) for each in CAME_BEFORE)}
-    )
+    came = [name.partition(" | ")[2] for name in planned if any(re.fullmatch(each, name) for each in CAME_BEFORE)]
     return {"before": BEFORE, "planned": len(planned), "not of the move": "; ".join(came), "claude -p": len(work),
             "the open session": "the same process answers", "under way": len(told), "others meanwhile": len(flow),
             "lost": 0, "deploy": f"{done.seconds:.0f} s", "told": " / ".join(told_of(done)),

@@ -37,8 +37,8 @@ drill = Drill(
     "the gateway is replaced while requests are under way",
     "200 requests under way while a valid config changes and while a broken one is refused: none lost. A new config is "
     "started beside the old gateway, which drains before it stops; one that does not come up healthy never replaces "
-    "anything, and the deploy fails saying why. What restarts litellm.service does so behind a stand-in: none lost, on a "
-    "host of the layout of before too.",
+    "anything, and the deploy fails saying why. What restarts litellm.service does so behind a stand-in, on a host of "
+    "the layout of before too.",
 )
 
 

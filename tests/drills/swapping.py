@@ -44,7 +44,7 @@ def none_lost(told: list[dict[str, Any]]) -> int:
 @contextmanager
 def under_way(stage: Stage, count: int = MANY) -> Iterator[Future[list[dict[str, Any]]]]:
     """Have so many requests under way, each at the middle of its answer for a while."""
-    stage.simulators.fault("lmstudio", "stall", path="/v1/chat/completions", seconds=LONG)
+    stage.simulators.fault("lmstudio", "stall", path="/v1/chat/completions", times=count, seconds=LONG)
     with ThreadPoolExecutor(1) as pool:
         told = pool.submit(asked, LOCAL, count, count)
         begun = wait_until(lambda: len(stage.simulators.requests("lmstudio")) >= count, 60, 0.5)
