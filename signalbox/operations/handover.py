@@ -21,6 +21,7 @@ from signalbox.shell.run_as import SYSTEM_PATH
 
 QUIET = 2  # seconds that pass unsaid
 PAUSE = 0.5  # seconds between two looks
+TRIES = 3  # to begin one, where others are under way
 _ENDS = ("restarted", "plain", "idle")
 _EARLIER = "waits for the hand-over that an earlier deploy has begun"
 
@@ -92,11 +93,14 @@ def program(it: StandIn, restart: Script, token: str) -> str:
 
 def restarted(it: StandIn, restart: Script) -> Commands:
     """Yield what has the gateway restarted, with a stand-in where that can be, and says why where it cannot."""
-    ours = False
-    while not ours:  # an earlier deploy's goes on to its end
+    phase, rest = "plain", "an earlier hand-over does not end"
+    for _ in range(TRIES):
         token = token_hex(8)
         yield fed(handover.BEGIN, program(it, restart, token))
-        ours, phase, rest = _over(token, it)
+        ours, *found = _over(token, it)
+        if ours:  # else an earlier deploy's has come to its end
+            phase, rest = found
+            break
     if phase == "restarted":
         yield handover.ended(int(rest))
         return
@@ -109,7 +113,8 @@ def _over(token: str, it: StandIn) -> tuple[bool, str, str]:
     """Wait until the hand-over has restarted the gateway, or has ended; return whether it is ours, and its state."""
     said, began = "", time.monotonic()
     while True:
-        going, ours, phase, rest = _look(token)
+        told = host.get_fact(UserCommand, user="root", home="/root", script=handover.LOOK)
+        going, ours, phase, rest = read(told, token)
         if phase in _ENDS and ours:
             return ours, phase, rest
         if not going:
@@ -120,12 +125,13 @@ def _over(token: str, it: StandIn) -> tuple[bool, str, str]:
         gevent.sleep(PAUSE)
 
 
-def _look(token: str) -> tuple[bool, bool, str, str]:
-    """Return whether a hand-over goes on, whether it is ours, and how far it is."""
-    told = host.get_fact(UserCommand, user="root", home="/root", script=handover.LOOK)
+def read(told: list[str], token: str) -> tuple[bool, bool, str, str]:
+    """Return of the lines of `LOOK` whether a hand-over goes on, whether it is ours, and how it stands."""
     going, whose, state = (*told, "", "", "")[:3]
+    if going in ("", "no") and not state:
+        return False, True, "plain", "the host does not say why"
     phase, _, rest = state.partition(" ")
-    return going not in ("", "no"), whose == token or not told, phase, rest
+    return going not in ("", "no"), whose == token, phase, rest
 
 
 def _words(phase: str, rest: str, it: StandIn) -> str:
