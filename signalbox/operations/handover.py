@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -91,16 +92,21 @@ def program(it: StandIn, restart: Script, token: str) -> str:
     )
 
 
-def restarted(it: StandIn, restart: Script) -> Commands:
-    """Yield what has the gateway restarted, with a stand-in where that can be, and says why where it cannot."""
+def restarted(it: StandIn, restart: Script, needed: Callable[[], bool]) -> Commands:
+    """Yield what has the gateway restarted, with a stand-in where that can be, and says why where it cannot.
+
+    + needed: asked once an earlier deploy's hand-over is over.
+    """
     phase, rest = "plain", "an earlier hand-over does not end"
     for _ in range(TRIES):
         token = token_hex(8)
         yield fed(handover.BEGIN, program(it, restart, token))
         ours, *found = _over(token, it)
-        if ours:  # else an earlier deploy's has come to its end
+        if ours:
             phase, rest = found
             break
+        if not needed():
+            return
     if phase == "restarted":
         yield handover.ended(int(rest))
         return

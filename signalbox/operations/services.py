@@ -43,12 +43,7 @@ def service(
     + stand_in: of the gateway, which answers while it is restarted.
     + patience: seconds that a start may take: what it waits for may be the user's own doing.
     """
-    units = host.get_fact(UserUnits, user=account, home=home, units=USER if unit in USER else (unit,))
-    now = units.get(unit, Unit())
-    unknown = tuple(sorted(path for path, digest in inputs.items() if digest is None))
-    read = host.get_fact(UserInputs, unit=unit, user=account, inputs=unknown)
-    wanted = {path: digest or read.on_disk.get(path, "") for path, digest in inputs.items()}
-    others = {path for path, digest in wanted.items() if read.started_with.get(path, "") != digest}
+    now, others = _state(unit, account, home, inputs)
     current = not others
     file = f"{home}/.config/systemd/user/{unit}"
     foreign = foreign_drop_ins(file, now.drop_ins)
@@ -87,13 +82,26 @@ def service(
     bounded = run_as(account, home, script, seconds=patience)
     change = sh("{} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", bounded, late)
     if stand_in and verb == "restart":
-        yield from restarted(stand_in, change)
+        yield from restarted(stand_in, change, lambda: _needs_it(*_state(unit, account, home, inputs)))
     else:
         yield change
     if foreign:
         yield refused(
             f"{unit} of {account} is changed by {', '.join(foreign)}, which Signalbox did not place; take it away"
         )
+
+
+def _state(unit: str, account: str, home: str, inputs: dict[str, str | None]) -> tuple[Unit, set[str]]:
+    """Return how the unit is, and which of its inputs it runs with otherwise than is wanted."""
+    units = host.get_fact(UserUnits, user=account, home=home, units=USER if unit in USER else (unit,))
+    unknown = tuple(sorted(path for path, digest in inputs.items() if digest is None))
+    read = host.get_fact(UserInputs, unit=unit, user=account, inputs=unknown)
+    wanted = {path: digest or read.on_disk.get(path, "") for path, digest in inputs.items()}
+    return units.get(unit, Unit()), {path for path, each in wanted.items() if read.started_with.get(path, "") != each}
+
+
+def _needs_it(now: Unit, others: set[str]) -> bool:
+    return bool(others or now.needs_reload) or not (now.active and now.enabled)
 
 
 def _beginning(script: Script) -> Script:

@@ -128,6 +128,7 @@ def restart_killed(stage: Stage) -> Figures:
         nothing_left()
     assert unit_run() != running, "the unit was not restarted"
     none_lost(others)
+    assert told_of(second) == ["waits for the hand-over that an earlier deploy has begun"], second.stderr[-2000:]
     _same_then(site)
     with under_way(stage, 3) as held:
         last = stage.site().start()
