@@ -124,10 +124,11 @@ def _over(token: str, it: StandIn) -> tuple[bool, str, str]:
         if phase in _ENDS and ours:
             return ours, phase, rest
         if not going:
-            return ours, "plain", "its stand-in ended before its time"
-        if phase != said and time.monotonic() - began > QUIET:
+            return ours, "plain", "its stand-in has ended before its time"
+        at = phase if ours else _EARLIER
+        if at != said and time.monotonic() - began > QUIET:
             host.log_styled(_words(phase, rest, it) if ours else _EARLIER, log_func=logger.info)
-            said = phase
+            said = at
         gevent.sleep(PAUSE)
 
 

@@ -139,6 +139,7 @@ def restart_killed(stage: Stage) -> Figures:
         took = time.monotonic() - begun
         none_lost(asked(CLOUD, 5, 1))  # by the gateway that is to be restarted
         done = last.wait().ok()
+        assert "without a stand-in" in told_of(done)[-1], told_of(done)
         held.result()
     nothing_left()
     _same_then(stage.site())
