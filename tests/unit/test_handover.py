@@ -207,7 +207,7 @@ def test_what_is_under_way_ends_before_the_restart_and_the_stand_in_after_it(tmp
         assert (host.place / "said").read_text() == "its words\n"
         table = handover.TABLE
         # Not `destroy`: with the last chain of nat the kernel forgets what it has redirected (measured).
-        assert host.calls[:3] == ["nft -f -", "restart", f"nft flush table {table}"]
+        assert host.calls[:3] == ["nft -f -", "restart", f"nft flush chain {table} output"]
 
 
 @pytest.mark.slow
@@ -232,14 +232,15 @@ def test_a_port_on_which_nobody_listens_any_more_is_sent_nothing(tmp_path: Path)
     with listening() as (_, port):
         host = Host(tmp_path, port)
         hand(host, NEVER)
-        assert f"nft destroy table {handover.TABLE}" in host.calls
+    assert f"nft destroy table {handover.TABLE}" in host.calls
+    assert "restart" not in host.calls, "nobody would answer meanwhile, and nobody would be told"
 
 
 @pytest.mark.parametrize(
     ("state", "then"),
     [
         ("begun", "plain it did not come up: the image is not there"),
-        ("waits 3", "plain it was stopped"),
+        ("waits 3", "plain its stand-in has ended before its time"),
         ("restarted 0", "restarted 0"),
     ],
 )
@@ -267,3 +268,68 @@ def test_whatever_ends_it_leaves_no_table(tmp_path: Path, state: str, then: str)
 )
 def test_how_far_it_is_is_read(told: list[str], looks: tuple[bool, bool, str, str]) -> None:
     assert operation.read(told, "mine") == looks
+
+
+IN_A_NETWORK_OF_ITS_OWN = r"""
+import socket, subprocess, sys, threading
+functions = sys.stdin.read()
+
+def serve(port, name):
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", port))
+    server.listen()
+    def answer(connection):
+        while data := connection.recv(9):
+            connection.sendall(name + data)
+    def go():
+        while True:
+            threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+    threading.Thread(target=go, daemon=True).start()
+
+def sh(text):
+    subprocess.run(["sh", "-c", f"{functions}\n{text}"], check=True)
+
+def open_(source=None):
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.settimeout(5)
+    if source:
+        client.bind(("127.0.0.1", source))
+    client.connect(("127.0.0.1", 4000))
+    return client
+
+def asks(client):
+    client.sendall(b"?")
+    return client.recv(9).decode()
+
+serve(4000, b"old"), serve(24100, b"new")
+sh("ip link set lo up")
+old = open_()
+said = ["before", asks(old)]
+sh("rules | nft -f -")
+new, again = open_(), open_(5555)
+said += ["redirected", asks(new), asks(again), "one of before", asks(old)]
+again.close()
+sh("nft flush chain inet signalbox_handover output")
+said += ["given back", asks(open_()), "from the same port", asks(open_(5555)), "the others", asks(new), asks(old)]
+sh("rules | nft -f -; nft flush ruleset")
+said += ["all tables flushed", asks(open_()), asks(old)]
+print(" ".join(said))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own needs root")
+def test_the_kernel_redirects_what_begins_and_nothing_else(tmp_path: Path) -> None:
+    """haproxy/haproxy#3472 (a client takes its port again), firewalld/firewalld#742 (all tables are flushed)."""
+    host = Host(tmp_path, 4000)
+    (host.place / "port").write_text("24100\n")
+    (tmp_path / "bin/nft").unlink()
+    functions = host.text.partition("case $1 in")[0]
+    done = subprocess.run(["unshare", "--net", "python3", "-c", IN_A_NETWORK_OF_ITS_OWN],
+                          input=functions, capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    assert done.stdout.split("\n")[0] == (
+        "before old? redirected new? new? one of before old? given back old? from the same port old?"
+        " the others new? old? all tables flushed old? old?"
+    ), done.stderr
