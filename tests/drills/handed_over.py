@@ -22,6 +22,7 @@ from tests.lab.machine import wait_until
 BEFORE = "eb99c20"  # the last commit of the layout of before
 UNIT = "signalbox-handover.service"
 RESTARTS = {"gateway": {"limits": {"tasks": 600}}}  # a line of the unit
+PATIENT = {"gateway": {"start_timeout_seconds": 600}}  # LiteLLM takes minutes to come up on a machine that is busy
 BEGUN = "nft list table inet signalbox_handover 2>/dev/null | grep -q redirect"
 # What a plan of today names on a host of before: programs that have moved, what says where they are now, and what came
 # with the issue before the move: /context of a crowded session, and what is told when a session stops.
@@ -171,7 +172,7 @@ def at_work() -> Iterator[list[str]]:
 def from_before(stage: Stage) -> Figures:
     """A host of the layout of before: the plan names moved programs, and the one deploy that it takes is not felt."""
     stage.bare(HOST)
-    site = stage.site()
+    site = stage.site(settings=PATIENT)
     try:
         with earlier.earlier(BEFORE) as old:
             earlier.deploy(old, site.inventory())
