@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Any
 
 import click
 
@@ -18,9 +18,6 @@ from signalbox.settings.layers import Layer
 from signalbox.settings.sections.secrets import Secrets
 from signalbox.settings.settings import sections
 from signalbox.vault.keyring import Keyring, VaultFiles
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class SecretsGroup(click.Group):
@@ -46,18 +43,49 @@ class SecretName(click.ParamType[str]):
 
 
 class State:
-    """What the settings say of secrets."""
+    """What the settings say of secrets; read once it is needed, which help is not.
 
-    def __init__(self, layers: Sequence[Layer], host: str, given: bool, key: str | None) -> None:
-        if key is not None:
-            layers = [*layers, ("--key", {"secrets": {"key": key}})]
+    Args:
+        load: reads the layers of the settings, and the name of whom they are of. given: whether a host was named.
+        key: in place of the setting secrets.key.
+    """
+
+    def __init__(self, load: Callable[[], tuple[Sequence[Layer], str]], given: bool, key: str | None) -> None:
+        self._load, self._given, self._key = load, given, key
+
+    @cached_property
+    def _read(self) -> tuple[Sequence[Layer], str]:
+        layers, host = self._load()
+        return (layers if self._key is None else [*layers, ("--key", {"secrets": {"key": self._key}})]), host
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """The layers of the settings."""
+        return self._read[0]
+
+    @property
+    def host(self) -> str | None:
+        """The host that was named; None: none was."""
+        return self._read[1] if self._given else None
+
+    @cached_property
+    def settings(self) -> Secrets:
+        """The section `secrets`."""
         try:
-            self.settings: Secrets = sections(layers, host, ("secrets",))["secrets"]
+            found: Secrets = sections(self.layers, self._read[1], ("secrets",))["secrets"]
         except SettingsError as error:
             raise Failure(str(error)) from None
-        self.layers, self.host = layers, host if given else None
-        self.files = VaultFiles(self.settings.vault_files)
-        self.keys = Keyring(self.settings.key, self.settings.keys)
+        return found
+
+    @cached_property
+    def files(self) -> VaultFiles:
+        """The files of the vault."""
+        return VaultFiles(self.settings.vault_files)
+
+    @cached_property
+    def keys(self) -> Keyring:
+        """What opens them."""
+        return Keyring(self.settings.key, self.settings.keys)
 
 
 scope_option = click.option(
@@ -70,11 +98,4 @@ scope_option = click.option(
 )
 
 
-def with_state(command: Callable[Concatenate[State, P], R]) -> Callable[P, R]:
-    """Give a command what the group has made ready: read once it runs, so that --help needs no inventory."""
-
-    @click.pass_obj
-    def with_it(read: Callable[[], State], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return command(read(), *args, **kwargs)
-
-    return update_wrapper(with_it, command)
+with_state = click.make_pass_decorator(State)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -51,12 +52,8 @@ def secrets(context: click.Context, inventory: Path | None, host: str | None, ke
     signalbox secrets check                      can everything be decrypted?
     """
     given = inventory is not None or host is not None
-
-    def read() -> State:
-        layers = read_layers(inventory, host) if given else read_agreed(None, None, ("secrets",))
-        return State(*layers, given, key)
-
-    context.obj = read
+    read = partial(read_layers, inventory, host) if given else partial(read_agreed, None, None, ("secrets",))
+    context.obj = State(read, given, key)
 
 
 @secrets.command()
