@@ -12,7 +12,7 @@ from pyinfra.connectors import ssh
 from pyinfra.connectors.ssh import SSHConnector
 
 from signalbox.engine.logins import deploy_user
-from signalbox.shell import command_of, no_answer, sh
+from signalbox.shell import command_of, no_answer
 
 _SECONDS = 30.0  # a login that has not run a command by then is told as such
 
@@ -40,7 +40,7 @@ def problem(host: Host, privileges: dict[str, Any]) -> str | None:
     user = deploy_user(host)
     address = str(host.data.get("ssh_hostname") or host.name)
     try:
-        unix = ssh.make_unix_command_for_host(host.state, host, command_of(sh(no_answer.PROBE)), **privileges)
+        unix = ssh.make_unix_command_for_host(host.state, host, command_of(no_answer.PROBE), **privileges)
         with gevent.Timeout(_SECONDS, TimeoutError()):
             said = _said(host.connector, unix.get_raw_value())
     except TimeoutError:

@@ -10,10 +10,11 @@ import re
 import shlex
 
 from signalbox.host.shared.output import shown
+from signalbox.shell.script import sh
 
 WORD = "signalbox-here"  # in two halves in the command: a shell that repeats what it is given has not run it
 # With a line end in it, as most commands of a deploy have.
-PROBE = "sh -c ':\nprintf \"\\n%s-%s\\n\" signalbox here'"
+PROBE = sh("sh -c ':\nprintf \"\\n%s-%s\\n\" signalbox here'")
 MAX_BYTES = 64 * 1024  # of what is looked at
 _SHOWN = 120  # letters of a host's own words
 _CLOUD = re.compile(r'login as the user "?([a-z_][a-z0-9_.-]{0,31})"? rather than', re.ASCII | re.IGNORECASE)
