@@ -187,10 +187,19 @@ class Channel:
 def test_a_stream_of_anything_is_an_answer_or_none(pieces: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("signalbox.engine.readahead.stream.secrets.token_hex", lambda _: "word")
-        stream = Stream(Channel(b"".join(pieces), 7), [Question("a"), Question("b")])
+        stream = Stream(Channel(b"".join([b"\nword begin\n", *pieces]), 7), [Question("a"), Question("b")])
         stream.answer(Question("a"), 5)
         stream.finish(5)
         assert stream._reader.successful()
+
+
+def test_what_a_shell_greets_with_is_no_part_of_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signalbox.engine.readahead.stream.secrets.token_hex", lambda _: "word")
+    told = b"host ready> \nword begin\nfirst\nword 0 0\n"
+    stream = Stream(Channel(told, 5), [Question("a")])
+    answer = stream.answer(Question("a"), 5)
+    assert answer
+    assert answer.lines == ["first"]
 
 
 def test_bytes_that_come_one_by_one_are_looked_through_once() -> None:
