@@ -1,8 +1,9 @@
 """Many questions over one SSH channel, each answered as soon as its command has ended.
 
-A shell on the host reads a script: a line that says where answers begin, then each question's command in a shell of its own, as it would be run alone (nothing on
-stdin), then a line with a random word, the question's number and the exit status. Lines before that are the answer.
-What bounds and wraps an answer of `asked` is left out, for four programs are half of the price: both is done here.
+A shell on the host reads a script: a line that says where answers begin, then each question's command in a shell of
+its own, as it would be run alone (nothing on stdin), then a line with a random word, the question's number and the exit
+status. Lines before that are the answer. What bounds and wraps an answer of `asked` is left out, for four programs are
+half of the price: both is done here.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ STATES = (
     State(
         "no-tun",
         "a container without /dev/net/tun",
-        "https://github.com/rootless-containers/slirp4netns/issues/143",
+        "https://github.com/podman-container-tools/podman/issues/10001",
         "umount /dev/net/tun 2>/dev/null; rm -f /dev/net/tun",
         "refused",
         (
@@ -60,7 +60,7 @@ STATES = (
     State(
         "no-user-namespaces",
         "user namespaces are off, as hardening guides have it",
-        "https://github.com/dev-sec/ansible-collection-hardening/issues/591",
+        "https://github.com/podman-container-tools/podman/issues/7704",
         "echo user.max_user_namespaces=0 > /etc/sysctl.d/99-hardening.conf && mount -o remount,bind,rw /proc/sys"
         " && sysctl -qw user.max_user_namespaces=0",
         "refused",

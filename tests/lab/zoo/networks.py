@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.zoo.state import State
+from tests.lab.zoo.state import UNREPORTED, State
 
 _NFT = "nft list chain inet signalbox input"
 
@@ -20,7 +20,7 @@ STATES = (
     State(
         "public-subnet",
         "a VPS is in a public network with 4096 addresses, which it shares with strangers",
-        "https://github.com/crowdsecurity/crowdsec/issues/1520",
+        UNREPORTED,
         "ip link add public0 type dummy && ip address add 45.77.1.2/20 dev public0 && ip link set public0 up",
         proves=f"! {_NFT} | grep -F 45.77. && ! fail2ban-client get sshd ignoreip | grep -F 45.77."
         " && ! grep -rF 45.77. /etc/ssh/sshd_config.d",
@@ -35,7 +35,7 @@ STATES = (
     State(
         "avahi",
         "avahi tells the host's name to the network, and the inventory may reach it as NAME.local",
-        "https://github.com/avahi/avahi/issues/388",
+        UNREPORTED,
         "apt-get -q update && apt-get -yq install avahi-daemon",
         "warned",
         ("the firewall shuts udp/5353 (avahi-daemon of avahi-daemon.service, user avahi), as the settings say",),
@@ -43,13 +43,13 @@ STATES = (
     State(
         "no-ipv6",
         "IPv6 is off",
-        "https://github.com/ufw/ufw/issues/2",
+        UNREPORTED,
         "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1",
     ),
     State(
         "iptables-rules",
         "rules of iptables drop what comes in, but for SSH and answers",
-        "https://github.com/docker/for-linux/issues/1492",
+        UNREPORTED,
         "apt-get -q update && apt-get -yq install iptables && iptables -A INPUT -m conntrack --ctstate"
         " ESTABLISHED,RELATED -j ACCEPT && iptables -A INPUT -i lo -j ACCEPT && iptables -A INPUT -p tcp --dport 22 -j"
         " ACCEPT && iptables -P INPUT DROP",
@@ -58,7 +58,7 @@ STATES = (
     State(
         "web-server",
         "a web server answers on port 80",
-        "https://github.com/konstruktoid/ansible-role-hardening/issues/52",
+        UNREPORTED,
         "systemd-run --unit=web --quiet python3 -m http.server 80 && sleep 1",
         "refused",
         ("tcp/80 (python3 of web.service)",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.zoo.state import State
+from tests.lab.zoo.state import UNREPORTED, State
 
 _LIST = "/etc/apt/sources.list.d"
 _HERE = "http://127.0.0.1:8099"  # nobody answers there
@@ -14,7 +14,7 @@ STATES = (
     State(
         "apt-cdrom",
         "/etc/apt/sources.list has the line of the installer's CD",
-        "https://github.com/geerlingguy/ansible-role-docker/issues/109",
+        "https://github.com/pop-os/iso/issues/206",
         "echo 'deb cdrom:[Debian GNU/Linux 13.1.0 _Trixie_ - Official amd64 NETINST]/ trixie main'"
         " > /etc/apt/sources.list",
         "warned",
@@ -41,7 +41,7 @@ STATES = (
     State(
         "apt-malformed",
         "a line of a source lacks its suite",
-        "https://github.com/ansible/ansible/issues/63588",
+        UNREPORTED,
         f"echo 'deb {_HERE}/debian' > {_LIST}/mine.list",
         "refused",
         (
@@ -75,7 +75,7 @@ STATES = (
     State(
         "apt-unreachable",
         "a repository's server is gone",
-        "https://github.com/nodesource/distributions/issues/1582",
+        "https://github.com/ansible-community/ppa/issues/89",
         f"echo 'deb [trusted=yes] {_HERE}/gone trixie main' > {_LIST}/gone.list",
         "warned",
         (f"apt cannot use a source of {_LIST}/gone.list: ",),
@@ -83,7 +83,7 @@ STATES = (
     State(
         "apt-proxy-dead",
         "apt is told a proxy that is gone",
-        "https://github.com/sameersbn/docker-apt-cacher-ng/issues/28",
+        UNREPORTED,
         'echo \'Acquire::http::Proxy "http://127.0.0.1:3142"; Acquire::https::Proxy "http://127.0.0.1:3142";\''
         " > /etc/apt/apt.conf.d/99proxy",
         "refused",
@@ -97,7 +97,7 @@ STATES = (
     State(
         "apt-no-debian",
         "the host was made offline: no source of Debian's is left",
-        "https://github.com/ansible/ansible/issues/69579",
+        UNREPORTED,
         f"mv {_LIST}/debian.sources /root/; rm -rf /var/lib/apt/lists/*",
         "refused",
         ("apt has no source of ", "Debian's own has them: write mirrors.debian, or mend"),
@@ -106,7 +106,7 @@ STATES = (
     State(
         "dpkg-interrupted",
         "an upgrade was broken off: a package is unpacked and not configured",
-        "https://github.com/ansible/ansible/issues/76811",
+        UNREPORTED,
         "apt-get -q update && cd /tmp && apt-get -q download hello && dpkg --unpack hello_*.deb && rm hello_*.deb",
         proves="[ \"$(dpkg-query -W -f '${db:Status-Status}' hello)\" = installed ]",
     ),
@@ -120,7 +120,7 @@ STATES = (
     State(
         "no-docs",
         "dpkg leaves documentation out, as small images have it",
-        "https://github.com/debuerreotype/debuerreotype/issues/65",
+        UNREPORTED,
         "printf '%s\\n' 'path-exclude /usr/share/doc/*' 'path-exclude /usr/share/man/*' 'path-exclude"
         " /usr/share/locale/*' > /etc/dpkg/dpkg.cfg.d/docker",
         sections=("rootless_docker",),

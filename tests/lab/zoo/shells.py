@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.zoo.state import State
+from tests.lab.zoo.state import UNREPORTED, State
 
 _FIRST = "f=/root/.bashrc; { cat; cat $f; } > /root/new && mv /root/new $f"
 ENDS = (
@@ -14,26 +14,26 @@ STATES = (
     State(
         "noisy-shell",
         "~/.bashrc of root greets everybody, also who only runs a command",
-        "https://github.com/ansible/ansible/issues/9273",
+        "https://github.com/ansible/ansible/issues/2268",
         f"echo 'echo Welcome to our server' | ({_FIRST})",
     ),
     State(
         "noisy-without-newline",
         "~/.bashrc prints a prompt of its own, without a line end, and a word when the shell ends",
-        "https://github.com/ansible/ansible/issues/13401",
+        "https://github.com/ansible/ansible/pull/15337",
         f"printf '%s\\n' 'printf \"host ready> \"' \"trap 'printf bye' EXIT\" | ({_FIRST})",
     ),
     State(
         "noisy-neofetch",
         "~/.bashrc shows a picture in colours: 300 lines, with what is no UTF-8 and lines like JSON",
-        "https://github.com/ansible/ansible/issues/43857",
+        "https://github.com/ansible/ansible/issues/15982",
         "printf '%s\\n' 'for i in $(seq 150); do printf \"\\033[31m\\377\\n{\\\"host\\\": 1}\\r\\n\"; done'"
         f" 'echo to-stderr >&2' | ({_FIRST})",
     ),
     State(
         "shell-ends",
         "~/.bashrc ends a shell that has no prompt",
-        "https://github.com/ansible/ansible/issues/23329",
+        UNREPORTED,
         f"echo '[ -n \"$PS1\" ] || exit 0' | ({_FIRST})",
         "refused",
         (ENDS,),
@@ -42,7 +42,7 @@ STATES = (
     State(
         "shell-is-tmux",
         "~/.bashrc puts every session into a terminal's program",
-        "https://github.com/tmux/tmux/issues/2223",
+        UNREPORTED,
         f"apt-get -q update && apt-get -yq install tmux && echo 'exec tmux' | ({_FIRST})",
         "refused",
         (
@@ -55,7 +55,7 @@ STATES = (
     State(
         "shell-csh",
         "root's login shell is tcsh",
-        "https://github.com/ansible/ansible/issues/13179",
+        "https://github.com/ansible/ansible/issues/14309",
         "apt-get -q update && apt-get -yq install tcsh && chsh -s /bin/tcsh root",
         "refused",
         (
@@ -67,14 +67,14 @@ STATES = (
     State(
         "shell-zsh",
         "root's login shell is zsh, with a ~/.zshenv that greets",
-        "https://github.com/pyinfra-dev/pyinfra/issues/1021",
+        UNREPORTED,
         "apt-get -q update && apt-get -yq install zsh && chsh -s /usr/bin/zsh root"
         " && echo 'echo zsh is here' > /root/.zshenv",
     ),
     State(
         "shell-nologin",
         "root's shell is nologin, as hardening guides have it",
-        "https://github.com/dev-sec/ansible-collection-hardening/issues/279",
+        UNREPORTED,
         "chsh -s /usr/sbin/nologin root",
         "refused",
         (
@@ -86,20 +86,20 @@ STATES = (
     State(
         "umask-077",
         "~/.bashrc and login.defs have umask 077, as hardening guides have it",
-        "https://github.com/ansible/ansible/issues/57618",
+        UNREPORTED,
         f"echo 'umask 077' | ({_FIRST}); sed -i 's/^UMASK.*/UMASK 077/' /etc/login.defs",
         sections=("rootless_docker", "gateway", "toolchain", "launchers", "secrets", "doctor"),
     ),
     State(
         "locale-missing",
         "/etc/default/locale and ~/.bashrc name a language that is not there, so that every program complains",
-        "https://github.com/ansible/ansible/issues/70907",
+        UNREPORTED,
         f"echo LANG=de_DE.UTF-8 > /etc/default/locale; echo 'export LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8' | ({_FIRST})",
     ),
     State(
         "tmpdir-gone",
         "~/.bashrc has TMPDIR at a directory that is gone",
-        "https://github.com/ansible/ansible/issues/74757",
+        UNREPORTED,
         f"echo 'export TMPDIR=/mnt/scratch/tmp' | ({_FIRST})",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.zoo.state import State
+from tests.lab.zoo.state import UNREPORTED, State
 
 _ADMIN = (
     "useradd -m -s /bin/bash admin && install -d -m 700 -o admin -g admin /home/admin/.ssh"
@@ -20,7 +20,7 @@ STATES = (
     State(
         "password-expired",
         "a fresh VPS wants root's password changed at the first login (chage -d 0)",
-        "https://github.com/ansible/ansible/issues/15297",
+        "https://github.com/Gamocosm/Gamocosm/issues/121",
         "echo root:first-password | chpasswd && chage -d 0 root",
         "refused",
         (
@@ -32,7 +32,7 @@ STATES = (
     State(
         "cloud-init-root",
         "a cloud image lets nobody work as root: cloud-init has put a command before its key",
-        "https://github.com/canonical/cloud-init/issues/3512",
+        "https://github.com/voxpupuli/beaker/issues/620",
         f"{_ADMIN}{_SUDO}; sed -i '{_CLOUD_INIT}' /root/.ssh/authorized_keys",
         "refused",
         (
@@ -44,7 +44,7 @@ STATES = (
     State(
         "forced-command",
         "root's key has a command of the person's own, for a backup",
-        "https://github.com/ansible/ansible/issues/62353",
+        UNREPORTED,
         "sed -i 's/^/command=\"echo this key is for backups\" /' /root/.ssh/authorized_keys",
         "refused",
         (
@@ -57,7 +57,7 @@ STATES = (
     State(
         "sudo-requiretty",
         "sudo works at a terminal alone (requiretty), as older hardening guides have it",
-        "https://github.com/ansible/ansible/issues/11694",
+        "https://github.com/rundeck/rundeck/issues/3475",
         f"{_ADMIN}{_SUDO}; echo 'Defaults requiretty' >> /etc/sudoers.d/admin",
         "refused",
         (
@@ -70,7 +70,7 @@ STATES = (
     State(
         "sudo-asks",
         "sudo asks for a password that the settings do not name",
-        "https://github.com/ansible/ansible/issues/12505",
+        "https://github.com/kubernetes-sigs/kubespray/issues/3343",
         f"{_ADMIN} && echo admin:pw | chpasswd && echo 'admin ALL=(ALL:ALL) ALL' > /etc/sudoers.d/admin",
         "refused",
         (
@@ -83,7 +83,7 @@ STATES = (
     State(
         "sudo-unresolved",
         "the host's own name is not in /etc/hosts, so that sudo complains each time",
-        "https://github.com/ansible/ansible/issues/12371",
+        UNREPORTED,
         f"{_ADMIN}{_SUDO}; sed -i '/127.0.1.1/d' /etc/hosts; sed -i '/^nameserver/s/.*/nameserver 198.18.255.254/'"
         " /etc/resolv.conf.none 2>/dev/null; true",
         settings=AS_ADMIN,
@@ -91,14 +91,14 @@ STATES = (
     State(
         "sshrc",
         "/etc/ssh/sshrc and a banner of sshd's say something at each login",
-        "https://github.com/ansible/ansible/issues/43353",
+        "https://github.com/ansible/ansible/issues/6309",
         "echo 'echo You are being watched' > /etc/ssh/sshrc; echo 'Authorised use only.' > /etc/issue.net;"
         " echo 'Banner /etc/issue.net' > /etc/ssh/sshd_config.d/00-banner.conf; systemctl reload ssh",
     ),
     State(
         "one-session",
         "sshd grants one session a connection (MaxSessions 1)",
-        "https://github.com/ansible/ansible/issues/36218",
+        "https://github.com/gravitational/teleport/issues/23593",
         "echo 'MaxSessions 1' > /etc/ssh/sshd_config.d/00-sessions.conf; systemctl reload ssh",
         "refused",
         (
@@ -111,36 +111,13 @@ STATES = (
     State(
         "no-sftp",
         "sshd has no sftp, as hardening guides have it",
-        "https://github.com/pyinfra-dev/pyinfra/issues/1069",
+        UNREPORTED,
         "sed -i '/^Subsystem/d' /etc/ssh/sshd_config; systemctl reload ssh",
     ),
     State(
         "ssh-socket",
         "sshd is started by systemd for each connection (ssh.socket)",
-        "https://bugs.debian.org/cgi-bin/bugreport.cgi?bug=1039979",
+        UNREPORTED,
         "systemctl disable -q --now ssh.service; systemctl enable -q --now ssh.socket",
-    ),
-    State(
-        "keys-elsewhere",
-        "sshd reads keys from /etc/ssh/keys/%u alone",
-        "https://github.com/ansible/ansible/issues/19577",
-        "install -d /etc/ssh/keys && cp /root/.ssh/authorized_keys /etc/ssh/keys/root"
-        " && echo 'AuthorizedKeysFile /etc/ssh/keys/%u' > /etc/ssh/sshd_config.d/00-keys.conf && systemctl reload ssh",
-        "warned",
-        (
-            "sshd there reads the keys of claude from /etc/ssh/keys/%u and not from ~/.ssh/authorized_keys, where"
-            " service_user.authorized_keys are written; who comes in as claude needs them there, too",
-        ),
-    ),
-    State(
-        "allow-users",
-        "sshd lets root in and nobody else (AllowUsers)",
-        "https://github.com/dev-sec/ansible-collection-hardening/issues/389",
-        "echo 'AllowUsers root' > /etc/ssh/sshd_config.d/00-allow.conf && systemctl reload ssh",
-        "warned",
-        (
-            "sshd there lets no claude in (AllowUsers root); to come in as claude, add it to AllowUsers in"
-            " /etc/ssh/sshd_config.d/00-allow.conf",
-        ),
     ),
 )

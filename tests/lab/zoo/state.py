@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+UNREPORTED = "no public report of it was looked up"
 Outcome = Literal["works", "warned", "refused"]
 
 # Sections that a state does not bear on are left out, so that a deploy to its host takes a third of the time.
@@ -14,7 +15,7 @@ LIGHT = ("hardening", "rootless_docker", "gateway", "toolchain", "launchers", "s
 
 @dataclass(frozen=True)
 class State:
-    """One state. `found`: what the host has, in words. source: the public report or the page that has it.
+    """One state. `found`: what the host has, in words. source: the public report that has it, or UNREPORTED.
 
     script: sh, as root on the host, that makes a bare host so. boot: words for systemd-nspawn. private: how many ids
     the host has of its own (systemd-nspawn --private-users), 0: it has this machine's.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.lab.zoo.state import State
+from tests.lab.zoo.state import UNREPORTED, State
 
 STATES = (
     State(
         "home-elsewhere",
         "the user claude is there, with its home on another disk",
-        "https://github.com/ansible/ansible/issues/11024",
+        UNREPORTED,
         "useradd -m -d /srv/claude -s /bin/bash claude",
         "refused",
         (
@@ -35,7 +35,7 @@ STATES = (
     State(
         "primary-group-users",
         "new users have the group `users`, not one of their own (USERGROUPS_ENAB no)",
-        "https://github.com/ansible/ansible/issues/6210",
+        UNREPORTED,
         "sed -i 's/^USERGROUPS_ENAB.*/USERGROUPS_ENAB no/' /etc/login.defs",
         proves="[ $(id -gn claude) = claude ]",
     ),
@@ -58,7 +58,7 @@ STATES = (
     State(
         "home-noexec",
         "/home is a file system of its own, mounted with noexec",
-        "https://github.com/nodenv/nodenv/issues/198",
+        "https://github.com/nvm-sh/nvm/issues/1675",
         "mount -t tmpfs -o size=9g,noexec,mode=755 home /home",
         "refused",
         (
@@ -71,7 +71,7 @@ STATES = (
     State(
         "home-small",
         "/home is a file system of its own, and small",
-        "https://github.com/moby/moby/issues/21925",
+        UNREPORTED,
         "mount -t tmpfs -o size=48m,mode=755 home /home",
         "refused",
         (
@@ -90,7 +90,7 @@ STATES = (
     State(
         "usr-readonly",
         "/usr is mounted read-only, and made writable for upgrades alone",
-        "https://github.com/ansible/ansible/issues/14365",
+        UNREPORTED,
         "mount --bind /usr /usr && mount -o remount,bind,ro /usr",
         "refused",
         ("/usr is mounted read-only; mount -o remount,rw /usr, and see /etc/fstab",),
