@@ -20,6 +20,7 @@ from signalbox.desired.firewall import (
 )
 from signalbox.desired.render import render
 from signalbox.engine.deploy import deploy
+from signalbox.engine.logins import address_of
 from signalbox.engine.outcome import fail, remark, warn
 from signalbox.facts import FileText, Placed
 from signalbox.facts.before import Listener, Listeners, unheard
@@ -32,6 +33,7 @@ from signalbox.operations.guarded import Proof
 from signalbox.settings.sections.firewall import Firewall
 
 UNIT = "signalbox-firewall.service"
+_MDNS = "udp/5353"
 LOOKUP = "/usr/local/lib/signalbox/egress"
 
 
@@ -49,6 +51,16 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     session = host.get_fact(Session, _sudo=False)
     is_first = host.get_fact(Placed, path=RULES, kind="file").entry is None  # else all of it was said before
     shut = _shut(settings) if is_first else []
+    name = address_of(host)
+    if is_first and name.endswith(".local") and _MDNS not in settings.open:
+        shut_still = ", ".join(f'"{each}"' for each in settings.shut if each != _MDNS)
+        fail(
+            [
+                f"this deploy reaches the host as {name}, by mDNS, and the firewall would shut {_MDNS}, by which that"
+                f' name is found; nothing was changed. Write firewall.open = {{"{_MDNS}": ["lan"]}} and firewall.shut ='
+                f" [{shut_still}], or an address into ssh_hostname"
+            ]
+        )
     if not is_first:
         _shared(settings, ssh)
     incoming = input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others)

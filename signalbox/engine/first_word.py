@@ -11,7 +11,7 @@ from pyinfra.api import Host
 from pyinfra.connectors import ssh
 from pyinfra.connectors.ssh import SSHConnector
 
-from signalbox.engine.logins import deploy_user
+from signalbox.engine.logins import address_of, deploy_user
 from signalbox.shell import command_of, no_answer
 
 _SECONDS = 30.0  # a login that has not run a command by then is told as such
@@ -38,7 +38,6 @@ def problem(host: Host, privileges: dict[str, Any]) -> str | None:
     if not isinstance(host.connector, SSHConnector) or host.connector.client is None:
         return None
     user = deploy_user(host)
-    address = str(host.data.get("ssh_hostname") or host.name)
     try:
         unix = ssh.make_unix_command_for_host(host.state, host, command_of(no_answer.PROBE), **privileges)
         with gevent.Timeout(_SECONDS, TimeoutError()):
@@ -57,7 +56,7 @@ def problem(host: Host, privileges: dict[str, Any]) -> str | None:
         return None
     if no_answer.answered(said):
         return None
-    why = no_answer.why(said, user, address)
+    why = no_answer.why(said, user, address_of(host))
     # At a terminal pyinfra asks for the password itself.
     return None if "asks" in why and "sudo_password" in why and sys.stdin.isatty() else why
 

@@ -21,12 +21,12 @@ _WORDS = 300  # letters of apt's own
 class SourcesState:
     """unreadable: why apt reads no source at all, "": it does. broken: what is wrong with a source, by its file.
 
-    known: those of the packages asked for of which a source knows.
+    known: those of the packages asked for of which a source knows; None: nothing was answered.
     """
 
     unreadable: str = ""
     broken: Mapping[str, str] = field(default_factory=dict)
-    known: tuple[str, ...] = ()
+    known: tuple[str, ...] | None = None
 
 
 class Sources(HostFact[SourcesState]):

@@ -100,7 +100,7 @@ def sources(wanted: list[str], from_elsewhere: Sequence[str], replaced: bool) ->
             f"apt reads none of its sources: {shown(found.unreadable)}; take the one that is wrong out of"
             " /etc/apt/sources.list or /etc/apt/sources.list.d, until apt-get update ends without an error"
         ]
-    unknown = [package for package in missing if package not in found.known]
+    unknown = [package for package in missing if found.known is not None and package not in found.known]
     wrong = [f"{shown(where)}: {shown(words)}" for where, words in found.broken.items()]
     if unknown and not replaced:
         more = f" ({'; '.join(wrong)})" if wrong else ""
