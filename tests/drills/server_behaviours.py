@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -34,8 +33,9 @@ class Behaviour:
     kinds: of servers that it is reported of; the first is played in every form, the others with -p and tools.
     prompt: of the first turn, where another than that of the form. arguments: more of Claude Code's.
     by: who does the work, of each way: "local", "cloud", "nobody", or either, as "nobody|cloud". words: what the person
-    reads where nobody does (a pattern). without: what the control plays in place of `have`, where it is not plain
-    Claude Code that fails. refused: messages that the server itself must refuse, where neither does.
+    reads where nobody does (a pattern). taken_out: what sed takes out of the gateway's start, so that the control fails
+    through the gateway. without: what the control plays in place of `have`, where nothing of ours is in the way, and
+    plain Claude Code does not fail either. refused: messages that the server itself must refuse, where neither does.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Behaviour:
     prompt: str | None = None
     arguments: str = ""
     words: str = r"\S"
+    taken_out: str | None = None
     without: Callable[[Stage, Kind], AbstractContextManager[None]] | None = None
     refused: Sequence[Mapping[str, Any]] | None = None
 
@@ -63,14 +64,6 @@ def _slow(stage: Stage, kind: Kind) -> AbstractContextManager[None]:
 def _slow_to_tell(stage: Stage, kind: Kind) -> Iterator[None]:
     """Have the server tell what it has later than the gateway waits, and sooner than a launcher does."""
     with fault(stage, kind.server, "hang", path="*models*", seconds=2.5):
-        yield
-
-
-@contextmanager
-def _slow_to_strangers(stage: Stage, kind: Kind) -> Iterator[None]:
-    """The same, once it is long ago that it has worked for anybody here: LATELY of failover.py."""
-    with _slow_to_tell(stage, kind):
-        time.sleep(65)
         yield
 
 
@@ -106,6 +99,7 @@ CALLS = {"role": "assistant", "content": None, "tool_calls": [CALLED]}
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "done"}
 ALL_LOCAL = {"gateway": "local", "direct": "local", "private": "local"}
 NO_GATEWAY = {"gateway": "cloud", "direct": "nobody", "private": "nobody"}
+NO_REPAIR = "s/^splitter\\._expand = .*//"
 NOBODY = dict.fromkeys(ALL_LOCAL, "nobody")  # a thought has gone out by then
 BEHAVIOURS = (
     Behaviour(
@@ -190,6 +184,7 @@ BEHAVIOURS = (
         _habit("own ids"),
         {"gateway": "local"},
         prompt=TOOL,
+        taken_out="s/call_ids\\.written(\\(.*\\))$/\\1/",
         refused=(ASKS, CALLS, RESULT),
     ),
     Behaviour(
@@ -220,7 +215,7 @@ BEHAVIOURS = (
         _habit("names each piece"),
         {"gateway": "local"},
         prompt=TOOL,
-        without=_says(""),
+        taken_out=NO_REPAIR,
     ),
     Behaviour(
         "late-thoughts",
@@ -229,7 +224,7 @@ BEHAVIOURS = (
         ("vllm", "lm_studio"),
         _habit("thinks between"),
         ALL_LOCAL,
-        without=_says(""),
+        taken_out=NO_REPAIR,
     ),
     Behaviour(
         "thoughts-alone",
@@ -266,7 +261,7 @@ BEHAVIOURS = (
         ("lm_studio", "vllm"),
         _busy,
         ALL_LOCAL,
-        without=_slow_to_strangers,
+        taken_out="s/there = any(works_on.*/there = False/; s/^LATELY = 60.0/LATELY = 0.0/",
     ),
     Behaviour(
         "printed-call",

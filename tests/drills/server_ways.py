@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -76,12 +78,28 @@ def prepare() -> None:
 
 def control(stage: Stage, behaviour: Behaviour, kind: Kind) -> str:
     """See that the cell fails without what is ours, or without the behaviour; return what was said of it."""
+    if behaviour.taken_out:
+        with _taken_out(behaviour.taken_out):
+            return must_fail(lambda: look(stage, behaviour, kind, "gateway", "-p"), "the gateway without its mend")
     if behaviour.refused:
         return must_fail(lambda: _takes(stage, behaviour, kind), "the server itself, asked otherwise")
     if behaviour.without is None:
         return must_fail(lambda: plainly(stage, behaviour, kind), "plain claude")
     other = replace(behaviour, have=behaviour.without)
     return must_fail(lambda: look(stage, other, kind, "gateway", "-p"), "a server that does otherwise")
+
+
+@contextmanager
+def _taken_out(script: str) -> Iterator[None]:
+    """Have the gateway run with what sed makes of its start, and then as it was."""
+    start, own = "/home/litellm/.config/signalbox/gateway/start", "/root/drill-start"
+    reload = "systemctl --user --machine=litellm@.host reload litellm.service"
+    changed = f"cp {start} {own} && sed -i {shlex.quote(script)} {start} && ! cmp -s {start} {own} && {reload}"
+    hosts.run(HOST, changed, timeout=300)
+    try:
+        yield
+    finally:
+        hosts.run(HOST, f"cat {own} > {start} && rm {own} && {reload}", timeout=300)
 
 
 def look(stage: Stage, behaviour: Behaviour, kind: Kind, way: str, form: str) -> dict[str, str]:
