@@ -6,6 +6,7 @@ import hashlib
 
 from pyinfra import host
 
+from signalbox.desired import symptoms
 from signalbox.desired.packages import NEEDED
 from signalbox.desired.render import render
 from signalbox.engine.changes import want
@@ -14,7 +15,6 @@ from signalbox.engine.outcome import warn
 from signalbox.facts import SecurityUpdates
 from signalbox.facts.in_effect import Upgrades
 from signalbox.facts.packages import TimeDaemons
-from signalbox.fleet import symptoms
 from signalbox.operations import (
     absent,
     debian_sources,

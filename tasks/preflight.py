@@ -8,6 +8,7 @@ from typing import Any
 
 from pyinfra import host
 
+from signalbox.desired import symptoms
 from signalbox.desired.addresses import of_url
 from signalbox.desired.firewall import is_own
 from signalbox.desired.ground import GroundState, Needs
@@ -20,7 +21,6 @@ from signalbox.facts import Machine, MachineState, ModelServers, Reachable
 from signalbox.facts.ground import Ground
 from signalbox.facts.networks import Networks
 from signalbox.facts.reach import Resolved
-from signalbox.fleet import symptoms
 from signalbox.fleet.from_the_gateway import Asked
 from signalbox.host.shared import context
 from signalbox.operations.packages import refused, sources

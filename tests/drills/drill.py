@@ -19,7 +19,7 @@ NAMES = (
     "inside", "skills", "sessions", "terminal", "backends", "real_model", "certify", "converged", "break_and_tell",
     "failover", "flood", "servers", "spending", "reached", "swap", "private", "usage", "readahead", "interrupted",
     "hostile", "unsaid", "lockout", "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift",
-    "remove", "lived_in", "rollout", "upgrade", "init", "adopt", "project", "demo",
+    "remove", "lived_in", "rollout", "upgrade", "init", "adopt", "project", "watched", "demo",
 )  # fmt: skip
 
 
