@@ -95,7 +95,7 @@ guard = {
 
 firewall = {
     "enabled": True,
-    "ssh_from": ["lan"],  # "lan" (private addresses and the host's own networks), "any", or networks as CIDR
+    "ssh_from": ["lan"],  # "lan" (private addresses, tunnels, tailnets; nothing public), "any", or networks as CIDR
     "ssh_ports": [22],  # of sshd
     "ssh_interfaces": [],  # only by these interfaces, such as ["wg0"]; []: by all
     "open": {},  # more that may come in: {"tcp/8080": ["lan"]}; {"ip/112": ["lan"]} is VRRP, by the number of its protocol

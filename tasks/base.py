@@ -12,8 +12,9 @@ from signalbox.desired.render import render
 from signalbox.engine.changes import want
 from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
-from signalbox.facts import Packages, SecurityUpdates
+from signalbox.facts import SecurityUpdates
 from signalbox.facts.in_effect import Upgrades
+from signalbox.facts.packages import TimeDaemons
 from signalbox.operations import (
     absent,
     debian_sources,
@@ -27,23 +28,21 @@ from signalbox.operations import (
 from signalbox.settings.sections.base import Base
 from signalbox.settings.sections.mirrors import Mirrors
 
-# One of them keeps the clock right; Debian has but one at a time. The first is installed where there is none.
-CLOCKS = ["systemd-timesyncd", "chrony", "ntpsec", "openntpd"]
+CLOCK = "systemd-timesyncd"  # installed where nothing keeps the clock right; Debian has but one at a time
 CA_DIRECTORY = "/usr/local/share/ca-certificates"
 
 
 def clocks(settings: Base) -> list[str]:
-    """Return the package that keeps the host's clock right: the one that is there, if it can."""
-    status = host.get_fact(Packages) if settings.enabled else {}
-    there = [each for each in CLOCKS[1:] if status.get(each) == "installed"]
-    return (there or CLOCKS)[:1] if settings.enabled else []
+    """Return the package that keeps the host's clock right: one that is there and provides `time-daemon`, if any."""
+    there = host.get_fact(TimeDaemons) if settings.enabled else []
+    return ([CLOCK] if CLOCK in there or not there else there[:1]) if settings.enabled else []
 
 
 @deploy("Base")
 def base(settings: Base, ca_certificates: tuple[str, ...], mirrors: Mirrors) -> None:
     """Bring the system to what every other task stands on. `ca_certificates` are PEM texts."""
     if not settings.enabled:
-        for package in (*NEEDED, CLOCKS[0]):  # other tasks still stand on those that an earlier deploy installed
+        for package in (*NEEDED, CLOCK):  # other tasks still stand on those that an earlier deploy installed
             want("package", package)
         return
     # Before packages: a corporate mirror may be signed by the corporate CA.

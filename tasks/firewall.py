@@ -20,10 +20,12 @@ from signalbox.desired.firewall import (
 )
 from signalbox.desired.render import render
 from signalbox.engine.deploy import deploy
+from signalbox.engine.logins import address_of
 from signalbox.engine.outcome import fail, remark, warn
-from signalbox.facts import Placed
+from signalbox.facts import FileText, Placed
 from signalbox.facts.before import Listener, Listeners, unheard
-from signalbox.facts.reach import Networks, Session
+from signalbox.facts.networks import Networks, SharedNetworks
+from signalbox.facts.reach import Session
 from signalbox.facts.tried import Heard
 from signalbox.facts.visitors import WTMPDB, Visitors
 from signalbox.operations import directories, file, firewall_rules, packages, unit
@@ -31,6 +33,7 @@ from signalbox.operations.guarded import Proof
 from signalbox.settings.sections.firewall import Firewall
 
 UNIT = "signalbox-firewall.service"
+_MDNS = "udp/5353"
 LOOKUP = "/usr/local/lib/signalbox/egress"
 
 
@@ -48,6 +51,18 @@ def firewall(settings: Firewall, user: str, needed: tuple[str, ...], proof: Proo
     session = host.get_fact(Session, _sudo=False)
     is_first = host.get_fact(Placed, path=RULES, kind="file").entry is None  # else all of it was said before
     shut = _shut(settings) if is_first else []
+    name = address_of(host)
+    if is_first and name.endswith(".local") and _MDNS not in settings.open:
+        shut_still = ", ".join(f'"{each}"' for each in settings.shut if each != _MDNS)
+        fail(
+            [
+                f"this deploy reaches the host as {name}, by mDNS, and the firewall would shut {_MDNS}, by which that"
+                f' name is found; nothing was changed. Write firewall.open = {{"{_MDNS}": ["lan"]}} and firewall.shut ='
+                f" [{shut_still}], or an address into ssh_hostname"
+            ]
+        )
+    if not is_first:
+        _shared(settings, ssh)
     incoming = input_rules(ssh, settings.ssh_ports, settings.ssh_interfaces, others)
     visitors = _shut_out(incoming, ssh, settings, attached, session.controller) if is_first else []
     hint = ""
@@ -152,6 +167,25 @@ def _shut_out(
     for each in words.values():
         warn(f"the firewall shuts out {each}, as the settings say")
     return list(words.values())
+
+
+def _shared(settings: Firewall, ssh: list[str] | None) -> None:
+    """Stop where an earlier deploy let in a public network as "lan", until the settings say what shall become of it."""
+    lines: list[str] = host.get_fact(FileText, path=RULES)
+    rules = "\n".join(lines)
+    let_in = {each for line in re.findall(r"saddr \{([^}]*)\}", rules) for each in line.replace(",", " ").split()}
+    now = [each for each in host.get_fact(SharedNetworks) if each in let_in]
+    lost = [each for each in now if not contains(ssh, each.partition("/")[0]) and each not in settings.shut]
+    if lost:
+        named = ", ".join(f'"{each}"' for each in lost)
+        written = ", ".join(f'"{each}"' for each in (*settings.ssh_from, *lost))
+        fail(
+            [
+                f"{', '.join(lost)} would lose its way in: it is a public network that this host shares with strangers,"
+                f' and "lan" no longer means it; nothing was changed. Write firewall.ssh_from = [{written}] to let it'
+                f" in as before, or firewall.shut = [{named}]"
+            ]
+        )
 
 
 def _lookups(user: str) -> None:

@@ -11,14 +11,19 @@ from pyinfra import host
 from signalbox.desired import symptoms
 from signalbox.desired.addresses import of_url
 from signalbox.desired.firewall import is_own
+from signalbox.desired.ground import GroundState, Needs
+from signalbox.desired.ground import problems as ground_problems
+from signalbox.desired.ground import warnings as ground_warnings
 from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail, warn
 from signalbox.engine.readahead.cache import MAX_AGE
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable
-from signalbox.facts.reach import Networks, Resolved
+from signalbox.facts.ground import Ground
+from signalbox.facts.networks import Networks
+from signalbox.facts.reach import Resolved
 from signalbox.fleet.from_the_gateway import Asked
 from signalbox.host.shared import context
-from signalbox.operations.packages import refused
+from signalbox.operations.packages import refused, sources
 from signalbox.settings.sections.preflight import Preflight
 
 
@@ -33,6 +38,8 @@ def preflight(
     gateway: Asked | None,
     encrypts: bool,
     packages: tuple[str, ...],
+    needs: Needs,
+    added: tuple[str, ...] | None,
 ) -> None:
     """Check the machine, and probe `needed` (mirrors) and `optional` (backends) addresses, "host:port", side by side.
 
@@ -42,7 +49,8 @@ def preflight(
     `own`: the names or addresses of the backends for which nobody is said to be billed; one that is public stops it.
     `by_name`: names at which the gateway's container, which has IPv4 alone, shall find a server.
     `gateway`: what one asks that runs already; where it tells of a server, the host's own connection says nothing.
-    `encrypts`: secrets shall be encrypted there. `packages`: what tasks will install.
+    `encrypts`: secrets shall be encrypted there. `packages`: what tasks will install; `added`: those of them that are
+    of a source that comes with them, None: Debian's own sources are written anew. `needs`: of the machine.
     """
     if not settings.enabled:
         return
@@ -58,7 +66,11 @@ def preflight(
             "systemd encrypts no secrets here: /run/systemd/io.systemd.Credentials is missing; start"
             ' systemd-creds.socket, or write secrets.on_host = "plain"'
         )
-    problems += refused(list(packages))
+    ground: GroundState = host.get_fact(Ground, users=tuple(needs.users))
+    problems += ground_problems(ground, needs, machine.architecture, machine.deployed)
+    for words in ground_warnings(ground, needs):
+        warn(words)
+    problems += sources(list(packages), added or (), replaced=added is None) or refused(list(packages))
     for address in needed:
         if not reachable.get(address):
             message = f"{address} takes no connection from this host; check `mirrors`, DNS and its firewall"

@@ -13,6 +13,11 @@ def answered(*fields: str | bytes, end: bool = True) -> list[str]:
     return ["", answer._MARK + base64.b64encode(b"".join(each + b"\0" for each in told)).decode()]
 
 
+def heard(text: str) -> list[str]:
+    """Return the lines that come when a script of `heard` prints this."""
+    return ["", answer._MARK + base64.b64encode(text.encode()).decode()]
+
+
 def claimed(text: str) -> str:
     """Return the field in which a user's own process says this."""
     return base64.b64encode(text.encode()).decode()

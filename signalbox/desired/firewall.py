@@ -18,8 +18,9 @@ ANY = "any"
 LAN = "lan"
 CONTROLLER = "controller"
 SENDERS = "@senders@"  # where a file of rules wants the user ids that are held: what they are, the host knows
+TAILNET = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")
+SHARED = ("100.64.0.0/10",)  # RFC 6598: on a device that is no tunnel, a provider's customers have it together
 # Private and link-local addresses: RFC 1918, RFC 3927, RFC 4193, RFC 4291 2.5.6.
-_TAILNET = ("100.64.0.0/10", "fd7a:115c:a1e0::/48")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 
 
@@ -28,7 +29,7 @@ def resolved(names: Iterable[str], attached: Sequence[str]) -> list[str] | None:
 
     Args:
         names: networks or addresses, "lan" (all private addresses and `attached`) or "any".
-        attached: the networks that the host itself is in.
+        attached: the networks of one's own that the host itself is in; a public one that it shares is none.
     """
     found: set[Network] = set()
     for name in names:
@@ -48,7 +49,7 @@ def is_own(address: str, attached: Sequence[str]) -> bool:
     """
     found = ipaddress.ip_address(address)
     found = getattr(found, "ipv4_mapped", None) or found
-    return found.is_private or contains([*_TAILNET, *attached], str(found))
+    return found.is_private or contains([*TAILNET, *attached], str(found))
 
 
 def contains(networks: Sequence[str] | None, address: str) -> bool:

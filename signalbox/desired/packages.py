@@ -33,3 +33,9 @@ def packages(settings: Settings) -> list[str]:
     wanted += settings.hardening.packages if settings.hardening.enabled else []
     wanted += LAUNCHERS if settings.launchers.enabled else []
     return list(dict.fromkeys(wanted))
+
+
+def packages_added(settings: Settings) -> tuple[str, ...]:
+    """Return those of them that come from a source which a task adds: apt knows none of them before."""
+    docker = settings.rootless_docker
+    return tuple(DOCKER["docker"]) if docker.enabled and docker.source == "docker" else ()

@@ -25,10 +25,11 @@ from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import CommandOutput
 from pyinfra.context import ContextObject, ctx_host, ctx_state
 
-from signalbox.engine import limits
+from signalbox.engine import first_word, limits
 from signalbox.engine.failures import SENTENCE, RunEndedError, failed, keep, sentence, tell
 from signalbox.engine.limits import FACT, OPERATION, ExceededError, Limit, is_guarded, within
 from signalbox.engine.watching import present
+from signalbox.settings import settings_for
 
 _LINES = 100  # of a command's output that are told when it fails; -vvv tells all
 _LETTERS = 1000  # of each
@@ -71,10 +72,15 @@ def _connect(original: Callable[..., None]) -> Callable[..., None]:
     def connect(self: SSHConnector) -> None:
         try:
             original(self)
+        except ConnectError as error:
+            raise ConnectError(first_word.refused(str(error))) from None
         except Exception as error:
-            if isinstance(error, ConnectError) or not is_guarded():
+            if not is_guarded():
                 raise
             raise ConnectError(f"SSH error: {sentence(error)}") from None
+        own = is_guarded() and self.host.connector is self  # a login that proves a change has a connector of its own
+        if own and (why := first_word.problem(self.host, settings_for(self.host).privileges())):
+            raise ConnectError(why)
 
     return connect
 

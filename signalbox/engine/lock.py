@@ -34,7 +34,7 @@ WAITING_FOR = "waiting up to"
 _RELEASE_SECONDS = 5
 _ANSWER_SECONDS = 60  # a host that has not said by then who has its lock fails
 _LINE_BYTES = 8192  # of a line that a host says
-_GREETINGS = 100  # lines that a shell may say before the first of ours; .bashrc files greet
+_GREETINGS = 2000  # lines that a shell may say before the first of ours; .bashrc files greet
 _LOG_BYTES = 1_000_000  # then the log begins anew, and what it was is LOG.1
 
 
@@ -136,14 +136,14 @@ def holder(owner: Owner, unfinished: str, wait_seconds: int, expires_seconds: in
     return sh(
         "umask 022; install -d -m 755 {directory} && {{ [ -e {path} ] || touch -d @0 {path}; }} && exec 9>>{path}"
         " || exit 1;"
-        " if ! flock -n 9; then printf '%s waiting %s\\n' {word} {other};"
-        " if ! flock -w {wait} 9; then printf '%s busy %s\\n' {word} {other}; exit 0; fi; fi;"
-        " quiet={quiet}; printf '%s, \"pid\": %s}}\\n' {info} $$ > {path}; echo {word} taken $quiet;"
+        " if ! flock -n 9; then printf '\\n%s waiting %s\\n' {word} {other};"
+        " if ! flock -w {wait} 9; then printf '\\n%s busy %s\\n' {word} {other}; exit 0; fi; fi;"
+        " quiet={quiet}; printf '%s, \"pid\": %s}}\\n' {info} $$ > {path}; printf '\\n%s taken %s\\n' {word} $quiet;"
         " record=$(exec 9>&-; exec timeout {expires} head -n 1); : > {path};"
         ' install -d -m 750 {logs} && if [ "$(stat -c %s {log} 2>/dev/null)" -gt {size} ] 2>/dev/null;'
         " then mv -f {log} {log}.1; fi;"
         ' [ -n "$record" ] || record={unfinished}; printf \'%s\\n\' "$record" >> {log};'
-        " echo {word} released",
+        " printf '\\n%s released\\n' {word}",
         directory=directory,
         logs=logs,
         path=PATH,

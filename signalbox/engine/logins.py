@@ -23,6 +23,11 @@ def deploy_user(host: Host) -> str:
     return str(host.data.get("ssh_user") or "root")
 
 
+def address_of(host: Host) -> str:
+    """Return the name or address by which this deploy reaches a host."""
+    return str(host.data.get("ssh_hostname") or host.name)
+
+
 def login_problem(host: Host, user: str, seconds: float) -> str | None:
     """Log in anew as `user`, with the keys, known hosts and proxies of this deploy; return None, or why it failed.
 

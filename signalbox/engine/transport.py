@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 import paramiko
+from pyinfra.connectors import ssh_util
 
 # A connection that hears nothing is asked after 15 s, and then every 15 s; it has failed after a minute. Routers that
 # forget quiet connections keep this one, and a host that lost its power does not hold a run for TCP's quarter hour.
@@ -41,8 +43,21 @@ def tune(sock: Any) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
+def mend() -> None:
+    """Have paramiko log nothing by itself, and take agents that hold FIDO keys. Calling it again changes nothing."""
+    log = logging.getLogger("paramiko")
+    if any(isinstance(each, logging.NullHandler) for each in log.handlers):
+        return
+    # It logs a traceback for a server that closes the connection; what is to be told, is told by who connects.
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+    # What pyinfra mends for its own connections, of which init's are none.
+    ssh_util._patch_paramiko_sk_key_support()
+
+
 def install() -> None:
     """Tune every paramiko transport of this process. Calling it again changes nothing."""
+    mend()
     # paramiko compares the checksum of every packet byte by byte in Python; this is the same, constant time, in C.
     paramiko.util.constant_time_bytes_eq = hmac.compare_digest  # type: ignore[assignment]
     original = paramiko.Transport.__init__

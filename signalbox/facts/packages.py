@@ -28,6 +28,21 @@ class Packages(HostFact[dict[str, str]]):
         return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
+class TimeDaemons(HostFact[list[str]]):
+    """The packages that are there and keep the clock right: those that provide `time-daemon`."""
+
+    def command(self) -> Script:
+        """Return the command."""
+        query = sh("dpkg-query -W -f '${{db:Status-Status}} ${{Package}} ${{Provides}}\\n'")
+        return asked(sh("{} | awk '$1 == \"installed\" && / time-daemon([ ,]|$)/ {{print $2}}'; printf '\\0'", query))
+
+    default = list
+
+    def process(self, output: list[str]) -> list[str]:
+        """Read a name a line."""
+        return sorted({line for field in fields(output) for line in field.split("\n") if line})
+
+
 @dataclass(frozen=True)
 class TransactionState:
     """What apt would do to packages that are there. `known` False: it does not know how, such as with old lists.

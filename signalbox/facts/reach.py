@@ -10,9 +10,6 @@ from signalbox.shell import Script, each_of, sh
 from signalbox.shell.answer import HostFact, UnreadableError, asked, fields, records, values
 from signalbox.shell.guard import STATE
 from signalbox.shell.manifest import CONTROLLERS
-from signalbox.untrusted import json_of
-
-MAX_ROUTES = 512 * 1024  # bytes of JSON
 
 
 @dataclass(frozen=True)
@@ -94,36 +91,6 @@ class Controllers(HostFact[list[str]]):
     def process(self, output: list[str]) -> list[str]:
         """Read one address a line."""
         return [_address(line) for each in fields(output) for line in each.split("\n") if line]
-
-
-class Networks(HostFact[list[str]]):
-    """The networks that the host is attached to, as CIDR; not those of containers and tunnels without a carrier."""
-
-    def command(self) -> Script:
-        """Return the command."""
-        # IPv6 routes have no scope; those of the kernel that have no gateway are on-link.
-        return asked(
-            sh(
-                "ip -j -4 route show scope link proto kernel; printf '\\0';"
-                " ip -j -6 route show proto kernel; printf '\\0'"
-            )
-        )
-
-    default = list
-
-    def process(self, output: list[str]) -> list[str]:
-        """Read two JSON arrays of routes."""
-        found = set()
-        for text in filter(None, map(str.strip, fields(output))):
-            try:
-                routes = json_of(text, max_bytes=MAX_ROUTES)
-                for route in routes if isinstance(routes, list) else ():
-                    network = route.get("dst", "") if "gateway" not in route else ""
-                    if "/" in network and "linkdown" not in route.get("flags", []):
-                        found.add(str(ipaddress.ip_network(network)))
-            except (ValueError, AttributeError, TypeError):
-                raise UnreadableError("the host told something else than its networks") from None
-        return sorted(network for network in found if not network.startswith("fe80:"))
 
 
 class Resolved(HostFact[dict[str, list[str]]]):

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from signalbox.desired.ground import FIRST_SUBID, SUBIDS
 from signalbox.facts.look import SHAPES, Look, looks
 from signalbox.facts.placed import entry_of, show_entries
 from signalbox.shell import Script, sh
 from signalbox.shell.answer import HostFact, UnreadableError, asked, claim, fields, number, records, said_by, text_of
 from signalbox.shell.manifest import Entry
 
-SUBIDS = 65536  # what rootless containers need: https://docs.docker.com/engine/security/rootless/
-FIRST_SUBID = 100000  # SUB_UID_MIN of Debian's login.defs
-
 
 @dataclass(frozen=True)
 class UserState:
-    """A user as the host knows it; `exists` False: nothing else is meaningful.
+    """A user as the host knows it; `exists` False: nothing else is meaningful, but for `group`.
+
+    group: the id of the group with its name, "" where there is none.
 
     expires: of an account that has expired, when that was, in days since 1970.
     subuids, subgids: how many it has; first_subid, first_subgid: where they begin, "" without any; subids_entry: what
@@ -28,6 +28,7 @@ class UserState:
     """
 
     exists: bool = False
+    group: str = ""
     uid: int = -1
     home: str = ""
     shell: str = ""
@@ -75,6 +76,7 @@ class User(HostFact[UserState]):
             sh(
                 "passwd=$(getent passwd {user}); home=${{passwd%:*}}; home=${{home##*:}};"
                 " printf 'passwd\\0%s\\0' \"$passwd\"; printf 'groups\\0%s\\0' \"$(id -Gn {user})\";"
+                " g=$(getent group {user}) && {{ g=${{g%:*}}; printf 'group\\0%s\\0' \"${{g##*:}}\"; }};"
                 " shadow=$(getent shadow {user}); case $shadow in {user}:\\$*) printf 'has\\0password\\0';; esac;"
                 " e=${{shadow%:*}}; e=${{e##*:}};"
                 ' [ -z "$e" ] || [ "$e" -gt $(($(date +%s) / 86400)) ]'
@@ -95,12 +97,14 @@ class User(HostFact[UserState]):
 
     def process(self, output: list[str]) -> UserState:
         """Read the records."""
-        shapes = {**SHAPES, "passwd": 1, "groups": 1, "has": 1, "expires": 1, "subuid": 1, "subgid": 1, "known": 1}
+        tags = ("passwd", "groups", "group", "has", "expires", "subuid", "subgid", "known")
+        shapes = {**SHAPES, **dict.fromkeys(tags, 1)}
         told = list(records(output, shapes))
         values = {record[0]: record[1] for record in told if record[0] != "has"}
         has = {record[1] for record in told if record[0] == "has"}
+        group = values.get("group", "")
         if not values.get("passwd"):
-            return UserState()
+            return UserState(group=group)
         words = values["passwd"].split(":")
         if len(words) != 7:
             raise UnreadableError("the host told something else than a user")
@@ -113,6 +117,7 @@ class User(HostFact[UserState]):
         texts = [text_of(record[2]) for record in told if record[0] == "text"]
         return UserState(
             exists=True,
+            group=group,
             uid=number(uid),
             home=home,
             shell=shell,

@@ -13,11 +13,13 @@ from pyinfra.api.exceptions import FactProcessError
 from signalbox.engine.driver import drive
 from signalbox.host.shared.output import shown
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import heard, said
 from signalbox.shell.run_as import run_as
 from signalbox.untrusted import json_of
 
 _KEPT = "signalbox_usage"
 _ANSWER_BYTES = 4 * 1024 * 1024
+_SECONDS = 100  # all of a long audit is added up
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,16 @@ class Usage(FactBase[list[dict[str, Any]]]):
 
     def command(self, user: str, home: str, days: int) -> Script:
         """Return the command; `days` as claude-usage takes it, 0 for all."""
-        return run_as(user, home, sh("/usr/local/bin/claude-usage --json {}", ["--days", str(days)] if days else []))
+        ask = run_as(user, home, sh("/usr/local/bin/claude-usage --json {}", ["--days", str(days)] if days else []))
+        return heard(ask, seconds=_SECONDS, max_bytes=_ANSWER_BYTES)
 
     default = list
 
     def process(self, output: list[str]) -> list[dict[str, Any]]:
         """Read the JSON. Raises FactProcessError."""
-        text = "\n".join(output)
+        text = said(output, max_bytes=_ANSWER_BYTES)
         try:
-            # A shell may have greeted before; what claude-usage prints begins a line.
-            answer = text[max(f"\n{text}".rfind("\n["), 0) :]
-            rows = _ROWS.validate_python(json_of(answer, max_bytes=_ANSWER_BYTES))
+            rows = _ROWS.validate_python(json_of(text, max_bytes=_ANSWER_BYTES))
         except ValueError:
             raise FactProcessError("claude-usage did not answer with what it prints") from None
         return [row.model_dump() for row in rows]

@@ -29,6 +29,7 @@ from signalbox.host.doctor.remote import BOOT, packed
 from signalbox.host.doctor.symptoms import FAILURE, WARNING
 from signalbox.host.shared.output import shown
 from signalbox.shell import Script, sh
+from signalbox.shell.answer import heard, said
 from signalbox.untrusted import json_of
 
 OK, UNKNOWN = "ok", "unknown"
@@ -154,12 +155,14 @@ class Health(FactBase[Answer | None]):
 
     def command(self, request: str) -> Script:
         """Return the command; `request` is JSON."""
-        return sh("printf '%s\\n' {} {} | timeout {} python3 -I -c {}", _program(), request, LIMIT, BOOT)
+        ask = sh("printf '%s\\n' {} {} | timeout {} python3 -I -c {}", _program(), request, LIMIT, BOOT)
+        return heard(ask, seconds=LIMIT + 10, max_bytes=_ANSWER_BYTES)
 
     def process(self, output: list[str]) -> Answer:
-        """Read the JSON, which is the last line: a shell may have greeted before. Raises FactProcessError."""
+        """Read the JSON. Raises FactProcessError."""
+        told = said(output, max_bytes=_ANSWER_BYTES)
         try:
-            answer = Answer.model_validate(json_of(output[-1], max_bytes=_ANSWER_BYTES))
+            answer = Answer.model_validate(json_of(told, max_bytes=_ANSWER_BYTES))
         except ValueError:
             raise FactProcessError("the checks did not answer with what they print") from None
         unknown = {each.symptom for each in answer.findings} - set(symptoms.known())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import logging
 import shlex
 import socket
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any, TypeVar, cast
 import paramiko
 
 from signalbox.desired.packages import ROOT_DOCKER, packages
+from signalbox.engine import transport
 from signalbox.facts.before import Listeners, RootEngine
 from signalbox.facts.packages import Transaction
 from signalbox.init.probe_results import HostKey, Machine
@@ -25,14 +25,15 @@ from signalbox.secrets import Secret
 from signalbox.settings import Settings
 from signalbox.settings.layers import defaults
 from signalbox.settings.settings import sections
-from signalbox.shell.answer import HostFact, UnreadableError
+from signalbox.shell import no_answer
+from signalbox.shell.answer import MAX_BYTES, HostFact, UnreadableError, heard, said
 from signalbox.shell.manifest import STATE
 
 Told = TypeVar("Told")
 
-# It logs a traceback of its own for a server that is none; what is to be told, we tell.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-_SECONDS = 10.0  # for a connection, a handshake, a login, a command
+transport.mend()
+_SECONDS = 10.0  # for a connection, a handshake, a login
+_COMMAND_SECONDS = 30
 
 # One line a fact; a program that is missing must read as an answer.
 _LOOK = """. /etc/os-release 2>/dev/null
@@ -228,19 +229,31 @@ def with_sudo(client: paramiko.SSHClient, password: Secret) -> str:
 
 
 def run(client: paramiko.SSHClient, script: str, stdin: str = "") -> str:
-    """Run a script of POSIX sh and return what it prints; stdin is given to it.
+    """Run a script of POSIX sh and return what it prints, and nothing that a shell there says beside; stdin: for it.
 
     Raises:
-        WrongAnswerError: the host does not answer.
+        WrongAnswerError: the host does not answer, or runs no command; then with what its owner does about it.
     """
     try:
-        given, out, _ = client.exec_command(f"sh -c {shlex.quote(script)}", timeout=_SECONDS * 3)
-        given.write(stdin)
-        given.flush()
-        given.channel.shutdown_write()
-        return out.read().decode(errors="replace")
+        given, out, err = client.exec_command(
+            str(heard(script, seconds=_COMMAND_SECONDS)), timeout=_COMMAND_SECONDS + 5
+        )
+        with suppress(OSError):  # what ends before it has read all of it is told by what it says
+            given.write(stdin)
+            given.flush()
+            given.channel.shutdown_write()
+        told = out.read(4 * MAX_BYTES).decode(errors="replace")
+        beside = err.read(no_answer.MAX_BYTES).decode(errors="replace")
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise WrongAnswerError(f"the host did not answer a command ({error}); try again") from None
+    try:
+        return said(told.split("\n"))
+    except UnreadableError as error:
+        transport = client.get_transport()
+        if "is no answer" not in str(error) or transport is None:
+            raise WrongAnswerError(f"the host did not answer a command ({error}); try again") from None
+        why = no_answer.why(f"{told}\n{beside}", transport.get_username() or "root", transport.getpeername()[0])
+        raise WrongAnswerError(why) from None
 
 
 def _number(text: str) -> int:

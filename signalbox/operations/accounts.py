@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from signalbox.desired.ground import SUBIDS
 from signalbox.engine.changes import differs, want
 from signalbox.facts import Placed, User
-from signalbox.facts.users import SUBIDS
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed
@@ -35,9 +35,14 @@ def user(account: str, home: str, shell: str = "/bin/bash") -> Commands:
     differs(f"user {account}, shell" if now.exists else f"user {account}", now.shell, shell)
     if not now.exists:
         yield all_of(
-            manifest.record(manifest.Entry("user", account, shell)),
+            manifest.record(manifest.Entry("user", account, shell, now.group or None)),
             sh(
-                "useradd --create-home --home-dir {} -K HOME_MODE=0700 --shell {} --user-group {}", home, shell, account
+                "useradd --create-home --home-dir {} -K HOME_MODE=0700 --shell {} {} {}",
+                home,
+                shell,
+                # A group of that name may be there already, which is somebody's.
+                ["--gid", account] if now.group else ["--user-group"],
+                account,
             ),
         )
     elif now.shell != shell or now.expired:

@@ -9,7 +9,8 @@ from pyinfra.api import operation
 
 from signalbox.desired.firewall import CONTROLLER, contains, resolved
 from signalbox.engine.changes import differs
-from signalbox.facts.reach import Controllers, Networks, Session
+from signalbox.facts.networks import Networks
+from signalbox.facts.reach import Controllers, Session
 from signalbox.operations.commands import Commands
 from signalbox.shell import fed, sh
 from signalbox.shell.manifest import CONTROLLERS, MAKE

@@ -8,10 +8,10 @@ from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox.desired.firewall import SENDERS, TRIAL, id_set, open_ports
+from signalbox.desired.ground import SUBIDS
 from signalbox.engine.changes import differs
 from signalbox.facts import User
 from signalbox.facts.reach import FirewallLoaded, OpenPorts
-from signalbox.facts.users import SUBIDS
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file
 from signalbox.operations.guarded import Change, Proof, confirmed

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyinfra import host
 from pyinfra.api import operation
 
 from signalbox.engine.changes import differs, replaceable, want
+from signalbox.engine.outcome import warn
 from signalbox.facts import Packages, Transaction, TransactionState
+from signalbox.facts.sources import Sources, SourcesState
+from signalbox.host.shared.output import shown
 from signalbox.operations.commands import Commands
 from signalbox.operations.files import file, prepare, sha256
 from signalbox.operations.placed import manifest_now, placed
@@ -22,7 +27,10 @@ _INSTALL = sh(
     "DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=600"
     " -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-install-recommends install"
 )
-_UPDATE = sh("apt-get -o DPkg::Lock::Timeout=600 -q update")
+# A source that is none of ours may be broken: what is wanted decides, and apt's words are told with what then fails.
+_UPDATE = sh(
+    "{{ apt-get -o DPkg::Lock::Timeout=600 -q update || echo 'apt-get update ended with an error; see above' >&2; }}"
+)
 # In this run dpkg is in order and apt's lists are new; unset by what tells apt of a further source.
 _PREPARED = "signalbox_apt_prepared"
 _WOULD = "signalbox_apt_would"  # what apt would do for all packages of the run, as preflight was told
@@ -74,6 +82,35 @@ def refused(wanted: list[str]) -> list[str]:
         f"{why} would remove {gone}, which Signalbox has not installed; if they may go, write replaces = [{words}];"
         " remove.py installs them again"
     ]
+
+
+def sources(wanted: list[str], from_elsewhere: Sequence[str], replaced: bool) -> list[str]:
+    """Return what is wrong with apt's sources where packages are missing; warn of those that nothing is wanted from.
+
+    + from_elsewhere: packages of a source that a task will add. replaced: Debian's own sources will be written anew.
+    """
+    status = host.get_fact(Packages)
+    missing = [package for package in wanted if status.get(package) != "installed" and package not in from_elsewhere]
+    if not missing:
+        return []
+    # With a time limit it is not read ahead, like what apt would do.
+    found: SourcesState = host.get_fact(Sources, packages=tuple(missing), _timeout=180)
+    if found.unreadable:
+        return [
+            f"apt reads none of its sources: {shown(found.unreadable)}; take the one that is wrong out of"
+            " /etc/apt/sources.list or /etc/apt/sources.list.d, until apt-get update ends without an error"
+        ]
+    unknown = [package for package in missing if found.known is not None and package not in found.known]
+    wrong = [f"{shown(where)}: {shown(words)}" for where, words in found.broken.items()]
+    if unknown and not replaced:
+        more = f" ({'; '.join(wrong)})" if wrong else ""
+        return [
+            f"apt has no source of {' '.join(unknown)}{more}; Debian's own has them: write mirrors.debian, or mend"
+            " /etc/apt/sources.list.d/debian.sources, until apt-get update ends without an error"
+        ]
+    for each in wrong:
+        warn(f"apt cannot use a source of {each}; what is wanted comes from others; take that one out, or mend it")
+    return []
 
 
 def _would(missing: list[str]) -> TransactionState:

@@ -92,6 +92,20 @@ def said_by(user: str, home: str, script: Script) -> Script:
     return sh("{{ {}; }} 2>/dev/null </dev/null | head -c {} | base64 -w0; printf '\\0'", run, MAX_CLAIM)
 
 
+def heard(script: str, *, seconds: int, max_bytes: int = MAX_BYTES) -> Script:
+    """Return the command that tells all that `script` (sh) prints, as it is; stdin is passed on to it. See `said`."""
+    return _bounded(sh('PATH="$PATH:{}"; sh -c {} 2>/dev/null', SYSTEM_PATH, str(script)), seconds, max_bytes)
+
+
+def said(output: Sequence[str], *, max_bytes: int = MAX_BYTES) -> str:
+    """Return what the script of `heard` printed, from the lines that came.
+
+    Raises:
+        UnreadableError: there is no answer in them, or one that is too long.
+    """
+    return _data(output, max_bytes).decode(errors="replace")
+
+
 def fields(output: Sequence[str], *, max_bytes: int = MAX_BYTES) -> list[str]:
     """Return the fields of the answer to `asked`, from the lines that pyinfra read.
 
@@ -100,6 +114,14 @@ def fields(output: Sequence[str], *, max_bytes: int = MAX_BYTES) -> list[str]:
     Raises:
         UnreadableError: there is no answer in it, not a whole one, or one that is too long.
     """
+    data = _data(output, max_bytes)
+    *whole, rest = data.split(b"\0")
+    if rest or not whole or whole.pop() != _END.encode():
+        raise UnreadableError("the host's answer breaks off")
+    return [each.decode(errors="backslashreplace") for each in whole]
+
+
+def _data(output: Sequence[str], max_bytes: int) -> bytes:
     marked = [line for line in output if line.startswith(_MARK)]
     if len(marked) != 1:
         raise UnreadableError("what the host printed is no answer")
@@ -111,10 +133,7 @@ def fields(output: Sequence[str], *, max_bytes: int = MAX_BYTES) -> list[str]:
         raise UnreadableError("what the host printed is no answer") from None
     if len(data) > max_bytes:
         raise UnreadableError(f"the host told more than {max_bytes} bytes")
-    *whole, rest = data.split(b"\0")
-    if rest or not whole or whole.pop() != _END.encode():
-        raise UnreadableError("the host's answer breaks off")
-    return [each.decode(errors="backslashreplace") for each in whole]
+    return data
 
 
 def records(output: Sequence[str], shapes: Mapping[str, int]) -> Iterator[tuple[str, ...]]:

@@ -54,7 +54,7 @@ _SHAPES = {
         "expiry": (_ACCOUNT, r"", r"-?\d{1,9}"),  # in days since 1970
         "linger": (_ACCOUNT, r"(?:off)?", r""),  # off: it was on
         "subids": (_ACCOUNT, r"\d{0,10}", r"\d{0,10}"),
-        "user": (_ACCOUNT, rf"(?:{_PATH})?", r""),
+        "user": (_ACCOUNT, rf"(?:{_PATH})?", r"[0-9]{0,10}"),
     }.items()
 }
 _KEPT = ("link", "file", "line", "aside")  # kinds whose original is the path of a copy

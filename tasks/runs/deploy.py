@@ -8,7 +8,8 @@ from signalbox.certify.known import uncertified
 from signalbox.desired import addresses, gateway_config, health
 from signalbox.desired.context_readings import readings
 from signalbox.desired.lanes import lane_records
-from signalbox.desired.packages import packages
+from signalbox.desired.needs import machine_needs
+from signalbox.desired.packages import packages, packages_added
 from signalbox.desired.routing import routing_table
 from signalbox.desired.secret_names import gateway_secrets, lane_secrets
 from signalbox.engine.changes import may_replace
@@ -58,6 +59,8 @@ def run() -> None:
         from_the_gateway.asked(s, routing),
         s.encrypts_secrets,
         needed,
+        machine_needs(s),
+        None if s.mirrors.debian else packages_added(s),
         **root,
     )
     # CAs and packages: every download after this needs them.

@@ -15,12 +15,11 @@ Body = Callable[["Stage"], Figures]
 
 # In the order of a full run: drills that can use a host that an earlier one has converged come after it.
 NAMES = (
-    "settings", "connection", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching", "inside",
-    "skills", "sessions", "terminal", "backends", "real_model", "certify", "converged", "break_and_tell", "failover",
-    "flood", "servers", "spending", "reached", "swap", "private", "usage", "readahead", "interrupted", "hostile",
-    "unsaid",
-    "lockout", "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift", "remove", "lived_in",
-    "rollout", "upgrade", "init", "adopt", "project", "watched", "demo",
+    "settings", "connection", "found", "claude", "keyless", "credentials", "leaks", "lanes", "poisoned", "switching",
+    "inside", "skills", "sessions", "terminal", "backends", "real_model", "certify", "converged", "break_and_tell",
+    "failover", "flood", "servers", "spending", "reached", "swap", "private", "usage", "readahead", "interrupted",
+    "hostile", "unsaid", "lockout", "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift",
+    "remove", "lived_in", "rollout", "upgrade", "init", "adopt", "project", "watched", "demo",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,7 @@ from tests.lab import hosts, services
 from tests.lab.instance import Lab, locked
 from tests.lab.machine import step
 from tests.lab.simulators import Client
+from tests.lab.zoo.state import State
 
 # The lab is drills, with SIGNALBOX_DRILLS=x xdrills, so that two runs do not meet.
 PREFIX = os.environ.get("SIGNALBOX_DRILLS", "")
@@ -65,11 +66,11 @@ class Stage:
         """The simulated model servers: their request logs and their faults."""
         return Client.of(Lab.current().state / "services" / "simulators")
 
-    def bare(self, *names: str, bare_ca: bool = False) -> None:
-        """Have these hosts as Debian made them: what was there under their names is taken away."""
+    def bare(self, *names: str, bare_ca: bool = False, states: Sequence[State] = ()) -> None:
+        """Have these hosts as Debian made them, or as these states of the zoo: what was there is taken away."""
         self.discard(*names)
         self._up = True
-        hosts.up(names, bare_ca=bare_ca)
+        hosts.up(names, bare_ca=bare_ca, states=states)
 
     def up(self, *names: str) -> None:
         """Have these hosts running, new ones and those that are off."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from tests.lab import access, hosts, services
+from tests.lab import access, hosts, services, zoo
 from tests.lab.instance import Lab
 from tests.lab.inventory import write_inventory
 from tests.lab.machine import LabError, progress, require_machine, step
@@ -55,9 +55,20 @@ def main(verbose: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--services/--no-services", "with_services", default=True, help="Simulators and mirror (default: on).")
 @click.option("--bare-ca", is_flag=True, help="New hosts do not trust this machine's own certificate authorities.")
-def up(names: Sequence[str], with_services: bool, bare_ca: bool) -> None:
+@click.option("--as", "states", default="", metavar="STATE,...", help="New hosts are as the zoo has it; see `zoo`.")
+def up(names: Sequence[str], with_services: bool, bare_ca: bool, states: str) -> None:
     """Bring hosts up: new ones, and those that are powered off."""
-    hosts.up(names, with_services=with_services, bare_ca=bare_ca)
+    found = zoo.chosen(filter(None, states.split(",")))
+    hosts.up(names, with_services=with_services, bare_ca=bare_ca, states=found)
+
+
+@main.command("zoo")
+def zoo_() -> None:
+    """List the states that `up --as` knows: hosts as people have them."""
+    table = Table("state", "outcome", "what the host has", "source", box=None)
+    for state in zoo.STATES.values():
+        table.add_row(state.name, state.outcome, state.found.replace("[", r"\["), state.source)
+    Console().print(table)
 
 
 @main.command("exec", context_settings=PASS_ON)

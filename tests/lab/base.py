@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -87,6 +89,33 @@ def tree(*, bare_ca: bool = False) -> Path:
                 with step("building the base tree of Debian 13, once"):
                     _build(path, sources, options, authorities)
     return path
+
+
+def owned(plain: Path, first: int) -> Path:
+    """Return the tree for hosts with ids of their own, which begin at `first`: a copy, made once, with those owners."""
+    path = plain.with_name(f"{plain.name}-from-{first}")
+    with locked(path.name):
+        if not path.is_dir():
+            with step("giving a copy of the base tree its own ids, once"):
+                building = path.with_name(f"building-{path.name}")
+                shutil.rmtree(building, ignore_errors=True)
+                sh("cp", "--archive", str(plain), str(building))
+                give(building, first)
+                building.rename(path)
+    return path
+
+
+def give(top: Path, first: int) -> None:
+    """Have all below, and `top`, belong to the same users of a host whose ids begin at `first`."""
+    for directory, names, files in os.walk(top):
+        for name in (*names, *files, "."):
+            place = os.path.normpath(os.path.join(directory, name))
+            found = os.lstat(place)
+            if found.st_uid >= first:
+                continue
+            os.lchown(place, found.st_uid + first, found.st_gid + first)
+            if not stat.S_ISLNK(found.st_mode):  # a new owner takes setuid away
+                os.chmod(place, stat.S_IMODE(found.st_mode))
 
 
 def _build(path: Path, sources: str | None, options: str, authorities: list[Path]) -> None:

@@ -21,17 +21,20 @@ from pathlib import Path
 from tests.lab import access, base, network, provision, services
 from tests.lab.instance import HostFiles, Lab, labs_directory, locked
 from tests.lab.machine import LabError, Process, progress, require_machine, sh, step, wait_until
+from tests.lab.zoo.state import State
 
 BOOT_SECONDS = 60
 AT_ONCE = max(2, os.cpu_count() or 1)  # a boot is bound by the processor
 STOP_SECONDS = 30
 
 
-def up(names: Sequence[str], *, with_services: bool = True, bare_ca: bool = False) -> None:
+def up(
+    names: Sequence[str], *, with_services: bool = True, bare_ca: bool = False, states: Sequence[State] = ()
+) -> None:
     """Bring hosts up, new ones and those that are powered off; return when ssh answers on all of them.
 
     `with_services` runs the simulators and the mirror beside them; `bare_ca` makes new hosts that do not trust this
-    machine's own certificate authorities.
+    machine's own certificate authorities; `states` of the zoo are what new hosts are as.
     """
     require_machine()
     lab = Lab.current()
@@ -42,7 +45,7 @@ def up(names: Sequence[str], *, with_services: bool = True, bare_ca: bool = Fals
         network.up(lab)
         access.make_key(lab)
         with step(f"starting {', '.join(names)}"), ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            for _ in pool.map(lambda name: _up_one(lab, name, tree), dict.fromkeys(names)):
+            for _ in pool.map(lambda name: _up_one(lab, name, tree, states), dict.fromkeys(names)):
                 pass
         if with_services:
             services.start(lab)
@@ -144,7 +147,8 @@ def inside(name: str, *command: str) -> list[str]:
         raise LabError(f"{name} is not up: python -m tests.lab up {name}")
     environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
     terminal = [f"TERM={os.environ['TERM']}"] if "TERM" in os.environ else []
-    namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
+    owned = ["--user", "--setuid=0", "--setgid=0"] if Lab.current().host(name).facts().get("private") else []
+    namespaces = [*owned, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
     return ["nsenter", f"--target={children[0]}", *namespaces, "env", "-i", *environment, *terminal, *command]
 
 
@@ -194,7 +198,7 @@ def add_admin(name: str, user: str, password: str | None = None) -> None:
         run(name, "chpasswd", stdin=f"{user}:{password}\n")
 
 
-def _up_one(lab: Lab, name: str, tree: Path) -> None:
+def _up_one(lab: Lab, name: str, tree: Path, states: Sequence[State]) -> None:
     host = lab.host(name)
     with locked(f"{lab.name}.host.{name}"):
         if Process.recorded(host.supervisor):
@@ -202,11 +206,15 @@ def _up_one(lab: Lab, name: str, tree: Path) -> None:
             sh(*inside(name, "sh", "-c", "umount /proc/kmsg 2>/dev/null || true"))
             return
         started = time.monotonic()
-        if not host.record.exists():
-            provision.create(lab, host, tree)
+        new = not host.record.exists()
+        if new:
+            provision.create(lab, host, tree, states=states)
         access.refresh(lab)
         _kill(host)  # what a supervisor that died has left
         _boot(lab, host)
+        for state in states if new else ():
+            with step(f"{name} becomes {state.name}"):
+                sh(*inside(name, "sh", "-ec", state.script or ":"))
         progress.print(f"{name}: up at {address(name)} in {time.monotonic() - started:.1f} s")
 
 
@@ -223,6 +231,7 @@ def _boot(lab: Lab, host: HostFiles) -> None:
         "veth": host.veth,
         "supervisor": str(host.supervisor),
         "leader": str(host.leader),
+        "options": host.facts().get("options", []),
     }
     with host.log.open("a") as log:
         detached = ["setsid", "--fork", "unshare", "--mount", "--propagation", "private"]

@@ -6,10 +6,13 @@ import json
 import re
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
+from tests.lab import base
 from tests.lab.instance import HostFiles, Lab, locked
 from tests.lab.machine import LabError, sh, write
+from tests.lab.zoo.state import State
 
 # nspawn lays a pipe over /proc/kmsg that it has unlinked. Nothing can be mounted on that, as ProtectKernelLogs= of
 # a unit does; a machine has no such pipe.
@@ -22,6 +25,7 @@ Before=sysinit.target
 Type=oneshot
 ExecStart=umount /proc/kmsg
 """
+FIRST_ID = 1 << 24  # of hosts that have ids of their own
 FIRST_NUMBER = 11  # below: this machine (1) and room to spare
 
 
@@ -29,10 +33,11 @@ FIRST_NUMBER = 11  # below: this machine (1) and room to spare
 _OWN = ("etc/ssh/ssh_host_*", "var/lib/systemd/credential.secret", "var/lib/systemd/random-seed")
 
 
-def create(lab: Lab, host: HostFiles, tree: Path, disk: Path | None = None) -> None:
+def create(lab: Lab, host: HostFiles, tree: Path, disk: Path | None = None, states: Sequence[State] = ()) -> None:
     """Create the host on the base tree with its own machine-id, SSH host keys and addresses.
 
-    `disk`: the overlay of another host, which does not run; the new one starts with a copy of it.
+    `disk`: the overlay of another host, which does not run; the new one starts with a copy of it. `states`: what of
+    the zoo it shall be as; here is what of that counts from its first boot.
     """
     shutil.rmtree(host.directory, ignore_errors=True)  # what an interrupted creation left
     with locked(f"{lab.name}.numbers"):
@@ -65,6 +70,13 @@ def create(lab: Lab, host: HostFiles, tree: Path, disk: Path | None = None) -> N
     sh("ssh-keygen", "-A", "-f", str(host.upper))
     public = [path.read_text().split()[:2] for path in sorted(host.upper.glob("etc/ssh/ssh_host_*.pub"))]
     facts = {"number": number, "machine_id": machine_id, "base": str(tree), "host_keys": [" ".join(k) for k in public]}
+    if options := [word for state in states for word in state.boot]:
+        facts["options"] = options
+    if private := max((state.private for state in states), default=0):
+        base.give(host.upper, FIRST_ID)
+        facts |= {"private": private, "base": str(base.owned(tree, FIRST_ID))}
+        words = [f"--private-users={FIRST_ID}:{private}", "--private-users-ownership=off"]
+        facts["options"] = [*options, *words]
     write(host.record, json.dumps(facts, indent=1))
 
 

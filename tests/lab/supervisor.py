@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 REBOOT = 133  # systemd-nspawn's exit status for "the container asked to be rebooted"
 
@@ -22,7 +23,7 @@ def record(path: str, pid: int) -> None:
     os.replace(path + ".new", path)
 
 
-def main(host: dict[str, str]) -> int:
+def main(host: dict[str, Any]) -> int:
     """Run the host until it is powered off; return systemd-nspawn's exit status."""
     record(host["supervisor"], os.getpid())
     for path in (host["work"], host["root"], host["cgroup"]):
@@ -34,6 +35,7 @@ def main(host: dict[str, str]) -> int:
         "--boot", "--keep-unit", "--register=no", f"--network-bridge={host['bridge']}", "--resolv-conf=off",
         "--timezone=off", "--capability=all", "--system-call-filter=add_key keyctl bpf @mount", "--console=pipe",
         *(f"--bind={device}" for device in ("/dev/fuse", "/dev/net/tun") if os.path.exists(device)),
+        *host["options"],
     ]  # fmt: skip
     status = REBOOT
     while status == REBOOT:

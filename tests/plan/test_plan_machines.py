@@ -47,6 +47,17 @@ def test_arm64_gets_the_archives_of_arm64() -> None:
     assert "linux-x64" not in seen
 
 
+def test_a_host_that_is_reached_by_mdns_keeps_its_name() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        deploy({**machine(), "ssh_hostname": "box.local"})
+    told = " ".join(failed.value.stderr.split())
+    assert "this deploy reaches the host as box.local, by mDNS, and the firewall would shut udp/5353" in told
+    cure = 'Write firewall.open = {"udp/5353": ["lan"]} and firewall.shut = ["tcp/5355", "udp/5355"], or an address'
+    assert cure in told
+    told_so = {"open": {"udp/5353": ["lan"]}, "shut": ["tcp/5355", "udp/5355"]}
+    deploy({**machine(), "ssh_hostname": "box.local", "firewall": told_so})
+
+
 def test_amd64_gets_the_archives_of_x64() -> None:
     seen = sent(deploy(machine()))
     assert "node-v22.23.3-linux-x64.tar.gz" in seen

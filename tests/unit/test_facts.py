@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -17,7 +18,7 @@ from signalbox import facts
 from signalbox.desired.health import kept_from_shells
 from signalbox.desired.routing import routing_table
 from signalbox.desired.secret_names import gateway_secrets
-from signalbox.facts import Placed, PlacedEach, PlacedState, look, reach
+from signalbox.facts import Placed, PlacedEach, PlacedState, look, networks, reach
 from signalbox.host.doctor import check_services
 from signalbox.settings import Settings
 from signalbox.settings.layers import merge
@@ -371,7 +372,43 @@ def test_networks_are_those_without_a_gateway() -> None:
         '[{"dst":"192.168.1.0/24","dev":"eth0","flags":[]},{"dst":"10.8.0.0/24","dev":"wg0","flags":["linkdown"]}]',
         '[{"dst":"2001:db8::/64","dev":"eth0"},{"dst":"fe80::/64","dev":"eth0"},{"dst":"default","gateway":"fe80::1"}]',
     ]
-    assert reach.Networks().process(answered(*told)) == ["192.168.1.0/24", "2001:db8::/64"]
+    assert networks.Networks().process(answered(*told)) == ["192.168.1.0/24", "2001:db8::/64"]
+
+
+def device(name: str, *addresses: str, tunnel: bool = False) -> dict[str, Any]:
+    flags = ["POINTOPOINT", "UP"] if tunnel else ["BROADCAST", "UP"]
+    return {"ifname": name, "flags": flags, "addr_info": [{"local": each} for each in addresses]}
+
+
+@pytest.mark.parametrize(
+    ("routes", "devices", "own", "shared"),
+    [
+        # A server at a provider: a network of 4096 addresses, and all in it are strangers.
+        ({"45.77.0.0/20": "eth0"}, [device("eth0", "45.77.1.2")], [], ["45.77.0.0/20"]),
+        ({"45.77.0.0/20": "eth0", "10.9.0.0/20": "eth0"}, [device("eth0", "45.77.1.2", "10.9.0.3")],
+         ["10.9.0.0/20"], ["45.77.0.0/20"]),
+        ({"2a02:8108:1::/64": "eth0", "45.77.0.0/20": "eth0"}, [device("eth0", "45.77.1.2", "2a02:8108:1::2")],
+         [], ["2a02:8108:1::/64", "45.77.0.0/20"]),
+        # A home, whose provider gives it a network of IPv6.
+        ({"2a02:8108:1::/64": "eth0", "192.168.1.0/24": "eth0"}, [device("eth0", "192.168.1.2", "2a02:8108:1::2")],
+         ["192.168.1.0/24", "2a02:8108:1::/64"], []),
+        # A tailnet: one address, and no route in this table.
+        ({"192.168.1.0/24": "eth0"}, [device("eth0", "192.168.1.2"), device("ts0", "100.101.102.103", tunnel=True)],
+         ["100.64.0.0/10", "192.168.1.0/24"], []),
+        # The same addresses from a provider that has too few of its own.
+        ({"100.64.0.0/10": "eth0"}, [device("eth0", "100.70.1.2")], [], ["100.64.0.0/10"]),
+        # A tunnel with addresses of the world's.
+        ({"198.51.44.0/24": "wg0"}, [device("wg0", "198.51.44.2", tunnel=True)], ["198.51.44.0/24"], []),
+    ],
+)  # fmt: skip
+def test_ones_own_networks_are_told_from_shared_ones(
+    routes: dict[str, str], devices: list[dict[str, Any]], own: list[str], shared: list[str]
+) -> None:
+    of = [{"dst": network, "dev": name, "flags": []} for network, name in routes.items()]
+    told = [json.dumps([each for each in of if ":" not in each["dst"]]),
+            json.dumps([each for each in of if ":" in each["dst"]]), json.dumps(devices)]  # fmt: skip
+    assert networks.Networks().process(answered(*told)) == own
+    assert networks.SharedNetworks().process(answered(*told)) == shared
 
 
 def test_what_sshd_says_of_itself_is_understood() -> None:

@@ -23,6 +23,7 @@ from signalbox.fleet.usage import Usage
 from signalbox.fleet.verify import Answer, Health, _report
 from signalbox.host.launcher import usage as rows_of
 from signalbox.host.shared.output import shown
+from tests.answers import heard
 
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -49,7 +50,7 @@ def changed(whole: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 def health(answer: object) -> None:
     with suppress(FactProcessError):
-        told = Health().process([json.dumps(answer)])
+        told = Health().process(heard(json.dumps(answer)))
         assert _report("box", told, 1.0).to_json()
 
 
@@ -71,11 +72,13 @@ def test_health_that_is_no_json(lines: list[str]) -> None:
 )  # fmt: skip
 def test_health_that_is_refused(text: str) -> None:
     with pytest.raises(FactProcessError):
-        Health().process([text])
+        Health().process(heard(text))
 
 
 def test_health_behind_a_greeting_drives_no_terminal() -> None:
-    told: Answer = Health().process(["Welcome!", json.dumps({**HEALTH, "findings": [{**FINDING, "seen": "\x1b[2Jx"}]})])
+    told: Answer = Health().process(
+        ["Welcome!", *heard(json.dumps({**HEALTH, "findings": [{**FINDING, "seen": "\x1b[2Jx"}]}))]
+    )
     assert told.findings[0].seen == "\\x1b[2Jx"
     assert symptoms.words(told.findings[0].symptom, told.findings[0].seen)
 
@@ -88,7 +91,7 @@ def usage(lines: list[str]) -> None:
 
 @given(ANY | changed(ROW).map(lambda row: [row]))
 def test_usage(answer: object) -> None:
-    usage(json.dumps(answer, indent=2).splitlines())
+    usage(heard(json.dumps(answer, indent=2)))
 
 
 @given(LINES)
@@ -97,12 +100,12 @@ def test_usage_that_is_no_json(lines: list[str]) -> None:
 
 
 def test_usage_is_read_behind_a_greeting_and_deep_nesting_is_refused() -> None:
-    assert Usage().process(["[motd] hello", *json.dumps([ROW, ROW], indent=2).splitlines()])[1]["requests"] == 1
-    assert Usage().process(["[]"]) == []
+    assert Usage().process(["[motd] hello", *heard(json.dumps([ROW, ROW], indent=2))])[1]["requests"] == 1
+    assert Usage().process(heard("[]")) == []
     with pytest.raises(FactProcessError):
-        Usage().process([DEEP])
+        Usage().process(heard(DEEP))
     with pytest.raises(FactProcessError):
-        Usage().process([json.dumps([{**ROW, "requests": 10**400}])])
+        Usage().process(heard(json.dumps([{**ROW, "requests": 10**400}])))
 
 
 @given(st.text() | (ANY | changed(OWNER)).map(json.dumps) | st.just(DEEP))
@@ -184,10 +187,19 @@ class Channel:
 def test_a_stream_of_anything_is_an_answer_or_none(pieces: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("signalbox.engine.readahead.stream.secrets.token_hex", lambda _: "word")
-        stream = Stream(Channel(b"".join(pieces), 7), [Question("a"), Question("b")])
+        stream = Stream(Channel(b"".join([b"\nword begin\n", *pieces]), 7), [Question("a"), Question("b")])
         stream.answer(Question("a"), 5)
         stream.finish(5)
         assert stream._reader.successful()
+
+
+def test_what_a_shell_greets_with_is_no_part_of_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signalbox.engine.readahead.stream.secrets.token_hex", lambda _: "word")
+    told = b"host ready> \nword begin\nfirst\nword 0 0\n"
+    stream = Stream(Channel(told, 5), [Question("a")])
+    answer = stream.answer(Question("a"), 5)
+    assert answer
+    assert answer.lines == ["first"]
 
 
 def test_bytes_that_come_one_by_one_are_looked_through_once() -> None:

@@ -47,7 +47,8 @@ def shell(wait: int = 0, expires: int = 60) -> Iterator[subprocess.Popen[str]]:
 
 def said(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    word, _, said = process.stdout.readline().strip().partition(" ")
+    lines = filter(str.strip, iter(process.stdout.readline, ""))  # each on a line of its own, behind an empty one
+    word, _, said = next(lines, "").strip().partition(" ")
     assert word == WORD
     return said
 
@@ -69,7 +70,7 @@ def test_the_line_that_releases_it_is_the_record(place: Path) -> None:
             told = [said(second), said(second)]
         assert [Owner.read(line.partition(" ")[2]) for line in told] == [held, held]
         assert [line.partition(" ")[0] for line in told] == ["waiting", "busy"]
-        assert ended(first, '{"result": "changed"}\n') == f"{WORD} released\n"
+        assert ended(first, '{"result": "changed"}\n') == f"\n{WORD} released\n"
     assert log(place) == ['{"result": "changed"}']
     with shell() as third:
         assert said(third).startswith("taken ")
@@ -95,7 +96,7 @@ def test_the_fact_tells_who_has_it_whatever_a_shell_greets_with() -> None:
 def test_a_run_that_is_gone_is_recorded_as_unfinished(place: Path) -> None:
     with shell() as process:
         assert said(process).startswith("taken ")
-        assert ended(process) == f"{WORD} released\n"
+        assert ended(process) == f"\n{WORD} released\n"
     assert [json.loads(line)["result"] for line in log(place)] == ["interrupted"]
 
 

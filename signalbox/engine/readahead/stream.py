@@ -1,8 +1,9 @@
 """Many questions over one SSH channel, each answered as soon as its command has ended.
 
-A shell on the host reads a script: each question's command in a shell of its own, as it would be run alone (nothing on
-stdin), then a line with a random word, the question's number and the exit status. Lines before that are the answer.
-What bounds and wraps an answer of `asked` is left out, for four programs are half of the price: both is done here.
+A shell on the host reads a script: a line that says where answers begin, then each question's command in a shell of
+its own, as it would be run alone (nothing on stdin), then a line with a random word, the question's number and the exit
+status. Lines before that are the answer. What bounds and wraps an answer of `asked` is left out, for four programs are
+half of the price: both is done here.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def script(questions: Mapping[Question, Asked | None], word: str) -> str:
     """
     # On success a fact's stderr is not looked at; a fact that fails is asked again, alone. A subshell with eval is what
     # `sh -c` is but for `$-` and `$$`, without the start of a program; what is no shell command ends it alone.
-    return "".join(
+    # A login shell may greet before: what comes up to this line is no answer.
+    return f"printf '\\n%s begin\\n' {word}\n" + "".join(
         f"( eval {shlex.quote(asked.told if asked else each.command)} ) </dev/null 2>/dev/null;"
         f" printf '\\n%s %d %d\\n' {word} {number} $?\n"
         for number, (each, asked) in enumerate(questions.items())
@@ -118,7 +120,15 @@ class Stream:
     def _read(self) -> bool:
         """Take the answers as they come; return whether all came, in order and none too long."""
         end = re.compile(rb"\n%s (\d{1,4}) (\d{1,3})\n" % self._word.encode())
-        buffer, looked = bytearray(), 0
+        buffer, looked, begin = bytearray(), 0, b"\n%s begin\n" % self._word.encode()
+        while (at := buffer.find(begin, looked)) < 0:
+            looked = max(0, len(buffer) - len(begin))
+            data = self._channel.recv(_CHUNK)
+            if not data or len(buffer) > MAX_ANSWER:
+                return False
+            buffer += data
+        del buffer[: at + len(begin)]
+        looked = 0
         for number, (question, asked) in enumerate(self.questions.items()):
             while not (found := end.search(buffer, looked)):
                 # What is looked through is not looked through again: a host may send its bytes one by one.

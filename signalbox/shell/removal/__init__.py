@@ -150,7 +150,7 @@ def _taken(entry: Entry, users: Container[str]) -> Script:
         "mode": lambda: sh("{{ {}; }}", owned(f"{entry.id}/", sh("chmod {} {}", entry.original or "700", entry.id))),
         # Those that were there before, from useradd or a person, stay as long as the user does.
         "subids": lambda: subids_back(entry),
-        "user": lambda: user_gone(account) if account in users else nothing,
+        "user": lambda: user_gone(account, entry.original) if account in users else nothing,
     }
     return how.get(entry.kind, lambda: nothing)()
 

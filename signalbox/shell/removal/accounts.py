@@ -34,7 +34,8 @@ def mounts_below(home: str) -> Script:
     return sh("awk -v below={} {} /proc/self/mountinfo", f"{home}/", "index($5, below) == 1 {print $5}")
 
 
-def user_gone(account: str) -> Script:
+def user_gone(account: str, group: str | None) -> Script:
+    """Return shell that takes a user away with its home; `group`: the id of the group of its name that was there."""
     # Before anything of it is gone: what is mounted there is somebody else's, and stands in the way of the rest.
     return sh(
         "if id -u {account} >/dev/null 2>&1; then {{ {linger}; }}"
@@ -42,7 +43,11 @@ def user_gone(account: str) -> Script:
         ' && {{ [ -z "$there" ] || {{ echo "unmount this first:" $there >&2; false; }}; }}'
         # The home may be a file system of its own: then its root stays, empty.
         " && {{ [ ! -d {home} ] || {{ find {home} -xdev -mindepth 1 -delete"
-        " && {{ rmdir {home} || mountpoint -q {home}; }}; }}; }} && userdel {account}; fi",
+        " && {{ rmdir {home} || mountpoint -q {home}; }}; }}; }} && userdel {account}{group}; fi",
+        # userdel takes it along.
+        group=sh(" && {{ getent group {} >/dev/null || groupadd --gid {} {}; }}", account, group, account)
+        if group
+        else sh(""),
         mounts=mounts_below(Account.named(account).home),
         account=account,
         linger=linger_gone(account),
