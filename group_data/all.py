@@ -276,7 +276,7 @@ defaults = {  # what a record below has when it does not say
         "models": {},  # of each slot: main, opus, sonnet, haiku (background), fable, subagent
         "config_dir": None,  # Claude Code's settings and sessions of this lane, below the user's home
         "credential": "gateway",  # gateway (the gateway's key), none, or the name of a secret
-        "billed": None,  # who pays, in words, as people read it before they start; None: as models and fallbacks tell
+        "billed": None,  # your own words, added to who pays as models and fallbacks tell it; None: none
         "private": False,  # True: nothing may leave for a cloud, so its models have no fallback
         "fallbacks": "all",  # all that the gateway's fallbacks tell, clouds (no local model in a cloud's place), ask (before one bills) or none
         "effort": "high",  # low, medium or high; many backends reject xhigh

@@ -48,6 +48,7 @@ class Record(TypedDict):
     cached_tokens: int
     estimated: bool
     cost_usd: float | None
+    plan: bool
     compared_usd: float | None
     mended: list[str]
     seconds: float
@@ -131,6 +132,7 @@ class Request:
             "cached_tokens": tokens["cached"],
             "estimated": answered and (counted is None or bool(self.estimated)),
             "cost_usd": 0.0 if local or not answered else price(name, model, tokens, own),
+            "plan": answered and own == "plan",
             "compared_usd": price(COMPARED_WITH, "", tokens) if local and answered else None,
             "mended": sorted(self.mended),
             "seconds": round(time.monotonic() - self.started, 3),

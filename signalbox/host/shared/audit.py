@@ -123,11 +123,22 @@ def stood_in(path: Path, run: str, lanes: Mapping[str, Any]) -> Iterator[str]:
             continue
         told.setdefault((answered_by(each), why), []).append(each)
     for (who, why), several in told.items():
-        costs = [each.get("cost_usd") for each in several]
-        known = sum(cost for cost in costs if cost is not None)
-        cost = "free" if not known else f"{known:.4f} USD"
-        unknown = " and what nobody knows the price of" if None in costs else ""
-        yield f"{who} answered {len(several)} of {len(mine)} requests{why}: {cost}{unknown}"
+        yield f"{who} answered {len(several)} of {len(mine)} requests{why}: {_cost(several)}"
+
+
+def free_as(entry: Mapping[str, Any]) -> str:
+    """Return why an answer costs nothing, in words; "" where it costs something, or nobody knows what."""
+    if entry.get("cost_usd") != 0:
+        return ""
+    return "paid by the month" if entry.get("plan") is True else "free"
+
+
+def _cost(entries: list[Entry]) -> str:
+    """Return what these answers by one model cost, in words; what nobody knows is never nothing."""
+    known = sum(each.get("cost_usd") or 0 for each in entries)
+    unknown = any(each.get("cost_usd") is None for each in entries)
+    words = [f"{known:.4f} USD"] if known else [] if unknown else [free_as(entries[0])]
+    return " and ".join([*words, *(["what nobody knows the price of"] if unknown else [])])
 
 
 def _is_extra(entry: Mapping[str, Any], lanes: Mapping[str, Any]) -> bool:
