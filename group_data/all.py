@@ -215,6 +215,7 @@ gateway = {
     "health_check_interval_seconds": 5,  # a local server is looked for this often; a cloud is never probed
     "fallbacks": {"local": ["claude-haiku-4-5"]},  # model: the models tried after it, in order, whatever failed
     "quota_fallbacks": {},  # model: those tried first when its quota or rate limit is used up: {"claude-sonnet-4-6": ["local"]}
+    "rules": [],  # who answers by the kind of request, in order, the first that fits: [{"when": {"lane": "local", "images": True}, "to": "claude-sonnet-4-6"}, {"when": {"tokens_over": 60000}, "to": …}, {"when": {"thinking": True}, "to": …}]
     "clients": {},  # further keys, each with its own limits: {"editor": {"secret": "EDITOR_KEY", "models": ["local"], "requests_per_minute": 60, "tokens_per_minute": None, "parallel": 2}}
     "web_search": None,  # a SearXNG that answers WebSearch for models other than Claude: {"kind": "searxng", "url": "http://192.168.1.30:8080"}
     "audit": {  # one line a request, never its content: /var/lib/signalbox/audit/requests.jsonl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from signalbox.desired.routing import Deployment, Routing, account
 from signalbox.settings import Settings
@@ -17,7 +17,16 @@ def billed(settings: Settings, routing: Routing, lane: Lane) -> str:
     A person's own words are added to that, and stand for nobody.
     """
     words = _of_a_key(settings, lane) if lane.via == "first-party" else _of_models(routing, lane)
+    words = "; ".join([words, *_of_rules(routing, lane)])
     return words if not lane.billed or lane.billed in words else f"{words} ({lane.billed})"
+
+
+def _of_rules(routing: Routing, lane: Lane) -> Iterator[str]:
+    """Yield who else pays, and for which requests."""
+    own = accounts(each for name in lane.models.values() for each in routing.serving(name))
+    for rule in routing.ruling(lane):
+        if others := [each for each in accounts(routing.serving(rule["to"])) if each not in own]:
+            yield f"{rule['name']}: {' and '.join(others)}"
 
 
 def _of_models(routing: Routing, lane: Lane) -> str:

@@ -121,12 +121,19 @@ def container_environment(settings: Settings, routing: Routing) -> dict[str, str
             name for name, backend in settings.backends.items() if backend.enabled and backend.own
         ),
         "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
+        **_rules(routing),
         "SIGNALBOX_REQUIRED": " ".join(gateway_secrets(settings, routing)),
         "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108
     }
     if settings.extra_ca_certificates:
         environment["SSL_CERT_FILE"] = _CA_BUNDLE
     return environment
+
+
+def _rules(routing: Routing) -> dict[str, str]:
+    """Return who answers by the kind of request, for signalbox/host/gateway/rules.py; nothing where no rule says so."""
+    told = {"rules": routing.rules, "free": routing.free()}
+    return {"SIGNALBOX_RULES": json.dumps(told)} if routing.rules else {}
 
 
 def _budgets(settings: Settings) -> dict[str, str]:

@@ -35,12 +35,15 @@ def is_claude(record: Backend | Cloud, model: Model) -> bool:
 
 
 def asked_and_following(settings: Sections, lane: Lane) -> tuple[list[str], list[str]]:
-    """Return the models that a lane asks for, and those that may follow them there, by their own names."""
+    """Return the models that a lane asks for, itself or by a rule, and those that may follow there, by own names."""
     records: list[Backend | Cloud] = [*settings.backends.values(), *settings.clouds.values()]
     served = [(record, model) for record in records if record.enabled for model in record.models.values()]
     own = {name: model.name for _, model in served for name in model.names}
     local = {model.name for record, model in served if isinstance(record, Backend) and record.own}
     asked = [own[each] for each in lane.models.values() if each in own]
+    if lane.via == "gateway":
+        rules = [each for each in settings.gateway.rules if each.when.lane in (None, lane.name)]
+        asked += [own[each.to] for each in rules if each.to in own]
     if lane.via != "gateway" or lane.fallbacks == "none":
         return asked, []
     following = [*settings.gateway.fallbacks.items(), *settings.gateway.quota_fallbacks.items()]

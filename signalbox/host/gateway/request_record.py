@@ -40,6 +40,7 @@ class Record(TypedDict):
     asked: str | None
     model: str | None
     backend: str | None
+    rule: str | None
     fallback: str | None
     error_class: str | None
     status: int | None
@@ -78,6 +79,8 @@ class Request:
         self.sent: dict[str, str] = {}  # headers of the answer
         self.status: int | None = None
         self.first_byte: float | None = None
+        self.rule: str | None = None  # that says who answers, in words
+        self.ruled: str | None = None  # the model that it names
         self.fallback: str | None = None  # the model that failed first
         self.error_class: str | None = None
         self.tried: list[Tried] = []
@@ -124,6 +127,7 @@ class Request:
             "asked": self.asked,
             "model": model or None,
             "backend": deployment if model else None,
+            "rule": self.rule,
             "fallback": self.fallback,
             "error_class": self.error_class or self._error_class(),
             "status": self.status,

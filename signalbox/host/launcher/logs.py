@@ -81,6 +81,7 @@ def in_words(entry: Mapping[str, Any]) -> str:
         route = f"{asked}: {entry['fallback']} FAILED ({entry.get('error_class') or 'error'}), {who} answered"
     else:
         route = f"{asked}: {who} answered"
+    route += f", by the rule for {entry['rule']}" if entry.get("rule") else ""
     route += "".join(f", {MENDED[each]}" for each in entry.get("mended") or () if each in MENDED)
     cost = entry.get("cost_usd")
     paid = audit.free_as(entry) or ("price unknown" if cost is None else f"${cost:.4f}")

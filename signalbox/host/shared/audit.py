@@ -14,7 +14,7 @@ from . import within
 from .output import EX_CONFIG, fail
 
 Entry = dict[str, Any]
-TEXTS = ("session", "run", "lane", "asked", "model", "backend", "fallback", "error_class")
+TEXTS = ("session", "run", "lane", "asked", "model", "backend", "rule", "fallback", "error_class")
 NUMBERS = ("status", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "compared_usd", "seconds")
 SETTLE, LOOK = 0.5, 0.05  # seconds until a run's last line is written, and between looks for it
 TAIL = 512 << 10  # bytes that are read for the last entries; some 1500 of them
@@ -106,7 +106,8 @@ def _opened(path: Path, end: bool = True) -> Any:
 def stood_in(path: Path, run: str, lanes: Mapping[str, Any]) -> Iterator[str]:
     """Yield who answered in another's place in this run, why, how often, and what it cost; nothing where nobody did.
 
-    And whom the run had asked by name that is none of its lane's, as an agent's file may, where that was billed.
+    And what a rule has sent to somebody who bills, and what the run had asked by name that is none of its lane's, as an
+    agent's file may, where that was billed.
     """
     until = time.monotonic() + SETTLE
     while not (mine := [each for each in newest(path) if each.get("run") == run]) and path.exists():
@@ -117,6 +118,8 @@ def stood_in(path: Path, run: str, lanes: Mapping[str, Any]) -> Iterator[str]:
     for each in mine:
         if failed_over(each) and not unanswered(each):
             why = f" in place of {each['fallback']} ({each.get('error_class')})"
+        elif each.get("rule") and each.get("cost_usd") != 0 and not unanswered(each):
+            why = f" by the rule for {each['rule']}"
         elif _is_extra(each, lanes) and each.get("cost_usd") != 0 and not unanswered(each):
             why = ", asked for by name"
         else:
