@@ -246,9 +246,12 @@ defaults = {  # what a record below has when it does not say
     },
     "cloud": {
         "enabled": True,
-        "kind": None,  # anthropic, azure_foundry or mistral
+        "kind": None,  # anthropic, azure_foundry, mistral, openai, gemini, openrouter, anthropic_compatible, openai_compatible, bedrock or vertex
         "url": None,  # the API's address, without /v1; azure_foundry has a resource instead
         "resource": None,  # the first label of https://<resource>.services.ai.azure.com
+        "region": None,  # bedrock, vertex: where the models are, such as "us-east-1"
+        "project": None,  # vertex: the id of the Google Cloud project
+        "access_key_id": None,  # bedrock: name of the secret with the id of an AWS access key, whose other half is the secret below; None: that is a Bedrock API key
         "secret": None,  # name of the secret with the account's key; never ANTHROPIC_API_KEY
         "bearer": False,  # azure_foundry: True sends the key as a Bearer token too, for a resource that takes no other
         "models": {},  # name at the gateway: what the cloud has for it

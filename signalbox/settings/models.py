@@ -31,7 +31,13 @@ def taken_for_claude(name: str) -> bool:
 def is_claude(record: Backend | Cloud, model: Model) -> bool:
     """Whether a model is one of Anthropic's, wherever it is served."""
     kind = backends.CLOUDS.get(str(record.kind))
-    return bool(kind and kind.serves_claude and isinstance(model, CloudModel) and model.context_length is None)
+    return bool(
+        kind
+        and kind.serves_claude
+        and isinstance(record, Cloud)
+        and isinstance(model, CloudModel)
+        and model.context_length is None
+    )
 
 
 def asked_and_following(settings: Sections, lane: Lane) -> tuple[list[str], list[str]]:
