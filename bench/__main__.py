@@ -107,6 +107,7 @@ class Bench:
     def gateway(self) -> list[gateway.First]:
         """The first byte of an answer through a host's gateway, against LiteLLM as it comes."""
         name = self.gateway_host
+        hosts.up([name])  # the server needs the lab's network
         with gateway.server() as url:
             self.site.profiles = {**self.site.profiles, name: gateway.settings(url)}
             self.converge([name])

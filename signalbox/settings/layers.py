@@ -11,10 +11,13 @@ from typing import Any
 
 from pyinfra.api.inventory import Inventory
 
+from signalbox.shipped import shipped
+
 Path = tuple[str | int, ...]
 Layer = tuple[str, Mapping[str, Any]]
 
-DEFAULTS = File(__file__).resolve().parents[2] / "group_data" / "all.py"
+DEFAULTS = shipped("group_data/all.py")
+PINS = "pins"  # pyinfra reads group_data/pins.py as data of a group, which need not be there
 COMMAND_LINE = "--data"
 _ASKED = {"ssh_password", "ssh_key_password"}  # pyinfra keeps here what a person typed; it is no setting
 _NONE = object()
@@ -30,6 +33,7 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
     pyinfra's own `host.data` gives the first layer that has a key, whole; these layers are for merging.
     The shipped group_data/all.py is always the lowest: an inventory directory may have its own
     group_data/all.py, which need not repeat it. Where pyinfra read the shipped one too, it is there once.
+    A project's group_data/pins.py is for all hosts, below what is written by hand.
     """
     data: Any = inventory  # pyinfra's getters are untyped
     given = data.get_override_data()
@@ -43,6 +47,7 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
         ]
     return [
         ("group_data/all.py", defaults()),
+        *pins_layer(inventory),
         ("all", {key: value for key, value in data.get_data().items() if defaults().get(key, _NONE) != value}),
         *((f"{_GROUP}{name}", data.get_group_data(name)) for name in dict.fromkeys(groups)),
         (HOST, data.get_host_data(host)),
@@ -50,10 +55,22 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
     ]
 
 
+def pins_layer(inventory: Inventory) -> list[Layer]:
+    """The project's group_data/pins.py, where it has one and no group of hosts is called so."""
+    found: Any = inventory
+    data = {} if found.groups.get(PINS) else found.get_group_data(PINS)
+    return [(f"group_data/{PINS}.py", data)] if data else []
+
+
 @cache
 def defaults() -> dict[str, Any]:
     """The shipped group_data/all.py, read as pyinfra reads it."""
-    values = runpy.run_path(str(DEFAULTS))
+    return data_of(DEFAULTS)
+
+
+def data_of(path: File) -> dict[str, Any]:
+    """What a file of group data assigns; {} where there is none."""
+    values = runpy.run_path(str(path)) if path.exists() else {}
     return {
         key: value for key, value in values.items() if not key.startswith("__") and not isinstance(value, ModuleType)
     }
