@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from signalbox.commands.options import FILE, read_layers
+from signalbox.commands.options import INVENTORY, host_options, no_project, read_layers
 from signalbox.console import Failure, json_option, print_json, print_table
 from signalbox.desired.explained import explained
 from signalbox.desired.routing import routing_table
@@ -20,17 +20,9 @@ _MOST = 64 << 20  # bytes of a request
 @click.command()
 @click.option("--explain", type=click.File("rb"), required=True, metavar="FILE", help="The request's body; -: stdin.")
 @click.option("--lane", metavar="NAME", help="The lane that it comes from; needed where there are several.")
-@click.option(
-    "--inventory",
-    type=FILE,
-    metavar="FILE",
-    default="inventory.py",
-    show_default=True,
-    help="Whose host's settings decide.",
-)
-@click.option("--host", metavar="NAME", help="The host of that inventory; may be left out if it has one.")
+@host_options
 @json_option
-def route(explain: Any, lane: str | None, inventory: Path, host: str | None, as_json: bool) -> None:
+def route(explain: Any, lane: str | None, inventory: Path | None, host: str | None, as_json: bool) -> None:
     """Tell who would answer a request of Claude Code, and why, stage by stage. Nothing is sent.
 
     FILE is the JSON that Claude Code posts to /v1/messages. What is told is decided by the gateway's own code: which
@@ -39,6 +31,8 @@ def route(explain: Any, lane: str | None, inventory: Path, host: str | None, as_
     \b
     signalbox route --explain request.json --lane routed
     """
+    if inventory is None and not INVENTORY.exists():
+        raise no_project()
     layers, name = read_layers(inventory, host)
     try:
         settings = Settings.from_layers(layers, host=name)

@@ -273,7 +273,11 @@ def test_a_lane_in_auto_mode_gets_claudes_alone_by_rules_too() -> None:
 
 def test_the_command_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signalbox.commands.route.read_layers", lambda *_: (layers({"gateway": {"rules": A}}), "box1"))
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "request.json"
+    file.write_text("{}")
+    assert "there is no project here" in CliRunner().invoke(route, ["--explain", str(file), "--lane", "local"]).output
+    (tmp_path / "inventory.py").write_text("")
     file.write_text(json.dumps(request("compaction")))
     done = CliRunner().invoke(route, ["--explain", str(file), "--lane", "routed", "--json"])
     assert done.exit_code == 0, done.output
