@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signalbox.backends.cloud import ChatCloud
 from signalbox.backends.kind import Asked, Params, Probe
-from signalbox.backends.records import Cloud, Model
+from signalbox.backends.records import Cloud, CloudModel, Model
 
 
 class Gemini(ChatCloud):
@@ -25,6 +25,10 @@ class Gemini(ChatCloud):
 
     def litellm_params(self, record: Cloud, model: Model) -> Params:
         return super().litellm_params(record, model) | {"api_base": f"{self.base(record)}/v1beta"}
+
+    def refuses(self, record: Cloud, model: CloudModel) -> list[str]:  # noqa: ARG002
+        # LiteLLM would make a stored cache of what is marked so, which bills by the hour; Gemini caches by itself.
+        return ["cache_control"]
 
     def probe(self, record: Cloud) -> Probe:
         return Probe(f"{self.base(record)}/v1beta/models")

@@ -123,3 +123,24 @@ def test_a_vendors_endpoint_gets_thinking_and_effort_together(
         assert (given["thinking"], given["output_config"] if effort else None) == goes_as
     kept = plugins.request_rewriting.rewritten({"output_config": {"effort": "high", "format": 1}, "messages": []}, info)
     assert kept["output_config"] == {"format": 1}
+
+
+def test_marks_of_a_cache_go_where_they_would_make_a_stored_one(plugins: Any) -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    block = {"type": "text", "text": "a"}
+    asked = {
+        "system": [{**block, **mark}],
+        "tools": [{"name": "Bash", "input_schema": {"properties": {"cache_control": {}}}, **mark}],
+        "messages": [
+            {"role": "user", "content": [{**block, **mark}, {"type": "tool_result", "content": [{**block, **mark}]}]},
+            {"role": "user", "content": "plain"},
+        ],
+    }
+    given = plugins.request_rewriting.rewritten(asked, {"id": "gemini/gem", "refuses": ["cache_control"]})
+    assert given["system"] == [block]
+    assert given["tools"] == [
+        {"name": "Bash", "input_schema": {"properties": {"cache_control": {}}}}
+    ]  # a tool's own word
+    assert given["messages"][0]["content"] == [block, {"type": "tool_result", "content": [block]}]
+    assert given["messages"][1] == {"role": "user", "content": "plain"}
+    assert asked["system"] == [{**block, **mark}]  # which other models get as it is

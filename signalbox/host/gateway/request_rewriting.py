@@ -3,9 +3,9 @@
 `model_info` says of a deployment: max_output_tokens, its most; claude: whether it is one; refuses: what it does not
 take of a Claude's request: "late_system" (a system message in mid-conversation), "efforts" (above high), "betas",
 "thinking" (adaptive), "idle_effort" (an effort where there is no thinking), "lost_thoughts" (thinking in a conversation
-of which a turn that calls tools lacks its thoughts, as another model's), and "x-api-key" where it wants its key as a
-Bearer token. A server on one's own network gets
-tools that a grammar can be made of, and no header that differs for each conversation: its prompt cache would be lost.
+of which a turn that calls tools lacks its thoughts, as another model's), "cache_control", and "x-api-key" where it wants
+its key as a Bearer token. A server on one's own network gets tools that a grammar can be made of, and no header that
+differs for each conversation: its prompt cache would be lost.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def rewritten(kwargs: dict[str, Any], info: ModelInfo, unread: Collection[str] =
     if "idle_effort" in refuses and effort and not thinks({**kwargs, **changed}):
         rest = {name: value for name, value in kwargs["output_config"].items() if name != "effort"}
         changed["output_config"] = rest or None
+    if "cache_control" in refuses:
+        marked = {name: changed.get(name, kwargs.get(name)) for name in ("system", "messages", "tools")}
+        changed |= {name: without_cache_control(value) for name, value in marked.items() if isinstance(value, list)}
     if "betas" in refuses:
         changed |= without_betas(kwargs)
     if "x-api-key" in refuses:
@@ -79,6 +82,16 @@ def for_a_local_server(kwargs: dict[str, Any], request: Request | None) -> dict[
     if isinstance(system, list) and any(is_billing(block) for block in system):
         changed["system"] = [block for block in system if not is_billing(block)]
     return changed
+
+
+def without_cache_control(value: Any) -> Any:
+    """Return blocks, messages or tools without the marks up to where a prompt shall be cached."""
+    if isinstance(value, list):
+        return [without_cache_control(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {name: each for name, each in value.items() if name != "cache_control"}
+    return plain | {"content": without_cache_control(plain["content"])} if "content" in plain else plain
 
 
 def thinks(kwargs: Mapping[str, Any]) -> bool:

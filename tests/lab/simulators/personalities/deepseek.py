@@ -20,11 +20,14 @@ OTHERS = "deepseek-v4-flash"  # which answers to a name that it does not know
 BALANCE = {"message": "Insufficient Balance", "type": "unknown_error", "param": None, "code": "invalid_request_error"}
 
 
+_LIKE = next(model for model in rules.MODELS if model.adaptive and model.budget)  # it takes both kinds of thinking
+
+
 class DeepSeek(AnthropicCloud):
     name = "deepseek"
     port = 8087
     title = "DeepSeek"
-    models = tuple(replace(rules.MODELS[0], id=name, context=131072, max_output=65536) for name in (MODEL, OTHERS))
+    models = tuple(replace(_LIKE, id=name, context=131072, max_output=65536) for name in (MODEL, OTHERS))
     aliases: Mapping[str, str] = {}
     key = API_KEY
 
