@@ -3,7 +3,7 @@
 `model_info` says of a deployment: max_output_tokens, its most; claude: whether it is one; refuses: what it does not
 take of a Claude's request: "late_system" (a system message in mid-conversation), "efforts" (above high), "betas",
 "thinking" (adaptive), "idle_effort" (an effort where there is no thinking), "lost_thoughts" (thinking in a conversation
-of which a turn that calls tools lacks its thoughts, as another model's), "cache_control", and "x-api-key" where it wants
+of which a turn that calls tools lacks its thoughts, as another model's), "cache_control", "x-api-key" where it wants
 its key as a Bearer token. A server on one's own network gets tools that a grammar can be made of, and no header that
 differs for each conversation: its prompt cache would be lost.
 """
