@@ -92,6 +92,7 @@ def test_what_does_not_speak_anthropics_way_keeps_its_shape(plugins: Any) -> Non
         "DeepseekException - Insufficient Balance",  # Aider-AI/aider/issues/4851: as a bad request
         "OpenrouterException - Insufficient credits. Add more using https://openrouter.ai/settings/credits",
         "This request requires more credits, or fewer max_tokens",  # QwenLM/qwen-code/issues/73
+        "BedrockException - Too many tokens per day, please wait before trying again.",
         "You exceeded your current quota, please check your plan and billing details",
     ],
 )
