@@ -21,6 +21,7 @@ from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused
 
 PROJECT, REGION = "lab-project-0000", "us-east5"
 MODEL = "claude-sonnet-4-6"
+VERSIONS = ("vertex-2023-10-16", "2023-06-01")  # of LiteLLM and of Anthropic's own client, 2.14
 # kind: status, its name, message
 ERRORS: dict[str, tuple[int, str, str]] = {
     "401": (
@@ -74,7 +75,7 @@ class Vertex(AnthropicCloud):
         body = call.json
         if "model" in body:
             raise Refused(_error(400, "INVALID_ARGUMENT", "model: Extra inputs are not permitted"))
-        if body.pop("anthropic_version", None) != "vertex-2023-10-16":
+        if body.pop("anthropic_version", None) not in VERSIONS:
             raise Refused(_error(400, "INVALID_ARGUMENT", "anthropic_version: Field required"))
         body.pop("anthropic_beta", None)
         headers = {"x-api-key": self.key, "anthropic-version": "2023-06-01", "content-type": "application/json"}
