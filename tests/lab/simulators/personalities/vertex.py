@@ -21,7 +21,7 @@ from tests.lab.simulators.protocol import Answer, Call, FaultKind, Refused
 
 PROJECT, REGION = "lab-project-0000", "us-east5"
 MODEL = "claude-sonnet-4-6"
-VERSIONS = ("vertex-2023-10-16", "2023-06-01")  # of LiteLLM and of Anthropic's own client, 2.14
+VERSIONS = ("vertex-2023-10-16", "2026-10-21")  # of LiteLLM 1.108, and of Anthropic's own client 2.14
 # kind: status, its name, message
 ERRORS: dict[str, tuple[int, str, str]] = {
     "401": (
