@@ -37,7 +37,6 @@ claude_hosts = (
                     "fable": "foundry-claude-opus-4-8",
                 },
                 "config_dir": "~/.claude-foundry",
-                "billed": "the Azure subscription of FOUNDRY_API_KEY; background work is local and free",
             },
         },
     },

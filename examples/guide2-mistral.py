@@ -35,7 +35,6 @@ claude_hosts = (
                     "fable": "mistral-medium",
                 },
                 "config_dir": "~/.claude-vibe",
-                "billed": "the Mistral account of MISTRAL_API_KEY",
             },
         },
     },

@@ -21,11 +21,7 @@ claude_hosts = (
             },
         },
         "lanes": {
-            "local": {"billed": "nobody"},
-            "cloud": {
-                "fallbacks": "all",
-                "billed": "the Claude API account of ANTHROPIC_DIRECT_KEY, or nobody once its quota is used up",
-            },
+            "cloud": {"fallbacks": "all"},
         },
     },
 )

@@ -23,7 +23,6 @@ claude_hosts = (
         "lanes": {
             "routed": {"enabled": False},
             "cloud": {"enabled": False},
-            "local": {"billed": "nobody"},
         },
     },
 )

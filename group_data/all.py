@@ -215,6 +215,7 @@ gateway = {
     "health_check_interval_seconds": 5,  # a local server is looked for this often; a cloud is never probed
     "fallbacks": {"local": ["claude-haiku-4-5"]},  # model: the models tried after it, in order, whatever failed
     "quota_fallbacks": {},  # model: those tried first when its quota or rate limit is used up: {"claude-sonnet-4-6": ["local"]}
+    "rules": [],  # who answers by the kind of request, in order, the first that fits: [{"when": {"lane": "local", "images": True}, "to": "claude-sonnet-4-6"}, {"when": {"tokens_over": 60000}, "to": …}, {"when": {"thinking": True}, "to": …}]
     "clients": {},  # further keys, each with its own limits: {"editor": {"secret": "EDITOR_KEY", "models": ["local"], "requests_per_minute": 60, "tokens_per_minute": None, "parallel": 2}}
     "web_search": None,  # a SearXNG that answers WebSearch for models other than Claude: {"kind": "searxng", "url": "http://192.168.1.30:8080"}
     "audit": {  # one line a request, never its content: /var/lib/signalbox/audit/requests.jsonl
@@ -245,9 +246,12 @@ defaults = {  # what a record below has when it does not say
     },
     "cloud": {
         "enabled": True,
-        "kind": None,  # anthropic, azure_foundry or mistral
+        "kind": None,  # anthropic, azure_foundry, mistral, openai, gemini, openrouter, anthropic_compatible, openai_compatible, bedrock or vertex
         "url": None,  # the API's address, without /v1; azure_foundry has a resource instead
         "resource": None,  # the first label of https://<resource>.services.ai.azure.com
+        "region": None,  # bedrock, vertex: where the models are, such as "us-east-1"
+        "project": None,  # vertex: the id of the Google Cloud project
+        "access_key_id": None,  # bedrock: name of the secret with the id of an AWS access key, whose other half is the secret below; None: that is a Bedrock API key
         "secret": None,  # name of the secret with the account's key; never ANTHROPIC_API_KEY
         "bearer": False,  # azure_foundry: True sends the key as a Bearer token too, for a resource that takes no other
         "models": {},  # name at the gateway: what the cloud has for it
@@ -276,7 +280,7 @@ defaults = {  # what a record below has when it does not say
         "models": {},  # of each slot: main, opus, sonnet, haiku (background), fable, subagent
         "config_dir": None,  # Claude Code's settings and sessions of this lane, below the user's home
         "credential": "gateway",  # gateway (the gateway's key), none, or the name of a secret
-        "billed": None,  # who pays, in words, as people read it before they start; None: as models and fallbacks tell
+        "billed": None,  # your own words, added to who pays as models and fallbacks tell it; None: none
         "private": False,  # True: nothing may leave for a cloud, so its models have no fallback
         "fallbacks": "all",  # all that the gateway's fallbacks tell, clouds (no local model in a cloud's place), ask (before one bills) or none
         "effort": "high",  # low, medium or high; many backends reject xhigh

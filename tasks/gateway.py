@@ -21,7 +21,7 @@ from signalbox.settings.sections.gateway import Gateway
 from signalbox.settings.sections.secrets import Secrets
 
 # What LiteLLM loads; of what others share it needs these alone.
-SHARED = ("__init__", "context", "model_names", "no_answer", "reasons", "thresholds")
+SHARED = ("__init__", "context", "model_names", "no_answer", "reasons", "route_rules", "thresholds")
 PLUGINS = {**programs("gateway"), **{f"shared/{name}.py": programs("shared")[f"shared/{name}.py"] for name in SHARED}}
 PLACED = "Placed by Signalbox; changes here are undone by the next deploy."
 

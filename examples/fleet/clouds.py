@@ -22,10 +22,5 @@ office = (
                 },
             },
         },
-        "lanes": {
-            "routed": {"billed": "the Azure subscription of FOUNDRY_API_KEY; background work is local and free"},
-            "local": {"billed": "nobody, unless the local server fails: then the subscription of FOUNDRY_API_KEY"},
-            "cloud": {"billed": "the Azure subscription of FOUNDRY_API_KEY"},
-        },
     },
 )

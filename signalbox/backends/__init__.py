@@ -11,12 +11,19 @@ from typing import Any
 
 from signalbox.backends import (
     anthropic,
+    anthropic_compatible,
     azure_foundry,
+    bedrock,
+    gemini,
     llama_cpp,
     lm_studio,
     mistral,
     ollama,
+    openai,
     openai_compatible,
+    openai_compatible_cloud,
+    openrouter,
+    vertex,
     vllm,
 )
 from signalbox.backends.cloud import CloudKind
@@ -35,13 +42,19 @@ CLOUDS: dict[str, CloudKind] = {  # accounts that bill
     "anthropic": anthropic.KIND,
     "azure_foundry": azure_foundry.KIND,
     "mistral": mistral.KIND,
+    "openai": openai.KIND,
+    "gemini": gemini.KIND,
+    "openrouter": openrouter.KIND,
+    "anthropic_compatible": anthropic_compatible.KIND,
+    "openai_compatible": openai_compatible_cloud.KIND,
+    "bedrock": bedrock.KIND,
+    "vertex": vertex.KIND,
 }
-_KINDS: dict[str, Kind[Any]] = {**BACKENDS, **CLOUDS}
 
 
 def kind_of(record: Backend | Cloud) -> Kind[Any]:
     """Return the kind of an enabled record. Raises KeyError for one that no module here serves."""
-    return _KINDS[str(record.kind)]
+    return CLOUDS[str(record.kind)] if isinstance(record, Cloud) else BACKENDS[str(record.kind)]
 
 
 def backend_kind(record: Backend) -> ServerKind:

@@ -33,6 +33,7 @@ def _family(claude: str) -> str:
 
 class AzureFoundry(CloudKind):
     account = "the Azure subscription"
+    takes = frozenset({"resource", "bearer"})
 
     called = "Foundry"
     offer = "Claude in Azure AI Foundry"
@@ -60,6 +61,7 @@ class AzureFoundry(CloudKind):
         if record.resource is not None and record.url is not None:
             instead = "write None here, or None there for a gateway of your own"
             yield "url", f"azure_foundry is found by its resource; {instead}"
+        yield from self.strange(record)
 
     def base(self, record: Cloud) -> str:
         # No trailing slash and no /v1/messages: LiteLLM appends its own path.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from signalbox.backends.kind import Asked, Params, Probe, key
 from signalbox.backends.records import Cloud, CloudModel, Model
+from signalbox.fields.urls import added_tail
 
+# What some kinds have alone.
+SPECIAL = ("resource", "bearer", "region", "project", "access_key_id")
+_API_TAIL = re.compile(r"(/anthropic)?(/api)?/v1(/.*)?$|/anthropic$|/api/v0(/.*)?$")
 _VERSION = {"anthropic-version": "2023-06-01"}
 
 
@@ -16,7 +21,8 @@ class CloudKind:
 
     account: what its bills go to, in words, before the name of its secret. usual: its API's address. provider:
     LiteLLM's client for it. serves_claude: whether its models are Claudes, which Claude Code knows by their names.
-    takes_over: whether a session that another model began can go on there.
+    takes_over: whether a session that another model began can go on there. takes: which of SPECIAL it has. adds: what
+    of a URL it adds itself.
 
     The rest is for `signalbox init`, and for `adopt`. called: its name in a sentence; offer: what one chooses with it.
     key_question, key_prefix: how its key is asked for, and what each begins with. address_question: for an address of
@@ -29,6 +35,8 @@ class CloudKind:
     provider: str
     serves_claude = True
     takes_over = True
+    takes: frozenset[str] = frozenset()  # of the settings that are some kinds' alone
+    adds = _API_TAIL
 
     called: str
     offer: str
@@ -42,10 +50,15 @@ class CloudKind:
         """Yield a setting of the record and what is wrong with it, as this kind needs it."""
         if record.url is None:
             yield "url", f"missing; write the server's address, such as {self.usual}"
-        if record.resource is not None:
-            yield "resource", "only azure_foundry has one; write None here"
-        if record.bearer:
-            yield "bearer", "only azure_foundry takes its key in two ways; write False here"
+        yield from self.strange(record)
+
+    def strange(self, record: Cloud) -> Iterator[tuple[str, str]]:
+        """Yield the settings that this kind has not, and an address that says too much."""
+        for name in SPECIAL:
+            if name not in self.takes and getattr(record, name):
+                yield name, f"{record.kind} has none; write {'False' if name == 'bearer' else 'None'} here"
+        if record.url and (said := added_tail(record.url, self.adds)):
+            yield "url", said
 
     def base(self, record: Cloud) -> str:
         """Return where its API is, without /v1."""
@@ -58,6 +71,10 @@ class CloudKind:
     def refuses(self, record: Cloud, model: CloudModel) -> list[str]:  # noqa: ARG002 (kinds use them)
         """Return what the model refuses of a request for a Claude, as host/gateway/request_rewriting.py calls it."""
         return []
+
+    def also_reaches(self, record: Cloud) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the URLs of what else must be reached, such as where it gives out tokens."""
+        return ()
 
     def probe(self, record: Cloud) -> Probe:
         """Return how to see whether it answers: with 401, as no key is sent, which is free and proves name and TLS."""
@@ -99,3 +116,15 @@ class CloudKind:
     def lengths(self, model: str) -> tuple[int, int] | None:  # noqa: ARG002
         """Return the context and the longest answer, in tokens, of a model that is no Claude; None: unknown."""
         return None
+
+
+class ChatCloud(CloudKind):
+    """A cloud with OpenAI's paths below /v1, whose models are no Claudes."""
+
+    serves_claude = False
+
+    def litellm_params(self, record: Cloud, model: Model) -> Params:
+        return super().litellm_params(record, model) | {"api_base": f"{self.base(record)}/v1"}
+
+    def headers(self, secret: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {secret}"}

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from signalbox.backends.records import Backend, Cloud, Model
 
 Params = dict[str, Any]
+REFERENCE = "os.environ/"  # before a secret's name: LiteLLM reads the variable
 RecordT_contra = TypeVar("RecordT_contra", Backend, Cloud, contravariant=True)
 
 
@@ -129,4 +130,4 @@ class Kind(Protocol[RecordT_contra]):
 
 def key(secret: str | None) -> Params:
     """Return the entry that makes LiteLLM read its key from the variable `secret`; nothing for None."""
-    return {"api_key": f"os.environ/{secret}"} if secret else {}
+    return {"api_key": f"{REFERENCE}{secret}"} if secret else {}

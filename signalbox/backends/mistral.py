@@ -6,19 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from signalbox.backends.cloud import CloudKind
-from signalbox.backends.kind import Asked, Params
-from signalbox.backends.records import Cloud, Model
+from signalbox.backends.cloud import ChatCloud
+from signalbox.backends.kind import Asked
 
 # https://docs.mistral.ai/getting-started/models: of its medium and large models
 _LENGTHS = (131072, 8192)
 
 
-class Mistral(CloudKind):
+class Mistral(ChatCloud):
     account = "the account"
     usual = "https://api.mistral.ai"
     provider = "mistral"
-    serves_claude = False
     takes_over = False  # it refuses the ids of another model's tool calls
 
     called = "Mistral"
@@ -29,12 +27,6 @@ class Mistral(CloudKind):
         example="what its console shows once, when the key is made",
         more="https://console.mistral.ai, API keys.",
     )
-
-    def litellm_params(self, record: Cloud, model: Model) -> Params:
-        return super().litellm_params(record, model) | {"api_base": f"{self.base(record)}/v1"}
-
-    def headers(self, secret: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {secret}"}
 
     def settings(self, _answers: Mapping[str, str], _claudes: Sequence[str], _prefix: str) -> dict[str, Any]:
         context, answer = _LENGTHS

@@ -11,7 +11,7 @@ from signalbox.fields.models import LiteLLMParams, ModelId, ModelName, Words
 from signalbox.fields.numbers import Context, Tokens, Usd
 from signalbox.fields.secrets import SecretName
 from signalbox.fields.section import Section
-from signalbox.fields.urls import Resource, ServerUrl
+from signalbox.fields.urls import Project, Region, Resource, ServerUrl, WebUrl
 
 
 def _price(value: object) -> object:
@@ -98,13 +98,26 @@ class Backend(Section):
 
 
 class Cloud(Section):
-    """An account that bills; `secret` is a secret's name, `resource` is Foundry's in place of a URL."""
+    """An account that bills; `secret` is a secret's name, `resource` is Foundry's in place of a URL.
+
+    region, project, access_key_id: where kinds want them: AWS's or Google's region, Google's project, and the name of
+    the secret with the id that goes with an AWS secret key.
+    """
 
     name: str
     enabled: bool
-    kind: Literal["anthropic", "azure_foundry", "mistral"] | None
-    url: ServerUrl | None
+    kind: (
+        Literal[
+            "anthropic", "azure_foundry", "mistral", "openai", "gemini", "openrouter", "anthropic_compatible",
+            "openai_compatible", "bedrock", "vertex",
+        ]
+        | None
+    )  # fmt: skip
+    url: WebUrl | None
     resource: Resource | None
+    region: Region | None
+    project: Project | None
+    access_key_id: SecretName | None
     secret: SecretName | None
     bearer: bool
     models: dict[str, CloudModel]

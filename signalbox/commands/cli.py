@@ -20,6 +20,7 @@ _COMMANDS = {
     "lock": "Show who deploys at this moment, and break a lock.",
     "pin": "Resolve the checksums and digests of versions.",
     "plan": "Tell what a deploy would change; its exit status can be trusted.",
+    "route": "Tell who would answer a request, and why, without sending it.",
     "rollout": "Deploy to many hosts in waves, and stop in time.",
     "secrets": "Keep secrets encrypted in the repository.",
     "verify": "Tell whether hosts work, and if not, why.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from signalbox.backends import kind_of
+from signalbox.backends import CLOUDS, kind_of
 from signalbox.settings import Settings
 
 NPM = "https://registry.npmjs.org"  # npm's own, where settings name no registry
@@ -64,8 +64,11 @@ def of_own(settings: Settings) -> dict[str, str]:
 
 def of_clouds(settings: Settings) -> tuple[str, ...]:
     """Return where the enabled clouds answer."""
-    clouds = settings.clouds.values()
-    return tuple(dict.fromkeys(of_url(kind_of(cloud).probe(cloud).url) for cloud in clouds if cloud.enabled))
+    clouds = [each for each in settings.clouds.values() if each.enabled]
+    urls = (
+        url for each in clouds for url in (kind_of(each).probe(each).url, *CLOUDS[str(each.kind)].also_reaches(each))
+    )
+    return tuple(dict.fromkeys(map(of_url, urls)))
 
 
 def of_service_user(settings: Settings) -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from signalbox.backends import CLOUDS, kind_of, reading_of, sight_of
+from signalbox.backends.kind import REFERENCE
 from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel
 from signalbox.desired.routing import Deployment, Routing
-from signalbox.desired.secret_names import REFERENCE, gateway_secrets
+from signalbox.desired.secret_names import gateway_secrets
 from signalbox.settings import Settings
 from signalbox.settings.sections.budgets import Limit
 
@@ -121,12 +123,19 @@ def container_environment(settings: Settings, routing: Routing) -> dict[str, str
             name for name, backend in settings.backends.items() if backend.enabled and backend.own
         ),
         "SIGNALBOX_PROBE_SECONDS": str(settings.gateway.health_check_interval_seconds),
+        **_rules(routing),
         "SIGNALBOX_REQUIRED": " ".join(gateway_secrets(settings, routing)),
         "XDG_CACHE_HOME": "/tmp/cache",  # noqa: S108
     }
     if settings.extra_ca_certificates:
         environment["SSL_CERT_FILE"] = _CA_BUNDLE
     return environment
+
+
+def _rules(routing: Routing) -> dict[str, str]:
+    """Return who answers by the kind of request, for signalbox/host/gateway/rules.py; nothing where no rule says so."""
+    told = {"rules": routing.rules, "free": routing.free()}
+    return {"SIGNALBOX_RULES": json.dumps(told)} if routing.rules else {}
 
 
 def _budgets(settings: Settings) -> dict[str, str]:
@@ -169,7 +178,8 @@ def _deployment(settings: Settings, routing: Routing, served: Deployment, *, in_
     record, model = served
     kind = kind_of(record)
     params = kind.litellm_params(record, model) | model.litellm_params
-    params["api_base"] = _from_container(params["api_base"])
+    urls = [name for name, value in params.items() if isinstance(value, str) and re.match(r"https?://", value)]
+    params |= {name: _from_container(params[name]) for name in urls}
     if in_order:
         params["order"] = served.order  # the next one is asked when this one fails or is not there
     # The id comes back in each answer's headers: signalbox/host/gateway/request_record.py reads who answered from it.

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from signalbox.backends import CLOUDS
 from signalbox.backends.records import Backend, BackendModel, Cloud, CloudModel, Model
+from signalbox.host.shared.route_rules import Rule, When, in_words
 from signalbox.settings import Settings
+from signalbox.settings.sections.gateway import Rule as Wanted
 from signalbox.settings.sections.lanes import Lane
 
 
@@ -43,7 +45,7 @@ class Routing:
 
     deployments: of all enabled backends and clouds, as settings have them. groups: who has a model, by its own name;
     the first is asked first. own: a model's own name, by each of its names. fallbacks, quota_fallbacks: who follows
-    whom, by own names; the latter where a quota is used up.
+    whom, by own names; the latter where a quota is used up. rules: who answers by the kind of request, in order.
     """
 
     deployments: tuple[Deployment, ...]
@@ -51,6 +53,7 @@ class Routing:
     own: Mapping[str, str]
     fallbacks: Mapping[str, tuple[str, ...]]
     quota_fallbacks: Mapping[str, tuple[str, ...]]
+    rules: tuple[Rule, ...] = ()
 
     def serving(self, name: str) -> tuple[Deployment, ...]:
         """Return who has a model, called by any of its names; nobody, where no enabled record has it."""
@@ -73,6 +76,15 @@ class Routing:
             if all(each.record.name in names for names in asked)
         )
         return tuple(each for each in self.serving(name) if each.record.name == one)
+
+    def free(self) -> list[str]:
+        """Return the models for which nobody is billed, by all their names."""
+        return sorted(name for name in self.own if not any(each.payer for each in self.serving(name)))
+
+    def ruling(self, lane: Lane) -> Iterator[Rule]:
+        """Yield the rules that may say who answers in a lane, in order."""
+        if lane.via == "gateway":
+            yield from (each for each in self.rules if each["when"]["lane"] in (None, lane.name))
 
     def standing_in(self, lane: Lane, name: str, *, on_quota: bool = True) -> Iterator[tuple[Deployment, ...]]:
         """Yield who answers in a lane, model by model, while nobody does that has this one. on_quota: see following."""
@@ -101,6 +113,7 @@ def routing_table(settings: Settings) -> Routing:
         own=own,
         fallbacks=_by_own_names(gateway.fallbacks, own),
         quota_fallbacks=_by_own_names(gateway.quota_fallbacks, own),
+        rules=tuple(_rule(each, own) for each in gateway.rules),
     )
 
 
@@ -116,6 +129,14 @@ def window(deployments: Iterable[Deployment]) -> int | None:
     models = (each.model for each in deployments)
     known = [model.context_length for model in models if isinstance(model, BackendModel | CloudModel)]
     return min((each for each in known if each is not None), default=None)
+
+
+def _rule(wanted: Wanted, own: Mapping[str, str]) -> Rule:
+    asks = wanted.when
+    when: When = {
+        "lane": asks.lane, "images": asks.images, "tokens_over": asks.tokens_over, "thinking": asks.thinking,
+    }  # fmt: skip
+    return {"name": in_words(when), "when": when, "to": own[wanted.to]}
 
 
 def _by_own_names(wanted: Mapping[str, list[str]], own: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

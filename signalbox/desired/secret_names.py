@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from signalbox.backends import kind_of
+from signalbox.backends.kind import REFERENCE
 from signalbox.desired.routing import Routing, routing_table
 from signalbox.settings import Settings
-
-REFERENCE = "os.environ/"  # LiteLLM reads what follows from its environment
 
 
 def gateway_secrets(settings: Settings, routing: Routing) -> list[str]:
     """Return the secrets that the gateway needs, sorted; its own key is not among them."""
-    keys = (kind_of(record).litellm_params(record, model).get("api_key") for record, model in routing.deployments)
+    params = (kind_of(record).litellm_params(record, model) for record, model in routing.deployments)
+    values = (value for each in params for value in each.values() if isinstance(value, str))
     clients = {client.secret for client in settings.gateway.clients.values()}
-    return sorted({key.removeprefix(REFERENCE) for key in keys if key} | clients)
+    return sorted({value.removeprefix(REFERENCE) for value in values if value.startswith(REFERENCE)} | clients)
 
 
 def lane_secrets(settings: Settings) -> list[str]:

@@ -26,6 +26,13 @@ _OWN_PARAMS = {
     "max_retries": "gateway.retries",
     "api_key": "the name of a secret in the record's token or secret",
     "order": "order",
+    "custom_llm_provider": "the record's kind",
+    "use_litellm_proxy": "the other proxy as a backend of its own",
+    "fallbacks": "gateway.fallbacks",
+    "context_window_fallbacks": "gateway.fallbacks",
+    "default_fallbacks": "gateway.fallbacks",
+    "input_cost_per_token": "price",
+    "output_cost_per_token": "price",
 }
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from signalbox.fields.checks import checked
+from signalbox.fields.checks import checked, matching
 from signalbox.fields.messages import show
 
 
@@ -63,11 +63,18 @@ _API_TAIL = re.compile(r"(/anthropic)?(/api)?/v1(/.*)?$|/anthropic$|/api/v0(/.*)
 
 def _server_url(value: str) -> str:
     """A model server's base URL: the gateway adds /v1/… itself."""
-    tail = _API_TAIL.search(value.split("://", 1)[-1].rstrip("/"))
-    if tail and re.match(r"https?://", value):
-        base = re.sub(r"/+$", "", value).removesuffix(tail[0]).rstrip("/")
-        raise ValueError(f"{show(value)} ends in {tail[0]}, which the gateway adds itself; write {show(base)}")
+    if said := added_tail(value):
+        raise ValueError(said)
     return _web_url(value)
+
+
+def added_tail(url: str, pattern: re.Pattern[str] = _API_TAIL) -> str | None:
+    """What to say of a URL that ends in what the gateway adds itself; None: it does not."""
+    tail = pattern.search(url.split("://", 1)[-1].rstrip("/"))
+    if not tail or not re.match(r"https?://", url):
+        return None
+    base = re.sub(r"/+$", "", url).removesuffix(tail[0]).rstrip("/")
+    return f"{show(url)} ends in {tail[0]}, which the gateway adds itself; write {show(base)}"
 
 
 def _resource(value: str) -> str:
@@ -96,5 +103,7 @@ def _image(value: str) -> str:
 
 WebUrl = Annotated[str, checked(_web_url)]
 ServerUrl = Annotated[str, checked(_server_url)]
+Region = Annotated[str, matching(r"global|[a-z]{2}(-[a-z]+)+-?\d+|us|eu", "a region", 'one such as "us-east-1"')]
+Project = Annotated[str, matching(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project's id", 'one such as "my-project-4711"')]
 Resource = Annotated[str, checked(_resource)]
 Image = Annotated[str, checked(_image)]

@@ -44,6 +44,7 @@ class _Row(BaseModel):
     day: _Name
     lane: _Name | None
     backend: _Name | None
+    rule: _Name | None = None  # a host of an earlier version tells none
     requests: _Count
     failed_over: _Count
     failed: _Count

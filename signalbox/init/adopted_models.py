@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from signalbox.backends import BACKENDS
 from signalbox.fields.numbers import CONTEXT_FLOOR
-from signalbox.init.clouds import CLAUDES, FOLLOWING, KINDS, PAYERS, WITH_CLAUDES, is_usual, prefix_of
+from signalbox.init.clouds import CLAUDES, FOLLOWING, KINDS, WITH_CLAUDES, is_usual, prefix_of
 from signalbox.init.existing_host import Entry, Found
 from signalbox.init.to_settings import Local
 from signalbox.settings.layers import defaults, merge
@@ -51,7 +51,7 @@ class Gateway:
     def __init__(self, found: Found, model: Local | None) -> None:
         self._found, self._local = found, model
         self.told: list[str] = []
-        self.models: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in PAYERS}
+        self.models: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in KINDS}
         self.names: dict[str, str] = {}
         self.places: dict[str, dict[str, str]] = {}
         self.aliases: list[str] = []
@@ -119,13 +119,8 @@ class Gateway:
         return found
 
     def lanes(self, used: list[str]) -> dict[str, Any]:
-        """Return the models and payers of lanes."""
+        """Return the models of lanes."""
         lanes: dict[str, Any] = {}
-        if self._local and used:
-            owners = dict.fromkeys(map(self._owner, self.fallbacks["local"]))
-            payers = [PAYERS[owner] for owner in owners if owner]
-            then = f", unless the local server fails: then {' or '.join(payers)}" if payers else ""
-            lanes["local"] = {"billed": f"nobody{then}"}
         if not used:
             return lanes
         set_by = self._found.functions.get("claude-routed", {})
@@ -133,13 +128,11 @@ class Gateway:
         self.told += [
             f"claude-routed asked for {set_by[name]}, which is not there" for name in wanted if not wanted[name]
         ]
-        lanes["cloud"] = {"models": self._slots(used[0], {}), "billed": PAYERS[used[0]]}
+        lanes["cloud"] = {"models": self._slots(used[0], {})}
         owner = self._owner(wanted.get("ANTHROPIC_MODEL") or "") or used[0]
         background = "local" if self._local else None
         routed = self._slots(owner, {"ANTHROPIC_DEFAULT_HAIKU_MODEL": background, **wanted})
-        payer = PAYERS[owner] if routed["main"] != "local" else "nobody, unless a model of the cloud is asked for"
-        free = "; background work is local and free" if routed["haiku"] == "local" else ""
-        lanes["routed"] = {"models": routed, "billed": f"{payer}{free}"}
+        lanes["routed"] = {"models": routed}
         if self._both:
             haiku = {"ANTHROPIC_DEFAULT_HAIKU_MODEL": background}
             lanes |= {name: {"models": self._slots(name, haiku)} for name in FOLLOWING}

@@ -14,7 +14,6 @@ KINDS: Mapping[str, CloudKind] = {name: CLOUDS[record["kind"]] for name, record 
 WITH_CLAUDES = tuple(name for name, kind in KINDS.items() if kind.serves_claude)
 FIRST, *FOLLOWING = WITH_CLAUDES  # who is asked when the first fails
 CLAUDES = tuple(SHIPPED[FIRST]["models"])  # those that the shipped lanes ask for
-PAYERS = {name: f"{kind.account} of {SHIPPED[name]['secret']}" for name, kind in KINDS.items()}
 BOTH, NONE = "both", "none"
 CHOICES = (*WITH_CLAUDES, BOTH, *(name for name in KINDS if name not in WITH_CLAUDES), NONE)
 

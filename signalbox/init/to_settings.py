@@ -8,7 +8,7 @@ from typing import Any
 
 from signalbox.backends import BACKENDS
 from signalbox.host.shared.claude_environment import SLOTS
-from signalbox.init.clouds import CLAUDES, FIRST, KINDS, PAYERS, SHIPPED, accounts, is_usual, prefix_of
+from signalbox.init.clouds import CLAUDES, FIRST, KINDS, SHIPPED, accounts, is_usual, prefix_of
 from signalbox.init.managed_keys import SHIPPED_BACKEND, backend_name
 from signalbox.settings.layers import defaults, merge
 from signalbox.settings.record_defaults import RECORDS
@@ -189,10 +189,6 @@ def _lanes(wishes: Wishes) -> Data:
             lanes["local-private"] = {"enabled": False}
         elif local.token:
             lanes["local-private"] = {"credential": local.secret}
-        if not _takes_over(first):
-            lanes["local"] = {"billed": "nobody"}
-        elif first and not is_usual(first):
-            lanes["local"] = {"billed": f"nobody, unless the local server fails: then {PAYERS[first]}"}
     if first is None:
         lanes["routed"] = lanes["cloud"] = {"enabled": False}
         return lanes
@@ -200,8 +196,7 @@ def _lanes(wishes: Wishes) -> Data:
     for name in following:
         sonnet, opus, haiku = (f"{name}-{each}" for each in CLAUDES)
         models = {"main": sonnet, "opus": opus, "sonnet": sonnet, "fable": opus, "haiku": "local" if local else haiku}
-        billed = f"{PAYERS[name]}{_background(local)}"
-        lanes[name] = {"models": models, "config_dir": f"~/.claude-{name}", "billed": billed}
+        lanes[name] = {"models": models, "config_dir": f"~/.claude-{name}"}
     return lanes
 
 
@@ -213,15 +208,7 @@ def _cloud_lanes(wishes: Wishes, account: str) -> dict[str, Data]:
         routed["models"] = cloud["models"] | {"haiku": "local" if wishes.local else model}
     elif wishes.local is None:
         routed["models"] = {"haiku": CLAUDES[-1]}
-    if wishes.local is None or not is_usual(account):
-        routed["billed"] = f"{PAYERS[account]}{_background(wishes.local)}"
-    if not is_usual(account):
-        cloud["billed"] = PAYERS[account]
     return {"routed": routed, "cloud": cloud}
-
-
-def _background(local: Local | None) -> str:
-    return "; background work is local and free" if local else ""
 
 
 def _record(local: Local) -> Any:

@@ -10,6 +10,7 @@ from signalbox import backends
 from signalbox.backends.records import Backend, Cloud, CloudModel, Model
 from signalbox.settings.layers import Path
 from signalbox.settings.sections import Sections
+from signalbox.settings.sections.lanes import Lane
 
 
 def who_bills(settings: Sections) -> Iterator[Backend | Cloud]:
@@ -30,7 +31,30 @@ def taken_for_claude(name: str) -> bool:
 def is_claude(record: Backend | Cloud, model: Model) -> bool:
     """Whether a model is one of Anthropic's, wherever it is served."""
     kind = backends.CLOUDS.get(str(record.kind))
-    return bool(kind and kind.serves_claude and isinstance(model, CloudModel) and model.context_length is None)
+    return bool(
+        kind
+        and kind.serves_claude
+        and isinstance(record, Cloud)
+        and isinstance(model, CloudModel)
+        and model.context_length is None
+    )
+
+
+def asked_and_following(settings: Sections, lane: Lane) -> tuple[list[str], list[str]]:
+    """Return the models that a lane asks for, itself or by a rule, and those that may follow there, by own names."""
+    records: list[Backend | Cloud] = [*settings.backends.values(), *settings.clouds.values()]
+    served = [(record, model) for record in records if record.enabled for model in record.models.values()]
+    own = {name: model.name for _, model in served for name in model.names}
+    local = {model.name for record, model in served if isinstance(record, Backend) and record.own}
+    asked = [own[each] for each in lane.models.values() if each in own]
+    if lane.via == "gateway":
+        rules = [each for each in settings.gateway.rules if each.when.lane in (None, lane.name)]
+        asked += [own[each.to] for each in rules if each.to in own]
+    if lane.via != "gateway" or lane.fallbacks == "none":
+        return asked, []
+    following = [*settings.gateway.fallbacks.items(), *settings.gateway.quota_fallbacks.items()]
+    later = [own[each] for first, then in following if own.get(first) in asked for each in then if each in own]
+    return asked, [each for each in later if lane.fallbacks != "clouds" or each not in local]
 
 
 def model_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

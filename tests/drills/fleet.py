@@ -45,7 +45,6 @@ OTHER: dict[str, Any] = {
         "solo": {
             "models": dict.fromkeys(("main", "opus", "sonnet", "haiku", "fable"), "alone"),
             "config_dir": "~/.claude-solo",
-            "billed": "nobody",
         }
     },
 }

@@ -125,7 +125,7 @@ def lane_key(stage: Stage) -> Figures:
     """A secret of a lane: deployed with -vvv --diff --debug, every program traced, and found nowhere."""
     stage.converged()
     marked, name = _mark(), "DRILL_KEY"
-    lanes = {"api": {"enabled": True, "credential": name, "billed": "nobody"}}
+    lanes = {"api": {"enabled": True, "credential": name}}
     search = Search(stage, {**_OTHERS_OFF, "lanes": lanes})
     try:
         with search.host_traced():

@@ -30,7 +30,6 @@ OFF = lab_host("lie")
 SOLO = {
     "models": dict.fromkeys(("main", "opus", "sonnet", "haiku", "fable"), "local"),
     "config_dir": "~/.claude-solo",
-    "billed": "nobody",
 }
 
 

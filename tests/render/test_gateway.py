@@ -62,7 +62,6 @@ LOOPBACK = {
         "quiet": {
             "models": dict.fromkeys(["main", "opus", "sonnet", "haiku", "fable", "subagent"], "quiet"),
             "config_dir": "~/.claude-quiet",
-            "billed": "nobody",
             "private": True,
             "via": "direct",
             "credential": "none",
@@ -72,7 +71,6 @@ LOOPBACK = {
             "credential": "none",
             "models": dict.fromkeys(["main", "opus", "sonnet", "haiku", "fable"], "quiet"),
             "config_dir": "~/.claude-near",
-            "billed": "nobody",
         },
     },
 }
@@ -80,7 +78,7 @@ LOOPBACK = {
 
 def _local(name: str, **lane: Any) -> dict[str, Any]:
     slots = dict.fromkeys(["main", "opus", "sonnet", "haiku", "fable"], name)
-    return {"models": slots, "config_dir": f"~/.claude-{name}", "billed": "nobody", **lane}
+    return {"models": slots, "config_dir": f"~/.claude-{name}", **lane}
 
 
 # Every other kind, each with a lane; several boxes for one model, in order and side by side.
@@ -132,7 +130,7 @@ KINDS = {
         "llama": _local("qwen", via="direct", credential="LLAMA_KEY"),
         "ollama": _local("gemma", via="direct", credential="none"),
         "vllm": _local("devstral"),
-        "vibe": _local("mistral-medium", billed="the Mistral account of MISTRAL_API_KEY"),
+        "vibe": _local("mistral-medium"),
         "webui": _local("webui"),
     },
 }

@@ -281,3 +281,21 @@ def test_the_audit_hears_of_it(plugins: Any) -> None:
     finally:
         plugins.request_record._current.set(None)
     assert (request.fallback, request.error_class) == ("local", "malformed")
+
+
+def test_a_request_that_a_rule_moves_goes_on_whole_to_its_model(plugins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    when = {"lane": None, "images": None, "tokens_over": None, "thinking": False}
+    monkeypatch.setattr(plugins.rules, "RULES", [{"name": "no thinking", "when": when, "to": "claude-sonnet-4-6"}])
+    request = plugins.request_record.Request({"headers": [(b"x-signalbox-lane", b"routed")]})
+    with plugins.request_record.serving(request):
+        got, asked = converse(plugins, said("local"), answers={"claude-sonnet-4-6": "cloud/claude-sonnet-4-6"})
+    assert (b"cloud" in got, asked, request.asked, request.rule) == (
+        True,
+        ["claude-sonnet-4-6"],
+        "local",
+        "no thinking",
+    )
+    plugins.audit.plugin._heard(Exception(), answered=True)  # outside of a request: nothing
+    with plugins.request_record.serving(request):
+        plugins.audit.plugin._heard(Exception(), answered=True)
+    assert request.fallback == "claude-sonnet-4-6"  # which failed, where another has answered

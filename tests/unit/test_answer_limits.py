@@ -222,3 +222,20 @@ def test_the_audit_is_told_why(plugins: Any, bounds: Any) -> None:
     finally:
         plugins.request_record._current.set(None)
     assert [each.why for each in request.tried] == ["timeout", "oversized"]
+
+
+@pytest.mark.usefixtures("bounds")
+def test_a_server_that_sends_elsewhere_is_not_followed() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(307, headers={"location": "https://openrouter.ai/api/v1/chat/completions"})
+
+    async def go() -> httpx.Response:
+        # As LiteLLM makes its own clients.
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), follow_redirects=True) as client:
+            return await client.post("http://192.168.1.20:1234/v1/chat/completions", json={})
+
+    assert asyncio.run(go()).status_code == 307
+    assert asked == ["http://192.168.1.20:1234/v1/chat/completions"]

@@ -363,6 +363,21 @@ def test_a_run_that_asks_its_lanes_own_models_alone_says_nothing(tmp_path: Path)
     assert len(list(stood_in(path, "1", {"cloud": {"models": {"main": "claude-sonnet-4-6"}}}))) == 1
 
 
+def test_what_nobody_knows_the_price_of_is_not_called_free(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    entry = {"time": "2026-11-18T09:00:00.000+00:00", "run": "1", "status": 200, "backend": "router", "model": "far",
+             "fallback": "local", "error_class": "unreachable"}  # fmt: skip
+    for more, said in (
+        ([{"cost_usd": None}], "what nobody knows the price of"),
+        ([{"cost_usd": None}, {"cost_usd": 0.5}], "0.5000 USD and what nobody knows the price of"),
+        ([{"cost_usd": 0.0}], "free"),
+        ([{"cost_usd": 0.0, "plan": True}], "paid by the month"),
+    ):
+        path.write_text("".join(json.dumps(entry | each) + "\n" for each in more))
+        (told,) = stood_in(path, "1", {})
+        assert told.endswith(f"(unreachable): {said}")
+
+
 @pytest.mark.parametrize(("typed", "allowed"), [("y\n", True), ("\n", False), ("no\n", False)])
 def test_a_lane_that_asks_does_so_before_the_first_prompt(sit: Sit, typed: str, allowed: bool) -> None:
     seat = sit("/bin/sh", "-c", "sleep 1; exec claude-local")

@@ -15,9 +15,9 @@ from tests.unit.gateway_plugins import plugins as plugins
 ANSWERED = {"x-litellm-model-id": "lmstudio/local", "x-litellm-model-name": "lm_studio/qwen"}
 CLOUD = {"x-litellm-model-id": "anthropic/claude-sonnet-4-6", "x-litellm-model-name": "anthropic/claude-sonnet-4-6"}
 SENT = {"x-signalbox-lane": "routed", "x-claude-code-session-id": "5e55-10"}
-FIELDS = ["time", "session", "run", "lane", "client", "asked", "model", "backend", "fallback", "error_class", "status",
-          "input_tokens", "output_tokens", "cached_tokens", "estimated", "cost_usd", "compared_usd", "mended",
-          "seconds", "first_byte_seconds"]  # fmt: skip
+FIELDS = ["time", "session", "run", "lane", "client", "asked", "model", "backend", "rule", "fallback", "error_class",
+          "status", "input_tokens", "output_tokens", "cached_tokens", "estimated", "cost_usd", "plan", "compared_usd",
+          "mended", "seconds", "first_byte_seconds"]  # fmt: skip
 
 
 def sse(*events: dict[str, Any]) -> list[bytes]:

@@ -26,7 +26,11 @@ FOUNDRY = {
 @pytest.mark.parametrize(
     ("lane", "data", "words"),
     [
-        ("routed", {}, f"{API}; background work is local and free"),
+        ("routed", {}, f"{API}; background work is free unless the local server fails: then the same"),
+        ("routed", {"gateway": {"fallbacks": {"local": []}}}, f"{API}; background work is local and free"),
+        ("routed", FOUNDRY | {"gateway": {"fallbacks": {"local": ["foundry-opus"]}}},
+         f"{API}; background work is free unless the local server fails: then {AZURE}"),
+        ("routed", {"lanes": {"routed": {"fallbacks": "none"}}}, f"{API}; background work is local and free"),
         ("local", {}, f"nobody, unless the local server fails: then {API}"),
         ("local", {"gateway": {"fallbacks": {"local": []}}}, "nobody"),
         ("local", {"lanes": {"local": {"fallbacks": "none"}}}, "nobody"),
@@ -40,7 +44,9 @@ FOUNDRY = {
         ("api", {"lanes": {"api": {"enabled": True}}}, API),
         ("api", {"lanes": {"api": {"enabled": True, "credential": "none"}}},
          "the account that has logged in in ~/.claude-api"),
-        ("local", {"lanes": {"local": {"billed": "my employer"}}}, "my employer"),
+        ("local", {"lanes": {"local": {"billed": "my employer"}}},
+         f"nobody, unless the local server fails: then {API} (my employer)"),
+        ("cloud", {"lanes": {"cloud": {"billed": API}}}, API),
     ],
 )  # fmt: skip
 def test_who_pays(lane: str, data: dict[str, Any], words: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from signalbox.desired.billing import billed
+from signalbox.desired.routing import routing_table
 from signalbox.init import adopted_settings, existing_host, project
 from signalbox.init.adopted_settings import Taken
 from signalbox.init.to_settings import Local, Wishes
@@ -84,6 +86,10 @@ def _settings(taken: Taken) -> Settings:
     return Settings.from_layers([(label, merge(shipped, {"pins": GOOD["pins"]})), *others], host="192.168.1.10")
 
 
+def _billed(made: Settings, lane: str) -> str:
+    return billed(made, routing_table(made), made.lanes[lane])
+
+
 @pytest.mark.parametrize(
     ("models", "cloud"),
     [
@@ -116,11 +122,11 @@ def test_the_guides_clouds_become_valid_settings_with_the_names_of_before(models
 def test_a_local_model_falls_back_where_it_did_and_nowhere_else() -> None:
     alone = _settings(_taken([BOX, *DIRECT]))
     assert alone.gateway.fallbacks["local"] == []
-    assert alone.lanes["local"].billed == "nobody"
+    assert _billed(alone, "local") == "nobody"
     of_before = {"router_settings": {"fallbacks": [{"local": ["claude-sonnet", "foundry-opus"]}]}}
     some = _settings(_taken([BOX, *DIRECT, *AZURE], more=of_before))
     assert some.gateway.fallbacks["local"] == ["claude-sonnet-4-6", "foundry-claude-opus-4-8"]
-    assert "ANTHROPIC_DIRECT_KEY or the Azure" in str(some.lanes["local"].billed)
+    assert "ANTHROPIC_DIRECT_KEY or the Azure" in _billed(some, "local")
     unknown = _taken([BOX, *DIRECT], more={"litellm_settings": {"fallbacks": [{"local": ["gpt-5"]}]}})
     assert _settings(unknown).gateway.fallbacks["local"] == []
     assert "not taken over: the fallback of local to gpt-5" in unknown.told[0]
@@ -138,12 +144,13 @@ def test_the_versions_of_before_stay() -> None:
 
 def test_who_paid_goes_on_paying() -> None:
     shells = 'claude-routed() {\n  ANTHROPIC_MODEL="foundry-sonnet" \\\n  claude "$@"\n}\n'
-    routed = _settings(_taken([BOX, *DIRECT, *AZURE], shells=shells)).lanes["routed"]
+    made = _settings(_taken([BOX, *DIRECT, *AZURE], shells=shells))
+    routed = made.lanes["routed"]
     assert routed.models["main"] == "foundry-claude-sonnet-4-6"
     assert routed.models["haiku"] == "local"
-    assert str(routed.billed).startswith("the Azure subscription")
-    at_the_other = _settings(_taken([BOX, *DIRECT, *AZURE])).lanes["routed"]
-    assert str(at_the_other.billed).startswith("the Claude API")
+    assert _billed(made, "routed").startswith("the Azure subscription")
+    at_the_other = _settings(_taken([BOX, *DIRECT, *AZURE]))
+    assert _billed(at_the_other, "routed").startswith("the Claude API")
 
 
 def test_what_has_no_place_here_is_told() -> None:
@@ -165,7 +172,7 @@ def test_mistral_comes_along() -> None:
     assert beside.secrets["MISTRAL_API_KEY"].reveal() == "kept-by-the-person"
     alone = _settings(_taken([BOX, model]))
     assert alone.lanes["routed"].models["main"] == "mistral"
-    assert alone.lanes["cloud"].billed == "the account of MISTRAL_API_KEY"
+    assert _billed(alone, "cloud") == "the account of MISTRAL_API_KEY"
 
 
 def test_keys_get_the_names_of_settings_and_the_gateways_own_stays_behind() -> None:

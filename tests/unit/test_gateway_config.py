@@ -147,7 +147,7 @@ def test_a_direct_lane_goes_to_the_backend_that_has_all_its_models() -> None:
     slots = {"main": "local", "opus": "local", "sonnet": "local", "haiku": "small", "fable": "local"}
     second = box("http://192.168.1.31:11434", order=2)
     second["models"]["small"] = {"id": "gemma4:4b"}
-    lane = {"via": "direct", "credential": "none", "models": slots, "config_dir": "~/.claude-near", "billed": "nobody"}
+    lane = {"via": "direct", "credential": "none", "models": slots, "config_dir": "~/.claude-near"}
     record = lane_records(
         *routed(settings({"backends": {"second": second}, "lanes": {"near": lane}})),
     )["lanes"]["near"]

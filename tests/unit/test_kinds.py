@@ -21,6 +21,7 @@ ELSEWHERE = {
     ("signalbox/host/launcher/backends_env.py", "ollama"),  # lanes of the third guide's file
     ("signalbox/host/launcher/backends_env.py", "vllm"),
     ("signalbox/init/existing_host.py", "anthropic"),  # LiteLLM's word, for a model without one
+    ("signalbox/init/existing_host.py", "openai"),
 }
 
 

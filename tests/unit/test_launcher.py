@@ -31,7 +31,7 @@ KEY = "sk-of-the-gateway"
 CLOUD_KEY = "sk-ant-of-the-account-0123456789"
 NOT_STARTED = (
     "not started: it must go to {url}, billed to the Claude API account of ANTHROPIC_DIRECT_KEY; background work is "
-    "local and free"
+    "free unless the local server fails: then the same"
 )
 ME = pwd.getpwuid(os.geteuid()).pw_name
 # Stands where claude would: tells its arguments and environment, and ends as it is told.

@@ -222,6 +222,7 @@ def test_only_the_end_of_a_long_file_is_read(tmp_path: Path, monkeypatch: pytest
     ("entry", "said"),
     [
         ({}, "local: local at lmstudio answered; 21402 tokens in, 14 out, free, 0.4 s"),
+        ({"plan": True}, "local: local at lmstudio answered; 21402 tokens in, 14 out, paid by the month, 0.4 s"),
         (
             {**CLOUD, "cost_usd": 0.0247, "estimated": True},
             "local: local FAILED (timeout), claude-haiku-4-5 at anthropic answered; "

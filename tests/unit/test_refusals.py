@@ -84,3 +84,17 @@ def test_everything_else_is_passed_on(plugins: Any, status: int, tried: list[tup
 def test_what_does_not_speak_anthropics_way_keeps_its_shape(plugins: Any) -> None:
     tried = ("anthropic/claude-sonnet-4-6", "quota")
     assert asked(plugins, 429, tried, path="/v1/chat/completions") == (429, LITELLMS)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "DeepseekException - Insufficient Balance",  # Aider-AI/aider/issues/4851: as a bad request
+        "OpenrouterException - Insufficient credits. Add more using https://openrouter.ai/settings/credits",
+        "This request requires more credits, or fewer max_tokens",  # QwenLM/qwen-code/issues/73
+        "BedrockException - Too many tokens per day, please wait before trying again.",
+        "You exceeded your current quota, please check your plan and billing details",
+    ],
+)
+def test_an_account_without_money_is_known_by_the_vendors_words(plugins: Any, said: str) -> None:
+    assert plugins.error_classes.error_class(RuntimeError(f"litellm.BadRequestError: {said}")) == "quota"

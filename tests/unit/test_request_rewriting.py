@@ -88,3 +88,59 @@ def test_a_deployment_is_spared_what_it_refuses(plugins: Any) -> None:
     assert rewritten["thinking"] == {"type": "disabled"}
     assert rewritten["extra_headers"] == {"authorization": "Bearer k"}
     assert rewritten["output_config"] == given["output_config"]
+
+
+VENDOR = {"id": "deepseek/deep", "refuses": ["late_system", "efforts", "betas", "idle_effort", "lost_thoughts"]}
+ADAPTIVE, OFF = {"type": "adaptive"}, {"type": "disabled"}
+THOUGHT = {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, CALL["content"][0]]}
+
+
+@pytest.mark.parametrize(
+    ("messages", "thinking", "effort", "goes_as"),
+    [
+        ([CALL], ADAPTIVE, "high", (OFF, None)),  # begun by a model that told no thoughts
+        ([THOUGHT], ADAPTIVE, "high", None),
+        ([{"role": "assistant", "content": "hello"}], ADAPTIVE, "high", None),
+        ([THOUGHT, CALL], ADAPTIVE, None, (OFF, None)),
+        ([], OFF, "high", (OFF, None)),  # a subagent's: anthropics/claude-code/issues/65863
+        ([], None, "high", (None, None)),
+        ([], OFF, None, None),
+        ([{"role": "assistant", "content": [5, {"type": 7}]}, 5], ADAPTIVE, None, None),
+    ],
+)  # fmt: skip
+def test_a_vendors_endpoint_gets_thinking_and_effort_together(
+    plugins: Any, messages: Any, thinking: Any, effort: str | None, goes_as: tuple[Any, Any] | None
+) -> None:
+    asked: dict[str, Any] = {"thinking": thinking}
+    if effort:
+        asked["output_config"] = {"effort": effort}
+    # What has no role is no message: the rest of what vendors refuse is not looked at here.
+    info = {**VENDOR, "refuses": ["idle_effort", "lost_thoughts"]}
+    given = plugins.request_rewriting.rewritten({**asked, "messages": messages}, info)
+    if goes_as is None:
+        assert given is None
+    else:
+        assert (given["thinking"], given["output_config"] if effort else None) == goes_as
+    kept = plugins.request_rewriting.rewritten({"output_config": {"effort": "high", "format": 1}, "messages": []}, info)
+    assert kept["output_config"] == {"format": 1}
+
+
+def test_marks_of_a_cache_go_where_they_would_make_a_stored_one(plugins: Any) -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    block = {"type": "text", "text": "a"}
+    asked = {
+        "system": [{**block, **mark}],
+        "tools": [{"name": "Bash", "input_schema": {"properties": {"cache_control": {}}}, **mark}],
+        "messages": [
+            {"role": "user", "content": [{**block, **mark}, {"type": "tool_result", "content": [{**block, **mark}]}]},
+            {"role": "user", "content": "plain"},
+        ],
+    }
+    given = plugins.request_rewriting.rewritten(asked, {"id": "gemini/gem", "refuses": ["cache_control"]})
+    assert given["system"] == [block]
+    assert given["tools"] == [
+        {"name": "Bash", "input_schema": {"properties": {"cache_control": {}}}}
+    ]  # a tool's own word
+    assert given["messages"][0]["content"] == [block, {"type": "tool_result", "content": [block]}]
+    assert given["messages"][1] == {"role": "user", "content": "plain"}
+    assert asked["system"] == [{**block, **mark}]  # which other models get as it is

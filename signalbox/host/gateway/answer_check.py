@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from . import deployments
+from . import deployments, rules
 from .answer_endings import Ending
 from .answer_judge import Judge
 from .asgi import Application, Message, Receive, Scope, Send, headers, respond
@@ -46,6 +46,9 @@ def around(application: Application, following: Callable[[Sequence[str]], Sequen
         asked = parsed(body)
         if request := current():
             request.asks_for(asked)
+            if (given := rules.moved(asked, request)) is not asked:
+                asked, body = given, json.dumps(given).encode()
+                scope = _of_length(scope, len(body))
         # LiteLLM's own word for a request that must not go elsewhere; a check of a local model is never billed.
         alone = bool(asked.get("disable_fallbacks"))
         answered: list[str] = []
@@ -81,8 +84,7 @@ def around(application: Application, following: Callable[[Sequence[str]], Sequen
                 if not request.error_class:
                     request.fallback, request.error_class = deployments.split(attempt.ident)[1], "malformed"
             body = json.dumps({**asked, "model": attempt.instead}).encode()
-            names = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
-            scope = {**scope, "headers": [*names, (b"content-length", str(len(body)).encode())]}
+            scope = _of_length(scope, len(body))
 
     return serve
 
@@ -178,6 +180,12 @@ async def _body(receive: Receive) -> bytes | None:
         pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(pieces)
+
+
+def _of_length(scope: Scope, length: int) -> Scope:
+    """Return the scope of a request whose body has another length now."""
+    names = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
+    return {**scope, "headers": [*names, (b"content-length", str(length).encode())]}
 
 
 def _names(asked: dict[str, Any]) -> tuple[str, ...]:

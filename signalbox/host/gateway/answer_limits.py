@@ -93,7 +93,10 @@ def lines(data: bytes) -> int:
 
 
 def sending(send: Send) -> Send:
-    """Return httpx.AsyncClient.send with a bound in time: LiteLLM's own begins anew with every byte."""
+    """Return httpx.AsyncClient.send with a bound in time: LiteLLM's own begins anew with every byte.
+
+    A server that sends elsewhere is not followed: who answers there, and who pays, the settings do not say.
+    """
 
     async def bounded(
         self: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False, **more: Any
@@ -101,7 +104,7 @@ def sending(send: Send) -> Send:
         request.extensions = {**request.extensions, WHOLE_ANSWER: not stream}
         try:
             async with asyncio.timeout(SECONDS):
-                return await send(self, request, stream=stream, **more)
+                return await send(self, request, stream=stream, **{**more, "follow_redirects": False})
         except TimeoutError:
             raise httpx.ReadTimeout("the server's answer takes too long", request=request) from None
 

@@ -48,7 +48,7 @@ class Audit(CustomLogger):
         request = current()
         if request:
             if answered:  # LiteLLM's own word for what failed first may be a fallback that was left out
-                request.fallback = request.fallback or request.asked
+                request.fallback = request.fallback or request.ruled or request.asked
             request.estimated = None  # what was guessed of the answer that failed says nothing of the next
             cause = getattr(error, "original_exception", None) or error
             told = request.tried[0].why if request.tried else None

@@ -10,7 +10,8 @@ from . import tls
 
 OVERFLOW = re.compile(r"context|n_ctx|n_keep|too (?:long|large|many tokens)|exceed", re.IGNORECASE)
 QUOTA = re.compile(  # what is between two words has a bound: else a long answer takes time that is not linear
-    r"credit balance|insufficient_quota|quota (?:is )?exceeded|exceeded your .{0,80}quota"
+    r"credit balance|insufficient[ _](?:quota|balance|credits)|requires more credits|tokens per day"
+    r"|quota (?:is )?exceeded|exceeded your .{0,80}quota"
     r"|(?:usage|spend(?:ing)?) limit",
     re.IGNORECASE,
 )

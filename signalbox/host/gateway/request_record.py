@@ -40,6 +40,7 @@ class Record(TypedDict):
     asked: str | None
     model: str | None
     backend: str | None
+    rule: str | None
     fallback: str | None
     error_class: str | None
     status: int | None
@@ -48,6 +49,7 @@ class Record(TypedDict):
     cached_tokens: int
     estimated: bool
     cost_usd: float | None
+    plan: bool
     compared_usd: float | None
     mended: list[str]
     seconds: float
@@ -77,6 +79,8 @@ class Request:
         self.sent: dict[str, str] = {}  # headers of the answer
         self.status: int | None = None
         self.first_byte: float | None = None
+        self.rule: str | None = None  # that says who answers, in words
+        self.ruled: str | None = None  # the model that it names
         self.fallback: str | None = None  # the model that failed first
         self.error_class: str | None = None
         self.tried: list[Tried] = []
@@ -123,6 +127,7 @@ class Request:
             "asked": self.asked,
             "model": model or None,
             "backend": deployment if model else None,
+            "rule": self.rule,
             "fallback": self.fallback,
             "error_class": self.error_class or self._error_class(),
             "status": self.status,
@@ -131,6 +136,7 @@ class Request:
             "cached_tokens": tokens["cached"],
             "estimated": answered and (counted is None or bool(self.estimated)),
             "cost_usd": 0.0 if local or not answered else price(name, model, tokens, own),
+            "plan": answered and own == "plan",
             "compared_usd": price(COMPARED_WITH, "", tokens) if local and answered else None,
             "mended": sorted(self.mended),
             "seconds": round(time.monotonic() - self.started, 3),

@@ -2,8 +2,10 @@
 
 `model_info` says of a deployment: max_output_tokens, its most; claude: whether it is one; refuses: what it does not
 take of a Claude's request: "late_system" (a system message in mid-conversation), "efforts" (above high), "betas",
-"thinking" (adaptive), and "x-api-key" where it wants its key as a Bearer token. A server on one's own network gets
-tools that a grammar can be made of, and no header that differs for each conversation: its prompt cache would be lost.
+"thinking" (adaptive), "idle_effort" (an effort where there is no thinking), "lost_thoughts" (thinking in a conversation
+of which a turn that calls tools lacks its thoughts, as another model's), "cache_control", "x-api-key" where it wants
+its key as a Bearer token. A server on one's own network gets tools that a grammar can be made of, and no header that
+differs for each conversation: its prompt cache would be lost.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from ..shared.route_rules import THINKS
 from . import images, tool_schemas
 from .deployments import ModelInfo, split
 from .request_record import Request, current
@@ -52,6 +55,14 @@ def rewritten(kwargs: dict[str, Any], info: ModelInfo, unread: Collection[str] =
         changed["output_config"] = {**kwargs["output_config"], "effort": "high"}
     if "thinking" in refuses and (kwargs.get("thinking") or {}).get("type") == "adaptive":
         changed["thinking"] = {"type": "disabled"}
+    if "lost_thoughts" in refuses and thinks(kwargs) and lost_thoughts(kwargs.get("messages") or []):
+        changed["thinking"] = {"type": "disabled"}
+    if "idle_effort" in refuses and effort and not thinks({**kwargs, **changed}):
+        rest = {name: value for name, value in kwargs["output_config"].items() if name != "effort"}
+        changed["output_config"] = rest or None
+    if "cache_control" in refuses:
+        marked = {name: changed.get(name, kwargs.get(name)) for name in ("system", "messages", "tools")}
+        changed |= {name: without_cache_control(value) for name, value in marked.items() if isinstance(value, list)}
     if "betas" in refuses:
         changed |= without_betas(kwargs)
     if "x-api-key" in refuses:
@@ -71,6 +82,31 @@ def for_a_local_server(kwargs: dict[str, Any], request: Request | None) -> dict[
     if isinstance(system, list) and any(is_billing(block) for block in system):
         changed["system"] = [block for block in system if not is_billing(block)]
     return changed
+
+
+def without_cache_control(value: Any) -> Any:
+    """Return blocks, messages or tools without the marks up to where a prompt shall be cached."""
+    if isinstance(value, list):
+        return [without_cache_control(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {name: each for name, each in value.items() if name != "cache_control"}
+    return plain | {"content": without_cache_control(plain["content"])} if "content" in plain else plain
+
+
+def thinks(kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a request asks for thinking."""
+    return (kwargs.get("thinking") or {}).get("type") in THINKS
+
+
+def lost_thoughts(messages: Iterable[object]) -> bool:
+    """Return whether a turn calls tools without the thoughts that led to it."""
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) and message.get("role") == "assistant" else None
+        kinds = {block.get("type") for block in content if isinstance(block, dict)} if isinstance(content, list) else ()
+        if "tool_use" in kinds and not {"thinking", "redacted_thinking"} & set(kinds):
+            return True
+    return False
 
 
 def searches(kwargs: Mapping[str, Any]) -> bool:

@@ -81,9 +81,10 @@ def in_words(entry: Mapping[str, Any]) -> str:
         route = f"{asked}: {entry['fallback']} FAILED ({entry.get('error_class') or 'error'}), {who} answered"
     else:
         route = f"{asked}: {who} answered"
+    route += f", by the rule for {entry['rule']}" if entry.get("rule") else ""
     route += "".join(f", {MENDED[each]}" for each in entry.get("mended") or () if each in MENDED)
     cost = entry.get("cost_usd")
-    paid = "free" if cost == 0 else "price unknown" if cost is None else f"${cost:.4f}"
+    paid = audit.free_as(entry) or ("price unknown" if cost is None else f"${cost:.4f}")
     about = "about " if entry.get("estimated") else ""
     amount = f"{about}{entry.get('input_tokens')} tokens in, {entry.get('output_tokens')} out"
     return f"{when}  {entry.get('lane') or '-':<10} {route}; {amount}, {paid}, {entry.get('seconds')} s"

@@ -115,8 +115,8 @@ def _answer(session: Record, records: Record, name: str) -> tuple[Part, tuple[st
         return Part(RED, (f"NOBODY answered ({why})", "NOBODY answered")), _steps(why, records, name)
     if entry is None:
         return _by_the_lane(lane, asked), ()
-    free = entry.get("cost_usd") == 0
-    pays = "free" if free else f"{entry['backend']} bills"
+    free = audit.free_as(entry)
+    pays = free or f"{entry['backend']} bills"
     who = f"{entry.get('model')} at {entry['backend']} answered" if free else f"{entry.get('model')} answered"
     if audit.failed_over(entry):
         failed = f"{entry['fallback']} failed"

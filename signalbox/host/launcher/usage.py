@@ -20,7 +20,7 @@ Shows tokens and cost by day (UTC), lane and backend, and what local work would 
 of the last so many days. --html writes a page with charts that needs nothing else."""
 
 Row = dict[str, Any]
-KEY = ("day", "lane", "backend")
+KEY = ("day", "lane", "backend", "rule")
 SUMS = ("requests", "failed_over", "failed", "estimated", "unpriced", "input_tokens", "output_tokens", "cached_tokens",
         "cost_usd", "compared_usd")  # fmt: skip
 
@@ -71,12 +71,12 @@ def since(found: Iterable[audit.Entry], days: int) -> Iterator[audit.Entry]:
 
 
 def added_up(found: Iterable[audit.Entry]) -> list[Row]:
-    """Return a row for each day, lane and backend; what nobody answered has the backend None."""
+    """Return a row for each day, lane, backend and rule; what nobody answered has the backend None."""
     return merged(_row(entry) for entry in found)
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows with those of one day, lane and backend added up, in order."""
+    """Return the rows with those of one day, lane, backend and rule added up, in order."""
     result: dict[tuple[str, ...], Row] = {}
     for row in rows:
         at = tuple(str(row[name] or "") for name in KEY)
@@ -96,6 +96,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
         "day": str(entry.get("time"))[:10],
         "lane": entry.get("lane"),
         "backend": entry.get("backend") if number("status") < 400 else None,
+        "rule": entry.get("rule"),
         "requests": 1,
         "failed_over": int(bool(entry.get("fallback"))),
         "failed": int(not 0 < number("status") < 400),
@@ -109,7 +110,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     """Return the rows as lines of text, with their sum and what local work would have cost."""
     head = ("day", "lane", "backend", "requests", "failed over", "failed", "tokens in", "cached", "out", "cost")
     lines = [head, *(tuple(map(shown, _cells(row))) for row in rows)]  # before their widths are measured
-    (total,) = merged({**row, "day": "all", "lane": "", "backend": ""} for row in rows)
+    (total,) = merged({**row, "day": "all", "lane": "", "backend": "", "rule": None} for row in rows)
     lines.append(_cells({**total, "backend": ""}))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = []
@@ -124,7 +125,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     about = "~" if row["estimated"] else ""
     return (
         row["day"],
-        row["lane"] if row["lane"] is not None else "-",
+        usage_page.lane_of(row),
         row["backend"] if row["backend"] is not None else "nobody",
         *(str(row[name]) for name in ("requests", "failed_over", "failed")),
         about + str(row["input_tokens"]),

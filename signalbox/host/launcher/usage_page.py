@@ -172,7 +172,15 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def lane_of(row: Mapping[str, Any]) -> str:
+    """Return a row's lane, with the rule of gateway.rules that said who answers there, if one did."""
+    lane = row["lane"] if row["lane"] is not None else "-"
+    return f"{lane} ({row['rule']})" if row["rule"] else str(lane)
+
+
 def _cell(row: Mapping[str, Any], name: str) -> str:
+    if name == "lane":
+        return _text(lane_of(row))
     value = row[name]
     if name.endswith("_usd"):
         return _text(dollars(value)) + ("+" if name == "cost_usd" and row["unpriced"] else "")

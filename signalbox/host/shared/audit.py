@@ -14,7 +14,7 @@ from . import within
 from .output import EX_CONFIG, fail
 
 Entry = dict[str, Any]
-TEXTS = ("session", "run", "lane", "asked", "model", "backend", "fallback", "error_class")
+TEXTS = ("session", "run", "lane", "asked", "model", "backend", "rule", "fallback", "error_class")
 NUMBERS = ("status", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "compared_usd", "seconds")
 SETTLE, LOOK = 0.5, 0.05  # seconds until a run's last line is written, and between looks for it
 TAIL = 512 << 10  # bytes that are read for the last entries; some 1500 of them
@@ -106,7 +106,8 @@ def _opened(path: Path, end: bool = True) -> Any:
 def stood_in(path: Path, run: str, lanes: Mapping[str, Any]) -> Iterator[str]:
     """Yield who answered in another's place in this run, why, how often, and what it cost; nothing where nobody did.
 
-    And whom the run had asked by name that is none of its lane's, as an agent's file may, where that was billed.
+    And what a rule has sent to somebody who bills, and what the run had asked by name that is none of its lane's, as an
+    agent's file may, where that was billed.
     """
     until = time.monotonic() + SETTLE
     while not (mine := [each for each in newest(path) if each.get("run") == run]) and path.exists():
@@ -117,17 +118,30 @@ def stood_in(path: Path, run: str, lanes: Mapping[str, Any]) -> Iterator[str]:
     for each in mine:
         if failed_over(each) and not unanswered(each):
             why = f" in place of {each['fallback']} ({each.get('error_class')})"
+        elif each.get("rule") and each.get("cost_usd") != 0 and not unanswered(each):
+            why = f" by the rule for {each['rule']}"
         elif _is_extra(each, lanes) and each.get("cost_usd") != 0 and not unanswered(each):
             why = ", asked for by name"
         else:
             continue
         told.setdefault((answered_by(each), why), []).append(each)
     for (who, why), several in told.items():
-        costs = [each.get("cost_usd") for each in several]
-        known = sum(cost for cost in costs if cost is not None)
-        cost = "free" if not known else f"{known:.4f} USD"
-        unknown = " and what nobody knows the price of" if None in costs else ""
-        yield f"{who} answered {len(several)} of {len(mine)} requests{why}: {cost}{unknown}"
+        yield f"{who} answered {len(several)} of {len(mine)} requests{why}: {_cost(several)}"
+
+
+def free_as(entry: Mapping[str, Any]) -> str:
+    """Return why an answer costs nothing, in words; "" where it costs something, or nobody knows what."""
+    if entry.get("cost_usd") != 0:
+        return ""
+    return "paid by the month" if entry.get("plan") is True else "free"
+
+
+def _cost(entries: list[Entry]) -> str:
+    """Return what these answers by one model cost, in words; what nobody knows is never nothing."""
+    known = sum(each.get("cost_usd") or 0 for each in entries)
+    unknown = any(each.get("cost_usd") is None for each in entries)
+    words = [f"{known:.4f} USD"] if known else [] if unknown else [free_as(entries[0])]
+    return " and ".join([*words, *(["what nobody knows the price of"] if unknown else [])])
 
 
 def _is_extra(entry: Mapping[str, Any], lanes: Mapping[str, Any]) -> bool:

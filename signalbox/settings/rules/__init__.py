@@ -7,7 +7,17 @@ are there too, so that one mistake is told once.
 
 from __future__ import annotations
 
-from signalbox.settings.rules import between_sections, budgets, gateway, host, lanes, protection, records, texts
+from signalbox.settings.rules import (
+    between_sections,
+    budgets,
+    gateway,
+    host,
+    lanes,
+    protection,
+    records,
+    route_rules,
+    texts,
+)
 from signalbox.settings.rules.rule import Rule
 
 RULES: list[Rule] = [
@@ -15,6 +25,7 @@ RULES: list[Rule] = [
     *host.RULES,
     *records.RULES,
     *gateway.RULES,
+    *route_rules.RULES,
     *lanes.RULES,
     *budgets.RULES,
     *protection.RULES,

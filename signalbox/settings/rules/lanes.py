@@ -11,7 +11,7 @@ from signalbox.fields.checks import PLACEHOLDER
 from signalbox.fields.messages import nearest, show
 from signalbox.host.shared.claude_environment import SLOTS
 from signalbox.settings.layers import Path
-from signalbox.settings.models import is_claude, known_models, taken_for_claude
+from signalbox.settings.models import asked_and_following, is_claude, known_models, taken_for_claude, who_bills
 from signalbox.settings.problems import Problem
 from signalbox.settings.rules.gateway import undefined
 from signalbox.settings.rules.rule import Raw, Rule
@@ -160,20 +160,31 @@ def auto_lanes(settings: Sections, raw: Raw) -> Iterator[Problem]:
     known_models(settings, raw)
     records: list[Backend | Cloud] = [*settings.backends.values(), *settings.clouds.values()]
     served = [(record, model) for record in records if record.enabled for model in record.models.values()]
-    own = {name: model.name for _, model in served for name in model.names}
     others = {model.name for record, model in served if not is_claude(record, model)}
-    local = {model.name for record, model in served if isinstance(record, Backend) and record.own}
-    following = [*settings.gateway.fallbacks.items(), *settings.gateway.quota_fallbacks.items()]
     for name, lane in _enabled(settings):
         if lane.permission_mode != "auto" or lane.via == "first-party":
             continue
-        asked = [own[each] for each in lane.models.values() if each in own]
-        later = [own[each] for first, then in following if own.get(first) in asked for each in then if each in own]
-        later = [] if lane.via == "direct" or lane.fallbacks == "none" else later
-        later = [each for each in later if lane.fallbacks != "clouds" or each not in local]
+        asked, later = asked_and_following(settings, lane)
         if wrong := next((each for each in (*asked, *later) if each in others), None):
             said = f'{show(wrong)} may answer here, and only a Claude judges calls; write "default" or "acceptEdits"'
             yield Problem(("lanes", name, "permission_mode"), said)
+
+
+def own_words(settings: Sections, raw: Raw) -> Iterator[Problem]:
+    """A person's own words add to who pays; they do not say that nobody does where somebody may."""
+    known_models(settings, raw)
+    payers = {model.name: record.name for record in who_bills(settings) for model in record.models.values()}
+    for name, lane in _enabled(settings):
+        claim = _FREE.search(lane.billed or "")
+        asked, later = asked_and_following(settings, lane)
+        paid = next((payers[each] for each in (*asked, *later) if each in payers), None)
+        if claim and (paid or lane.via == "first-party"):
+            whose = "an account" if lane.via == "first-party" else f"the account of {paid}"
+            said = f"{show(claim[0])} is not so: {whose} may be billed here; write None"
+            yield Problem(("lanes", name, "billed"), f"{said}: models and fallbacks tell it")
+
+
+_FREE = re.compile(r"\b(nobody|no one|free|gratis|nothing)\b", re.IGNORECASE)
 
 
 def handovers(settings: Sections, raw: Raw) -> Iterator[Problem]:
@@ -201,5 +212,6 @@ RULES: list[Rule] = [
     lane_credentials,
     private_lanes,
     auto_lanes,
+    own_words,
     handovers,
 ]

@@ -101,6 +101,18 @@ def _another_box(path: Path, first: Path, name: str) -> bool:
     return path[0] == first[0] == "backends" and path[1] != first[1] and model == first[3] and not own_alias
 
 
+def one_payer(settings: Sections, _: Raw) -> Iterator[Problem]:
+    """Who pays for a model goes by its name: several boxes that have it are all one's own, or all one payer's."""
+    first: dict[str, Backend] = {}
+    for name, backend in settings.backends.items():
+        for model in backend.models if backend.enabled else ():
+            other = first.setdefault(model, backend)
+            if other.payer != backend.payer:
+                paid = backend if backend.payer else other
+                said = f"{other.name} has it too, and answers of {paid.name} alone are billed; give it another name"
+                yield Problem(("backends", name, "models", model), f"{said}, and name that in gateway.fallbacks")
+
+
 def claude_names(settings: Sections, _: Raw) -> Iterator[Problem]:
     """Claude Code tells a model's window and abilities by its name: a Claude has such a name, and nothing else has."""
     for record, cloud in settings.clouds.items():
@@ -126,4 +138,4 @@ def claude_names(settings: Sections, _: Raw) -> Iterator[Problem]:
                     yield Problem((*at, key), "missing; Claude Code does not know this model, so write it in tokens")
 
 
-RULES: list[Rule] = [records_complete, names, claude_names, backend_urls]
+RULES: list[Rule] = [records_complete, names, one_payer, claude_names, backend_urls]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from signalbox.fields.checks import between, matching
 from signalbox.fields.models import ModelId, ModelName
@@ -15,6 +15,7 @@ from signalbox.fields.section import Section
 from signalbox.fields.system import UserName
 from signalbox.fields.urls import WebUrl
 
+LaneName = Annotated[str, matching(r"[a-z][a-z0-9-]*", "a lane's name", "one of `lanes`")]
 RecordName = Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*", "a name", "a-z, 0-9, _ and -")]
 
 
@@ -51,6 +52,27 @@ class Client(Section):
     parallel: Limit | None
 
 
+def _conditions(value: object) -> object:
+    """What a rule does not name is no condition."""
+    return {**dict.fromkeys(When.model_fields), **value} if isinstance(value, dict) else value
+
+
+class When(Section):
+    """What a request must be for a rule to say who answers it; None: that does not matter."""
+
+    lane: LaneName | None
+    images: bool | None
+    tokens_over: Annotated[int, between(1000, 10_000_000, "tokens")] | None
+    thinking: bool | None
+
+
+class Rule(Section):
+    """Which model answers requests of a kind."""
+
+    when: Annotated[When, BeforeValidator(_conditions)]
+    to: ModelName
+
+
 class WebSearch(Section):
     """Who answers WebSearch where a model cannot search itself: a SearXNG, at `url` without /search."""
 
@@ -74,6 +96,7 @@ class Gateway(Section):
     health_check_interval_seconds: Seconds
     fallbacks: dict[ModelName, list[ModelName]]
     quota_fallbacks: dict[ModelName, list[ModelName]]
+    rules: list[Rule]
     clients: dict[RecordName, Client]
     web_search: WebSearch | None
     audit: Audit

@@ -12,7 +12,7 @@ from tests.lab.simulators.floods import FLOODS
 from tests.lab.simulators.protocol import Call, FaultKind
 
 STATUS_KINDS = ("401", "402", "429", "500", "503", "529", "quota", "overflow")
-BILLED = ("anthropic", "foundry")  # whose accounts can be used up
+BILLED = ("anthropic", "foundry", "openai", "gemini", "openrouter", "deepseek", "bedrock", "vertex")  # can be used up
 _numbers = itertools.count(1)
 
 

@@ -17,10 +17,15 @@ from typing import Any
 from tests.lab.simulators.client import STATE_FILE, Client, ControlError
 from tests.lab.simulators.personalities import (
     azure_foundry,
+    bedrock,
+    deepseek,
+    gemini,
     llama_cpp,
     mistral,
     ollama,
     open_webui,
+    openai,
+    openrouter,
     personalities,
     vllm,
 )
@@ -81,6 +86,12 @@ class Running:
     anthropic: str
     foundry: str
     mistral: str
+    openai: str
+    gemini: str
+    openrouter: str
+    deepseek: str
+    bedrock: str
+    vertex: str
     searxng: str
 
 
@@ -134,6 +145,11 @@ def credentials() -> dict[str, str]:
     """The secrets that the simulators accept, by the names that settings use. No real service knows them."""
     return {
         "ANTHROPIC_DIRECT_KEY": API_KEY,
+        "BEDROCK_KEY": bedrock.API_KEY,
+        "DEEPSEEK_KEY": deepseek.API_KEY,
+        "GEMINI_KEY": gemini.API_KEY,
+        "OPENAI_KEY": openai.API_KEY,
+        "OPENROUTER_KEY": openrouter.API_KEY,
         "FOUNDRY_API_KEY": azure_foundry.API_KEY,
         "LLAMA_KEY": llama_cpp.LlamaCpp.token,
         "LMSTUDIO_TOKEN": API_TOKEN,
