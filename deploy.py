@@ -6,6 +6,7 @@ from signalbox.certify.known import uncertified
 from signalbox.desired import addresses, gateway_config, health
 from signalbox.desired.context_readings import readings
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.model_server import model_files
 from signalbox.desired.packages import packages
 from signalbox.desired.routing import routing_table
 from signalbox.desired.secret_names import gateway_secrets, lane_secrets
@@ -21,10 +22,13 @@ from tasks.doctor import doctor
 from tasks.fail2ban import fail2ban
 from tasks.firewall import firewall
 from tasks.gateway import gateway
+from tasks.gpu import gpu, gpu_of
 from tasks.guard import guard
 from tasks.hardening import hardening
 from tasks.launchers import launchers
 from tasks.leftovers import leftovers
+from tasks.model_server import model_server
+from tasks.models import models
 from tasks.preflight import preflight
 from tasks.programs import programs
 from tasks.rootless_docker import rootless_docker
@@ -60,7 +64,7 @@ base(s.base, tuple(s.extra_ca_certificates), s.mirrors, **root)
 login = s.secret(s.service_user.password) if s.service_user.password else None
 service_user(s.service_user, claude, (gateway_account,) if gateway_account != claude else (), login, **root)
 # Who gets in, once the users are there whose fresh logins prove it; the guard first, which takes back what locks out.
-proof = Proof(claude.name, s.guard.login_seconds, s.guard.enabled)
+proof = Proof(claude.name if s.service_user.enabled else deploy_user(host), s.guard.login_seconds, s.guard.enabled)
 guard(s.guard, **root)
 firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
 ssh(s.ssh, deploy_user(host), proof, **root)
@@ -68,6 +72,12 @@ fail2ban(s.fail2ban, tuple(s.firewall.ssh_ports), **root)
 container = gateway_config.container(s, routing)
 images = {gateway_account.name: container.image} if s.gateway.enabled else {}
 rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, images, **root)
+# Files before the server, which loads one; the cards before both: they decide over what is fetched.
+cards, files = gpu_of(s.model_server), model_files(s.model_server, s.mirrors)
+gpu(s.model_server, cards, **root)
+models(s.model_server, files, cards, **root)
+api_key = s.secret(s.model_server.api_key) if s.model_server.enabled and s.model_server.api_key else None
+model_server(s.model_server, s.mirrors, cards, s.model_account, files, api_key, **root)
 # Before all that takes its place: the gateway wants the port, launchers the names.
 by_hand(s.by_hand, claude, **root)
 toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
@@ -76,7 +86,8 @@ aside = tuple(s.by_hand.files) if s.by_hand.enabled else ()
 secrets(s.secrets, keys, lane_keys, gateway_account, claude, health.kept_from_shells(s, routing), aside, **root)
 gateway(s.gateway, gateway_account, claude, container, s.secrets, keys, **root)
 # After the packages: needrestart looks at each transaction that comes after it.
-hardening(s.hardening, tuple(dict.fromkeys((claude, gateway_account))), proof, **root)
+homes = tuple(dict.fromkeys((claude, gateway_account))) if s.service_user.enabled else ()
+hardening(s.hardening, homes, proof, **root)
 programs(s.launchers.enabled or s.doctor.enabled, **root)
 # After all that they use: a launcher that is there works.
 launchers(s.launchers, lane_records(s, routing), claude, **root)

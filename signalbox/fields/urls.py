@@ -98,3 +98,12 @@ WebUrl = Annotated[str, checked(_web_url)]
 ServerUrl = Annotated[str, checked(_server_url)]
 Resource = Annotated[str, checked(_resource)]
 Image = Annotated[str, checked(_image)]
+
+
+def _host_name(value: str) -> str:
+    if problem := host_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+host_name = checked(_host_name)

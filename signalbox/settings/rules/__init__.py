@@ -7,7 +7,17 @@ are there too, so that one mistake is told once.
 
 from __future__ import annotations
 
-from signalbox.settings.rules import between_sections, budgets, gateway, host, lanes, protection, records, texts
+from signalbox.settings.rules import (
+    between_sections,
+    budgets,
+    gateway,
+    host,
+    lanes,
+    model_server,
+    protection,
+    records,
+    texts,
+)
 from signalbox.settings.rules.rule import Rule
 
 RULES: list[Rule] = [
@@ -16,6 +26,7 @@ RULES: list[Rule] = [
     *records.RULES,
     *gateway.RULES,
     *lanes.RULES,
+    *model_server.RULES,
     *budgets.RULES,
     *protection.RULES,
     *between_sections.RULES,
