@@ -2,8 +2,8 @@
 
 Sections merge deeply: all (this file) < groups < host < command line
 (`--data gateway='{"port": 4001}'` or `--data gateway.port=4001`). So write only what differs:
-in group_data/<group>.py, or beside a host in inventory.py. `signalbox settings --inventory inventory.py`
-shows what a host gets, and from where.
+in group_data/<group>.py, or beside a host in inventory.py. `signalbox settings` shows what a host gets, and from
+where.
 A value in angle brackets, such as "<LMSTUDIO_IP>", is one that only you can give.
 """
 
@@ -468,7 +468,7 @@ lock = {
     "reason": None,  # told to those who are kept away; None: the commit that is deployed
 }
 
-# ---- `pyinfra inventory.py remove.py` takes away what Signalbox placed, and gives back what it replaced ----
+# ---- `signalbox remove` takes away what Signalbox placed, and gives back what it replaced ----
 remove = {
     "homes": False,  # True: also the service user that Signalbox made, with all that is in its home
 }

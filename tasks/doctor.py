@@ -15,7 +15,8 @@ from signalbox.host import programs
 from signalbox.operations import directories, file, files, link, service
 from signalbox.settings import Account
 from signalbox.settings.sections.doctor import Doctor
-from tasks.programs import BASE
+
+from .programs import BASE
 
 RECORD = "/etc/signalbox/doctor.json"
 LOOK = f"{AUDIT}/look"  # the gateway changes it when somebody shall look

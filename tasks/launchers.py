@@ -17,7 +17,8 @@ from signalbox.operations import choice, directories, file, files, links, packag
 from signalbox.operations.placed import placed_each
 from signalbox.settings import Account
 from signalbox.settings.sections.launchers import Launchers
-from tasks.programs import BASE
+
+from .programs import BASE
 
 SKILLS = "/usr/local/share/signalbox/skills"
 UNITS = "/etc/systemd/user"

@@ -17,7 +17,8 @@ from signalbox.settings import Account
 from signalbox.settings.account import NOLOGIN
 from signalbox.settings.sections.mirrors import Mirrors
 from signalbox.settings.sections.model_server import ModelServer
-from tasks.gpu import Gpu
+
+from .gpu import Gpu
 
 IDENT = "llama-cpp"
 

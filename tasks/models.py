@@ -16,7 +16,8 @@ from signalbox.facts.model_heads import ModelHead, ModelHeads
 from signalbox.operations import directories, model_file, models_gone
 from signalbox.operations.placed import manifest_now
 from signalbox.settings.sections.model_server import ModelServer, ServedModel
-from tasks.gpu import Gpu
+
+from .gpu import Gpu
 
 
 @deploy("Models")

@@ -9,7 +9,8 @@ import click
 
 from signalbox.console import Failure, note, working
 from signalbox.init import adopted_settings, existing_host, project
-from signalbox.init.apply import apply, clone
+from signalbox.init.apply import apply
+from signalbox.init.directory import placed
 from signalbox.init.host import KeyRefusedError, login
 from signalbox.init.options import interview, options
 from signalbox.init.question import Known, WrongAnswerError
@@ -26,6 +27,8 @@ _ASKED = (*host.QUESTIONS, *network.QUESTIONS, *about_project.QUESTIONS)
 def adopt(
     user: str,
     answers: Path | None,
+    directory: Path | None,
+    wheel: Path | None,
     afresh: bool,
     group: str | None,
     yes: bool,
@@ -38,12 +41,13 @@ def adopt(
     Its model server, clouds and deployments become settings, its keys go into the encrypted secrets file; on the host
     nothing is changed. The plan tells what a deploy would: what it replaces is kept, the guide's container is stopped
     and kept, its functions go from the shell files, which are kept as *.before-signalbox, and its file of keys to where
-    root alone reads it. `pyinfra inventory.py remove.py` gives back.
+    root alone reads it. `signalbox remove` gives back.
 
     Options, answers file and exit status are those of `signalbox init`.
     """
-    root, asks = clone(), not (yes or as_json)
-    known, asked, kept = interview(_ASKED, root / _STATE, answers, given, asks=asks, afresh=afresh)
+    asks = not (yes or as_json)
+    place = placed(directory, wheel, answers, asks=asks)
+    known, asked, kept = interview(_ASKED, place.root / _STATE, place.answers, given, asks=asks, afresh=afresh)
     try:
         with working("Looking at what is there by hand"):
             found = _looked(known, user)
@@ -57,7 +61,7 @@ def adopt(
     for line in adopted_settings.lines(taken, found):
         note(line)
     keys = {**taken.secrets, **known.secrets}
-    apply(root, taken.wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
+    apply(place, taken.wishes, keys, kept, asks=asks, asked=asked, group=group, deploy=deploy, as_json=as_json)
 
 
 def _looked(known: Known, user: str) -> existing_host.Found:

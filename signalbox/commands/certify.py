@@ -24,7 +24,7 @@ from signalbox.certify.checks import FAILED as ROW_FAILED
 from signalbox.certify.checks import Row, Target, rows
 from signalbox.certify.report import Report
 from signalbox.certify.server import Server
-from signalbox.commands.options import inventory_options, read_layers
+from signalbox.commands.options import host_options, read_layers
 from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, working
 from signalbox.pins.npm import client
 from signalbox.secrets import SecretError
@@ -36,7 +36,7 @@ _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}  # npm's names
 
 @click.command()
 @click.argument("backend", required=False)
-@inventory_options
+@host_options
 @click.option("--model", metavar="NAME", help="Which of the backend's models; may be left out if it has one.")
 @click.option("--quantisation", metavar="WORDS", help="Such as Q4_K_M.  [default: what the server tells]")
 @click.option("--server-version", metavar="WORDS", help="Such as 0.4.18.  [default: what the server tells]")

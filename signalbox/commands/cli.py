@@ -13,6 +13,8 @@ from signalbox.commands.wrong_usage import usage_fails
 _COMMANDS = {
     "init": "Ask what a host needs, check it, and write the files.",
     "adopt": "Take over a host that was set up by hand, by the guide.",
+    "deploy": "Make hosts what their settings say.",
+    "remove": "Take everything away from hosts again.",
     "outdated": "Tell which pinned versions are behind what the mirrors offer.",
     "history": "Show the deploys that were made from this machine.",
     "lock": "Show who deploys at this moment, and break a lock.",
@@ -59,9 +61,8 @@ def cli() -> None:
     """Debian 13 machines as always-on Claude Code hosts.
 
     \b
-    Hosts are described in inventory.py and group_data/all.py, and made by
-        pyinfra inventory.py deploy.py
-    These commands are for what comes before and after.
+    Hosts are described in a project of yours, inventory.py and group_data/, which `signalbox init` makes;
+    `signalbox plan` tells what a deploy would change, `signalbox deploy` changes it.
     """
 
 
@@ -71,4 +72,10 @@ def main() -> None:
     # anything else is imported.
     import_module("pyinfra_cli")
     sys.excepthook = import_module("signalbox.engine.output").tell_exception
+    pinned = import_module("signalbox.commands.pinned")
+    try:
+        pinned.hand_over(sys.argv[1:])
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     cli()

@@ -11,7 +11,7 @@ from signalbox.engine.history import Record, read
 
 
 @click.command()
-@click.option("--host", "pattern", default="*", metavar="NAME", help="Only hosts of this name or pattern.")
+@click.option("--limit", "--host", "pattern", default="*", metavar="NAME", help="Only hosts of this name or pattern.")
 @click.option("-n", "--last", default=20, show_default=True, help="How many lines, the newest last; 0: all.")
 @json_option
 def history(pattern: str, last: int, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from signalbox.commands import deploys
-from signalbox.commands.options import selector_options
+from signalbox.commands.options import fleet_options
 from signalbox.console import FAILED, OK, Failure, confirmed, json_option, note, print_json, print_table
 from signalbox.engine.driver import Outcome, drive
 from signalbox.engine.lock import Owner
@@ -19,13 +19,12 @@ _DEPLOY = str(Path(deploys.__file__).with_name("lock.py"))
 
 
 @click.command()
-@click.argument("inventory", default="inventory.py")
-@selector_options
+@fleet_options
 @click.option("--break", "broken", is_flag=True, help="End these locks; a deploy that still has one stops by itself.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before breaking.")
 @json_option
 def lock(inventory: str, selectors: list[str], broken: bool, yes: bool, as_json: bool) -> None:
-    """Show who holds the deploy lock of the hosts of INVENTORY, and --break locks.
+    """Show who holds the deploy lock of the project's hosts, and --break locks.
 
     A lock ends with the run that holds it, also when that run is killed, and expires when its controller is gone
     from the network. Exit status 1: a host could not be asked.

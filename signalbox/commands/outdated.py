@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from signalbox.commands.options import pin_options, read_pin_layers
+from signalbox.commands.options import host_options, read_pin_layers
 from signalbox.console import DRIFT, Failure, json_option, print_json, print_table, working
 from signalbox.pins import NAMES, PinError, Web, changes, newest, ordered
 from signalbox.settings import SettingsError
@@ -14,7 +14,7 @@ from signalbox.settings.settings import sections
 
 
 @click.command()
-@pin_options
+@host_options
 @json_option
 def outdated(inventory: Path | None, host: str | None, as_json: bool) -> None:
     """Tell which pinned versions are behind what the mirrors offer.

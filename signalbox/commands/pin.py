@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from pprint import pformat
 from typing import Any
 
 import click
 
-from signalbox.commands.options import FILE, beaten, pin_options, read_pin_layers
+from signalbox.commands.options import FILE, beaten, host_options, pins_file, read_pin_layers
 from signalbox.console import (
     DRIFT,
     Failure,
@@ -21,9 +20,10 @@ from signalbox.console import (
     verbose_option,
     working,
 )
-from signalbox.pins import NAMES, Found, PinError, Web, resolve, rewrite, signature, unset, write
+from signalbox.init.pins_file import changed as pins_of
+from signalbox.init.pins_file import with_values
+from signalbox.pins import NAMES, Found, PinError, Web, resolve, signature, unset, write
 from signalbox.settings import SettingsError
-from signalbox.settings.layers import DEFAULTS
 from signalbox.settings.settings import sections
 
 
@@ -33,8 +33,8 @@ from signalbox.settings.settings import sections
 @click.option("--again", is_flag=True, help="Resolve what is pinned already too, as after a change of version.")
 @click.option("--verify", is_flag=True, help="Download what can be downloaded, and compare (about 500 MB).")
 @click.option("-y", "--yes", is_flag=True, help="Write without asking.")
-@click.option("--output", type=FILE, metavar="FILE", help="Write to this file instead of group_data/all.py.")
-@pin_options
+@click.option("--output", type=FILE, metavar="FILE", help="Write to this file instead of group_data/pins.py.")
+@host_options
 @json_option
 @verbose_option
 def pin(
@@ -53,15 +53,15 @@ def pin(
 
     They come from the mirrors that settings name: SHASUMS256.txt beside the archives of mise and Node, npm's
     integrity of Claude Code, the image digest of LiteLLM. What was found is shown, and written after a yes
-    into group_data/all.py, where nothing else changes; what was there before stays beside it as all.py.bak.
+    into the project's group_data/pins.py; what was there before stays beside it as pins.py.bak.
 
     \b
     signalbox pin                  resolve what is unset
     signalbox pin node --again     after writing another version of Node
     signalbox pin --check          in CI: is everything pinned?
     """
+    target = pins_file(output, inventory) if yes or not (check or as_json) else None
     layers, name = read_pin_layers(inventory, host)
-
     try:
         part = sections(layers, name, ("pins", "mirrors", "extra_ca_certificates"))
     except SettingsError as error:
@@ -96,14 +96,13 @@ def pin(
                         one.verify(web, progress)
                 except PinError as error:
                     raise Failure(str(error)) from None
-    target = output or DEFAULTS
     changed = [one for one in found if one.old != one.new]
-    if changed and (problem := beaten(layers, target, [one.path for one in changed if one.old is not None])):
+    if changed and target and (problem := beaten(layers, target, [one.path for one in changed if one.old is not None])):
         raise Failure(problem)
     if not as_json:
         _show_pins(changed, verbose)
-    written = bool(changed) and (yes or (not as_json and agreed(f"Write this to {target}?")))
-    if written:
+    written = bool(changed) and target is not None and (yes or (not as_json and agreed(f"Write this to {target}?")))
+    if written and target:
         _write_pins(target, part["pins"].model_dump(), changed)
     if as_json:
         print_json(
@@ -131,25 +130,12 @@ def _show_pins(changed: list[Found], verbose: int) -> None:
 
 
 def _write_pins(target: Path, pins: dict[str, Any], changed: list[Found]) -> None:
-
     try:
-        if target.exists():
-            changes = {("pins", *one.path): one.new for one in changed}
-            text = rewrite(target.read_text(encoding="utf-8"), changes, str(target))
-        else:
-            text = _new_file(pins, changed)
-        backup = write(target, text)
+        values: dict[tuple[str, ...], str | None] = {one.path: one.new for one in changed}
+        target.parent.mkdir(exist_ok=True)
+        backup = write(target, pins_of(target, with_values(pins, values), values).new)
     except PinError as error:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"{target}: cannot be written ({error.strerror})") from None
     note(f"Wrote {target}" + (f"; what it was is in {backup.name}" if backup else ""))
-
-
-def _new_file(pins: dict[str, Any], changed: list[Found]) -> str:
-    for one in changed:
-        section = pins
-        for part in one.path[:-1]:
-            section = section[part]
-        section[one.path[-1]] = one.new
-    return f'"""Versions with their checksums, resolved by `signalbox pin`."""\n\npins = {pformat(pins, width=110)}\n'

@@ -38,10 +38,10 @@ _STATUS = {"clean": OK, "drift": DRIFT, "unknown": FAILED}
 def plan(
     inventory: str, deploy: str, selectors: list[str], junit_file: Path | None, as_json: bool, verbose: int
 ) -> None:
-    """Tell what a deploy would change on the hosts of INVENTORY, and change nothing.
+    """Tell what a deploy would change on the project's hosts, or on each HOST, and change nothing.
 
-    INVENTORY and DEPLOY are inventory.py and deploy.py unless given. It asks the hosts what
-    `pyinfra INVENTORY DEPLOY --dry` asks, with the same selectors.
+    It asks the hosts what a deploy with --dry asks, with the same selectors. A HOST is a name, a pattern or a group;
+    files may come first, as pyinfra has them: another inventory.py, another deploy.py.
 
     \b
     Exit status: 0  every host was examined to the end, and is as wanted

@@ -71,7 +71,7 @@ def rollout(
     max_failures: int, lock_wait: int | None, verify: bool, settle: float, serial: bool, no_wait: bool,
     fail_percent: int | None, resume: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Deploy to the hosts of INVENTORY in waves: canaries first, each wave verified before the next.
+    """Deploy to the project's hosts in waves: canaries first, each wave verified before the next.
 
     It stops when a canary fails, or more than --max-failures hosts; hosts of later waves are then as they were. A host
     that fails is put back to the settings of its last verified rollout.

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from signalbox.commands import deploys
+from signalbox.commands.options import fleet_options
 from signalbox.console import FAILED, note, verbose_option
 from signalbox.engine.driver import drive
 
@@ -15,18 +16,16 @@ _DEPLOY = str(Path(deploys.__file__).with_name("gateway_key.py"))
 
 
 @click.command("rotate-gateway-key")
-@click.argument("inventory", default="inventory.py")
-@click.option("--limit", multiple=True, metavar="NAME", help="Only this host, pattern or group; may be given again.")
+@fleet_options
 @verbose_option
-def rotate_gateway_key(inventory: str, limit: tuple[str, ...], verbose: int) -> None:
-    """Give the gateway of each host of INVENTORY a new key; the old one is refused from then on.
+def rotate_gateway_key(inventory: str, selectors: list[str], verbose: int) -> None:
+    """Give the gateway of each host a new key; the old one is refused from then on.
 
     The key is made on the host and never leaves it; launchers read the new one. The gateway is replaced while it runs:
     what is being answered ends. Sessions that run have the old key: each is named, with what to do.
 
     Exit status 1 if a host failed: run it again, the host may have the old key or the new.
     """
-    selectors = [f"--limit={each}" for each in limit]
     try:
         outcome = drive(inventory, _DEPLOY, ["-y", *selectors], note if verbose else None)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from signalbox.commands.options import inventory_options, read_layers
+from signalbox.commands.options import host_options, read_agreed, read_layers
 from signalbox.commands.rotation import rotate_gateway_key
 from signalbox.commands.secret_options import SecretName, SecretsGroup, State, scope_option, with_state
 from signalbox.console import (
@@ -35,7 +35,7 @@ from signalbox.vault.vault import Vault
 
 
 @click.group(cls=SecretsGroup)
-@inventory_options
+@host_options
 @click.option("--key", metavar="SOURCE", help="Where the key comes from, in place of the setting secrets.key.")
 @click.pass_context
 def secrets(context: click.Context, inventory: Path | None, host: str | None, key: str | None) -> None:
@@ -50,8 +50,8 @@ def secrets(context: click.Context, inventory: Path | None, host: str | None, ke
     signalbox secrets list                       what there is; needs no key
     signalbox secrets check                      can everything be decrypted?
     """
-    given = inventory is not None
-    context.obj = State(*read_layers(inventory, host), given, key)
+    given = inventory is not None or host is not None
+    context.obj = State(*(read_layers(inventory, host) if given else read_agreed(None, None, ("secrets",))), given, key)
 
 
 @secrets.command()
@@ -98,11 +98,11 @@ def set_(state: State, name: str, value: tuple[str, ...], scope: str) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Print it on a terminal without asking.")
 @with_state
 def get(state: State, name: str, scope: str, yes: bool) -> None:
-    """Print a secret of one file; with `secrets --inventory`, the one that a deploy would give that host.
+    """Print a secret of one file; with `secrets --limit`, the one that a deploy would give that host.
 
     \b
     signalbox secrets get ANTHROPIC_DIRECT_KEY | wl-copy
-    signalbox secrets --inventory inventory.py --host box1 get ANTHROPIC_DIRECT_KEY
+    signalbox secrets --limit box1 get ANTHROPIC_DIRECT_KEY
     """
     asks = sys.stdout.isatty() and not yes
     if asks and not confirmed(f"Show {name} on this terminal?"):
@@ -222,7 +222,7 @@ def import_(
 @verbose_option
 @with_state
 def check(state: State, without_key: bool, as_json: bool, verbose: int) -> None:
-    """Prove that every file is whole and every value decrypts; with `secrets --inventory`, that no secret lacks.
+    """Prove that every file is whole and every value decrypts; with `secrets --limit`, that no secret lacks.
 
     Exit status 1 if something is wrong. Silent when all is well; -v tells what was looked at.
     """

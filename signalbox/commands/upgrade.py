@@ -8,12 +8,13 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from signalbox.commands.options import FILE, beaten, pin_options, read_pin_layers
+from signalbox.commands.newer import upgrade_self
+from signalbox.commands.options import FILE, beaten, host_options, pins_file, read_pin_layers
 from signalbox.console import Failure, agreed, note, print_table, verbose_option, working
-from signalbox.pins import NAMES, PinError, Web, changes, history, newest, ordered, resolve, rewrite, signature, write
+from signalbox.init.pins_file import changed as pins_of
+from signalbox.pins import NAMES, PinError, Web, changes, history, newest, ordered, resolve, signature, write
 from signalbox.pins.resolve import leaves
 from signalbox.settings import SettingsError
-from signalbox.settings.layers import DEFAULTS
 from signalbox.settings.sections.pins import Pins
 from signalbox.settings.settings import sections
 
@@ -23,13 +24,22 @@ _Leaves = dict[tuple[str, ...], str | None]
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME[=VERSION]]...")
 @click.option("--back", is_flag=True, help="Write the set of before the last upgrade again.")
+@click.option(
+    "--self",
+    "of_ours",
+    is_flag=False,
+    flag_value="",
+    metavar="[WHEEL|COMMIT]",
+    help="Signalbox itself: a wheel's path or address; a commit, tag or branch  [default: the newest commit]",
+)
 @click.option("-y", "--yes", is_flag=True, help="Write without asking.")
-@click.option("--output", type=FILE, metavar="FILE", help="The settings file to change instead of group_data/all.py.")
-@pin_options
+@click.option("--output", type=FILE, metavar="FILE", help="The settings file to change instead of group_data/pins.py.")
+@host_options
 @verbose_option
 def upgrade(
     names: tuple[str, ...],
     back: bool,
+    of_ours: str | None,
     yes: bool,
     output: Path | None,
     inventory: Path | None,
@@ -39,19 +49,25 @@ def upgrade(
     """Write newer versions with their checksums and digests into `pins`.
 
     NAME is mise, node, claude_code or litellm; without one, all that are behind. Every checksum is resolved anew from
-    the mirrors; what was found is shown, and written after a yes. The set of before is kept in all.pins.json beside
-    the settings file, so that `--back` returns to it. Hosts change with the next deploy.
+    the mirrors; what was found is shown, and written after a yes. The set of before is kept in
+    group_data/pins.earlier.json, so that `--back` returns to it. Hosts change with the next deploy.
 
     \b
     signalbox upgrade                    all that are behind
     signalbox upgrade node=24.11.1       another major version of Node
     signalbox upgrade --back             the set of before
+    signalbox upgrade --self FILE        Signalbox itself: what changed for your settings is told first
 
     Exit status: 0 done, 1 a mirror could not tell of one of them: the others are written all the same.
     """
+    if of_ours is not None:
+        if back or names:
+            raise click.UsageError("--self is for itself; leave the other words out.")
+        upgrade_self(of_ours, yes=yes, verbose=verbose)
+        return
     if back and names:
         raise click.UsageError("--back returns to the whole set of before; leave the names out.")
-    target, errors = output or DEFAULTS, list[str]()
+    target, errors = pins_file(output, inventory), list[str]()
     layers, name = read_pin_layers(inventory, host)
     try:
         part = sections(layers, name, ("pins", "mirrors", "extra_ca_certificates"))
@@ -74,7 +90,7 @@ def upgrade(
             raise Failure(problem)
         _show(changed, old, verbose)
         if yes or agreed(f"Write this to {target}?"):
-            _write(target, changed, sets, back)
+            _write(target, wanted, changed, sets, back)
     if errors:
         raise Failure("\n".join(errors))
 
@@ -149,10 +165,10 @@ def _show(changed: _Leaves, old: _Leaves, verbose: int) -> None:
     )
 
 
-def _write(target: Path, changed: _Leaves, sets: list[dict[str, Any]], back: bool) -> None:
+def _write(target: Path, wanted: dict[str, Any], changed: _Leaves, sets: list[dict[str, Any]], back: bool) -> None:
     try:
-        places = {("pins", *path): value for path, value in changed.items()}
-        text = rewrite(target.read_text(encoding="utf-8"), places, str(target))
+        target.parent.mkdir(exist_ok=True)
+        text = pins_of(target, wanted, changed).new
         # In the order in which a run that dies in between has lost no set.
         if back:
             write(target, text)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from signalbox.commands import deploys
-from signalbox.commands.options import FILE, selector_options
+from signalbox.commands.options import FILE, fleet_options
 from signalbox.console import (
     FAILED,
     Failure,
@@ -28,15 +28,14 @@ _DEPLOY = str(Path(deploys.__file__).with_name("usage.py"))
 
 
 @click.command()
-@click.argument("inventory", default="inventory.py")
-@selector_options
+@fleet_options
 @click.option("--days", type=click.IntRange(0, 3650), default=0, help="Only the last so many days (0: all).")
 @click.option("--html", "page", type=FILE, metavar="FILE", help="Write a page with charts to FILE, too.")
 @json_option
 def usage(inventory: str, selectors: list[str], days: int, page: Path | None, as_json: bool) -> None:
-    """Add up tokens and cost of the hosts of INVENTORY by day, lane and backend.
+    """Add up tokens and cost of the project's hosts by day, lane and backend.
 
-    INVENTORY is inventory.py unless given. The figures are those of the hosts' gateways; nothing is changed there.
+    The figures are those of the hosts' gateways; nothing is changed there.
 
     \b
     Exit status: 0  every host told

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import click
 from rich.text import Text
 
-from signalbox.commands.options import FILE, selector_options
+from signalbox.commands.options import FILE, fleet_options
 from signalbox.console import (
     DRIFT,
     FAILED,
@@ -33,8 +33,7 @@ from signalbox.host.shared.output import shown
 
 
 @click.command()
-@click.argument("inventory", default="inventory.py")
-@selector_options
+@fleet_options
 @click.option("--billed", is_flag=True, help="Also send one short request to each cloud lane, which the account pays.")
 @click.option(
     "--drill",
@@ -60,9 +59,9 @@ def verify(
     as_json: bool,
     verbose: int,
 ) -> None:
-    """Tell whether the hosts of INVENTORY work, and change nothing on them.
+    """Tell whether the project's hosts work, and change nothing on them.
 
-    INVENTORY is inventory.py unless given. All hosts are asked side by side; local models are sent one short request.
+    All hosts are asked side by side; local models are sent one short request.
 
     \b
     Exit status: 0  all is well

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+from signalbox.shipped import shipped
+
+TEMPLATES = shipped("templates")
 
 
 def _compiled() -> FileSystemBytecodeCache:

@@ -10,9 +10,10 @@ import io
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -179,6 +180,15 @@ def drive(inventory: str, deploy: str, arguments: Sequence[str], tell: Callable[
     if ctx_state.isset() and ctx_state.get().initialised:  # type: ignore[no-untyped-call]
         outcome.state = ctx_state.get()  # type: ignore[no-untyped-call]
     return outcome
+
+
+def run(inventory: str, deploy: str, arguments: Sequence[str]) -> int:
+    """Run `pyinfra INVENTORY DEPLOY ARGUMENTS` as a person would, who sees all of it and is asked; its exit status."""
+    command = [sys.executable, "-m", "pyinfra", inventory, deploy, *arguments]
+    with subprocess.Popen(command) as process:
+        while True:
+            with suppress(KeyboardInterrupt):  # it has it, too, and says what becomes of it
+                return process.wait()
 
 
 def _words(error: click.ClickException) -> str:

@@ -15,10 +15,11 @@ from pyinfra.api.inventory import Inventory
 
 from signalbox.settings.layers import defaults
 from signalbox.settings.sections import SECTION_NAMES
+from signalbox.shipped import CLONE, shipped
 
-ROOT = Path(__file__).resolve().parents[2]
-_TASKS = ROOT / "tasks"
-_BY_SETTINGS = ("settings", "fleet")  # facts, operations and the like are of use with any data
+_PACKAGE = Path(__file__).resolve().parents[1]
+_TASKS = shipped("tasks")
+_BY_SETTINGS = ("settings", "fleet", "tasks", "runs")  # facts, operations and the like are of use with any data
 _MAX_FILES = 300  # that are looked at, of those that a deploy imports or that lie in a directory
 _MAX_BYTES = 512 * 1024  # of one; more is no deploy
 
@@ -39,11 +40,14 @@ def is_ours(inventory: Inventory, operations: Sequence[str], directories: Iterab
 
 
 def _is_our_module(name: str) -> bool:
-    """Tell whether a dotted name is of a part of ours that goes by settings; `tasks` may be somebody else's, too."""
+    """Tell whether a dotted name is of a part of ours that goes by settings.
+
+    In a clone our tasks can be had as `tasks`, too; anywhere else that name is somebody else's.
+    """
     package, _, rest = name.partition(".")
     part = rest.partition(".")[0]
     if package == "tasks":
-        return bool(part) and (_TASKS / f"{part}.py").exists()
+        return CLONE is not None and bool(part) and (_TASKS / f"{part}.py").exists()
     return package == "signalbox" and part in _BY_SETTINGS
 
 
@@ -54,7 +58,7 @@ def _leads_to_us(files: Sequence[Path]) -> bool:
         path = left.pop().resolve()
         if path in seen or not path.is_file():
             continue
-        if path.parent in (ROOT, ROOT / "signalbox" / "commands" / "deploys"):
+        if path.parent in (CLONE, _PACKAGE / "commands" / "deploys"):
             return True
         seen.add(path)
         for name in _uses(path):
@@ -81,7 +85,8 @@ def _uses(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
+            # Relative ones are followed in our own runs alone, which lie two floors below our package.
+            module = f"{'signalbox.tasks.' if node.level == 2 else ''}{node.module or ''}"
             yield from (".".join(filter(None, (module, alias.name))) for alias in node.names)
             yield module
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
@@ -89,19 +94,26 @@ def _uses(path: Path) -> Iterator[str]:
 
 
 def ours_in(deploy: Path) -> Iterator[str]:
-    """Yield our modules that a deploy file imports, dotted, in its order; none of a file that cannot be read."""
-    found = dict.fromkeys(name for name in _uses(deploy) if name.partition(".")[0] in ("signalbox", "tasks"))
-    yield from (name for name in found if _is_module(name))
+    """Yield our modules that a deploy file will need, dotted, in its order; none of a file that cannot be read."""
+    for name in dict.fromkeys(_uses(deploy)):
+        package, _, run = name.rpartition(".")
+        if package == "signalbox.runs":
+            yield from (each for each in dict.fromkeys(_uses(_TASKS / "runs" / f"{run}.py")) if _is_module(each))
+        elif _is_module(name):
+            yield name
 
 
 def _is_module(name: str) -> bool:
-    place = ROOT.joinpath(*name.split("."))
+    package, *rest = name.split(".")
+    if package != "signalbox":
+        return False
+    place = _TASKS.joinpath(*rest[1:]) if rest[:1] == ["tasks"] else _PACKAGE.joinpath(*rest)
     return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
 
 
 def _is_project(directory: Path) -> bool:
     """Tell whether a directory has a deploy file of ours, or one that imports us."""
-    if directory == ROOT:
+    if directory == CLONE:
         return True
     files = sorted(directory.glob("*.py"))[:_MAX_FILES]
     return any(_is_our_module(name) for path in files for name in _uses(path) if not name.endswith(".py"))

@@ -21,7 +21,7 @@ _HEAD = """\
 
 On the host, `claude-doctor` tells which of these it is; as root it sees more. `claude-doctor --fix` carries out the
 cures that are safe and keeps what they replace. `claude-doctor --explain 'MESSAGE'` finds the row of an error message.
-From your laptop, `signalbox verify inventory.py` asks all hosts at once ([verify.md](verify.md)).
+From your laptop, `signalbox verify` asks all hosts at once ([verify.md](verify.md)).
 
 This page is made from [symptoms.yaml](../signalbox/host/doctor/symptoms.yaml), which the commands read too. In a
 message, `*` stands for anything. The guides are numbered as in that file.

@@ -16,8 +16,9 @@ import click
 from rich.text import Text
 
 from signalbox.console import DRIFT, FAILED, OK, Failure, agreed, confirmed, note, print_json, stderr, stdout, working
-from signalbox.init import files, missing_pins, project
+from signalbox.init import files, missing_pins, pins_file, project, scaffold
 from signalbox.init.answers import Kept
+from signalbox.init.directory import Place
 from signalbox.init.interview import complain, somebody_there
 from signalbox.init.to_settings import Wishes
 from signalbox.pins import PinError
@@ -27,24 +28,8 @@ from signalbox.vault.errors import WrongKeyError
 from signalbox.vault.keys import KeySourceError, NoneGivenError
 
 
-def clone() -> Path:
-    """Return the project's directory, which is this one.
-
-    Raises:
-        Failure: it is none, or its files could not be written later.
-    """
-    root = Path.cwd()
-    if not (root / "deploy.py").is_file() or not (root / files.ALL).is_file():
-        raise Failure("this is no clone of Signalbox (no deploy.py, no group_data/all.py); change to one first")
-    try:
-        files.literals(root / files.INVENTORY)  # before somebody answers for nothing
-    except files.FileError as error:
-        raise Failure(str(error)) from None
-    return root
-
-
 def apply(
-    root: Path,
+    place: Place,
     wishes: Wishes,
     secrets: Mapping[str, Secret],
     kept: Kept,
@@ -65,26 +50,33 @@ def apply(
         Failure: nothing was written, or the plan or the deploy failed.
         SystemExit: with the exit status of `signalbox init`.
     """
+    root = place.root
     try:
         wishes = replace(wishes, group=project.group_of(root, wishes.address, group))
         draft = project.drafted(root, wishes)
-        changes = _changes(root, draft, wishes)
-        _show(root, changes, secrets, quiet=as_json)
+        changes, base = _changes(root, draft, wishes), scaffold.missing(root, place.origin)
+        _show(root, changes, secrets, base, quiet=as_json)
         _others_agreed(draft, wishes, asks=asks)
         if asks and not agreed("Write this?"):
             raise Failure("nothing was written; the next run goes on here, with --afresh from the start")
         give_back = _stored(wishes, secrets, asks=asks)  # first: it may fail for want of a key
         try:
-            backups = files.write(changes)
+            backups = files.write([*base.changes, *changes])
+            base.place_wheel(root)
         except BaseException:
             give_back()
             raise
     except (files.FileError, PinError, SecretError, SettingsError) as error:
         raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(f"{error.filename}: cannot be written ({error.strerror})") from None
     kept.clear()
+    if base.changes:
+        scaffold.locked(root)
     for backup in backups:
         note(f"What was there is in {backup.relative_to(root)}")
-    _afterwards(wishes, asked, deploy, as_json, [str(each.path.relative_to(root)) for each in changes])
+    written = [str(each.path.relative_to(root)) for each in (*changes, *base.changes)]
+    _afterwards(wishes, asked, deploy, as_json, written, root if root != place.start else None)
 
 
 def _changes(root: Path, draft: project.Draft, wishes: Wishes) -> list[files.Change]:
@@ -97,10 +89,10 @@ def _changes(root: Path, draft: project.Draft, wishes: Wishes) -> list[files.Cha
         for name, version, pins in found:
             values |= pins
             note(f"{name} {version}: pinned from its mirror")
-    if values:
-        changes.append(missing_pins.change(root / files.ALL, values))
-    project.validated(draft, wishes, values)
-    return changes
+    whole = pins_file.with_values(part["pins"].model_dump(), values)
+    project.validated(draft, wishes, whole)
+    change = pins_file.changed(root / pins_file.PATH, whole, values)
+    return [*changes, change] if change.old != change.new else changes
 
 
 def _others_agreed(draft: project.Draft, wishes: Wishes, *, asks: bool) -> None:
@@ -134,17 +126,26 @@ def _stored(wishes: Wishes, secrets: Mapping[str, Secret], *, asks: bool) -> Cal
     raise AssertionError  # the last try returns or raises
 
 
-def _show(root: Path, changes: list[files.Change], secrets: Mapping[str, Secret], quiet: bool) -> None:
+def _show(
+    root: Path, changes: list[files.Change], secrets: Mapping[str, Secret], base: scaffold.Scaffold, quiet: bool
+) -> None:
     console = stderr()
     for change in () if quiet else changes:
         for line in change.diff(root):
             style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
             console.print(Text(line, style=style), soft_wrap=True)
+    if base.changes:
+        names = ", ".join(str(change.path.relative_to(root)) for change in base.changes)
+        note(f"new in {root}: {names}" + (f"; Signalbox: {base.origin.words}" if base.origin else ""))
+    for line in base.told:
+        note(line)
     if secrets:
         note(f"secrets/all.yml, encrypted: {', '.join(sorted(secrets))}")
 
 
-def _afterwards(wishes: Wishes, asked: int, deploy: bool | None, as_json: bool, written: list[str]) -> None:
+def _afterwards(
+    wishes: Wishes, asked: int, deploy: bool | None, as_json: bool, written: list[str], elsewhere: Path | None
+) -> None:
     """Show the plan, deploy if wanted, and tell what comes next."""
     status, plan = _plan(wishes.address)
     failure = "" if status in (OK, DRIFT) else "the plan could not be made; above is why. Then: signalbox plan"
@@ -156,14 +157,14 @@ def _afterwards(wishes: Wishes, asked: int, deploy: bool | None, as_json: bool, 
                 deploy = confirmed(f"Deploy to {wishes.address} now?", default=True)
     deployed = bool(deploy) and status == DRIFT
     if deployed and (status := _deployed(wishes.address)) != OK:
-        failure = "the deploy failed; above is why. Then: pyinfra inventory.py deploy.py"
+        failure = "the deploy failed; above is why. Then: signalbox deploy"
     if as_json:
         result = {"host": wishes.address, "questions": asked, "written": written, "plan": plan, "deployed": deployed}
         print_json(result)
     if failure:
         raise Failure(f"the files are written, but {failure}")
     if not as_json:
-        _next(wishes, status == OK)
+        _next(wishes, status == OK, elsewhere)
     raise SystemExit(status)
 
 
@@ -197,9 +198,10 @@ def _told(plan: Mapping[str, Any]) -> Iterator[str]:
         yield "`signalbox plan` lists each, from what to what."
 
 
-def _next(wishes: Wishes, deployed: bool) -> None:
+def _next(wishes: Wishes, deployed: bool, elsewhere: Path | None) -> None:
     login = f"ssh {f'-p {wishes.port} ' if wishes.port != 22 else ''}{wishes.name}@{wishes.address}"
-    steps = {} if deployed else {"pyinfra inventory.py deploy.py": "converge the host"}
+    steps = {f"cd {elsewhere}": "your project"} if elsewhere else {}
+    steps |= {} if deployed else {"signalbox deploy": "converge the host"}
     steps |= {
         login: f"then: {project.first_lane(wishes)}",
         "signalbox verify": "does it work, and if not, why?",

@@ -17,9 +17,9 @@ from signalbox.pins.literals import replace
 INVENTORY = Path("inventory.py")
 ALL = Path("group_data/all.py")
 _HEADS = {
-    INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data. docs/settings.md has every setting."""',
+    INVENTORY: '"""Your hosts, as `signalbox init` wrote them; literal data."""',
 }
-_GROUP_HEAD = '"""What differs from all.py for these hosts, as `signalbox init` wrote it; literal data only."""'
+_GROUP_HEAD = '"""What differs for these hosts, as `signalbox init` wrote it; literal data only."""'
 _WIDTH = 110
 
 
@@ -67,7 +67,7 @@ def changes(root: Path, wanted: Mapping[Path, Mapping[str, Any]]) -> list[Change
     """Return what is to be written so that these files, below `root`, assign these values."""
     found = []
     for path, values in wanted.items():
-        old, new = _text(root / path), _rendered(_HEADS.get(path, _GROUP_HEAD), values)
+        old, new = _text(root / path), rendered(_HEADS.get(path, _GROUP_HEAD), values)
         if old != new:
             found.append(Change(root / path, old, new))
     return found
@@ -92,7 +92,7 @@ def literals(path: Path) -> dict[str, Any]:
     except (SyntaxError, ValueError):
         raise FileError(
             f"{path} holds more than literal data, which would be lost: move it away, or write there by hand what "
-            "docs/settings.md says"
+            "`signalbox settings --explain` tells"
         ) from None
     return found
 
@@ -137,7 +137,8 @@ def _text(path: Path) -> str | None:
         raise FileError(f"{path} cannot be read; move it away") from None
 
 
-def _rendered(head: str, values: Mapping[str, Any]) -> str:
+def rendered(head: str, values: Mapping[str, Any]) -> str:
+    """Return a file with this first line that assigns these values."""
     return "\n".join([head, *(f"\n{name} = {literal(value)}" for name, value in values.items())]) + "\n"
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from signalbox.init.files import Change
-from signalbox.pins import PinError, Web, newest, resolve, rewrite
+from signalbox.pins import PinError, Web, newest, resolve
 from signalbox.pins.resolve import leaves
 from signalbox.settings.sections.mirrors import Mirrors
 from signalbox.settings.sections.pins import Pins
@@ -47,16 +45,6 @@ def resolved(
                 found = list(resolve(web, pins, mirrors, [name]))
             values: dict[tuple[str, ...], str | None] = {one.path: one.new for one in found}
             yield name, version, {(name, "version"): version, **values}
-
-
-def change(path: Path, values: Mapping[tuple[str, ...], str | None]) -> Change:
-    """Return the change of a settings file that has these pins.
-
-    Raises:
-        PinError: the file has no such places.
-    """
-    text = path.read_text(encoding="utf-8")
-    return Change(path, text, rewrite(text, {("pins", *at): value for at, value in values.items()}, str(path)))
 
 
 def _pinned(pins: Pins, name: str) -> bool:

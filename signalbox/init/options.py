@@ -59,6 +59,14 @@ _SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "Answers as YAML: host: 192.168.1.10, a question a line; no secrets.",
         },
     ),
+    (
+        ("--directory",),
+        {"type": click.Path(file_okay=False, path_type=Path), "metavar": "DIR", "help": "The project's directory."},
+    ),
+    (
+        ("--wheel",),
+        {"type": _FILE, "metavar": "FILE", "help": "The wheel of Signalbox that the project pins, if not this one."},
+    ),
     (("--afresh",), {"is_flag": True, "help": "Forget what an interrupted run had been answered."}),
     (
         ("--group",),

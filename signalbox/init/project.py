@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from signalbox.init import clouds, files, managed_keys
+from signalbox.init import clouds, files, managed_keys, pins_file
 from signalbox.init.question import Known
 from signalbox.init.questions import in_use
 from signalbox.init.questions.models import loaded_context, token_name
@@ -16,7 +16,7 @@ from signalbox.init.to_settings import Local, Wishes, group_settings, host_setti
 from signalbox.init.validators import listed, split_address
 from signalbox.secrets import Secret
 from signalbox.settings import Settings
-from signalbox.settings.layers import Layer, defaults, merge
+from signalbox.settings.layers import Layer, data_of, defaults, merge
 from signalbox.settings.settings import sections
 from signalbox.vault import changes as vault
 from signalbox.vault.keyring import Keyring, VaultFiles
@@ -113,11 +113,17 @@ def drafted(root: Path, wished: Wishes) -> Draft:
         FileError: a file is there that is no literal data.
     """
     before = files.literals(root / files.group_data(wished.group))
-    return draft(files.literals(root / files.INVENTORY), before, wished)
+    below = [(str(path), data_of(root / path)) for path in (pins_file.PATH, files.ALL)]
+    return draft(files.literals(root / files.INVENTORY), before, wished, below)
 
 
-def draft(inventory: Mapping[str, Any], before: Mapping[str, Any], wished: Wishes) -> Draft:
-    """Return what comes of wishes where an inventory and the settings of the host's group are there."""
+def draft(
+    inventory: Mapping[str, Any], before: Mapping[str, Any], wished: Wishes, below: Sequence[Layer] = ()
+) -> Draft:
+    """Return what comes of wishes where an inventory and the settings of the host's group are there.
+
+    below: what the project sets for all hosts.
+    """
     hosts = files.entries(inventory, wished.group)
     beside = merge(managed_keys.without(hosts.get(wished.address, {}), managed_keys.HOST), host_settings(wished))
     group = merge(managed_keys.without(before, managed_keys.of_group(before)), group_settings(wished))
@@ -129,7 +135,7 @@ def draft(inventory: Mapping[str, Any], before: Mapping[str, Any], wished: Wishe
             files.INVENTORY: files.with_entries(inventory, wished.group, {**hosts, wished.address: beside}),
             files.group_data(wished.group): group,
         },
-        layers=(("group_data/all.py", defaults()), (f"group {wished.group}", group), ("host", beside)),
+        layers=(("group_data/all.py", defaults()), *below, (f"group {wished.group}", group), ("host", beside)),
         others=tuple(name for name in hosts if touched and name != wished.address),
         touched=touched,
     )
@@ -140,20 +146,14 @@ def sections_for_pins(draft: Draft, wished: Wishes) -> dict[str, Any]:
     return sections(draft.layers, wished.address, ("pins", "mirrors", "extra_ca_certificates"))
 
 
-def validated(draft: Draft, wished: Wishes, pins: Mapping[tuple[str, ...], str | None]) -> None:
-    """Prove that a deploy will take the settings, before anything is written.
+def validated(draft: Draft, wished: Wishes, pins: Mapping[str, Any]) -> None:
+    """Prove that a deploy will take the settings with these pins, before anything is written.
 
     Raises:
         SettingsError: it would not.
     """
-    data: dict[str, Any] = {}
-    for path, value in pins.items():
-        part: Any = value
-        for key in reversed(("pins", *path)):
-            part = {key: part}
-        data = merge(data, part)
-    (label, shipped), *others = draft.layers
-    Settings.from_layers([(label, merge(shipped, data)), *others], host=wished.address)
+    shipped, *others = draft.layers
+    Settings.from_layers([shipped, (str(pins_file.PATH), {"pins": pins}), *others], host=wished.address)
 
 
 def secrets_to_store(wished: Wishes, secrets: Mapping[str, Secret]) -> dict[str, Secret]:

@@ -14,8 +14,8 @@ Pins = dict[str, Any]  # the section `pins`, whole
 
 
 def path(settings: Path) -> Path:
-    """Return where the earlier sets of this settings file are: `group_data/all.pins.json`."""
-    return settings.with_suffix(".pins.json")
+    """Return where the earlier sets of this settings file are: `pins.earlier.json`, or `NAME.pins.json`."""
+    return settings.with_suffix(".earlier.json" if settings.stem == "pins" else ".pins.json")
 
 
 def earlier(settings: Path) -> list[Pins]:

@@ -12,15 +12,18 @@ from typing import Any
 from pyinfra.api.inventory import Inventory
 
 from signalbox.settings import model_hosts
+from signalbox.shipped import shipped
 
 Path = tuple[str | int, ...]
 Layer = tuple[str, Mapping[str, Any]]
 
-DEFAULTS = File(__file__).resolve().parents[2] / "group_data" / "all.py"
+DEFAULTS = shipped("group_data/all.py")
+PINS = "pins"  # pyinfra reads group_data/pins.py as data of a group, which need not be there
 COMMAND_LINE = "--data"
 _ASKED = {"ssh_password", "ssh_key_password"}  # pyinfra keeps here what a person typed; it is no setting
 _NONE = object()
 HOST = "host"
+ALL = "all"
 MODEL_HOSTS = "model_hosts of the inventory"
 _GROUP = "group "
 # Settings that a host, by name, shall use rather than its inventory's: those that a rollout puts back.
@@ -33,6 +36,7 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
     pyinfra's own `host.data` gives the first layer that has a key, whole; these layers are for merging.
     The shipped group_data/all.py is always the lowest: an inventory directory may have its own
     group_data/all.py, which need not repeat it. Where pyinfra read the shipped one too, it is there once.
+    A project's group_data/pins.py is for all hosts, below what is written by hand.
     """
     data: Any = inventory  # pyinfra's getters are untyped
     groups = [name for name in data.get_host(host).groups if name != "all"]
@@ -48,7 +52,8 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
         return layers
     if host in servers:
         agents = [_address(inventory, each) for each in (each.name for each in data) if each not in servers]
-        layers.insert(2, (MODEL_HOSTS, model_hosts.own(merged(layers), agents)))
+        above_all = [label for label, _ in layers].index(ALL) + 1
+        layers.insert(above_all, (MODEL_HOSTS, model_hosts.own(merged(layers), agents)))
     others = [each for each in servers if each != host or not _serves_alone(layers)]
     return [layers[0], (MODEL_HOSTS, _backends(inventory, layers, others)), *layers[1:]]
 
@@ -60,7 +65,8 @@ def _given(inventory: Inventory, host: str) -> list[Layer]:
     groups = [name for name in data.get_host(host).groups if name != "all"]
     return [
         ("group_data/all.py", defaults()),
-        ("all", {key: value for key, value in data.get_data().items() if defaults().get(key, _NONE) != value}),
+        *pins_layer(inventory),
+        (ALL, {key: value for key, value in data.get_data().items() if defaults().get(key, _NONE) != value}),
         *((f"{_GROUP}{name}", data.get_group_data(name)) for name in dict.fromkeys(groups)),
         (HOST, data.get_host_data(host)),
         (COMMAND_LINE, expanded({key: value for key, value in given.items() if key not in _ASKED})),
@@ -92,10 +98,22 @@ def _backends(inventory: Inventory, layers: Sequence[Layer], servers: Sequence[s
     return {"backends": found if said or not found else {"lmstudio": {"enabled": False}, **found}}
 
 
+def pins_layer(inventory: Inventory) -> list[Layer]:
+    """The project's group_data/pins.py, where it has one and no group of hosts is called so."""
+    found: Any = inventory
+    data = {} if found.groups.get(PINS) else found.get_group_data(PINS)
+    return [(f"group_data/{PINS}.py", data)] if data else []
+
+
 @cache
 def defaults() -> dict[str, Any]:
     """The shipped group_data/all.py, read as pyinfra reads it."""
-    values = runpy.run_path(str(DEFAULTS))
+    return data_of(DEFAULTS)
+
+
+def data_of(path: File) -> dict[str, Any]:
+    """What a file of group data assigns; {} where there is none."""
+    values = runpy.run_path(str(path)) if path.exists() else {}
     return {
         key: value for key, value in values.items() if not key.startswith("__") and not isinstance(value, ModuleType)
     }

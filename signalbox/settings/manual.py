@@ -22,11 +22,11 @@ Write only what differs, for all hosts, for a group or for one host:
 | all | `group_data/all.py` | `gateway = {"port": 4001}` |
 | group | `group_data/<group>.py`, the group being a list in `inventory.py` | `gateway = {"port": 4001}` |
 | host | beside the host in `inventory.py` | `("192.168.1.10", {"gateway": {"port": 4001}})` |
-| command line | `pyinfra … --data` | `--data gateway.port=4001` |
+| command line | `signalbox deploy --data` | `--data gateway.port=4001` |
 
 Later layers win. Sections merge key by key, lists and single values are replaced whole. A record, a task or a lane
-that is not wanted is switched off with `"enabled": False`. `signalbox settings --inventory inventory.py --host NAME`
-shows what a host gets, and from where.
+that is not wanted is switched off with `"enabled": False`. `signalbox settings --limit NAME` shows what a
+host gets, and from where; `signalbox settings --explain` tells this page where you are.
 
 All hosts of a run are checked before any is connected to, and every mistake is told at once:
 `box1: backends.lmstudio.models.local.context_length: 8192 is below the 32768 that Claude Code needs; load the model

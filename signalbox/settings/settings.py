@@ -15,6 +15,7 @@ from signalbox.settings.problems import Problem, SettingsError
 from signalbox.settings.pydantic_errors import problems_of, unknown
 from signalbox.settings.pyinfra_keys import pyinfra_keys
 from signalbox.settings.record_defaults import RECORDS, filled, with_served_models, with_text_keys
+from signalbox.settings.renamed import successor
 from signalbox.settings.rules import RULES
 from signalbox.settings.rules.rule import IncompleteError
 from signalbox.settings.secret_source import source_for
@@ -37,7 +38,7 @@ class Settings(Sections):
         """
         values, problems = _validated(merged(layers), host)
         if problems:
-            raise SettingsError({host: [_with_origin(problem, layers) for problem in problems]})
+            raise SettingsError({host: [_with_origin(_renamed(problem), layers) for problem in problems]})
         return cls(host=host, groups=groups_of(layers), **values)
 
     @property
@@ -171,6 +172,12 @@ def _unknown_sections(raw: Mapping[str, Any]) -> list[Problem]:
         for key in raw
         if key not in known and key not in pyinfra_keys() and not key.startswith("_")
     ]
+
+
+def _renamed(problem: Problem) -> Problem:
+    """Return the problem of a setting that has another name now with that name."""
+    now = successor(problem.path)
+    return Problem(problem.path, f"is called {now} now; write that") if now else problem
 
 
 def _with_origin(problem: Problem, layers: Sequence[Layer]) -> Problem:

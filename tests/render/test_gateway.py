@@ -23,7 +23,7 @@ from signalbox.desired.routing import routing_table
 from signalbox.desired.secret_names import gateway_secrets
 from signalbox.desired.secret_paths import GATEWAY_KEY, gateway_secret
 from signalbox.settings import Settings
-from tasks.gateway import PLUGINS
+from signalbox.tasks.gateway import PLUGINS
 from tests.examples import NAMES, example
 from tests.good_settings import layers, routed
 

@@ -69,7 +69,7 @@ FOREIGN = {
     ),
     *("runuser", "secret-tool", "sed", "sops", "source", "ss", "ssh", "ssh-add", "ssh-keygen", "sshd", "su", "sudo"),
     *("systemctl", "systemd-analyze", "systemd-creds", "tee", "terraform", "tmux", "umount", "userdel", "usermod"),
-    *("age", "uvx", "vllm", "wsl"),
+    *("age", "uv", "uvx", "vllm", "wsl"),
 }
 _OF_THE_GUIDE = {"claude-ollama", "claude-vllm", "claude-vibe"}  # lanes of ~/.claude-backends.env
 _CLAUDES_OWN = {"-p", "--model", "--allowedTools", "--resume", "--continue", "--version", "--settings"}

@@ -11,7 +11,7 @@ from signalbox.desired.routing import routing_table
 from signalbox.facts import ModelServers, Reachable
 from signalbox.fleet import from_the_gateway
 from signalbox.settings import Settings
-from tasks import preflight
+from signalbox.tasks import preflight
 from tests.good_settings import layers
 
 LOOK = "http://127.0.0.1:4000/signalbox/servers"

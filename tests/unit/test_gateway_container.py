@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from signalbox.desired.render import render
-from tasks.gateway import PLUGINS
+from signalbox.tasks.gateway import PLUGINS
 
 
 class Start:

@@ -13,7 +13,7 @@ import pytest
 from signalbox.desired.render import render
 from signalbox.host.launcher import completion, helps
 from signalbox.host.shared import output
-from tasks.launchers import manual_pages
+from signalbox.tasks.launchers import manual_pages
 from tests.unit.test_attended import Seat
 from tests.unit.test_launcher import Gateway, Host, serving
 

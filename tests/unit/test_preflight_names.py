@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks import preflight
+from signalbox.tasks import preflight
 
 FOUND = {"six.lan": ["fd00::20"], "both.lan": ["fd00::21", "192.0.2.21"], "nobody.lan": []}
 

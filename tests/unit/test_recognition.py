@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from pyinfra.api import Inventory
 
-from signalbox.engine.recognition import ROOT, is_ours
+from signalbox.engine.recognition import is_ours
+from signalbox.shipped import shipped
+
+ROOT = shipped("")
 
 
 def inventory(

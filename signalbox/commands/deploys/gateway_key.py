@@ -1,9 +1,5 @@
 """Gives the gateway another key: what `signalbox secrets rotate-gateway-key` runs in place of deploy.py."""
 
-from pyinfra import host
+from signalbox.runs import new_gateway_key
 
-from signalbox.settings import settings_for
-from tasks.secrets import rotated_gateway_key
-
-s = settings_for(host)
-rotated_gateway_key(s.secrets, s.gateway_account, s.service_account, s.gateway.port, **s.privileges())
+new_gateway_key()
