@@ -1,5 +1,5 @@
 # As root on Debian 12 or 13; each target installs what it needs, once. See README.md for using Signalbox itself.
-.PHONY: help demo check test drill bench lint clean
+.PHONY: help demo check test drill bench lint site sbom clean
 PYTHON := .venv/bin/python
 
 help:  ## what there is
@@ -25,7 +25,15 @@ bench:  ## what a run costs, against other tools, on lab hosts; results go to be
 	@scripts/bootstrap
 	@$(PYTHON) -m bench
 
-lint:  ## ruff and mypy
+site:  ## docs/ as a site, in .signalbox/site
+	@scripts/bootstrap
+	@$(PYTHON) -m mkdocs build --strict
+
+sbom:  ## what Signalbox is made of, as CycloneDX, in .signalbox/signalbox.cdx.json
+	@scripts/bootstrap
+	@scripts/sbom
+
+lint:  ## ruff, mypy, import-linter and the site's links
 	@scripts/bootstrap
 	@$(PYTHON) -m tests --tier lint
 

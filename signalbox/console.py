@@ -12,12 +12,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
@@ -45,6 +47,23 @@ class _Console(Console):
         """Yield what is printed."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(shown(segment.text, lines=True), segment.style)
+
+
+class _Watching(_Console):
+    """A console for what is watched for minutes: whatever ends the program leaves the terminal as it should be."""
+
+    def __init__(self) -> None:
+        super().__init__(to_stderr=True)
+
+    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 (rich's signature)
+        """Leave the cursor alone: hidden, it would stay so where the program is killed."""
+        return False
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more where nobody reads any more; rich would end the program, in the middle of its work."""
+        self.quiet = True
+        with suppress(OSError, ValueError):  # it may be no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Failure(click.ClickException):
@@ -77,6 +96,21 @@ def stderr() -> Console:
     return _Console(to_stderr=True)
 
 
+def watching() -> Console:
+    """Where a run is shown: stderr; no reader who goes ends it, and it is never left without a cursor."""
+    return _Watching()
+
+
+def is_live() -> bool:
+    """Return whether lines on stderr may be drawn anew: it is a terminal that can, and nobody asked for less.
+
+    NO_COLOR, TERM=dumb, CI and pyinfra's own PYINFRA_PROGRESS=off ask for less.
+    """
+    environment = os.environ
+    plain = environment.get("NO_COLOR") or environment.get("CI") or environment.get("PYINFRA_PROGRESS") == "off"
+    return sys.stderr.isatty() and environment.get("TERM", "dumb") not in ("dumb", "unknown", "") and not plain
+
+
 def print_json(value: Any) -> None:
     """A result as JSON, on stdout; in ASCII, so that nothing in it reaches a terminal."""
     click.echo(json.dumps(value, indent=2))
@@ -95,7 +129,38 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def note(message: str) -> None:
     """One line about what was done, on stderr; lines that follow in it are set in, and look like no other note."""
-    stderr().print(Text(message[:1] + message[1:].replace("\n", "\n  ")), soft_wrap=True)
+    say(message[:1] + message[1:].replace("\n", "\n  "))
+
+
+def say(text: str, style: str = "", mark: Text | None = None) -> None:
+    """Words for a person, on stderr: at a terminal no word is cut in two, and what goes on is set in.
+
+    mark: stands before them.
+    """
+    console, mark = stderr(), mark or Text()
+    width = console.width if console.is_terminal else None
+    for number, line in enumerate(wrapped(shown(text, lines=True), width, first=mark.cell_len)):
+        console.print((mark if not number else Text()) + Text(line, style=style), soft_wrap=True)
+
+
+def wrapped(text: str, width: int | None, first: int = 0) -> list[str]:
+    """Return the lines of a text, broken between words where they are as long as a terminal's; None: nothing breaks.
+
+    What goes on is set in by two, beyond its line's own beginning. first: cells before the first line.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if width is None or cell_len(line) + first < width:
+            lines.append(line)
+            continue
+        inset = " " * min(len(line) - len(line.lstrip()), width // 2)
+        room = max(10, width - 1 - len(inset) - max(2, first))
+        pieces = Text(line.lstrip()).wrap(Console(width=width), room, overflow="fold", tab_size=4)
+        lines += [
+            inset + (piece.plain.rstrip() if not at else f"  {piece.plain.strip()}") for at, piece in enumerate(pieces)
+        ]
+        first = 0
+    return lines
 
 
 def agreed(question: str) -> bool:

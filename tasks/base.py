@@ -6,6 +6,7 @@ import hashlib
 
 from pyinfra import host
 
+from signalbox.desired import symptoms
 from signalbox.desired.packages import NEEDED
 from signalbox.desired.render import render
 from signalbox.engine.changes import want
@@ -13,7 +14,6 @@ from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import warn
 from signalbox.facts import Packages, SecurityUpdates
 from signalbox.facts.in_effect import Upgrades
-from signalbox.fleet import symptoms
 from signalbox.operations import (
     absent,
     debian_sources,

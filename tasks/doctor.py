@@ -6,11 +6,11 @@ import json
 from functools import cache
 from typing import Any
 
+from signalbox.desired import symptoms
 from signalbox.desired.gateway_container import AUDIT
 from signalbox.desired.render import render
 from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import remark
-from signalbox.fleet import symptoms
 from signalbox.host import programs
 from signalbox.operations import directories, file, files, link, service
 from signalbox.settings import Account

@@ -14,6 +14,7 @@ from signalbox.facts import SecretFiles, SecretState
 from signalbox.host import programs
 from signalbox.operations import directories, file, handed_directory, image, only_unit, service
 from signalbox.operations.files import sha256
+from signalbox.operations.handover import StandIn
 from signalbox.secrets import Secret
 from signalbox.settings import Account
 from signalbox.settings.sections.gateway import Gateway
@@ -102,6 +103,15 @@ def gateway(
             },
         },
         reloaded=(*reloaded, *key_files.values()),
+        stand_in=StandIn(
+            user,
+            account.home,
+            home,
+            settings.port,
+            settings.start_timeout_seconds,
+            settings.drain_seconds,
+            restarted[unit],
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pyinfra import host
 
+from signalbox.desired import symptoms
 from signalbox.desired.addresses import of_url
 from signalbox.desired.firewall import is_own
 from signalbox.engine.deploy import deploy
@@ -15,7 +16,6 @@ from signalbox.engine.outcome import fail, warn
 from signalbox.engine.readahead.cache import MAX_AGE
 from signalbox.facts import Machine, MachineState, ModelServers, Reachable
 from signalbox.facts.reach import Networks, Resolved
-from signalbox.fleet import symptoms
 from signalbox.fleet.from_the_gateway import Asked
 from signalbox.host.shared import context
 from signalbox.operations.packages import refused

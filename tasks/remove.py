@@ -6,6 +6,7 @@ from signalbox.engine.deploy import deploy
 from signalbox.engine.outcome import fail, remark
 from signalbox.operations import docker_storage_gone, sshd_as_before, state_gone, taken_away
 from signalbox.operations.guarded import Proof
+from signalbox.operations.handover import nothing_handed_over
 from signalbox.operations.leftovers import mounted_below
 from signalbox.operations.placed import manifest_now
 from signalbox.settings import Account
@@ -28,6 +29,7 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
     if models := [entry.id for entry in manifest_now().entries if entry.kind == "model"]:
         remark(f"{', '.join(models)} stay: files of models; delete them by hand, if nobody wants them")
     fail(mounted_below([each for each in users if each in made]))
+    nothing_handed_over(name="no stand-in of the gateway is left to start it again")
     sshd_as_before(name="sshd is as it was, and logins are proven", proof=proof)
     for each in dict.fromkeys((*others, *earlier, account)):
         docker_storage_gone(

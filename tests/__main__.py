@@ -33,12 +33,13 @@ ON_ALL_CORES = ("-n", str(3 * (os.cpu_count() or 2) // 2), "--dist", "loadfile")
 # name: what it proves, and its commands; -s where one test takes long, to show its progress
 TIERS: dict[str, tuple[str, tuple[Command, ...]]] = {
     "lint": (
-        "ruff, mypy --strict and import-linter find nothing",
+        "ruff, mypy --strict, import-linter and the site's links find nothing",
         (
             _module("ruff", "check"),
             _module("ruff", "format", "--check"),
             _module("mypy"),
             (str(Path(sys.executable).with_name("lint-imports")), "--no-logo"),
+            _module("mkdocs", "build", "--strict"),
         ),
     ),
     "unit": ("each part by itself", _pytest("unit", *ON_ALL_CORES)),

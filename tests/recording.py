@@ -46,7 +46,7 @@ def main() -> None:
     finally:
         hosts.down([HOST])
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    console.print(Text("$ uv run signalbox init", style="bold"))
+    console.print(Text("$ signalbox init", style="bold"))
     console.print(Text.from_ansi(screen(said)))
     OUTPUT.write_text(console.export_svg(title="signalbox init", clear=False))
     print(OUTPUT.relative_to(PROJECT))

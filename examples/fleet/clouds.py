@@ -3,7 +3,9 @@
 Secrets: ANTHROPIC_DIRECT_KEY for the group `home`, FOUNDRY_API_KEY for the group `office`.
 """
 
-home = (["box1", "box2"], {})
+from typing import Any
+
+home: tuple[list[str], dict[str, Any]] = (["box1", "box2"], {})
 
 office = (
     ["box3"],

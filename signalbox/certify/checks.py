@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from signalbox.certify.server import Json, Refused, Said, Server
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.host.doctor.check_speed import wanted
 from signalbox.host.doctor.symptoms import explain
 

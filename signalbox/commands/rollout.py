@@ -16,22 +16,22 @@ import click
 from click.core import ParameterSource
 from pyinfra.api import Host, State
 from pyinfra.api.exceptions import DeployError, NoGroupError
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from signalbox.commands.options import run_options
-from signalbox.console import FAILED, OK, Failure, json_option, note, print_json, print_table, stderr
+from signalbox.console import FAILED as FAILURE
+from signalbox.console import OK, Failure, json_option, print_json, print_table
 from signalbox.engine import deployed, hooks
 from signalbox.engine.deploy_scope import who
 from signalbox.engine.driver import drive
 from signalbox.engine.history import state_directory
+from signalbox.engine.watching import course as watched
+from signalbox.engine.watching.course import Course as Watched
+from signalbox.engine.watching.display import Display
 from signalbox.fleet.rollout.last_known_good import basis
-from signalbox.fleet.rollout.progress import DONE, HostProgress, Progress, divided
-from signalbox.fleet.rollout.roll import Course, roll
+from signalbox.fleet.rollout.progress import DONE, FAILED, PUT_BACK, HostProgress, Progress, divided
+from signalbox.fleet.rollout.roll import Course, Step, roll
 
 _SELECT = ("--limit", "--exclude")
-_STYLES = {"done": "green", "failed": "red", "put back": "yellow", "waiting": "dim"}
 
 
 @click.command()
@@ -114,7 +114,7 @@ def rollout(
                 say("interrupted; --resume goes on here")
                 done = False
     _summary(progress, as_json)
-    sys.exit(OK if done else FAILED)
+    sys.exit(OK if done else FAILURE)
 
 
 @contextmanager
@@ -196,47 +196,35 @@ def _some(hosts: list[str]) -> str:
 
 
 @contextmanager
-def _shown(progress: Progress) -> Iterator[tuple[Callable[[str, str], None], Callable[[str], None]]]:
-    """Show hosts' states as they change: on a terminal a table of the present wave, and how many there are of each in
-    all; else a line for each change.
-    """
-    console = stderr()
-    if not console.is_terminal:
+def _shown(progress: Progress) -> Iterator[tuple[Step, Callable[[str], None]]]:
+    """Show hosts' states as they change: on a terminal a line for each host of the present wave; else one a change."""
+    display, began = Display(Watched((), Display.now()), None), Display.now()
 
-        def line(host: str, each: HostProgress) -> None:
-            note(f"{host}: {each.state}{f' ({each.detail})' if each.detail else ''}")
+    def step(host: str, section: str, operation: str, total: int) -> None:
+        if each := display.course.hosts.get(host):
+            each.total = total
+            each.work(section, operation, display.now())
 
-        progress.told = line
-        yield (lambda *_: None), note
-        return
-    operations: dict[str, str] = {}
-    present = 0
+    def told(host: str, each: HostProgress) -> None:
+        if not display.is_live:
+            display.tell(f"{host}: {each.state}{f' ({each.detail})' if each.detail else ''}")
+        if host not in display.course.hosts:
+            wave = [name for name, other in progress.hosts.items() if other.wave == each.wave]
+            display.course = Watched(wave, display.now())
+            display.course.began = began
+        ends = {DONE: watched.DONE, FAILED: watched.FAILED, PUT_BACK: watched.STOPPED}
+        line = display.course.hosts[host]
+        line.enter(ends.get(each.state, watched.WAITING), display.now())
+        line.remark = "" if each.state in ends else each.state
+        counts = Counter(other.state for other in progress.hosts.values())
+        display.course.more = ", ".join(f"{number} {state}" for state, number in counts.items())
 
-    def table() -> Table:
-        counts = Counter(each.state for each in progress.hosts.values())
-        told = ", ".join(f"{number} {state}" for state, number in counts.items())
-        grid = Table("host", "wave", "state", "", box=None, pad_edge=False, caption=told, caption_justify="left")
-        for host, each in progress.hosts.items():
-            if each.wave != present:
-                continue
-            words = operations.get(host, "") if each.state == "deploying" else each.detail
-            wave = "canary" if each.wave == 0 else str(each.wave)
-            grid.add_row(host, wave, Text(each.state, style=_STYLES.get(each.state, "cyan")), words)
-        return grid
-
-    with Live(table(), console=console, auto_refresh=False) as live:
-
-        def step(host: str, operation: str) -> None:
-            operations[host] = operation
-            live.update(table(), refresh=True)
-
-        def told(_host: str, each: HostProgress) -> None:
-            nonlocal present
-            present = each.wave
-            live.update(table(), refresh=True)
-
-        progress.told = told
-        yield step, lambda line: live.console.print(Text(line))
+    progress.told = told
+    display.begin()
+    try:
+        yield step, display.tell
+    finally:
+        display.end()
 
 
 def _summary(progress: Progress, as_json: bool) -> None:

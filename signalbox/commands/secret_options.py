@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -17,6 +18,9 @@ from signalbox.settings.layers import Layer
 from signalbox.settings.sections.secrets import Secrets
 from signalbox.settings.settings import sections
 from signalbox.vault.keyring import Keyring, VaultFiles
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class SecretsGroup(click.Group):
@@ -66,4 +70,11 @@ scope_option = click.option(
 )
 
 
-with_state = click.make_pass_decorator(State)
+def with_state(command: Callable[Concatenate[State, P], R]) -> Callable[P, R]:
+    """Give a command what the group has made ready: read once it runs, so that --help needs no inventory."""
+
+    @click.pass_obj
+    def with_it(read: Callable[[], State], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return command(read(), *args, **kwargs)
+
+    return update_wrapper(with_it, command)

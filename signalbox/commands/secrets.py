@@ -51,7 +51,12 @@ def secrets(context: click.Context, inventory: Path | None, host: str | None, ke
     signalbox secrets check                      can everything be decrypted?
     """
     given = inventory is not None or host is not None
-    context.obj = State(*(read_layers(inventory, host) if given else read_agreed(None, None, ("secrets",))), given, key)
+
+    def read() -> State:
+        layers = read_layers(inventory, host) if given else read_agreed(None, None, ("secrets",))
+        return State(*layers, given, key)
+
+    context.obj = read
 
 
 @secrets.command()

@@ -32,6 +32,7 @@ from signalbox.engine import askpass, failures, isolation, limits, output, overh
 from signalbox.engine.deploy_scope import applied, commit, end
 from signalbox.engine.readahead import patches as readahead
 from signalbox.engine.recognition import is_ours, ours_in
+from signalbox.engine.watching import present, raw_log
 from signalbox.secrets import SecretError
 from signalbox.settings import settings_for, validate_run
 from signalbox.settings.layers import defaults, layers_of, merged
@@ -95,7 +96,7 @@ def _confirm(original: Callable[[str], bool]) -> Callable[[str], bool]:
         if deploys and _all_in(deploys, ("verify.py",)) and not any(state.ops.values()):
             return True  # it only looks: that needs no leave
         try:
-            return original(message)
+            return present.agreed(message) if present.is_shown() else original(message)
         except EOFError:
             if message.endswith("continue?"):
                 return True  # a host has failed, alone; nobody is there who would have the others stop
@@ -121,7 +122,7 @@ def _check_secrets(hosts: list[Host], deploys: Sequence[str]) -> None:
         without = _all_in(deploys, _WITHOUT_SECRETS)
         for name in ([sudo] if sudo else []) if without else all_secrets(settings):
             try:
-                settings.secret(name)
+                raw_log.hide([settings.secret(name).reveal()])
             except SecretError as error:
                 missing.append(str(error))
     if missing:
@@ -188,6 +189,13 @@ def _meanwhile() -> None:
     commit()
 
 
+def _show(state: State, deploys: Sequence[str]) -> None:
+    """Have the run shown as people watch one, but for what programs read or what only looks."""
+    others = ("json_output", "debug", "debug_all", "debug_facts", "debug_operations")
+    if not any(_given(name) for name in others) and not all(_file(name) in _NO_DEPLOYS for name in deploys):
+        present.begin(state, raw=bool(_given("verbosity")), dry=bool(_given("dry")))
+
+
 def _before(original: Callable[[State], None]) -> Callable[[State], None]:
     @wraps(original)
     def connect_all(state: State) -> None:
@@ -198,6 +206,7 @@ def _before(original: Callable[[State], None]) -> Callable[[State], None]:
                 check(state, *deploys)
                 for watcher in (_AskAhead(), *watchers):
                     state.add_callback_handler(watcher)  # type: ignore[no-untyped-call]
+                _show(state, deploys)
                 gevent.spawn(_meanwhile)  # hosts take their time to let us in
             for host in state.inventory:
                 _as_shipped(host)
@@ -239,6 +248,7 @@ def install() -> None:
     if fast:
         readahead.install()
     isolation.install()
+    present.install()
     if getattr(connect.connect_all, "signalbox", False):
         return
     connect.connect_all = _before(connect.connect_all)  # type: ignore[assignment]

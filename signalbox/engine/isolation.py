@@ -28,6 +28,7 @@ from pyinfra.context import ContextObject, ctx_host, ctx_state
 from signalbox.engine import limits
 from signalbox.engine.failures import SENTENCE, RunEndedError, failed, keep, sentence, tell
 from signalbox.engine.limits import FACT, OPERATION, ExceededError, Limit, is_guarded, within
+from signalbox.engine.watching import present
 
 _LINES = 100  # of a command's output that are told when it fails; -vvv tells all
 _LETTERS = 1000  # of each
@@ -247,13 +248,21 @@ def _show(original: Callable[..., None]) -> Callable[..., None]:
     @wraps(original)
     def show(self: Any, file: Any = None) -> None:
         if not isinstance(self.exception, RunEndedError):
+            present.finish()
+            if type(self.exception).__module__.startswith("signalbox."):  # its words are for people; no line of ours is
+                logger.warning(f"--> {format_text('Error', 'red', bold=True)}: {self}")
+                return None
             return original(self, file)
         state = ctx_state.get()  # type: ignore[no-untyped-call]
         names = sorted(str(host.name) for host in state.failed_hosts)
         told = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
         why = "no host is left" if str(self.exception) == "No hosts remaining!" else str(self.exception)
         words = f"{why}; why {told} failed is told above" if names else why
-        logger.warning(f"--> {format_text('the run has ended', 'red', bold=True)}: {words}")
+        if present.is_shown():
+            present.finish(f"the run has ended: {words}")
+        else:
+            logger.warning(f"--> {format_text('the run has ended', 'red', bold=True)}: {words}")
+            present.finish()
         return None
 
     return show

@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from secrets import randbelow
@@ -48,8 +49,14 @@ def printed(text: object) -> str:
     return "".join(f"\x1b[{piece}m" if at % 2 else shown(piece, lines=True) for at, piece in enumerate(pieces))
 
 
+# Shows what is printed where a run is watched; it returns False where none is.
+shows: Callable[[str], bool] = lambda _text: False  # noqa: E731 (replaced by signalbox.engine.watching)
+
+
 def echo(message: object = None, **more: Any) -> None:
     """Print a message, as click.echo does."""
+    if shows("" if message is None else click.unstyle(printed(message))):
+        return
     click.echo(None if message is None else printed(message), **more)
 
 

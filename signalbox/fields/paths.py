@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from signalbox.fields.checks import checked, matching
@@ -33,3 +34,8 @@ HomePath = Annotated[
         'one such as ".config/claude-secrets.env"',
     ),
 ]
+
+
+def kept_beside(path: Path) -> Path:
+    """Return where a file of the controller's is kept as it was, while it is written anew: `<path>.bak`."""
+    return path.with_name(f"{path.name}.bak")

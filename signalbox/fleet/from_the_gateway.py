@@ -14,12 +14,11 @@ from pyinfra.api import Host, State
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_host
 
-from signalbox.desired import addresses
+from signalbox.desired import addresses, symptoms
 from signalbox.desired.lanes import lane_records
 from signalbox.desired.routing import Routing, routing_table
 from signalbox.engine.outcome import warn
 from signalbox.facts import ModelServers, Reachable
-from signalbox.fleet import symptoms
 from signalbox.host.shared.reasons import WHY
 from signalbox.settings import Settings, settings_for
 

@@ -5,16 +5,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import yaml
-
-from signalbox.host import doctor
-from signalbox.host.doctor.symptoms import WARNING, Symptom, of_rows
-
-FILE = Path(doctor.__file__).with_name("symptoms.yaml")
+from signalbox.desired.symptoms import known
+from signalbox.host.doctor.symptoms import WARNING, Symptom
 
 _HEAD = """\
 # Troubleshooting
@@ -26,26 +18,6 @@ From your laptop, `signalbox verify` asks all hosts at once ([verify.md](verify.
 This page is made from [symptoms.yaml](../signalbox/host/doctor/symptoms.yaml), which the commands read too. In a
 message, `*` stands for anything. The guides are numbered as in that file.
 """
-
-
-@cache
-def rows() -> dict[str, dict[str, Any]]:
-    """Return the file's rows by id."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is
-    read: dict[str, dict[str, Any]] = yaml.load(FILE.read_text(encoding="utf-8"), loader)  # noqa: S506 (both are safe)
-    return read
-
-
-@cache
-def known() -> dict[str, Symptom]:
-    """Return the symptoms by id."""
-    return of_rows(rows())
-
-
-def words(ident: str, seen: str) -> str:
-    """Return a sentence on a symptom, as every command that runs on this machine tells it."""
-    row = known()[ident]
-    return f"{row.symptom} [{ident}]: {seen}; {row.cure}"
 
 
 def page() -> str:

@@ -20,9 +20,9 @@ from pyinfra import logger
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
+from signalbox.desired import symptoms
 from signalbox.engine.driver import Outcome, drive
 from signalbox.engine.outcome import fail, warn
-from signalbox.fleet import symptoms
 from signalbox.host import programs
 from signalbox.host.doctor.check_models import OF_A_REFUSAL
 from signalbox.host.doctor.remote import BOOT, packed

@@ -7,11 +7,11 @@ import difflib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from signalbox.fields.checks import PLACEHOLDER
+from signalbox.fields.paths import kept_beside
 from signalbox.pins.literals import replace
 
 INVENTORY = Path("inventory.py")
@@ -106,7 +106,6 @@ def write(changes: Sequence[Change]) -> list[Path]:
     Raises:
         FileError: one cannot be written; those that were are as they were.
     """
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     done: list[tuple[Change, Path | None]] = []
     try:
         for change in changes:
@@ -115,7 +114,7 @@ def write(changes: Sequence[Change]) -> list[Path]:
             backup = None
             change.path.parent.mkdir(parents=True, exist_ok=True)
             if change.old is not None:
-                backup = change.path.with_name(f"{change.path.name}.{stamp}.bak")
+                backup = kept_beside(change.path)
                 shutil.copy2(change.path, backup)
             done.append((change, backup))
             replace(change.path, change.new)

@@ -8,14 +8,20 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from signalbox.console import Failure, asked, note, stderr, working
+from signalbox.console import Failure, asked, note, say, stderr, working
 from signalbox.fields.checks import PLACEHOLDER
 from signalbox.host.shared.output import shown
 from signalbox.init.answers import Kept
 from signalbox.init.question import Known, Question, WrongAnswerError, told
 from signalbox.secrets import Secret
 
+BACK = "<"
+_HELP = "Enter takes what stands in brackets; ? tells more; < goes back to the question before, <NAME to that one."
 _SLOW = {"host", "ssh_key", "install_password", "backend", "model", "check_cloud"}  # those that ask somebody else
+
+
+class _BackError(Exception):
+    """The person wants to answer an earlier question again: its id."""
 
 
 class Interview:
@@ -30,6 +36,8 @@ class Interview:
     def __init__(self, questions: tuple[Question, ...], given: Mapping[str, str], kept: Kept, asks: bool) -> None:
         self._questions, self._given, self._kept, self._asks = questions, dict(given), kept, asks
         self._refused: set[str] = set()  # questions whose answer by option, file or environment was wrong
+        self._trail: list[str] = []  # questions that a person has answered, in this run or the one before
+        self._earlier: dict[str, str] = {}  # what was answered before somebody went back: the default, then
         self.asked = 0
 
     def run(self) -> Known:
@@ -48,18 +56,31 @@ class Interview:
                 self._answer(question, known)
                 position += 1
             except WrongAnswerError as error:
-                position = self._back(error, question, known)
+                position = self._wrong(error, question, known)
+            except _BackError as error:
+                position = self._again(str(error), known)
         return known
 
-    def _back(self, error: WrongAnswerError, question: Question, known: Known) -> int:
+    def _wrong(self, error: WrongAnswerError, question: Question, known: Known) -> int:
         """Return the place of the question to go on with, everything from it on forgotten."""
         again = error.again or question.id
         self._refused |= {question.id, again}
         complain(str(error))
-        place = next(index for index, each in enumerate(self._questions) if each.id == again)
+        place = self._again(again, known)
+        self._earlier.pop(again, None)
+        return place
+
+    def _again(self, ident: str, known: Known) -> int:
+        """Return the place of a question; from it on all is forgotten, but as defaults."""
+        place = next(index for index, each in enumerate(self._questions) if each.id == ident)
         for each in self._questions[place:]:
-            known.answers.pop(each.id, None)
+            if answer := known.answers.pop(each.id, None):
+                self._earlier[each.id] = answer
+            elif each.secret and (secret := known.secrets.pop(each.secret(known), None)):
+                self._earlier[each.id] = secret.reveal()
             self._kept.forget(each.id)
+            if each.id in self._trail:
+                self._trail.remove(each.id)
         return place
 
     def _answer(self, question: Question, known: Known) -> None:
@@ -75,6 +96,8 @@ class Interview:
             if source == "given" and not (self._asks and error.again):
                 raise Failure(f"{_name(question)}: {error}") from None
             raise
+        if source != "given" and question.id not in self._trail:
+            self._trail.append(question.id)
         if question.secret:
             known.secrets[question.secret(known)] = Secret(answer)
             return
@@ -110,26 +133,40 @@ class Interview:
         return question.check(answer, known)
 
     def _ask(self, question: Question, known: Known) -> str:
-        console = stderr()
-        console.print()
-        console.print(Text(told(question.words, known), style="bold"), soft_wrap=True)
+        if not self.asked:
+            say(_HELP, style="dim")
+        say(f"\n{told(question.words, known)}", style="bold")
         example = told(question.example, known)
         if example:
-            console.print(Text(f"  such as {example}", style="dim"), soft_wrap=True)
+            say(f"  such as {example}", style="dim")
         for number, choice in enumerate(question.choices(known) if question.choices else (), start=1):
-            console.print(Text(f"  {number}  {choice}"), soft_wrap=True)
-        default = told(question.default, known)
+            say(f"  {number}  {choice}")
+        default = self._earlier.get(question.id) or told(question.default, known)
+        in_brackets = "as before" if question.secret and default else default
         while True:
-            words = f"{question.id}{f' [{default}]' if default else ''}"
+            words = f"{question.id}{f' [{in_brackets}]' if in_brackets else ''}"
             answer = asked(words, default=default, hidden=question.secret is not None)
-            if answer.strip() != "?":
+            if answer.strip() == "?":
+                say(told(question.more, known) or "There is no more to say of this.")
+            elif not answer.strip().startswith(BACK) or answer.strip().endswith(">"):
                 return answer
-            console.print(Text(told(question.more, known) or "There is no more to say of this."), soft_wrap=True)
+            elif earlier := self._named(answer.strip()[1:].strip()):
+                raise _BackError(earlier)
+
+    def _named(self, name: str) -> str | None:
+        """Return the earlier question of this name, "" for the one before; None, and say so, where there is none."""
+        if name in self._trail:
+            return name
+        if self._trail and not name:
+            return self._trail[-1]
+        there = f"; there are {', '.join(self._trail)}" if self._trail else ": this is the first question"
+        complain(f"no earlier question{f' {name}' if name else ''}{there}")
+        return None
 
 
 def complain(why: str) -> None:
     """Tell why an answer cannot be taken."""
-    stderr().print(Text("  ✗ ", style="bold red") + Text(why), soft_wrap=True)
+    say(why, mark=Text("  ✗ ", style="bold red"))
 
 
 def _nobody(question: Question, known: Known) -> str:

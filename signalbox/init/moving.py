@@ -14,6 +14,7 @@ from typing import Any
 
 from signalbox.engine import deployed
 from signalbox.engine.history import state_directory
+from signalbox.fields.paths import kept_beside
 from signalbox.git import git
 from signalbox.init import pins_file
 from signalbox.init.files import ALL, INVENTORY, rendered
@@ -134,7 +135,7 @@ def carried_out(move: Move) -> int:
         new.rename(move.target)
     for name in move.restored:
         path = move.clone / name
-        shutil.copy2(path, path.with_name(f"{path.name}.bak"))
+        shutil.copy2(path, kept_beside(path))
         kept = _shipped(move.clone, "HEAD", name)
         path.unlink() if kept is None else replace(path, kept.decode())
     for name in move.untracked:

@@ -16,7 +16,7 @@ from signalbox.shell import manifest, sh
 from signalbox.shell.manifest import Entry
 
 DOCKER = "docker.service"
-_OURS = '{{if eq (.Label "signalbox") "gateway"}} ours{{end}}'  # its unit begins it
+_OURS = '{{if .Label "signalbox"}} ours{{end}}'  # its unit begins it
 # Shell before Docker stops, and after it runs again. One that was only there as long as it ran is gone by then.
 NOTED = sh("ran=$(timeout 20 docker ps --no-trunc --format {} | awk 'NF == 1')", "{{.ID}}" + _OURS)
 BEGUN = sh(

@@ -170,7 +170,7 @@ def _held(account: str, home: str) -> list[str] | None:
     script = sh(
         "docker container ls --all --format {} && docker volume ls --format {} && docker image ls --format {}"
         " && echo answered",
-        'container {{.Names}}{{if eq (.Label "signalbox") "gateway"}} ours{{end}}',
+        'container {{.Names}}{{if .Label "signalbox"}} ours{{end}}',
         "volume {{.Name}}",
         "image {{.Repository}}:{{.Tag}}",
     )

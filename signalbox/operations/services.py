@@ -12,6 +12,7 @@ from signalbox.facts import Unit, UserCommand, UserInputs, UserUnits
 from signalbox.facts.units import USER
 from signalbox.operations.commands import Commands
 from signalbox.operations.engines import BEGUN, DOCKER, NOTED, containers
+from signalbox.operations.handover import StandIn, restarted
 from signalbox.operations.in_effect import refused
 from signalbox.operations.units import foreign_drop_ins
 from signalbox.shell import Script, sh
@@ -26,6 +27,7 @@ def service(
     inputs: dict[str, str | None],
     reloaded: Collection[str] = (),
     meanwhile: Script | None = None,
+    stand_in: StandIn | None = None,
     patience: int = PATIENCE,
 ) -> Commands:
     """Have the user unit `unit` enabled and running with its inputs as they shall be.
@@ -38,14 +40,10 @@ def service(
       on with what it had, tells why in %t/<unit>.refused: the operation fails with that.
     + meanwhile: shell that the user's manager begins once the unit was started, for a later operation that does the
       same if need be: nothing waits for it, or asks how it ended.
+    + stand_in: of the gateway, which answers while it is restarted.
     + patience: seconds that a start may take: what it waits for may be the user's own doing.
     """
-    units = host.get_fact(UserUnits, user=account, home=home, units=USER if unit in USER else (unit,))
-    now = units.get(unit, Unit())
-    unknown = tuple(sorted(path for path, digest in inputs.items() if digest is None))
-    read = host.get_fact(UserInputs, unit=unit, user=account, inputs=unknown)
-    wanted = {path: digest or read.on_disk.get(path, "") for path, digest in inputs.items()}
-    others = {path for path, digest in wanted.items() if read.started_with.get(path, "") != digest}
+    now, others = _state(unit, account, home, inputs)
     current = not others
     file = f"{home}/.config/systemd/user/{unit}"
     foreign = foreign_drop_ins(file, now.drop_ins)
@@ -82,11 +80,28 @@ def service(
     )
     late = f"{unit} of {account} did not start within {patience} s"
     bounded = run_as(account, home, script, seconds=patience)
-    yield sh("{} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", bounded, late)
+    change = sh("{} || {{ s=$?; [ $s -lt 124 ] || echo {} >&2; exit $s; }}", bounded, late)
+    if stand_in and verb == "restart":
+        yield from restarted(stand_in, change, lambda: _needs_it(*_state(unit, account, home, inputs)))
+    else:
+        yield change
     if foreign:
         yield refused(
             f"{unit} of {account} is changed by {', '.join(foreign)}, which Signalbox did not place; take it away"
         )
+
+
+def _state(unit: str, account: str, home: str, inputs: dict[str, str | None]) -> tuple[Unit, set[str]]:
+    """Return how the unit is, and which of its inputs it runs with otherwise than is wanted."""
+    units = host.get_fact(UserUnits, user=account, home=home, units=USER if unit in USER else (unit,))
+    unknown = tuple(sorted(path for path, digest in inputs.items() if digest is None))
+    read = host.get_fact(UserInputs, unit=unit, user=account, inputs=unknown)
+    wanted = {path: digest or read.on_disk.get(path, "") for path, digest in inputs.items()}
+    return units.get(unit, Unit()), {path for path, each in wanted.items() if read.started_with.get(path, "") != each}
+
+
+def _needs_it(now: Unit, others: set[str]) -> bool:
+    return bool(others or now.needs_reload) or not (now.active and now.enabled)
 
 
 def _beginning(script: Script) -> Script:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from signalbox.fields.paths import kept_beside
 from signalbox.pins.errors import PinError
 
 Change = Mapping[tuple[str, ...], str | None]  # (section, key, …): the text that shall be there, or None
@@ -65,7 +66,7 @@ def write(path: Path, text: str) -> Path | None:
     """
     backup: Path | None = None
     if path.exists():
-        backup = path.with_name(f"{path.name}.bak")
+        backup = kept_beside(path)
         shutil.copy2(path, backup)
     replace(path, text)
     return backup

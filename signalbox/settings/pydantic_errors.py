@@ -29,7 +29,7 @@ def problems_of(error: ValidationError, at: Path, kind: Any) -> list[Problem]:
 
 def unknown(key: str, known: set[str] | frozenset[str]) -> str:
     """What to say of a key that no section has."""
-    return f"unknown setting{nearest(str(key), known) or '; take it out or see group_data/all.py'}"
+    return f"unknown setting{nearest(str(key), known) or '; take it out (`signalbox settings --explain` tells all)'}"
 
 
 def _problem(details: ErrorDetails, at: Path, kind: Any) -> Problem:
@@ -46,7 +46,7 @@ def _problem(details: ErrorDetails, at: Path, kind: Any) -> Problem:
     if error in _WRITE:
         return Problem(path, f"{described(value)}; write {_WRITE[error]}")
     if error == "missing":
-        return Problem(path, "missing; group_data/all.py tells what it means")
+        return Problem(path, "missing; `signalbox settings --explain` tells what it means")
     return Problem(path, f"{show(value)}: {details['msg']}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from signalbox.fields.paths import kept_beside
 from signalbox.vault.crypto import is_generated
 from signalbox.vault.errors import VaultError, WrongKeyError
 from signalbox.vault.keyring import Keyring, VaultFiles
@@ -55,11 +56,11 @@ def _encrypt(vaults: dict[Path, Vault | None], key: bytes, replaced: Path | None
     staged: list[Replacement] = []
     try:
         if replaced:
-            backups.append(Replacement(_backup(replaced), replaced.read_bytes()))
+            backups.append(Replacement(kept_beside(replaced), replaced.read_bytes()))
         for path, vault in ((path, vault) for path, vault in vaults.items() if vault):
             renewed = vault.rekeyed(key)
             _prove_same(vault, Vault.unlock(renewed.document, key, path), path)
-            backups.append(Replacement(_backup(path), path.read_bytes()))
+            backups.append(Replacement(kept_beside(path), path.read_bytes()))
             staged.append(Replacement(path, renewed.document.render()))
         # What needs space is done, only names change from here on.
         for each in (*backups, *staged):
@@ -84,7 +85,7 @@ def _taken_back(new: Replacement) -> bool:
     """Put what was there before back; return whether it is there."""
     try:
         if new.placed:
-            _backup(new.path).replace(new.path.resolve())
+            kept_beside(new.path).replace(new.path.resolve())
     except OSError:
         return False
     new.drop()
@@ -124,10 +125,6 @@ def _put_key(key_file: Path) -> None:
         replacing(key_file).replace(key_file)
     except OSError as error:
         raise VaultError(key_file, f"the new key cannot take its place ({error.strerror})") from None
-
-
-def _backup(path: Path) -> Path:
-    return path.with_name(f"{path.name}.bak")
 
 
 def _prove_same(old: Vault, new: Vault, path: Path) -> None:

@@ -67,7 +67,7 @@ def adopt(project: Path, home: Path, host: str, *more: str) -> subprocess.Comple
 def _signalbox(project: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from signalbox.commands.cli import main; main()", *words],
-        cwd=project, env=environment(project, home), capture_output=True, text=True, check=False,
+        cwd=project, env=environment(home), capture_output=True, text=True, check=False,
         timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ def pyinfra(project: Path, home: Path, deploy: str) -> str:
     """Run a deploy file of that project, and return what it told; AssertionError unless all went well."""
     done = subprocess.run(
         [sys.executable, "-m", "pyinfra", "inventory.py", deploy, "-y"],
-        cwd=project, env=environment(project, home), capture_output=True, text=True, check=False,
+        cwd=project, env=environment(home), capture_output=True, text=True, check=False,
         timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

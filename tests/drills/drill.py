@@ -20,7 +20,7 @@ NAMES = (
     "flood", "servers", "spending", "reached", "swap", "private", "usage", "readahead", "interrupted", "hostile",
     "unsaid",
     "lockout", "hardening", "measured", "reboot", "fleet", "pull", "plan", "locks", "drift", "remove", "lived_in",
-    "rollout", "upgrade", "init", "adopt", "project", "demo",
+    "rollout", "upgrade", "init", "adopt", "project", "watched", "demo",
 )  # fmt: skip
 
 

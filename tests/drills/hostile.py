@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +12,12 @@ from dataclasses import dataclass
 from signalbox.shell.manifest import STATE
 from tests.drills import looks
 from tests.drills.adopt import adopt
-from tests.drills.deployment import PROJECT, Run, Running, Site
+from tests.drills.deployment import Run, Running, Site
 from tests.drills.drill import Drill, Figures, must_fail
+from tests.drills.earlier import deploy, earlier
 from tests.drills.init import person_at
 from tests.drills.stage import HOST, Stage, lab_host
-from tests.lab import hosts, services
+from tests.lab import hosts
 
 drill = Drill(
     "hostile",
@@ -327,28 +325,17 @@ def control(stage: Stage) -> Figures:
     known = dict(stage.site(HOST).settings)
     known["mirrors"] = {key: value for key, value in known["mirrors"].items() if key != "debian_security"}
     inventory = Site((HOST,), known).inventory()
-    old = inventory.parent / "before"
-    subprocess.run(["git", "worktree", "add", "--force", "--detach", str(old), BEFORE], cwd=PROJECT, check=True,
-                   capture_output=True)  # fmt: skip
-
-    def deploy() -> None:
-        environment = {**os.environ, **services.environment(), "PYINFRA_PROGRESS": "off", "PYTHONPATH": str(old)}
-        command = [sys.executable, "-m", "pyinfra", "-y", str(inventory), "deploy.py"]
-        done = subprocess.run(command, cwd=old, env=environment, check=False, capture_output=True, timeout=600)
-        assert done.returncode == 0, done.stderr[-2000:]
 
     def not_root() -> None:
         looks.answer(f"test ! -e {PWNED}", user="root")
 
-    try:
-        deploy()
-        looks.answer(_trap(thing, _FORGED), user="root")
-        not_root()
-        deploy()
-        figure = must_fail(not_root, "the decoder")
-    finally:
-        subprocess.run(
-            ["git", "worktree", "remove", "--force", str(old)], cwd=PROJECT, check=False, capture_output=True
-        )
-        stage.discard(HOST)
+    with earlier(BEFORE) as old:
+        try:
+            deploy(old, inventory)
+            looks.answer(_trap(thing, _FORGED), user="root")
+            not_root()
+            deploy(old, inventory)
+            figure = must_fail(not_root, "the decoder")
+        finally:
+            stage.discard(HOST)
     return {"control": figure, "before": BEFORE}

@@ -48,11 +48,17 @@ LOUD = ("-y", "-vvv", "--diff", "--debug")
 # A deploy that crashes in the midst of its operations, when the secrets are in place.
 BETWEEN = """
 from pyinfra.operations import python
+from signalbox.runs import deploy
+from signalbox.tasks.runs import deploy as ordered
 def crash():
     raise RuntimeError("crash")
-text = open("deploy.py").read()
-assert text.count("\\ngateway(") == 1
-exec(text.replace("\\ngateway(", "\\npython.call(name='It crashes', function=crash)\\ngateway("))
+gateway = getattr(ordered.gateway, "whole", ordered.gateway)
+def crashing(*arguments, **more):
+    python.call(name="It crashes", function=crash)
+    gateway(*arguments, **more)
+crashing.whole = gateway
+ordered.gateway = crashing
+deploy()
 """
 # The program that encrypts fails, and what there is decrypts all the same.
 ENCRYPTS = "/usr/bin/systemd-creds"
@@ -175,7 +181,7 @@ def every_path(stage: Stage) -> Figures:
         with person_at(key=True) as (project, home):
             (home / "answers.yaml").write_text(yaml.safe_dump(_answers()))
             words = ("--yes", "--no-deploy", "--answers", str(home / "answers.yaml"))
-            step("init", True, *SIGNALBOX, "init", *words, cwd=project, **environment(project, home), **{NAME: marked})
+            step("init", True, *SIGNALBOX, "init", *words, cwd=project, **environment(home), **{NAME: marked})
             for written in ("secrets", "group_data", "inventory.py", ".signalbox", "pyinfra-debug.log"):
                 subprocess.run(["cp", "-rL", str(project / written), str(search.place)], check=False)
             assert NAME in (search.place / "secrets" / "all.yml").read_text(), "init has not kept the secret"

@@ -35,10 +35,10 @@ def clone() -> Iterator[Path]:
         yield there
 
 
-def environment(project: Path, home: Path) -> dict[str, str]:
-    """Return the environment of a person at home in `home`, who runs this project's code and has no secret set."""
+def environment(home: Path) -> dict[str, str]:
+    """Return the environment of a person at home in `home`, who runs this tree's code and has no secret set."""
     kept = {key: value for key, value in os.environ.items() if not key.endswith(("_KEY", "_TOKEN", "_PASSWORD"))}
-    return {**kept, "HOME": str(home), "PYTHONPATH": str(project), "TERM": "xterm", "SSH_AUTH_SOCK": ""}
+    return {**kept, "HOME": str(home), "PYTHONPATH": str(PROJECT), "TERM": "xterm", "SSH_AUTH_SOCK": ""}
 
 
 class Person:
@@ -54,7 +54,7 @@ class Person:
             str(program),
             ["init", *arguments],
             cwd=str(project),
-            env={**environment(project, home), **(env or {})},
+            env={**environment(home), **(env or {})},
             encoding="utf-8",
             codec_errors="replace",
             dimensions=(60, 250),

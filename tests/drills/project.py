@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import yaml
 from signalbox.init.questions import QUESTIONS
 from tests import installed
 from tests.drills.drill import Drill, Figures, must_fail
-from tests.drills.stage import Stage, lab_host
+from tests.drills.stage import HOST, Stage, lab_host
 from tests.installed import Machine
 from tests.lab import hosts, services
 from tests.lab.instance import Lab
@@ -155,6 +156,87 @@ def wheel(stage: Stage) -> Figures:
         "uv tool install": "{} packages, {} MB".format(*tool),
         "control": control,
     }
+
+
+@drill.cell("clone-stays-clean", fixed=True)
+def clone_stays_clean(stage: Stage) -> Figures:
+    """Called in a clone, init goes beside it; init, pin, upgrade, secrets, plan, deploy write nothing of the clone."""
+    stage.converged()
+    with person() as (machine, place):
+        clone = _cloned(place)
+        fleet = place / "signalbox-fleet"
+        code = _program(clone)
+        init(machine, code, clone, HOST)
+        assert (fleet / "inventory.py").exists(), "it is not beside the clone"
+        commands = (
+            ("pin", "--yes"), ("upgrade", "--yes", "node"), ("secrets", "set", "WEBUI_KEY"), ("secrets", "check"),
+            ("plan",), ("deploy", "--yes"), ("settings",), ("verify", "--quick"), ("usage",),
+        )  # fmt: skip
+        for words in commands:
+            said(machine.run(*code, *words, cwd=fleet, timeout=900, answer="a word\n"), 0, 2)
+        said(machine.run(*code, "plan", cwd=fleet), 0)
+        for words in (("pin", "--yes"), ("upgrade", "--yes")):
+            refused = machine.run(*code, *words, cwd=clone)
+            assert refused.returncode == 1, refused
+            assert "stays as it is" in refused.stderr, refused.stderr
+
+        def clean() -> None:
+            assert git(clone, "status", "--porcelain") == "", git(clone, "status", "--porcelain")
+
+        clean()
+        (clone / "group_data/all.py").write_text("")
+        control = must_fail(clean, "group_data/all.py of the clone written")
+    return {"commands": len(commands) + 1, "refused in the clone": "pin, upgrade", "control": control}
+
+
+@drill.cell("moved-out")
+def moved_out(stage: Stage) -> Figures:
+    """A fleet that lives in a clone is moved out by one command: the plan is clean before and after."""
+    stage.converged()
+    with person() as (machine, place):
+        clone, made, fleet = _cloned(place), place / "made", place / "fleet"
+        code = _program(clone)
+        init(machine, code, place, HOST, "--directory", str(made))
+        # As earlier versions had it: the pins in the clone's own group_data/all.py, all else beside it.
+        shutil.copytree(made / "secrets", clone / "secrets")
+        for name in ("inventory.py", "group_data/claude_hosts.py"):
+            shutil.copy2(made / name, clone / name)
+        with (clone / "group_data/all.py").open("a") as everything:
+            everything.write("\n" + (made / "group_data/pins.py").read_text().split('"""\n')[1])
+        changed = git(clone, "status", "--porcelain").splitlines()
+        before = json.loads(said(machine.run(*code, "plan", "--json", cwd=clone), 0))
+        said(machine.run(*code, "init", "--yes", "--move", str(fleet), cwd=clone), 0)
+        left = git(clone, "status", "--porcelain")
+        assert left == "", left
+        after = json.loads(said(machine.run(*code, "plan", "--json", cwd=fleet), 0))
+        assert (before["verdict"], after["verdict"]) == ("clean", "clean")
+
+        def still_clean() -> None:
+            assert machine.run(*code, "plan", cwd=fleet).returncode == 0
+
+        (fleet / "group_data/all.py").write_text('base = {"timezone": "Europe/Berlin"}\n')
+        control = must_fail(still_clean, "a setting that differs")
+    return {
+        "in the clone before": f"{len(changed)} changes, after: none",
+        "plan before": f"clean, {before['hosts'][0]['operations']} operations",
+        "plan after": f"clean, {after['hosts'][0]['operations']} operations",
+        "control": control,
+    }
+
+
+def _cloned(place: Path) -> Path:
+    """Return a clone of what people clone: this tree, as one commit."""
+    source = installed.tree(place / "shipped")
+    git(source, "init", "--quiet")
+    git(source, "add", ".")
+    git(source, "commit", "--quiet", "--message", "as shipped")
+    git(place, "clone", "--quiet", str(source), "signalbox")
+    return place / "signalbox"
+
+
+def _program(clone: Path) -> tuple[str, ...]:
+    """Return what runs a clone's own code, with the environment of this one."""
+    return ("env", f"PYTHONPATH={clone}", sys.executable, "-c", "from signalbox.commands.cli import main; main()")
 
 
 def _changed(source: Path) -> Path:

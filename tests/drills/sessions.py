@@ -37,18 +37,18 @@ HERE = "mkdir -p ~/drill-work && cd ~/drill-work"
 KEPT = "cat ~/.claude-local/projects/-home-claude-drill-work/*.jsonl 2>/dev/null || true"
 
 
-def _type(*keys: str) -> None:
+def typed(*keys: str) -> None:
     """Press these keys in the session's terminal, one after the other."""
     for key in keys:
         looks.answer(f"tmux -L claude-drill send-keys -t drill {key}; sleep 0.5")
 
 
-def _processes() -> list[str]:
+def processes() -> list[str]:
     return looks.answer(PROCESS).split()
 
 
-def _runs(processes: list[str]) -> None:
-    now = _processes()
+def runs(processes: list[str]) -> None:
+    now = processes()
     assert processes, "Claude Code never ran"
     assert set(processes) <= set(now), f"{processes} ran, and now {now or 'none'}"
 
@@ -59,14 +59,14 @@ def _logins() -> set[str]:
 
 def _over_ssh(command: str) -> list[str]:
     """Run the command in a terminal over ssh, cut the connection when Claude Code is there; return its processes."""
-    before, logins = set(_processes()), _logins()
+    before, logins = set(processes()), _logins()
     line = [*access.ssh(Lab.current(), HOST, "claude", "-tt"), command]
     connection = subprocess.Popen(
         line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        assert wait_until(lambda: bool(set(_processes()) - before), 60, 0.5), "Claude Code did not start"
-        return sorted(set(_processes()) - before)
+        assert wait_until(lambda: bool(set(processes()) - before), 60, 0.5), "Claude Code did not start"
+        return sorted(set(processes()) - before)
     finally:
         connection.kill()
         connection.wait()
@@ -74,16 +74,16 @@ def _over_ssh(command: str) -> list[str]:
 
 
 @contextmanager
-def _session() -> Iterator[None]:
+def session() -> Iterator[None]:
     """Have a session `drill` in lane local, in which a word was said; in the end it is ended, whatever it was like."""
     try:
         looks.answer(f"{HERE} && claude-session drill --lane local --detached")
         # Claude Code asks once whether it may trust a directory; the person says yes.
         assert wait_until(lambda: any(each in _screen() for each in (TRUST, *MODES.values())), 60, 0.5), _screen()
         if TRUST in _screen():
-            _type("Down", "Enter")
+            typed("Down", "Enter")
             assert wait_until(lambda: TRUST not in _screen(), 60, 0.5), _screen()
-        _type("'the word is kumquat'", "Enter")
+        typed("'the word is kumquat'", "Enter")
         assert wait_until(lambda: "kumquat" in looks.answer(KEPT), 60, 0.5), _screen()
         yield
     finally:
@@ -109,7 +109,7 @@ def _failed() -> None:
 
 def _end() -> None:
     looks.answer("claude-session end drill; rm -rf ~/drill-work")
-    assert wait_until(lambda: not _processes(), 30, 0.5), "the session did not end"
+    assert wait_until(lambda: not processes(), 30, 0.5), "the session did not end"
 
 
 @drill.cell("connection", fixed=True)
@@ -118,7 +118,7 @@ def connection(stage: Stage) -> Figures:
     stage.converged()
     try:
         kept = _over_ssh("mkdir -p ~/drill-work && cd ~/drill-work && TERM=xterm claude-session drill --lane local")
-        _runs(kept)
+        runs(kept)
         state = looks.answer(f"systemctl --user is-active {UNIT}")
         screen = looks.answer(SCREEN)
         assert "drill-work" in screen, screen
@@ -127,7 +127,7 @@ def connection(stage: Stage) -> Figures:
 
     def plain() -> None:
         lost = _over_ssh("TERM=xterm claude-local")
-        assert wait_until(lambda: not set(lost) & set(_processes()), 30, 0.5) is False, "it ended with its connection"
+        assert wait_until(lambda: not set(lost) & set(processes()), 30, 0.5) is False, "it ended with its connection"
 
     return {"after the cut": f"the same process runs, its unit is {state}", "control": must_fail(plain, "no session")}
 
@@ -139,19 +139,19 @@ def reboot(stage: Stage) -> Figures:
     figures: dict[str, object] = {}
     stage.site(settings={"launchers": {"reopen_sessions": True}}).deploy().ok()
     try:
-        with _session():
+        with session():
             begun = time.monotonic()
             hosts.reboot(HOST)
-            assert wait_until(lambda: bool(_processes()), 240, 1), "the session did not come back"
+            assert wait_until(lambda: bool(processes()), 240, 1), "the session did not come back"
             figures["back after"] = f"{time.monotonic() - begun:.0f} s"
             assert wait_until(lambda: "kumquat" in looks.answer(SCREEN), 60, 1), looks.answer(SCREEN)
             figures["its conversation"] = "is on the screen"
     finally:
         site.deploy().ok()
-    with _session():
+    with session():
         hosts.reboot(HOST)
         assert looks.gateway_within(240)
-        assert not _processes(), "a session came back that was not to"
+        assert not processes(), "a session came back that was not to"
         figures["without the setting"] = _opened_again()
     return figures
 
@@ -161,9 +161,9 @@ def kept(stage: Stage) -> Figures:
     """After /exit no unit has failed; the name opens its lane, directory and conversation from another lane's shell."""
     stage.converged()
     figures: dict[str, object] = {}
-    with _session():
-        _type("/exit", "Enter")
-        assert wait_until(lambda: not _processes(), 60, 0.5), _screen()
+    with session():
+        typed("/exit", "Enter")
+        assert wait_until(lambda: not processes(), 60, 0.5), _screen()
         assert wait_until(lambda: "stopped" in looks.answer("claude-session list"), 30, 0.5)
         _failed()
         figures["after /exit"] = looks.answer("claude-session list")
@@ -184,9 +184,9 @@ def kept(stage: Stage) -> Figures:
 def manager(stage: Stage) -> Figures:
     """The user's systemd manager is killed: the command says so, and after the next login all is there again."""
     stage.converged()
-    with _session():
+    with session():
         looks.answer("systemctl kill --signal=KILL user@$(id -u claude).service", user="root")
-        assert wait_until(lambda: not _processes(), 60, 0.5), "Claude Code outlived its manager"
+        assert wait_until(lambda: not processes(), 60, 0.5), "Claude Code outlived its manager"
         asked = "su claude -c 'claude-session drill --detached' 2>&1 || echo ended with $?"
         without = looks.answer(asked, user="root")
         looks.answer("systemctl restart user@$(id -u claude).service", user="root")
@@ -200,7 +200,7 @@ def full_disk(stage: Stage) -> Figures:
     """On a full disk nothing is opened and no record changes; with room again the session is as it was."""
     stage.converged()
     state = "/home/claude/.local/state/signalbox/sessions"
-    with _session():
+    with session():
         looks.answer("systemctl --user stop claude-session@drill.service")
         try:
             small = f"mount -t tmpfs -o size=16k,uid=$(id -u claude),mode=700 none {state}"
@@ -210,7 +210,7 @@ def full_disk(stage: Stage) -> Figures:
             done = hosts.run(HOST, "claude-session drill --detached", user="claude", check=False)
             assert done.returncode == 78, done.stderr
             assert looks.answer(f"cat {state}/drill.json; ls {state}") == f"{before}drill.json\nfill"
-            assert not _processes(), "it was opened all the same"
+            assert not processes(), "it was opened all the same"
         finally:
             looks.answer(f"! mountpoint -q {state} || umount {state}", user="root")
         again = _opened_again()
@@ -231,14 +231,14 @@ def upgrade(stage: Stage) -> Figures:
             pin = {"version": EARLIER, "integrity": integrity}
             stage.site(settings={"mirrors": {"npm": url}, "pins": {"claude_code": pin}}).deploy().ok()
     try:
-        with _session():
+        with session():
             assert f'"version":"{EARLIER}"' in looks.answer(KEPT)
-            before = _processes()
+            before = processes()
             site.deploy().ok()
-            _runs(before)
+            runs(before)
             looks.answer("systemctl --user stop claude-session@drill.service")
             again = _opened_again()
-            _type("'the word is quince'", "Enter")
+            typed("'the word is quince'", "Enter")
             said = f'"version":"{new}"'
             assert wait_until(lambda: said in looks.answer(KEPT), 60, 0.5), _screen()
             _failed()

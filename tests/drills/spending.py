@@ -175,6 +175,7 @@ def _at_the_question(typed: str) -> Claude:
 def budget(stage: Stage) -> Figures:
     """A used-up budget ends what bills in another's place, over restarts; local work goes on, and "all" ends all"""
     figures: dict[str, object] = {}
+    stage.converged()
     spent = _spent()
     limit = round(spent + 0.004, 4)  # what is cached costs a tenth
     with _deployed(stage, {"budgets": {"all": {"usd": limit}}}):

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from tests.drills import asking, looks
+from tests.drills import handed_over, looks
 from tests.drills.deployment import Site
 from tests.drills.drill import Drill, Figures, must_fail
 from tests.drills.stage import HOST, Stage
+from tests.drills.swapping import (
+    BROKEN,
+    CHANGED,
+    CLOUD,
+    LOCAL,
+    MANY,
+    OURS,
+    RUNS,
+    asked,
+    at_rest,
+    containers,
+    drained,
+    flowing,
+    none_lost,
+    under_way,
+    unit_run,
+)
 from tests.drills.tampers import AS_KEEPER, DOCKER
 from tests.lab import hosts
 from tests.lab.machine import wait_until
@@ -23,61 +37,9 @@ drill = Drill(
     "the gateway is replaced while requests are under way",
     "200 requests under way while a valid config changes and while a broken one is refused: none lost. A new config is "
     "started beside the old gateway, which drains before it stops; one that does not come up healthy never replaces "
-    "anything, and the deploy fails saying why.",
+    "anything, and the deploy fails saying why. What restarts litellm.service does so behind a stand-in, on a host of "
+    "the layout of before too.",
 )
-
-ASKING = Path(asking.__file__).read_text()
-LOCAL, CLOUD = "local", "claude-haiku-4-5"
-MANY = 200  # requests that are under way at once
-LONG = 100  # seconds that each of them takes: longer than a deploy under that load, less than stream_timeout
-CHANGED = {"gateway": {"request_timeout_seconds": 601}}
-# LiteLLM comes up with it all the same, without the model: what says "healthy" of itself is not what is wanted.
-BROKEN = {"backends": {"lmstudio": {"models": {"local": {"litellm_params": {"custom_llm_provider": "nonesuch"}}}}}}
-RUNS = "litellm.service is enabled and runs what is on disk"
-OURS = "--filter label=signalbox=gateway"
-
-
-def asked(model: str, times: int, at_once: int) -> list[dict[str, Any]]:
-    """Ask the gateway on the host, from the host: new connections, streams."""
-    words = json.dumps({"model": model, "text": "say hello", "times": times, "at_once": at_once, "patience": 200})
-    done = hosts.run(HOST, f"python3 - {looks.quoted(words)}", user="claude", stdin=ASKING, timeout=500)
-    return list(json.loads(done.stdout))
-
-
-def none_lost(told: list[dict[str, Any]]) -> int:
-    """Return how many requests there were; AssertionError unless each has its whole answer."""
-    lost = [each for each in told if each["status"] != 200 or each["error"] or not (each["ended"] and each["text"])]
-    assert not lost, f"{len(lost)} of {len(told)} requests are lost, such as {lost[0]}"
-    return len(told)
-
-
-@contextmanager
-def under_way(stage: Stage, count: int = MANY) -> Iterator[Future[list[dict[str, Any]]]]:
-    """Have so many requests under way, each at the middle of its answer for a while."""
-    stage.simulators.fault("lmstudio", "stall", path="/v1/chat/completions", seconds=LONG)
-    with ThreadPoolExecutor(1) as pool:
-        told = pool.submit(asked, LOCAL, count, count)
-        begun = wait_until(lambda: len(stage.simulators.requests("lmstudio")) >= count, 60, 0.5)
-        assert begun, f"{len(stage.simulators.requests('lmstudio'))} of {count} requests have begun"
-        yield told
-    stage.simulators.heal()
-
-
-@contextmanager
-def flowing(times: int = 250) -> Iterator[Future[list[dict[str, Any]]]]:
-    """Have short requests all the time, two at once."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(asked, CLOUD, times, 2)
-
-
-def containers() -> list[str]:
-    """Return the names of the gateway's containers, those that end included."""
-    return looks.answer(f"{DOCKER} ps -a {OURS} --format '{{{{.Names}}}}'", user="root").split()
-
-
-def unit_run() -> str:
-    """Return what tells this run of the unit."""
-    return looks.answer(f"{AS_KEEPER} show -p InvocationID --value litellm.service", user="root")
 
 
 def said() -> list[str]:
@@ -91,11 +53,6 @@ def in_use() -> str:
     (name,) = containers()
     config = looks.answer(f"{DOCKER} exec {name} cat /signalbox/config.yaml", user="root")
     return next(line.split()[-1] for line in config.splitlines() if "request_timeout:" in line)
-
-
-def drained() -> None:
-    """Wait until the old container has ended."""
-    assert wait_until(lambda: len(containers()) == 1, 90, 0.5), f"there are still {containers()}"
 
 
 def refused(site: Site, why: str) -> str:
@@ -115,18 +72,6 @@ def swapped(stage: Stage, settings: Mapping[str, Any], **environment: str) -> st
     assert any(RUNS in name for name in done.changed(HOST)), f"changed: {done.changed(HOST)}"
     assert unit_run() == running, "the unit was restarted"
     return f"{done.seconds:.1f} s"
-
-
-def at_rest(stage: Stage) -> Site:
-    """Return the host with its own settings, and the gateway warm."""
-    stage.converged()
-    site = stage.site()
-    if site.plan().ok().planned(HOST):
-        site.deploy().ok()
-    drained()
-    asked(LOCAL, 1, 1), asked(CLOUD, 1, 1)
-    stage.simulators.clear()
-    return site
 
 
 @drill.cell("refused", fixed=True)
@@ -322,3 +267,8 @@ def latency(stage: Stage) -> Figures:
     assert through - direct < 2, f"{through:.2f} ms through the supervisor, {direct:.2f} ms without"
     return {"through the supervisor": f"{through:.2f} ms", "past it": f"{direct:.2f} ms",
             "added": f"{through - direct:.2f} ms"}  # fmt: skip
+
+
+drill.cell("restart")(handed_over.restart)
+drill.cell("restart-killed")(handed_over.restart_killed)
+drill.cell("from-before")(handed_over.from_before)

@@ -60,7 +60,8 @@ class Fleet:
 
     def upgrade(self, *words: str) -> Run:
         """Write other pins and commit them."""
-        run = self.signalbox("upgrade", *words, "--yes", "--inventory", "fleet.py", "--host", self.first)
+        where = ("--output", "group_data/all.py", "--inventory", "fleet.py", "--limit", self.first)
+        run = self.signalbox("upgrade", *words, "--yes", *where)
         assert run.status == 0, (words, run.stderr[-2000:])
         person = ["-c", "user.name=drill", "-c", "user.email=drill@localhost"]
         sh("git", "-C", str(self.project), *person, "commit", "--quiet", "--all", "--message", f"upgrade {words}")

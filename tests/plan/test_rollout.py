@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from signalbox.engine.watching import display
 from signalbox.fleet.rollout.progress import Progress, divided
 from signalbox.fleet.rollout.roll import short
 from tests.good_settings import GOOD
@@ -317,17 +318,18 @@ def test_on_a_terminal_the_present_wave_is_seen_however_many_hosts_there_are(
     command = import_module("signalbox.commands.rollout")  # whose function has the module's name
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=100, height=24, color_system=None)
-    monkeypatch.setattr(command, "stderr", lambda: console)
+    monkeypatch.setattr(display, "watching", lambda: console)
+    monkeypatch.setattr(display, "is_live", lambda: True)
     progress = Progress(tmp_path / "one.json", {}, divided([f"h{number:02}" for number in range(60)], ["h00"], "10"))
     with command._shown(progress) as (step, say):
         for name in ("h00", *(f"h{number:02}" for number in range(1, 31))):
             progress.set(name, "done")
         progress.set("h31", "deploying")
         before = len(shown.getvalue())
-        step("h31", "Base | packages are installed")
+        step("h31", "Base", "packages are installed", 9)
         say("waiting up to 60 s")
     last = shown.getvalue()[before:]
-    assert re.search(r"h31 +4 +deploying +Base \| packages are installed", last), last
+    assert re.search(r"h31 +1/9 +0:00 Base +packages are installed", last), last
     assert "31 done, 1 deploying, 28 waiting" in last
     assert "waiting up to 60 s" in last
     assert "h05" not in last

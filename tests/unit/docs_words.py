@@ -19,7 +19,7 @@ import yaml
 
 from signalbox import pins
 from signalbox.commands.cli import cli
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.host.launcher.commands import COMMANDS
 from signalbox.init.answers import AnswersError, read
 from signalbox.init.questions import QUESTIONS
@@ -69,7 +69,7 @@ FOREIGN = {
     ),
     *("runuser", "secret-tool", "sed", "sops", "source", "ss", "ssh", "ssh-add", "ssh-keygen", "sshd", "su", "sudo"),
     *("systemctl", "systemd-analyze", "systemd-creds", "tee", "terraform", "tmux", "umount", "userdel", "usermod"),
-    *("age", "uv", "uvx", "vllm", "wsl"),
+    *("age", "mkdir", "uv", "uvx", "vllm", "wsl"),
 }
 _OF_THE_GUIDE = {"claude-ollama", "claude-vllm", "claude-vibe"}  # lanes of ~/.claude-backends.env
 _CLAUDES_OWN = {"-p", "--model", "--allowedTools", "--resume", "--continue", "--version", "--settings"}

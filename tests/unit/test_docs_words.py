@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,6 +161,7 @@ def test_every_command_tells_what_it_is_for(path: tuple[str, ...]) -> None:
     done = CliRunner().invoke(cli, [*path, "--help"])
     assert done.exit_code == 0, done.output
     assert done.output.startswith("Usage: ")
+    assert "pyinfra_cli" not in sys.modules, "to tell that, it has read an inventory, which patches the whole process"
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:

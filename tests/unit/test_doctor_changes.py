@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.host.doctor import changes
 from signalbox.host.doctor.check import Finding, Outcome
 

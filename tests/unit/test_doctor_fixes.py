@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.host.doctor import check_services, fixes, privileges
 from signalbox.host.doctor.check import Finding, Outcome, causes
 from signalbox.host.doctor.fixes import CannotFixError, apply, fixable

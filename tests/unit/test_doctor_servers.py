@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.host.doctor import check_servers
 from signalbox.host.doctor.host_context import AGENT, Answer, Here
 from signalbox.host.doctor.symptoms import explain

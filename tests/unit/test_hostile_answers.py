@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
 
+from signalbox.desired import symptoms
 from signalbox.engine import lock
 from signalbox.engine.lock import Lock, LockError, Owner
 from signalbox.engine.readahead.question import Question
 from signalbox.engine.readahead.stream import Stream
-from signalbox.fleet import symptoms
 from signalbox.fleet.usage import Usage
 from signalbox.fleet.verify import Answer, Health, _report
 from signalbox.host.launcher import usage as rows_of

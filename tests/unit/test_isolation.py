@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -99,10 +100,9 @@ def place(tmp_path: Path) -> Place:
 def test_a_fact_that_nobody_can_read_fails_its_host_by_name_and_the_others_go_on(place: Place) -> None:
     ran = place.run(SOUND, "-y", good="yes", bad="\x1b]0;mine\x07 nonsense")
     assert ran.status == 1
-    (said,) = [line for line in ran.of("@fake/bad") if not line.startswith(("Connected", "Ready"))]
-    assert "cannot be read: KeyError" in said
+    assert any("cannot be read: KeyError" in line for line in ran.of("@fake/bad"))
     assert "\x1b]" not in ran.err
-    assert "Success" in " ".join(ran.of("@fake/good")) or "No changes" in " ".join(ran.of("@fake/good"))
+    assert "nothing changed" in " ".join(ran.of("@fake/good"))
     assert "Traceback" not in ran.err
     assert "KeyError" in place.log()
     assert oct((place.directory / "state/signalbox/errors.log").stat().st_mode & 0o777) == "0o600"
@@ -147,7 +147,8 @@ def test_an_operation_that_raises_on_one_host_fails_it_alone(place: Place, argum
 def test_more_failures_than_may_be_end_a_run_host_by_host(place: Place) -> None:
     ran = place.run(SOUND, "-y", "--serial", "--fail-percent", "0", a="explodes", b="explodes", c="explodes")
     assert ran.status == 1
-    assert ran.err.count("IndexError: list index out of range") == 1
+    assert len(re.findall(r"\[@fake/\w\] failed at 1 of 1", ran.err)) == 1
+    assert "IndexError: list index out of range" in ran.err
     assert "Over 0% of hosts failed" in next(line for line in ran.err.splitlines() if "the run has ended" in line)
 
 
@@ -156,7 +157,7 @@ def test_what_a_deploy_raises_for_one_host_fails_it_alone_and_v_tells_where(plac
     ran = place.run(raises, "-y", good="yes", bad="yes")
     assert ran.status == 1
     assert any("ZeroDivisionError: of this host" in line for line in ran.of("@fake/bad"))
-    assert any("errors.log" in line for line in ran.of("@fake/bad"))
+    assert "errors.log" in ran.err
     assert "Traceback" not in ran.err
     assert "Ready" not in " ".join(ran.of("@fake/bad"))
     assert "Traceback" in place.run(raises, "-y", "-v", good="yes", bad="yes").err

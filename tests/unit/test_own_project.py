@@ -7,8 +7,9 @@
 - astral-sh/uv #13353: [tool.uv.sources] is unknown to others, who then take the name from PyPI.
 - astral-sh/uv #16818: uv.lock may lack the hash of a wheel by path.
 - astral-sh/uv #4391, #17261: another build of the same version is not installed.
-- copier-org/copier #741, #343: an update overwrites a person's files. basecamp/kamal #737: init tells of no new ones.
-- cloudflare/workers-sdk #2391, #3192, angular/angular-cli #10701: which goes on, the installed or the pinned.
+- copier-org/copier #741, #343: an update overwrites a person's files.
+- basecamp/kamal #737: init says nothing of files that a newer version has more.
+- cloudflare/workers-sdk #2391, #3192, angular/angular-cli #10701: which version goes on, PATH's or the pinned one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ import click
 import pytest
 
 from signalbox.commands.cli import cli
-from signalbox.init import scaffold
+from signalbox.console import Failure
+from signalbox.init import directory, scaffold
 from signalbox.init.origin import Origin, OriginError, of_wheel
 from tests import installed
 from tests.good_settings import GOOD
@@ -77,7 +79,7 @@ def fleet(built: Path, tmp_path: Path) -> Path:
         change.path.parent.mkdir(parents=True, exist_ok=True)
         change.path.write_text(change.new)
     made.place_wheel(root)
-    host = {"fake_delay": 0, "fake_delay_jitter": 0, **GOOD}
+    host = {"fake_delay": 0, "fake_delay_jitter": 0, **GOOD, "gateway": {"port": 4100}}
     (root / "inventory.py").write_text(f"boxes = [('@fake/box1', {host!r})]\n")
     return root
 
@@ -172,7 +174,7 @@ def test_a_persons_own_tasks_are_theirs(machine: Machine, fleet: Path) -> None:
         str(python), "-m", "pyinfra", "inventory.py", "deploy.py", "--dry", cwd=fleet, secrets=environment
     )
     assert f"MINE {fleet}/tasks/base.py" in done.stdout, done.stderr[-2000:]
-    assert "Preflight" in done.stdout + done.stderr, "ours came after"
+    assert "Toolchain" in done.stdout + done.stderr, "ours came after"
 
 
 @slow
@@ -283,6 +285,54 @@ def test_a_clone_is_refused_as_a_project(clone: Path, words: list[str]) -> None:
     )
 
 
+@pytest.fixture
+def small_clone(tmp_path: Path) -> Path:
+    """What makes a clone one, as far as it is looked at."""
+    there = tmp_path / "signalbox"
+    (there / "signalbox").mkdir(parents=True)
+    (there / "templates").mkdir()
+    (there / "signalbox" / "shipped.py").write_text("")
+    return there
+
+
+@pytest.mark.parametrize("below", ["", "templates"])
+def test_in_a_clone_a_directory_beside_it_is_taken(
+    small_clone: Path, below: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small_clone / below)
+    place = directory.placed(None, None, Path("answers.yaml"), asks=False)
+    assert place.root == Path.cwd() == small_clone.parent / "signalbox-fleet"
+    assert place.answers == small_clone / below / "answers.yaml", "named by who called, from where that was"
+    assert "a clone of Signalbox, which stays as it is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["fleet", "../signalbox/templates", ".", "file"])
+def test_where_a_project_cannot_be_is_told(small_clone: Path, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(small_clone)
+    (small_clone.parent / "mine").write_text("a file")
+    path = small_clone.parent / "mine" if given == "file" else Path(given)
+    with pytest.raises(Failure, match=r"stays as it is; name a directory|is no directory"):
+        directory.placed(path, None, None, asks=False)
+
+
+def test_a_home_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert directory.placed(None, None, None, asks=False).root == tmp_path / "fleet"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Failure, match="is your home; name a directory of its own"):
+        directory.placed(Path("~"), None, None, asks=False)
+
+
+def test_an_inventory_that_would_be_lost_is_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inventory.py").write_text("import os\nboxes = os.listdir()\n")
+    with pytest.raises(Failure, match="holds more than literal data"):
+        directory.placed(None, None, None, asks=False)
+
+
 # ---- one way to say which hosts ----
 
 
@@ -344,7 +394,7 @@ def test_what_people_type_goes_on_to_work(words: list[str], tmp_path: Path) -> N
 # ---- one spelling ----
 
 _OTHERS = re.compile(
-    r"(?:uv run |python3? -m |\.venv/bin/)(?:--\S+ )*signalbox\b|(?:uv run )?pyinfra (?:\w+/)?inventory\.py"
+    r"(?:uv run |python3? -m |\.venv/bin/)(?:--\S+ )*signalbox\b(?!\.)|(?:uv run )?pyinfra (?:\w+/)?inventory\.py"
 )
 # Where another way is what a page is about: what a runner without an installed tool does, and what a project holds.
 _TOLD = {

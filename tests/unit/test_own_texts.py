@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from signalbox.fleet import symptoms
+from signalbox.desired import symptoms
 from signalbox.host.doctor.symptoms import explain
 
 PROJECT = Path(__file__).resolve().parents[2]

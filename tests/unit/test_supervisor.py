@@ -338,3 +338,31 @@ def test_a_container_knows_the_names_that_this_host_knows_by_more_than_dns(
     assert time.monotonic() - started < 20
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert stage.known_here(names, hosts) == {"box": "192.0.2.7"}
+
+
+def test_a_stand_in_and_the_gateway_do_not_meet(gateway: Host, tmp_path: Path) -> None:
+    runtime, state = tmp_path / "handover/standin", tmp_path / "handover/state"
+    for each in (runtime, state):
+        each.mkdir(parents=True)
+    (runtime / "started").touch()
+    noted = gateway.noted()
+    assert gateway.program(STAGE, gateway.wanted, runtime, state).returncode == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-B", SUPERVISOR, "serve", runtime, state, str(port), "handover"]
+    own, gateway.port = gateway.port, port
+    with subprocess.Popen(command, env=gateway.environment, text=True, stdout=subprocess.PIPE) as other:
+        until(gateway.answers)
+        assert gateway.ask() == b"standin-1 hello"
+        labels = [
+            Path(f"/proc/{(gateway.containers / name).read_text()}/cmdline").read_bytes().split(b"\0")
+            for name in ("litellm-1", "standin-1")
+        ]
+        assert [b"signalbox=gateway" in labels[0], b"signalbox=handover" in labels[1]] == [True, True]
+        gateway.port = own
+        assert gateway.ask() == b"litellm-1 hello"
+        other.send_signal(signal.SIGTERM)
+        other.wait(PATIENCE)
+    assert gateway.noted() == noted
+    assert gateway.ask() == b"litellm-1 hello"

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from signalbox.desired import symptoms
 from signalbox.desired.packages import packages
-from signalbox.fleet import symptoms
+from signalbox.fleet.symptoms import page as made
 from signalbox.host.doctor import fixes, privileges
 from signalbox.host.doctor.check import CHECKS
 from signalbox.host.doctor.symptoms import FAILURE, WARNING, explain
@@ -110,7 +111,7 @@ def test_every_need_of_a_check_is_a_check() -> None:
 
 def test_page_is_made_from_the_symptoms() -> None:
     page = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    assert page == symptoms.page(), "run: python -m signalbox.fleet.symptoms > docs/troubleshooting.md"
+    assert page == made(), "run: python -m signalbox.fleet.symptoms > docs/troubleshooting.md"
 
 
 def test_the_package_needs_the_standard_library_alone(tmp_path: Path) -> None:

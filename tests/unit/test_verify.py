@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from signalbox.commands.verify import junit, status
+from signalbox.desired import symptoms
 from signalbox.desired.health import expected
-from signalbox.fleet import symptoms
 from signalbox.fleet.verify import Answer, Health, Report
 from signalbox.fleet.verify import Finding as Told
 from signalbox.host.doctor.check import CHECKS, Finding, Outcome, causes

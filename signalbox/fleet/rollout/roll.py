@@ -13,7 +13,10 @@ from pyinfra.api.state import BaseStateCallback
 from signalbox.engine import deployed, hooks
 from signalbox.engine.deploy_scope import commit, touched
 from signalbox.engine.driver import Outcome, drive
+from signalbox.engine.expected import named
 from signalbox.engine.lock import WAITING_FOR
+from signalbox.engine.watching.display import told_path
+from signalbox.engine.watching.raw_log import RawLog
 from signalbox.fleet import verify as health
 from signalbox.fleet.plan.report import examine
 from signalbox.fleet.rollout import last_known_good
@@ -47,18 +50,22 @@ class Course:
     say: Callable[[str], None] = field(default=lambda _line: None)
 
 
+Step = Callable[[str, str, str, int], None]  # hears a host, the section and the name of its operation, how many it has
+
+
 class _Watch(BaseStateCallback):
     """Tells how far a host is while it is deployed to."""
 
-    def __init__(self, step: Callable[[str, str], None]) -> None:
+    def __init__(self, step: Step) -> None:
         self._step = step
 
     def operation_host_start(self, state: State, host: Any, op_hash: str) -> None:  # type: ignore[override]
         """Tell the operation that begins."""
-        self._step(host.name, " / ".join(sorted(state.op_meta[op_hash].names)))
+        if op_hash in state.ops[host] and host.executing_op_hash is None:
+            self._step(host.name, *named(state, op_hash), len(state.ops[host]))
 
 
-def roll(course: Course, progress: Progress, step: Callable[[str, str], None]) -> bool:
+def roll(course: Course, progress: Progress, step: Step) -> bool:
     """Go through the waves that are left; `step` hears which operation runs on which host.
 
     Returns whether all hosts are done. What has failed before a resumed rollout is tried again.
@@ -81,7 +88,7 @@ def roll(course: Course, progress: Progress, step: Callable[[str, str], None]) -
     return not progress.failures()
 
 
-def _wave(course: Course, progress: Progress, wave: list[str], step: Callable[[str, str], None]) -> None:
+def _wave(course: Course, progress: Progress, wave: list[str], step: Step) -> None:
     back = {host: last_known_good.way_back(course.inventory, course.deploy, host) for host in wave}
     for host in wave:
         progress.set(host, DEPLOYING)
@@ -109,11 +116,22 @@ def _wave(course: Course, progress: Progress, wave: list[str], step: Callable[[s
 
 
 def _deploy(course: Course, hosts: Sequence[str]) -> Outcome:
+    log = RawLog()
+
     def tell(line: str) -> None:
-        if WAITING_FOR in line:
+        log.write(line)
+        text = line.partition("]")[2].strip() if line.startswith("[") else line
+        if WAITING_FOR in line or text.startswith("warning: "):
             course.say(line.strip())
 
-    return drive(course.inventory, course.deploy, ["-y", *course.arguments, *course.deploying, *limits(hosts)], tell)
+    try:
+        return drive(
+            course.inventory, course.deploy, ["-y", *course.arguments, *course.deploying, *limits(hosts)], tell
+        )
+    finally:
+        log.close()
+        if log.path is not None:
+            course.say(f"The whole log: {told_path(log.path)}")
 
 
 def _touched(state: State, name: str) -> bool:

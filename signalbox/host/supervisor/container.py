@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from .relay import Behind
 
-LABEL = "signalbox=gateway"
+LABEL = "gateway"  # of a container, so that it is found; another one's supervisor has another
 PORTS = range(24000, 24100)  # of the loopback, for containers: below those that the kernel gives to clients
 ANSWER = 1 << 20  # bytes that are read of an answer of it
 STOP = 10  # seconds for a container without requests to end
@@ -48,14 +48,14 @@ class Plan(TypedDict):
 
 
 class Container:
-    """One container, started from the files in `place`.
+    """One container, started from the files in `place`; two supervisors have places of different names.
 
     requests: how many are under way. spare: connections to it that wait for one.
     """
 
-    def __init__(self, place: Path, port: int) -> None:
-        self.place, self.port = place, port
-        self.name = f"litellm-{place.name}"
+    def __init__(self, place: Path, port: int, label: str = LABEL) -> None:
+        self.place, self.port, self.label = place, port, f"signalbox={label}"
+        self.name = f"{place.parent.name}-{place.name}"
         self.plan: Plan = json.loads((place / "container.json").read_text())
         self.relay = (place / "secrets/RELAY").read_text()
         self.requests = 0
@@ -75,7 +75,8 @@ class Container:
         mounts = ((self.place / "start", "/signalbox/start"), (self.place / "config.yaml", "/signalbox/config.yaml"),
                   (self.place / "secrets", "/run/secrets"))  # fmt: skip
         process = await asyncio.create_subprocess_exec(
-            "docker", "run", "--rm", "--name", self.name, "--label", LABEL, "--publish", f"127.0.0.1:{self.port}:4000",
+            "docker", "run", "--rm", "--name", self.name, "--label", self.label,
+            "--publish", f"127.0.0.1:{self.port}:4000",
             *(f"--mount=type=bind,src={source},dst={path},readonly" for source, path in mounts),
             *(f"--add-host={line}" for line in (self.place / "hosts").read_text().splitlines()),
             *self.plan["run"],

@@ -1,7 +1,7 @@
 """Keeps the gateway's port while the container that answers behind it is replaced. Python's standard library alone.
 
-    supervisor.py serve RUNTIME STATE PORT   be the gateway: litellm.service's main process
-    supervisor.py swap RUNTIME               have what was staged replace what runs; exit status 1, and why: it did not
+    supervisor.py serve RUNTIME STATE PORT [LABEL]   be the gateway: main process of litellm.service, or of its stand-in
+    supervisor.py swap RUNTIME   have what was staged replace what runs; exit status 1, and why: it did not
 
 RUNTIME: the unit's, in memory; stage.py puts there what a container starts from: next, good. STATE/good holds the
 last files that came up healthy: a restart takes them when what is wanted does not come up.
@@ -22,7 +22,7 @@ import socket
 import sys
 from pathlib import Path
 
-from .container import Container, RefusedError, free_port, say
+from .container import LABEL, Container, RefusedError, free_port, say
 from .relay import Client
 
 FILES = ("config.yaml", "start", "container.json")
@@ -31,8 +31,8 @@ FILES = ("config.yaml", "start", "container.json")
 class Gateway:
     """The listening port, the container that new requests go to, and those that end their last ones."""
 
-    def __init__(self, port: int, runtime: Path, state: Path) -> None:
-        self.runtime, self.state = runtime, state
+    def __init__(self, port: int, runtime: Path, state: Path, label: str = LABEL) -> None:
+        self.runtime, self.state, self.label = runtime, state, label
         self._active: Container | None = None
         self._old: set[Container] = set()
         self._number = 0
@@ -120,7 +120,7 @@ class Gateway:
             (self.runtime / name).rename(place)
         except FileNotFoundError:
             raise RefusedError("nothing is staged; run the deploy again") from None
-        each = Container(place, free_port())
+        each = Container(place, free_port(), self.label)
         self._old.add(each)  # ended with the rest when the unit stops meanwhile
         try:
             await each.start()
@@ -195,12 +195,12 @@ def main(verb: str, runtime: str, *words: str) -> int:
         if verb == "swap":
             ask(Path(runtime))
             return 0
-        state, port = words
-        return asyncio.run(_serve(int(port), Path(runtime), Path(state)))
+        state, port, *label = words
+        return asyncio.run(_serve(int(port), Path(runtime), Path(state), *label))
     except RefusedError as error:
         print(error, file=sys.stderr, flush=True)
         return 1
 
 
-async def _serve(port: int, runtime: Path, state: Path) -> int:
-    return await Gateway(port, runtime, state).serve()
+async def _serve(port: int, runtime: Path, state: Path, label: str = LABEL) -> int:
+    return await Gateway(port, runtime, state, label).serve()
