@@ -26,6 +26,8 @@ mirrors = {
     "node": "https://nodejs.org/dist",  # a nodejs.org-style tree: index.json, v<version>/SHASUMS256.txt
     "npm": None,  # URL of an npm registry; None: npm's own, https://registry.npmjs.org
     "litellm": "ghcr.io/berriai/litellm",  # the gateway image's repository, without tag or digest
+    "llama_cpp": "https://github.com/ggml-org/llama.cpp/releases/download",  # holds b<build>/llama-b<build>-bin-ubuntu-x64.tar.gz; for model hosts
+    "huggingface": "https://huggingface.co",  # where models of "hf:…" come from
 }
 replaces = []  # Debian packages of yours that may go, because one that is wanted does not stand beside them: ["docker-ce"]
 extra_ca_certificates = []  # PEM files on the controller that the hosts shall trust too (paths or PEM text)
@@ -201,6 +203,46 @@ secrets = {
     "pass_entry": "signalbox/{scope}/{name}",  # in the password store of pass
 }
 
+model_server = {  # of hosts in the group model_hosts, whose models become backends of all others; see docs/model-hosts.md
+    "enabled": False,  # True by itself in the group model_hosts
+    "alone": True,  # a model host runs no agent; False: it is an agent's host, too
+    "kind": "llama_cpp",  # llama.cpp's llama-server
+    "variant": "auto",  # cpu, vulkan, rocm or cuda; auto: by what the host has
+    "llama_cpp": {  # its pin; checksums stand in the release's own list of files, as digest
+        "version": "b11549",  # a build
+        "archives": {  # as that build's files are called; the numbers behind cuda and rocm change
+            "cpu_amd64": "llama-{build}-bin-ubuntu-x64.tar.gz",  # for Intel and AMD processors without a card
+            "cpu_arm64": "llama-{build}-bin-ubuntu-arm64.tar.gz",  # for ARM processors without a card
+            "vulkan_amd64": "llama-{build}-bin-ubuntu-vulkan-x64.tar.gz",  # for any card with a Vulkan driver
+            "vulkan_arm64": "llama-{build}-bin-ubuntu-vulkan-arm64.tar.gz",  # the same, with ARM processors
+            "rocm_amd64": "llama-{build}-bin-ubuntu-rocm-10.0-x64.tar.gz",  # for AMD's cards with its own driver
+            "cuda_amd64": "llama-{build}-bin-ubuntu-cuda-13.4-x64.tar.gz",  # for NVIDIA's cards
+            "cuda_arm64": "llama-{build}-bin-ubuntu-cuda-13.4-arm64.tar.gz",  # the same, with ARM processors
+        },
+        "sha256": {  # of those that model hosts use
+            "cpu_amd64": None,  # for Intel and AMD processors without a card
+            "cpu_arm64": None,  # for ARM processors without a card
+            "vulkan_amd64": None,  # for any card with a Vulkan driver
+            "vulkan_arm64": None,  # the same, with ARM processors
+            "rocm_amd64": None,  # for AMD's cards with its own driver
+            "cuda_amd64": None,  # for NVIDIA's cards
+            "cuda_arm64": None,  # the same, with ARM processors
+        },
+    },
+    "address": None,  # where agents' hosts reach it; None: as the inventory has it
+    "port": 8080,  # on all its addresses; the firewall lets in `clients` alone
+    "clients": None,  # who may reach it, "lan" or networks; None: the agents' hosts of the inventory
+    "api_key": None,  # name of the secret that clients send; None: whoever may reach it may use it
+    "user": "llama",  # runs the server, and owns nothing of it
+    "directory": "/var/lib/models",  # models' files, of root's
+    "threads": None,  # for what runs on the processor; None: as llama.cpp thinks best
+    "prompt_cache_mib": 8192,  # of memory for prompts of conversations that were put aside
+    "start_timeout_seconds": 600,  # until the model is loaded, or the start has failed
+    "flags": [],  # more arguments of llama-server, such as ["--n-cpu-moe", "20"]
+    "prune": False,  # True: files of models that are wanted no more are deleted; False: they are named
+    "models": {},  # {"coder": {"source": "hf:owner/repository@<commit>/file.gguf", "sha256": "…", "context_length": 65536}}
+}
+
 gateway = {
     "enabled": True,
     "user": "litellm",  # runs the gateway in a Docker of its own and holds the provider keys; None: the service user, who can then read them
@@ -273,6 +315,16 @@ defaults = {  # what a record below has when it does not say
         "aliases": [],  # other names under which the gateway serves it
         "price": None,  # {"input": 3, "output": 15, "cached": 0.3} in USD a million tokens, or "plan" (paid by the month); None: as LiteLLM's list knows it
         "litellm_params": {},  # further members of its entry in LiteLLM
+    },
+    "served_model": {
+        "source": None,  # "hf:owner/repository@<commit>/file.gguf", an address, or a path on the host; a whole GGUF file
+        "sha256": None,  # of the file
+        "context_length": 65536,  # for each conversation, in tokens; Claude Code needs at least 32768
+        "max_output_tokens": 8192,  # leave room: prompt and answer share the context
+        "parallel": 1,  # conversations at once, each with all of its context
+        "kv_type": "f16",  # how what was read is kept; q8_0 takes about half
+        "gpu_layers": None,  # how many of its layers the card holds; None: all that fit
+        "aliases": [],  # other names under which the gateway serves it
     },
     "lane": {
         "enabled": True,

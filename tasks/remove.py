@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signalbox.engine.deploy import deploy
-from signalbox.engine.outcome import fail
+from signalbox.engine.outcome import fail, remark
 from signalbox.operations import docker_storage_gone, sshd_as_before, state_gone, taken_away
 from signalbox.operations.guarded import Proof
 from signalbox.operations.handover import nothing_handed_over
@@ -26,6 +26,8 @@ def remove(settings: Remove, account: Account, others: tuple[Account, ...], proo
     users = [each.name for each in dict.fromkeys((*others, *earlier)) if each != account]
     if settings.homes:
         users.append(account.name)
+    if models := [entry.id for entry in manifest_now().entries if entry.kind == "model"]:
+        remark(f"{', '.join(models)} stay: files of models; delete them by hand, if nobody wants them")
     fail(mounted_below([each for each in users if each in made]))
     nothing_handed_over(name="no stand-in of the gateway is left to start it again")
     sshd_as_before(name="sshd is as it was, and logins are proven", proof=proof)

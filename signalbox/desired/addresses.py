@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from signalbox.backends import CLOUDS, kind_of
+from signalbox.desired.model_server import model_files
 from signalbox.settings import Settings
 
 NPM = "https://registry.npmjs.org"  # npm's own, where settings name no registry
@@ -32,6 +33,9 @@ def of_mirrors(settings: Settings) -> tuple[str, ...]:
         found.append(mirrors.docker)
     if settings.toolchain.enabled:
         found += [mirrors.mise, mirrors.node, mirrors.npm or NPM]
+    if settings.model_server.enabled:
+        found += [settings.mirrors.llama_cpp]
+        found += [each.url for each in model_files(settings.model_server, settings.mirrors)]
     addresses = [of_url(url) for url in found if url]
     if settings.gateway.enabled:
         addresses.append(of_image(mirrors.litellm))

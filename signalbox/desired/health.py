@@ -109,7 +109,9 @@ def _protection(settings: Settings) -> dict[str, Any]:
         "guard": settings.guard.enabled,
         "upgrades": settings.base.enabled and settings.base.unattended_upgrades,
         "sysctl": dict(settings.hardening.sysctl) if settings.hardening.enabled else {},
-        "homes": list({each.home: None for each in accounts}) if settings.hardening.enabled else [],
+        "homes": list({each.home: None for each in accounts})
+        if settings.hardening.enabled and settings.service_user.enabled
+        else [],
         "sudo": settings.service_user.sudo if settings.service_user.enabled else "unknown",
         # Public, and without the comment behind it.
         "logins": [" ".join(key.split()[:2]) for key in settings.service_user.authorized_keys]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signalbox.desired.model_server import PACKAGES, VULKAN
 from signalbox.settings import Settings
 
 # What tasks need: curl and its CAs to download, a bus for user managers, python3 for the launchers.
@@ -31,6 +32,8 @@ def packages(settings: Settings) -> list[str]:
     wanted += ["openssh-server"] if settings.ssh.enabled else []
     wanted += FAIL2BAN if settings.fail2ban.enabled else []
     wanted += settings.hardening.packages if settings.hardening.enabled else []
+    if settings.model_server.enabled:
+        wanted += [*PACKAGES, *(VULKAN if settings.model_server.variant == "vulkan" else ())]
     wanted += LAUNCHERS if settings.launchers.enabled else []
     return list(dict.fromkeys(wanted))
 

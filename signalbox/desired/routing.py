@@ -111,9 +111,10 @@ def routing_table(settings: Settings) -> Routing:
         deployments=deployments,
         groups={name: tuple(sorted(several, key=lambda each: each.order)) for name, several in groups.items()},
         own=own,
-        fallbacks=_by_own_names(gateway.fallbacks, own),
-        quota_fallbacks=_by_own_names(gateway.quota_fallbacks, own),
-        rules=tuple(_rule(each, own) for each in gateway.rules),
+        # Where there is none, the models that it would name need not be there either.
+        fallbacks=_by_own_names(gateway.fallbacks if gateway.enabled else {}, own),
+        quota_fallbacks=_by_own_names(gateway.quota_fallbacks if gateway.enabled else {}, own),
+        rules=tuple(_rule(each, own) for each in gateway.rules) if gateway.enabled else (),
     )
 
 

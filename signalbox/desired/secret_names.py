@@ -12,7 +12,7 @@ def gateway_secrets(settings: Settings, routing: Routing) -> list[str]:
     """Return the secrets that the gateway needs, sorted; its own key is not among them."""
     params = (kind_of(record).litellm_params(record, model) for record, model in routing.deployments)
     values = (value for each in params for value in each.values() if isinstance(value, str))
-    clients = {client.secret for client in settings.gateway.clients.values()}
+    clients = {client.secret for client in settings.gateway.clients.values() if settings.gateway.enabled}
     return sorted({value.removeprefix(REFERENCE) for value in values if value.startswith(REFERENCE)} | clients)
 
 
@@ -24,6 +24,7 @@ def lane_secrets(settings: Settings) -> list[str]:
 
 def all_secrets(settings: Settings) -> list[str]:
     """Return the secrets without which a host cannot be deployed to, each once."""
-    own = (settings.connection.sudo_password, settings.service_user.password)
+    own = [settings.connection.sudo_password, settings.service_user.password]
+    own += [settings.model_server.api_key] if settings.model_server.enabled else []
     names = (*gateway_secrets(settings, routing_table(settings)), *lane_secrets(settings), *own)
     return list(dict.fromkeys(name for name in names if name))

@@ -107,3 +107,12 @@ Region = Annotated[str, matching(r"global|[a-z]{2}(-[a-z]+)+-?\d+|us|eu", "a reg
 Project = Annotated[str, matching(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project's id", 'one such as "my-project-4711"')]
 Resource = Annotated[str, checked(_resource)]
 Image = Annotated[str, checked(_image)]
+
+
+def _host_name(value: str) -> str:
+    if problem := host_problem(value):
+        raise ValueError(problem)
+    return value
+
+
+host_name = checked(_host_name)

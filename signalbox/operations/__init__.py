@@ -24,6 +24,7 @@ from signalbox.operations.leftovers import (
     state_gone,
     taken_away,
 )
+from signalbox.operations.models import model_file, models_gone
 from signalbox.operations.packages import debian_sources, docker_repository, packages
 from signalbox.operations.services import manager_environment, service
 from signalbox.operations.ssh import sshd_as_before, sshd_configuration
@@ -59,6 +60,8 @@ __all__ = [
     "link",
     "links",
     "manager_environment",
+    "model_file",
+    "models_gone",
     "new_key",
     "node_of",
     "nothing_waits",

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyinfra.api.inventory import Inventory
 
+from signalbox.settings import model_hosts
 from signalbox.shipped import shipped
 
 Path = tuple[str | int, ...]
@@ -22,6 +23,8 @@ COMMAND_LINE = "--data"
 _ASKED = {"ssh_password", "ssh_key_password"}  # pyinfra keeps here what a person typed; it is no setting
 _NONE = object()
 HOST = "host"
+ALL = "all"
+MODEL_HOSTS = "model_hosts of the inventory"
 _GROUP = "group "
 # Settings that a host, by name, shall use rather than its inventory's: those that a rollout puts back.
 replaced: dict[str, Mapping[str, Any]] = {}
@@ -36,7 +39,6 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
     A project's group_data/pins.py is for all hosts, below what is written by hand.
     """
     data: Any = inventory  # pyinfra's getters are untyped
-    given = data.get_override_data()
     groups = [name for name in data.get_host(host).groups if name != "all"]
     if host in replaced:
         # The groups stay: secrets are found by them.
@@ -45,14 +47,55 @@ def layers_of(inventory: Inventory, host: str) -> list[Layer]:
             *((f"{_GROUP}{name}", {}) for name in dict.fromkeys(groups)),
             (HOST, replaced[host]),
         ]
+    layers = _given(inventory, host)
+    if not (servers := _model_hosts(inventory)):
+        return layers
+    if host in servers:
+        agents = [_address(inventory, each) for each in (each.name for each in data) if each not in servers]
+        above_all = [label for label, _ in layers].index(ALL) + 1
+        layers.insert(above_all, (MODEL_HOSTS, model_hosts.own(merged(layers), agents)))
+    others = [each for each in servers if each != host or not _serves_alone(layers)]
+    return [layers[0], (MODEL_HOSTS, _backends(inventory, layers, others)), *layers[1:]]
+
+
+def _given(inventory: Inventory, host: str) -> list[Layer]:
+    """The layers as people wrote them."""
+    data: Any = inventory
+    given = data.get_override_data()
+    groups = [name for name in data.get_host(host).groups if name != "all"]
     return [
         ("group_data/all.py", defaults()),
         *pins_layer(inventory),
-        ("all", {key: value for key, value in data.get_data().items() if defaults().get(key, _NONE) != value}),
+        (ALL, {key: value for key, value in data.get_data().items() if defaults().get(key, _NONE) != value}),
         *((f"{_GROUP}{name}", data.get_group_data(name)) for name in dict.fromkeys(groups)),
         (HOST, data.get_host_data(host)),
         (COMMAND_LINE, expanded({key: value for key, value in given.items() if key not in _ASKED})),
     ]
+
+
+def _model_hosts(inventory: Inventory) -> list[str]:
+    data: Any = inventory
+    return [host.name for host in data.groups.get(model_hosts.GROUP, ())]
+
+
+def _serves_alone(layers: Sequence[Layer]) -> bool:
+    section = merged(layers).get("model_server")
+    return not isinstance(section, dict) or section.get("alone") is not False
+
+
+def _address(inventory: Inventory, host: str) -> str:
+    """Where a host is reached: as pyinfra does."""
+    data: Any = inventory
+    return str(merged(_given(inventory, host)).get("ssh_hostname") or data.get_host(host).name)
+
+
+def _backends(inventory: Inventory, layers: Sequence[Layer], servers: Sequence[str]) -> dict[str, Any]:
+    """What the model hosts are for an agent's host; the one that is shipped as an example gives way to them."""
+    found: dict[str, Any] = {}
+    for server in servers:
+        found |= model_hosts.backend(server, merged(_given(inventory, server)), _address(inventory, server))
+    said = any("lmstudio" in (data.get("backends") or {}) for _, data in layers[1:])
+    return {"backends": found if said or not found else {"lmstudio": {"enabled": False}, **found}}
 
 
 def pins_layer(inventory: Inventory) -> list[Layer]:

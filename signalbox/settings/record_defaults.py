@@ -11,6 +11,7 @@ from signalbox.settings.layers import Path, merge
 from signalbox.settings.problems import Problem
 from signalbox.settings.pydantic_errors import described, unknown
 from signalbox.settings.sections import KINDS
+from signalbox.settings.sections.model_server import ServedModel
 
 
 def _records(section: str, kind: Any) -> tuple[type[Section], str, type[Model] | None]:
@@ -25,6 +26,7 @@ RECORDS = {section: _records(section, kind) for section, kind in KINDS.items() i
 _DEFAULTS: dict[str, type[Section]] = {default: record for record, default, _ in RECORDS.values()} | {
     f"{default}_model": model for _, default, model in RECORDS.values() if model
 }
+_DEFAULTS["served_model"] = ServedModel
 
 
 def with_text_keys(value: Any, path: Path, problems: list[Problem]) -> Any:
@@ -71,6 +73,20 @@ def filled(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[st
                 }
             result[section][name] = record
     return result
+
+
+def with_served_models(section: Any, raw: Mapping[str, Any]) -> Any:
+    """`model_server` with the defaults of its models filled in; what is no dict stays as it is."""
+    models = section.get("models") if isinstance(section, dict) else None
+    if not isinstance(models, dict):
+        return section
+    given = raw.get("defaults")
+    base = given.get("served_model", {}) if isinstance(given, dict) else {}
+    named = {
+        name: {**merge(base, data), "name": name} if isinstance(data, dict) and isinstance(base, dict) else data
+        for name, data in models.items()
+    }
+    return {**section, "models": named}
 
 
 def _defaults(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, Any]]:

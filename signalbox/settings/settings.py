@@ -14,7 +14,7 @@ from signalbox.settings.layers import COMMAND_LINE, Layer, groups_of, merged, or
 from signalbox.settings.problems import Problem, SettingsError
 from signalbox.settings.pydantic_errors import problems_of, unknown
 from signalbox.settings.pyinfra_keys import pyinfra_keys
-from signalbox.settings.record_defaults import RECORDS, filled, with_text_keys
+from signalbox.settings.record_defaults import RECORDS, filled, with_served_models, with_text_keys
 from signalbox.settings.renamed import successor
 from signalbox.settings.rules import RULES
 from signalbox.settings.rules.rule import IncompleteError
@@ -50,6 +50,11 @@ class Settings(Sections):
     def gateway_account(self) -> Account:
         """The user that runs Docker and the gateway."""
         return Account.named(self.gateway.user or self.service_user.name)
+
+    @property
+    def model_account(self) -> Account:
+        """The user that runs the model server."""
+        return Account.named(self.model_server.user)
 
     @property
     def docker_accounts(self) -> tuple[Account, ...]:
@@ -122,6 +127,7 @@ def _validated(raw: dict[str, Any], host: str) -> tuple[dict[str, Any], list[Pro
     records = filled(raw, problems)
     whole = {section for section, named in records.items() if None not in named.values()}
     raw = {**raw, **{section: _present(named) for section, named in records.items()}}
+    raw["model_server"] = with_served_models(raw.get("model_server"), raw)
     for name in SECTION_NAMES:
         if name not in RECORDS:
             _check(values, name, KINDS[name], raw.get(name), (name,), problems)

@@ -43,6 +43,7 @@ _SHAPES = {
         "aside": (_PATH, r"", r""),
         "key": (rf"{_ACCOUNT}:[\x20-\x7e]+", r"", r""),
         "tool": (rf"[a-z-]+(?: of {_ACCOUNT})?", r"[\w.:+-]*(?: [\w.:+/=-]*)*", r""),
+        "model": (_PATH, r"(?:[0-9a-f]{64} \d+-\d+(?:\.\d+)?-\d+)?", r""),
         "sysctl": (r"[\w./*@:-]+", r"[\w\t .-]*", r"[\w\t .-]*"),
         "container": (rf"{_ACCOUNT}:[\w][\w.-]*", r"[a-z ]*", r"[a-z-]*(?::\d+)?"),
         "directory": (_PATH, r"", r""),

@@ -8,6 +8,7 @@ from signalbox.certify.known import uncertified
 from signalbox.desired import addresses, gateway_config, health
 from signalbox.desired.context_readings import readings
 from signalbox.desired.lanes import lane_records
+from signalbox.desired.model_server import model_files
 from signalbox.desired.needs import machine_needs
 from signalbox.desired.packages import packages, packages_added
 from signalbox.desired.routing import routing_table
@@ -25,10 +26,13 @@ from ..doctor import doctor
 from ..fail2ban import fail2ban
 from ..firewall import firewall
 from ..gateway import gateway
+from ..gpu import gpu, gpu_of
 from ..guard import guard
 from ..hardening import hardening
 from ..launchers import launchers
 from ..leftovers import leftovers
+from ..model_server import model_server
+from ..models import models
 from ..preflight import preflight
 from ..programs import programs
 from ..rootless_docker import rootless_docker
@@ -69,7 +73,8 @@ def run() -> None:
     login = s.secret(s.service_user.password) if s.service_user.password else None
     service_user(s.service_user, claude, (gateway_account,) if gateway_account != claude else (), login, **root)
     # Who gets in, once the users are there whose fresh logins prove it; the guard first: it takes back what locks out.
-    proof = Proof(claude.name, s.guard.login_seconds, s.guard.enabled)
+    prover = claude.name if s.service_user.enabled else deploy_user(host)
+    proof = Proof(prover, s.guard.login_seconds, s.guard.enabled)
     guard(s.guard, **root)
     firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
     ssh(s.ssh, deploy_user(host), proof, **root)
@@ -77,6 +82,12 @@ def run() -> None:
     container = gateway_config.container(s, routing)
     images = {gateway_account.name: container.image} if s.gateway.enabled else {}
     rootless_docker(s.rootless_docker, s.docker_accounts, s.mirrors.docker, images, **root)
+    # Files before the server, which loads one; the cards before both: they decide over what is fetched.
+    served, cards, files = s.model_server, gpu_of(s.model_server), model_files(s.model_server, s.mirrors)
+    gpu(served, cards, **root)
+    models(served, files, cards, **root)
+    api_key = s.secret(served.api_key) if served.enabled and served.api_key else None
+    model_server(served, s.mirrors, cards, s.model_account, files, api_key, **root)
     # Before all that takes its place: the gateway wants the port, launchers the names.
     by_hand(s.by_hand, claude, **root)
     toolchain(s.toolchain, s.pins, s.mirrors, claude, bool(s.extra_ca_certificates), **root)
@@ -85,7 +96,8 @@ def run() -> None:
     secrets(s.secrets, keys, lane_keys, gateway_account, claude, health.kept_from_shells(s, routing), aside, **root)
     gateway(s.gateway, gateway_account, claude, container, s.secrets, keys, **root)
     # After the packages: needrestart looks at each transaction that comes after it.
-    hardening(s.hardening, tuple(dict.fromkeys((claude, gateway_account))), proof, **root)
+    homes = tuple(dict.fromkeys((claude, gateway_account))) if s.service_user.enabled else ()
+    hardening(s.hardening, homes, proof, **root)
     programs(s.launchers.enabled or s.doctor.enabled, **root)
     # After all that they use: a launcher that is there works.
     launchers(s.launchers, lane_records(s, routing), claude, **root)

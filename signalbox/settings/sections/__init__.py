@@ -27,6 +27,7 @@ from signalbox.settings.sections.launchers import Launchers
 from signalbox.settings.sections.leftovers import Leftovers
 from signalbox.settings.sections.lock import Lock
 from signalbox.settings.sections.mirrors import Mirrors
+from signalbox.settings.sections.model_server import ModelServer
 from signalbox.settings.sections.pins import Pins
 from signalbox.settings.sections.preflight import Preflight
 from signalbox.settings.sections.remove import Remove
@@ -61,6 +62,7 @@ class Sections:
     by_hand: ByHand
     toolchain: Toolchain
     secrets: Secrets
+    model_server: ModelServer
     gateway: Gateway
     backends: dict[str, Backend]
     clouds: dict[str, Cloud]

@@ -16,3 +16,5 @@ class Mirrors(Section):
     node: WebUrl
     npm: WebUrl | None
     litellm: Image
+    llama_cpp: WebUrl
+    huggingface: WebUrl
