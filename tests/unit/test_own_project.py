@@ -359,7 +359,13 @@ def test_every_command_takes_inventory_and_hosts_in_the_same_way() -> None:
             assert words == "The inventory; inventory.py of this directory unless given.", name
 
 
-_WHAT = {"certify": ["lmstudio"], "secrets": ["--limit", "box1", "list"], "pin": ["--yes"], "upgrade": ["--yes"]}
+_WHAT = {
+    "certify": ["lmstudio"],
+    "route": ["--explain", "/dev/null"],
+    "secrets": ["--limit", "box1", "list"],
+    "pin": ["--yes"],
+    "upgrade": ["--yes"],
+}
 _WITHOUT = ("init", "adopt", "history", "certify", "outdated")  # the defaults are enough for these
 
 

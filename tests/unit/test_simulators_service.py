@@ -136,7 +136,7 @@ def test_settings_fit_the_settings(lab: Running, state: Path) -> None:
     model = told["backends"]["lmstudio"]["models"]["local"]["id"]
     assert model in [m["id"] for m in requests.get(f"{lab.lmstudio}/v1/models", timeout=20).json()["data"]]
     assert "ANTHROPIC_DIRECT_KEY" in credentials()
-    assert all("lab" in secret for secret in credentials().values())
+    assert all("lab" in secret.lower() for secret in credentials().values())
 
 
 # ---- the command line ----

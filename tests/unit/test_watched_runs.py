@@ -48,7 +48,7 @@ def test_more_hosts_than_lines(tmp_path: Path) -> None:
     runs.directory.joinpath("deploy.py").write_text(
         runs.directory.joinpath("deploy.py").read_text().replace("warn(", "(")
     )
-    ended = runs.watched(at=lambda at: seen.append(at.until("2/4")))
+    ended = runs.watched(at=lambda at: seen.append(at.until("60 hosts")))
     assert "60 hosts" in seen[0].splitlines()[-1]
     assert len(ended.screen.splitlines()) < 15, ended.screen
     assert "60 hosts: 60 done" in ended.screen
