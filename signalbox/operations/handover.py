@@ -106,6 +106,7 @@ def restarted(it: StandIn, restart: Script, needed: Callable[[], bool]) -> Comma
             phase, rest = found
             break
         if not needed():
+            yield handover.FORGET
             return
     if phase == "restarted":
         yield handover.ended(int(rest))

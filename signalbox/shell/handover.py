@@ -37,6 +37,8 @@ BEGIN = sh(
 )
 # What is left of one that is not wanted any more: the unit takes all with it but its place.
 OVER = sh("{{ systemctl stop {unit} 2>/dev/null; rm -rf --one-file-system {place}; }}", unit=UNIT, place=PLACE)
+# What one leaves whose controller was gone when it ended.
+FORGET = sh("rm -rf --one-file-system {}", PLACE)
 
 
 def ended(status: int) -> Script:

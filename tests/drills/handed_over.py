@@ -25,7 +25,7 @@ RESTARTS = {"gateway": {"limits": {"tasks": 600}}}  # a line of the unit
 PATIENT = {"gateway": {"start_timeout_seconds": 600}}  # LiteLLM takes minutes to come up on a machine that is busy
 BEGUN = "nft list table inet signalbox_handover 2>/dev/null | grep -q redirect"
 # What a plan of today names on a host of before: programs that have moved, what says where they are now, and what came
-# with the issue before the move: /context of a crowded session, and what is told when a session stops.
+# beside the move: /context of a crowded session, and what is told when a session stops.
 MOVED = (
     r"Gateway \| litellm: [\w.]+\.(py|json|yaml|service) is in place", r"Gateway \| litellm: start is in place",
     rf"Gateway \| litellm: {RUNS}", r"Programs \| (programs have their directories|what programs share is in place)",
@@ -35,6 +35,7 @@ MOVED = (
 CAME_BEFORE = (
     r"Launchers \| the lanes are known", r"Launchers \| claude-task@\.service is in place",
     r"Doctor \| claude-doctor knows what this host shall be",
+    r"Launchers \| [\w-]+\.1 is in place",  # how commands are spelled since
 )  # fmt: skip
 
 
