@@ -110,7 +110,7 @@ def _protection(settings: Settings) -> dict[str, Any]:
         "upgrades": settings.base.enabled and settings.base.unattended_upgrades,
         "sysctl": dict(settings.hardening.sysctl) if settings.hardening.enabled else {},
         "homes": list({each.home: None for each in accounts})
-        if settings.hardening.enabled and settings.service_user.enabled
+        if settings.hardening.enabled and settings.has_agent
         else [],
         "sudo": settings.service_user.sudo if settings.service_user.enabled else "unknown",
         # Public, and without the comment behind it.

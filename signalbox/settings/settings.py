@@ -42,6 +42,11 @@ class Settings(Sections):
         return cls(host=host, groups=groups_of(layers), **values)
 
     @property
+    def has_agent(self) -> bool:
+        """Whether Claude Code or its gateway lives here; a host that serves models alone has no such user at all."""
+        return any(each.enabled for each in (self.service_user, self.toolchain, self.gateway, self.launchers))
+
+    @property
     def service_account(self) -> Account:
         """The user that Claude Code runs as."""
         return Account.named(self.service_user.name)

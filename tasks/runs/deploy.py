@@ -73,7 +73,7 @@ def run() -> None:
     login = s.secret(s.service_user.password) if s.service_user.password else None
     service_user(s.service_user, claude, (gateway_account,) if gateway_account != claude else (), login, **root)
     # Who gets in, once the users are there whose fresh logins prove it; the guard first: it takes back what locks out.
-    prover = claude.name if s.service_user.enabled else deploy_user(host)
+    prover = claude.name if s.has_agent else deploy_user(host)
     proof = Proof(prover, s.guard.login_seconds, s.guard.enabled)
     guard(s.guard, **root)
     firewall(s.firewall, claude.name, addresses.of_service_user(s), proof, **root)
@@ -96,7 +96,7 @@ def run() -> None:
     secrets(s.secrets, keys, lane_keys, gateway_account, claude, health.kept_from_shells(s, routing), aside, **root)
     gateway(s.gateway, gateway_account, claude, container, s.secrets, keys, **root)
     # After the packages: needrestart looks at each transaction that comes after it.
-    homes = tuple(dict.fromkeys((claude, gateway_account))) if s.service_user.enabled else ()
+    homes = tuple(dict.fromkeys((claude, gateway_account))) if s.has_agent else ()
     hardening(s.hardening, homes, proof, **root)
     programs(s.launchers.enabled or s.doctor.enabled, **root)
     # After all that they use: a launcher that is there works.

@@ -128,7 +128,7 @@ def test_hosts_outside_the_limit_are_not_asked(tmp_path: Path) -> None:
     assert "gateway.prot: unknown setting" in done.stderr
     done = pyinfra(inventory, "deploy.py", "-y", "--limit", "@fake/good")
     assert "unknown setting" not in done.stderr
-    assert "[@fake/good] Connected" in done.stderr
+    assert "[@fake/good]" in done.stderr
 
 
 def test_untouched_clone_says_what_to_fill_in() -> None:

@@ -21,7 +21,7 @@ from tests.plan.test_plan_machines import machine
 
 pytestmark = pytest.mark.slow
 
-APT = "pkgnames"
+APT = "apt-cache pkgnames"
 GONE = answered("would", "0", "Remv docker-ce [5:28.0.0-1]\nRemv containerd.io [1.7.27-1]", "auto", "containerd.io")
 DAEMON = "/home/claude/.config/docker/daemon.json"
 
@@ -54,7 +54,7 @@ def test_packages_that_the_settings_give_up_are_kept_in_mind() -> None:
 
 
 def test_a_clock_that_is_there_is_enough() -> None:
-    chrony = {"fake_responses": {"dpkg-query -W -f": answered("chrony installed\n")}}
+    chrony = {"fake_responses": {"time-daemon": answered("chrony\n")}}
 
     def installs(seen: Deploy, package: str) -> bool:
         return any(" install " in each["command"] and package in each["command"] for each in seen.sent)
