@@ -47,10 +47,10 @@ def processes() -> list[str]:
     return looks.answer(PROCESS).split()
 
 
-def runs(processes: list[str]) -> None:
+def runs(before: list[str]) -> None:
     now = processes()
-    assert processes, "Claude Code never ran"
-    assert set(processes) <= set(now), f"{processes} ran, and now {now or 'none'}"
+    assert before, "Claude Code never ran"
+    assert set(before) <= set(now), f"{before} ran, and now {now or 'none'}"
 
 
 def _logins() -> set[str]:
