@@ -22,6 +22,11 @@ ELSEWHERE = {
     ("signalbox/host/launcher/backends_env.py", "vllm"),
     ("signalbox/init/existing_host.py", "anthropic"),  # LiteLLM's word, for a model without one
     ("signalbox/init/existing_host.py", "openai"),
+    ("signalbox/desired/model_memory/families.py", "mistral"),  # architectures of models
+    ("signalbox/desired/model_memory/from_config.py", "mistral"),
+    ("signalbox/settings/layers.py", "lmstudio"),  # the record that is shipped as an example
+    ("signalbox/settings/rules/model_server.py", "llama_cpp"),  # the section model_server's own setting
+    ("tasks/model_server.py", "llama_cpp"),
 }
 
 
