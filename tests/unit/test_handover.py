@@ -227,6 +227,7 @@ def test_a_restart_that_fails_is_told_and_who_takes_too_long_is_cut_off(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_port_on_which_nobody_listens_any_more_is_sent_nothing(tmp_path: Path) -> None:
     # 011-sam-110/Provenance#196: the port is shut for as long as the last requests take.
     with listening() as (_, port):
