@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.cloud import CloudKind
-from signalbox.backends.kind import REFERENCE, Asked, Params, Probe
-from signalbox.backends.records import Cloud, CloudModel, Model
+from signalbox.backends.cloud import ResoldClaude
+from signalbox.backends.kind import REFERENCE, Asked, Params
+from signalbox.backends.records import Cloud, Model
 from signalbox.fields.messages import show
 
 
-class Bedrock(CloudKind):
+class Bedrock(ResoldClaude):
     account = "the AWS account"
     provider = "bedrock"
     takes = frozenset({"region", "access_key_id"})
@@ -23,7 +23,6 @@ class Bedrock(CloudKind):
         example="what the console of Bedrock shows once under API keys",
         more="Or the secret half of an AWS access key, whose id is the secret that access_key_id names.",
     )
-    model_list = None
     check_costs = "Bedrock has no free question."
 
     def problems(self, record: Cloud) -> Iterator[tuple[str, str]]:
@@ -48,15 +47,6 @@ class Bedrock(CloudKind):
             **where,
             **(key if record.access_key_id else {"api_key": secret}),
         }
-
-    def refuses(self, record: Cloud, model: CloudModel) -> list[str]:  # noqa: ARG002
-        return ["late_system", "efforts", "betas"]  # BerriAI/litellm/issues/16561: "invalid beta flag"
-
-    def probe(self, record: Cloud) -> Probe:
-        return Probe(self.base(record))
-
-    def native_anthropic(self, record: Cloud) -> str | None:  # noqa: ARG002
-        return None
 
 
 KIND = Bedrock()

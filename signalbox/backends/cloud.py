@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from signalbox.backends.kind import Asked, Params, Probe, key
 from signalbox.backends.records import Cloud, CloudModel, Model
-from signalbox.fields.urls import added_tail
+from signalbox.fields.urls import API_TAIL, added_tail
 
 # What some kinds have alone.
 SPECIAL = ("resource", "bearer", "region", "project", "access_key_id")
-_API_TAIL = re.compile(r"(/anthropic)?(/api)?/v1(/.*)?$|/anthropic$|/api/v0(/.*)?$")
 _VERSION = {"anthropic-version": "2023-06-01"}
 
 
@@ -36,7 +34,7 @@ class CloudKind:
     serves_claude = True
     takes_over = True
     takes: frozenset[str] = frozenset()  # of the settings that are some kinds' alone
-    adds = _API_TAIL
+    adds = API_TAIL
 
     called: str
     offer: str
@@ -128,3 +126,18 @@ class ChatCloud(CloudKind):
 
     def headers(self, secret: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {secret}"}
+
+
+class ResoldClaude(CloudKind):
+    """Claudes that a cloud sells by an API of its own, which Claude Code's own does not reach, and lists nowhere."""
+
+    model_list = None
+
+    def refuses(self, record: Cloud, model: CloudModel) -> list[str]:  # noqa: ARG002
+        return ["late_system", "efforts", "betas"]  # BerriAI/litellm/issues/16561: "invalid beta flag"
+
+    def probe(self, record: Cloud) -> Probe:
+        return Probe(self.base(record))
+
+    def native_anthropic(self, record: Cloud) -> str | None:  # noqa: ARG002
+        return None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signalbox.backends.cloud import CloudKind
-from signalbox.backends.kind import REFERENCE, Asked, Params, Probe
-from signalbox.backends.records import Cloud, CloudModel, Model
+from signalbox.backends.cloud import ResoldClaude
+from signalbox.backends.kind import REFERENCE, Asked, Params
+from signalbox.backends.records import Cloud, Model
 
 TOKENS = "https://oauth2.googleapis.com"  # gives out what a service account asks with
 
 
-class Vertex(CloudKind):
+class Vertex(ResoldClaude):
     account = "the Google Cloud project"
     provider = "vertex_ai"
     takes = frozenset({"region", "project"})
@@ -24,7 +24,6 @@ class Vertex(CloudKind):
         example="what `jq -c . key.json` prints",
         more="IAM, service accounts, keys: one with the role Vertex AI User.",
     )
-    model_list = None
     check_costs = "Vertex AI has no free question."
 
     def problems(self, record: Cloud) -> Iterator[tuple[str, str]]:
@@ -47,17 +46,8 @@ class Vertex(CloudKind):
             **({"api_base": record.url} if record.url else {}),
         }
 
-    def refuses(self, record: Cloud, model: CloudModel) -> list[str]:  # noqa: ARG002
-        return ["late_system", "efforts", "betas"]
-
     def also_reaches(self, record: Cloud) -> tuple[str, ...]:  # noqa: ARG002
         return (TOKENS,)
-
-    def probe(self, record: Cloud) -> Probe:
-        return Probe(self.base(record))
-
-    def native_anthropic(self, record: Cloud) -> str | None:  # noqa: ARG002
-        return None
 
 
 KIND = Vertex()

@@ -101,9 +101,7 @@ def _room(several: tuple[Deployment, ...], found: Traits) -> Iterator[str]:
 
 
 def _search(settings: Settings, several: tuple[Deployment, ...], document: Mapping[str, Any]) -> Iterator[str]:
-    tools = document.get("tools")
-    kinds = [str(tool.get("type")) for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    if any(kind.startswith("web_search") for kind in kinds) and not is_claude(*several[0]):
+    if route_rules.searches(document) and not is_claude(*several[0]):
         by = settings.gateway.web_search
         yield f"answered by {by.kind} at {by.url}" if by else "it cannot search the web, so the next is asked"
 

@@ -58,7 +58,7 @@ def _web_url(value: str) -> str:
     return value
 
 
-_API_TAIL = re.compile(r"(/anthropic)?(/api)?/v1(/.*)?$|/anthropic$|/api/v0(/.*)?$")
+API_TAIL = re.compile(r"(/anthropic)?(/api)?/v1(/.*)?$|/anthropic$|/api/v0(/.*)?$")
 
 
 def _server_url(value: str) -> str:
@@ -68,7 +68,7 @@ def _server_url(value: str) -> str:
     return _web_url(value)
 
 
-def added_tail(url: str, pattern: re.Pattern[str] = _API_TAIL) -> str | None:
+def added_tail(url: str, pattern: re.Pattern[str] = API_TAIL) -> str | None:
     """What to say of a URL that ends in what the gateway adds itself; None: it does not."""
     tail = pattern.search(url.split("://", 1)[-1].rstrip("/"))
     if not tail or not re.match(r"https?://", url):

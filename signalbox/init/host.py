@@ -249,10 +249,10 @@ def run(client: paramiko.SSHClient, script: str, stdin: str = "") -> str:
     try:
         return said(told.split("\n"))
     except UnreadableError as error:
-        transport = client.get_transport()
-        if "is no answer" not in str(error) or transport is None:
+        connection = client.get_transport()
+        if "is no answer" not in str(error) or connection is None:
             raise WrongAnswerError(f"the host did not answer a command ({error}); try again") from None
-        why = no_answer.why(f"{told}\n{beside}", transport.get_username() or "root", transport.getpeername()[0])
+        why = no_answer.why(f"{told}\n{beside}", connection.get_username() or "root", connection.getpeername()[0])
         raise WrongAnswerError(why) from None
 
 

@@ -19,6 +19,7 @@ from litellm import BadRequestError, ContextWindowExceededError, ServiceUnavaila
 from litellm.integrations.custom_logger import CustomLogger
 
 from ..shared import reasons
+from ..shared.route_rules import searches
 from . import budget, deployments, error_classes, images, prompt_length, request_rewriting, websearch
 from .deployments import Deployment, ModelInfo
 from .fallback_rules import barred_from, followers
@@ -90,7 +91,7 @@ class Failover(CustomLogger):
         if request and info.get("id"):
             request.tried.append(Tried(info))
             self.watch.works(info)
-        if not info.get("claude") and request_rewriting.searches(kwargs):
+        if not info.get("claude") and searches(kwargs):
             if info.get("searches") and (question := websearch.question(kwargs)):
                 return question
             noticed("bad_request")

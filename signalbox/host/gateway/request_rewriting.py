@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from ..shared.route_rules import THINKS
+from ..shared.route_rules import thinks
 from . import images, tool_schemas
 from .deployments import ModelInfo, split
 from .request_record import Request, current
@@ -94,11 +94,6 @@ def without_cache_control(value: Any) -> Any:
     return plain | {"content": without_cache_control(plain["content"])} if "content" in plain else plain
 
 
-def thinks(kwargs: Mapping[str, Any]) -> bool:
-    """Return whether a request asks for thinking."""
-    return (kwargs.get("thinking") or {}).get("type") in THINKS
-
-
 def lost_thoughts(messages: Iterable[object]) -> bool:
     """Return whether a turn calls tools without the thoughts that led to it."""
     for message in messages:
@@ -107,13 +102,6 @@ def lost_thoughts(messages: Iterable[object]) -> bool:
         if "tool_use" in kinds and not {"thinking", "redacted_thinking"} & set(kinds):
             return True
     return False
-
-
-def searches(kwargs: Mapping[str, Any]) -> bool:
-    """Return whether the server itself is asked to search the web, as Claude Code's WebSearch does."""
-    tools = kwargs.get("tools")
-    kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    return any(str(kind).startswith("web_search") for kind in kinds)
 
 
 def is_billing(block: object) -> bool:

@@ -50,14 +50,26 @@ def traits(document: Mapping[str, Any]) -> Traits:
     pictures = list(_pictures(document.get("messages")))
     inside = sum(len(each) for each in pictures)
     characters = len(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) - inside
-    thinking = document.get("thinking")
     tools = document.get("tools")
     return Traits(
         images=bool(pictures),
         tokens=characters // CHARACTERS_A_TOKEN + IMAGE_TOKENS * len(pictures),
-        thinking=isinstance(thinking, dict) and thinking.get("type") in THINKS,
+        thinking=thinks(document),
         converses=isinstance(tools, list) and any(isinstance(each, dict) and "input_schema" in each for each in tools),
     )
+
+
+def thinks(document: Mapping[str, Any]) -> bool:
+    """Return whether a request asks for thinking."""
+    thinking = document.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") in THINKS
+
+
+def searches(document: Mapping[str, Any]) -> bool:
+    """Return whether the server itself is asked to search the web, as Claude Code's WebSearch does."""
+    tools = document.get("tools")
+    kinds = [tool.get("type") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return any(str(kind).startswith("web_search") for kind in kinds)
 
 
 def first(rules: Sequence[Rule], lane: str | None, request: Traits) -> Rule | None:
