@@ -21,7 +21,7 @@ drill = Drill(
 )
 
 GONE, TWIN = lab_host("gone"), lab_host("twin")
-ASKED = "Press enter to execute"
+ASKED = "Do this? [Y/n]:"
 MINE = "/usr/local/bin/claude-local"  # a person's own program under the name of a launcher
 # Two hosts are never the same in these.
 IDENTITY = re.compile(
