@@ -13,12 +13,12 @@ from pyinfra.api.inventory import Inventory
 from signalbox.console import Command, Failure
 from signalbox.fields.checks import PLACEHOLDER
 from signalbox.init import pins_file as pins
+from signalbox.init.files import INVENTORY
 from signalbox.settings.layers import DEFAULTS, Layer, defaults, layers_of, merged, origin
 from signalbox.settings.run import read_inventory
 from signalbox.shipped import clone_around
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-INVENTORY = Path("inventory.py")
 _DEPLOY = "deploy.py"
 _ASKED = ("mirrors", "extra_ca_certificates", "pins")
 # Options that are handed on to pyinfra as they are: which hosts, with which data.
@@ -29,9 +29,11 @@ _SELECTORS = {
     "group-data": "A directory with more group data; may be given again.",
     "parallel": "How many hosts at once.",
 }
-_inventory = click.option(
-    "--inventory", metavar="FILE", help="The inventory; inventory.py of this directory unless given."
-)
+
+
+def _inventory(command: Any, kind: click.ParamType[Any] | None = None) -> Any:
+    words = f"The inventory; {INVENTORY} of this directory unless given."
+    return click.option("--inventory", type=kind, metavar="FILE", help=words)(command)
 
 
 def no_project() -> Failure:
@@ -49,12 +51,7 @@ def host_options(command: Command) -> Command:
     command = click.option(
         "--limit", "--host", "host", metavar="NAME", help="The host that is meant; may be left out where there is one."
     )(command)
-    return click.option(
-        "--inventory",
-        type=FILE,
-        metavar="FILE",
-        help="The inventory; inventory.py of this directory unless given.",
-    )(command)
+    return _inventory(command, FILE)  # type: ignore[no-any-return]
 
 
 def fleet_options(command: Command) -> Command:

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from signalbox.commands.options import INVENTORY, host_options, no_project, read_layers
+from signalbox.commands.options import host_options, no_project, read_layers
 from signalbox.console import Failure, json_option, print_json, print_table
 from signalbox.desired.explained import explained
 from signalbox.desired.routing import routing_table
+from signalbox.init.files import INVENTORY
 from signalbox.settings import Settings, SettingsError
 from signalbox.untrusted import json_of
 

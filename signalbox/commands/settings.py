@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from signalbox.commands.options import INVENTORY, host_options, no_project, read_layers
+from signalbox.commands.options import host_options, no_project, read_layers
 from signalbox.console import Failure, json_option, print_json, print_table
 from signalbox.fields.messages import holds_key, show
+from signalbox.init.files import INVENTORY
 from signalbox.settings import Settings, SettingsError, manual, validate_run
 from signalbox.settings.layers import DEFAULTS, merged, origin
 from signalbox.settings.problems import dotted

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from signalbox.init.changelog import news
-from signalbox.init.origin import NAME, PYPROJECT, WHEELS, Origin, OriginError, of_wheel
+from signalbox.init.origin import COMMIT, NAME, PYPROJECT, WHEELS, Origin, OriginError, of_wheel, version_of
 from signalbox.init.scaffold import keep_wheel, sources, table
 from signalbox.pins.literals import replace as put
 from signalbox.shipped import shipped
@@ -22,7 +22,6 @@ from signalbox.shipped import shipped
 _SECONDS = 900  # for uv, which may have to build a commit and to fetch libraries
 _DEPENDENCY = re.compile(r'"signalbox(?:\s*==\s*([^"]+))?"')
 _SOURCE = re.compile(r"(?m)^signalbox\s*=\s*\{.*$")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -67,21 +66,13 @@ def wanted(given: str, now: Origin) -> Origin:
         OriginError: there is no such thing.
     """
     if given.startswith("https://") and given.endswith(".whl"):
-        return Origin(of_name(given), {"url": given})
+        return Origin(version_of(given), {"url": given})
     if given.endswith(".whl"):
         return of_wheel(Path(given).expanduser())
     if "git" not in now.source:
         raise OriginError(f"{PYPROJECT} pins a wheel: name the newer one, such as --self ~/signalbox-….whl")
-    commit = given if _COMMIT.fullmatch(given) else _commit(now.source["git"], given or "HEAD")
+    commit = given if COMMIT.fullmatch(given) else _commit(now.source["git"], given or "HEAD")
     return Origin("", {"git": now.source["git"], "rev": commit})
-
-
-def of_name(url: str) -> str:
-    """Return the version that a wheel's name has. Raises OriginError."""
-    found = re.fullmatch(r"signalbox-([0-9][\w.!+]*)-py3-none-any\.whl", url.rpartition("/")[2])
-    if found is None:
-        raise OriginError(f"{url}: is no wheel of Signalbox")
-    return found[1]
 
 
 def _commit(url: str, name: str) -> str:

@@ -23,7 +23,7 @@ NAME = "signalbox"
 PYPROJECT = Path("pyproject.toml")
 WHEELS = Path("wheels")
 _WHEEL = re.compile(r"signalbox-([0-9][\w.!+]*)-py3-none-any\.whl")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class OriginError(Exception):
@@ -60,7 +60,7 @@ def of_this() -> Origin:
         return of_clone(CLONE)
     found = _direct_url()
     url, vcs = str(found.get("url", "")), found.get("vcs_info") or {}
-    if _COMMIT.fullmatch(str(vcs.get("commit_id"))):
+    if COMMIT.fullmatch(str(vcs.get("commit_id"))):
         return Origin(version(NAME), {"git": url, "rev": str(vcs["commit_id"])})
     if url.startswith("file:") and url.endswith(".whl"):
         return of_wheel(Path(unquote(urlsplit(url).path)))
@@ -78,14 +78,20 @@ def of_wheel(path: Path) -> Origin:
     Raises:
         OriginError: there is no such file, or it is no wheel of ours.
     """
-    named = _WHEEL.fullmatch(path.name)
-    if named is None:
-        raise OriginError(f"{path}: is no wheel of Signalbox; their names are signalbox-VERSION-py3-none-any.whl")
+    version_there = version_of(str(path))
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise OriginError(f"{path}: the wheel cannot be read ({error.strerror}); name it with --wheel FILE") from None
-    return Origin(named[1], {"path": str(WHEELS / path.name)}, path.absolute(), digest)
+    return Origin(version_there, {"path": str(WHEELS / path.name)}, path.absolute(), digest)
+
+
+def version_of(wheel: str) -> str:
+    """Return the version that the name of a wheel has, of which this is path or address. Raises OriginError."""
+    named = _WHEEL.fullmatch(wheel.rpartition("/")[2])
+    if named is None:
+        raise OriginError(f"{wheel}: is no wheel of Signalbox; their names are signalbox-VERSION-py3-none-any.whl")
+    return named[1]
 
 
 def of_clone(clone: Path, commit: str | None = None) -> Origin:
@@ -95,7 +101,7 @@ def of_clone(clone: Path, commit: str | None = None) -> Origin:
         OriginError: it has no commit.
     """
     head = _said(clone, "rev-parse", "--verify", f"{commit or 'HEAD'}^{{commit}}")
-    if not _COMMIT.fullmatch(head):
+    if not COMMIT.fullmatch(head):
         raise OriginError(f"{clone}: has no commit that a project could pin; name a wheel with --wheel FILE")
     remote = _said(clone, "config", "--get", "remote.origin.url")
     pushed = _said(clone, "for-each-ref", "--count=1", "--contains", head, "refs/remotes/origin")
