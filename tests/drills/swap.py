@@ -75,7 +75,7 @@ def swapped(stage: Stage, settings: Mapping[str, Any], **environment: str) -> st
     return f"{done.seconds:.1f} s"
 
 
-@drill.cell("refused")
+@drill.cell("refused", fixed=True)
 def refuse(stage: Stage) -> Figures:
     """A broken configuration is refused while requests flow: none is lost, the old gateway is untouched."""
     at_rest(stage)

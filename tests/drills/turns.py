@@ -15,7 +15,7 @@ QUICK_SECONDS = 20
 
 # Seconds of a fixed cell on a converged host with two cores; real_model's with llama.cpp still to be fetched.
 LONG = {
-    "real_model": 280, "demo": 80, "pull": 50, "interrupted": 36, "reboot": 33, "failover": 30,
+    "real_model": 280, "demo": 80, "pull": 50, "swap": 42, "interrupted": 36, "reboot": 33, "failover": 30,
     "hardening": 27,
 }  # fmt: skip
 
