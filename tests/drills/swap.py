@@ -15,7 +15,7 @@ from tests.drills.swapping import (
     BROKEN,
     CHANGED,
     CLOUD,
-    ENDED,
+    DROPPED,
     LOCAL,
     MANY,
     OURS,
@@ -81,7 +81,7 @@ def refuse(stage: Stage) -> Figures:
     at_rest(stage)
     before, running = containers(), looks.started()
     with flowing(60) as flow:
-        why = refused(stage.site(settings=BROKEN), ENDED)
+        why = refused(stage.site(settings=BROKEN), DROPPED)
         told = flow.result()
     none_lost(told), none_lost(asked(LOCAL, 4, 2))
     assert (containers(), looks.started()) == (before, running), "the gateway was touched"
@@ -127,7 +127,7 @@ def broken(stage: Stage) -> Figures:
     at_rest(stage)
     before, running = containers(), looks.started()
     with under_way(stage) as many, flowing() as flow:
-        model = refused(stage.site(settings=BROKEN), ENDED)
+        model = refused(stage.site(settings=BROKEN), DROPPED)
         ends = refused(stage.site(settings={"gateway": {"entrypoint": "/bin/false"}}), "ended while it started")
         none_lost(short := flow.result())
         none_lost(told := many.result())
@@ -172,7 +172,7 @@ def key(stage: Stage) -> Figures:
 def reboot(stage: Stage) -> Figures:
     """After a refused configuration the host reboots: the last good one runs, plan and doctor say that it is so."""
     at_rest(stage)
-    refused(stage.site(settings=BROKEN), ENDED)
+    refused(stage.site(settings=BROKEN), DROPPED)
     hosts.reboot(HOST)
     assert looks.gateway_within(240), "the gateway does not answer after the reboot"
     looks.user_units()
@@ -180,7 +180,7 @@ def reboot(stage: Stage) -> Figures:
     planned = stage.site(settings=BROKEN).plan().ok().planned(HOST)
     assert any(RUNS in name for name in planned), f"the plan names {planned}"
     doctor = hosts.run(HOST, "claude-doctor", check=False, timeout=200).stdout
-    assert ENDED in doctor, doctor
+    assert DROPPED in doctor, doctor
     again = stage.site().deploy().ok()
     assert not any(RUNS in name for name in again.changed(HOST)), "what runs had to be replaced"
     assert not stage.site().deploy().ok().changed(HOST)

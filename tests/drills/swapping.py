@@ -22,8 +22,9 @@ MANY = 200  # requests that are under way at once
 LONG = 100  # seconds that each of them takes: longer than a deploy under that load, less than stream_timeout
 CHANGED = {"gateway": {"request_timeout_seconds": 601}}
 # LiteLLM comes up with it all the same, without the model: what says "healthy" of itself is not what is wanted.
-BROKEN = {"gateway": {"entrypoint": "/none"}}  # of the image: a container that ends at once
-ENDED = "the gateway ended while it started"
+# No number: LiteLLM drops the model, and goes on without it.
+BROKEN = {"backends": {"lmstudio": {"models": {"local": {"litellm_params": {"rpm": "many"}}}}}}
+DROPPED = "LiteLLM does not take the configuration of lmstudio/local"
 RUNS = "litellm.service is enabled and runs what is on disk"
 OURS = "--filter label=signalbox=gateway"
 
